@@ -1,0 +1,337 @@
+"""The store: a folder of aligned faces and labels that HF `datasets` loads (`datasets.load_from_disk`).
+
+    STORE/store.json              AUs, face recipe and its hash, source, counts, rejected frames
+    STORE/data-00000.arrow …      Arrow streams, one a finished part, memory-mapped when read
+    STORE/state.json, dataset_info.json   what HF `datasets` wants to find
+    STORE/job.json, done/         only while unfinished: what is being built, and each part's rejects
+
+Parts are written whole or not at all, in any order, by any process, so a killed `prepare` goes on where it was.
+"""
+
+import io
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..files import atomic_path, hash_json, read_json, refuse_existing, write_json
+
+if TYPE_CHECKING:
+    import datasets
+
+STORE_FORMAT = 1
+UNLABELLED = -1
+_REBUILD = "Make the store again with `sparsefacs prepare` or `sparsefacs synth`"
+
+
+@dataclass(frozen=True)
+class FaceRow:
+    """One aligned face.
+
+    image: encoded JPEG or PNG; landmarks: (68, 2) float32, pixels of the stored image; matrix: (2, 3) float32,
+    source pixels → stored pixels; time: seconds; occurrence: (A,) int8, −1 unlabelled; intensity: (A,) float32
+    0–5, NaN unlabelled; score: detector score 0–1; extras: further columns, by name.
+    """
+
+    image: bytes
+    subject: str
+    clip: str
+    frame: int
+    time: float
+    face: int
+    landmarks: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+    occurrence: NDArray[np.int8]
+    intensity: NDArray[np.float32]
+    score: float
+    source: str
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A source file or frame that gave no face, and why; frame None means the whole file."""
+
+    source: str
+    frame: int | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What `store.json` says of a store."""
+
+    aus: tuple[int, ...]
+    recipe: dict[str, Any]
+    source: dict[str, Any]
+    faces: int = 0
+    subjects: int = 0
+    clips: int = 0
+    rejected: tuple[Reject, ...] = ()
+    format: int = STORE_FORMAT
+
+    @property
+    def recipe_hash(self) -> str:
+        """Hash of the face recipe: equal hashes mean faces cut alike."""
+        return hash_json(self.recipe)
+
+    @property
+    def size(self) -> int:
+        """Side of the stored square faces, in pixels."""
+        return int(self.recipe["size"])
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of `store.json`."""
+        return {
+            "format": self.format,
+            "aus": list(self.aus),
+            "recipe": self.recipe,
+            "recipe_hash": self.recipe_hash,
+            "source": self.source,
+            "faces": self.faces,
+            "subjects": self.subjects,
+            "clips": self.clips,
+            "rejected": [vars(reject) for reject in self.rejected],
+        }
+
+
+def features(aus: int, extras: "dict[str, Any] | None" = None) -> "datasets.Features":
+    """Return the HF schema of a store with `aus` action units and further columns `extras` (name → HF feature)."""
+    import datasets
+
+    value, listed = datasets.Value, datasets.List
+    return datasets.Features(
+        {
+            "image": datasets.Image(decode=False),
+            "subject": value("string"),
+            "clip": value("string"),
+            "frame": value("int32"),
+            "time": value("float64"),
+            "face": value("int32"),
+            "landmarks": listed(value("float32"), length=136),
+            "matrix": listed(value("float32"), length=6),
+            "occurrence": listed(value("int8"), length=aus),
+            "intensity": listed(value("float32"), length=aus),
+            "score": value("float32"),
+            "source": value("string"),
+            **(extras or {}),
+        }
+    )
+
+
+class StoreWriter:
+    """Builds a store part by part; `finish` makes it readable.
+
+    Opening refuses an existing finished store, and an unfinished one begun by a different `job` description.
+    """
+
+    def __init__(self, path: Path, info: StoreInfo, job: dict[str, Any], extras: dict[str, Any] | None = None) -> None:
+        self.path, self.info, self.extras = Path(path), info, extras
+        job_file = self.path / "job.json"
+        if job_file.exists():
+            begun = read_json(job_file, what="the record of an unfinished store", remedy="Delete this folder")
+            if begun != json.loads(json.dumps(job)):
+                raise InputError(
+                    "holds an unfinished store that was begun with other settings or files",
+                    path=path,
+                    remedy="Give the same command as before to go on, or choose another name",
+                )
+        else:
+            refuse_existing(self.path, what="store")
+            write_json(job_file, job)
+        (self.path / "done").mkdir(exist_ok=True)
+
+    def is_done(self, part: int) -> bool:
+        """Say whether part number `part` is already written."""
+        return (self.path / "done" / f"{part:05d}.json").exists()
+
+    def write_part(self, part: int, rows: Iterable[FaceRow], rejected: Iterable[Reject]) -> int:
+        """Write part number `part` (its rows, then its rejects, whole or not at all) and return its row count."""
+        import pyarrow as pa
+
+        schema = features(len(self.info.aus), self.extras).arrow_schema
+        count = 0
+        with (
+            atomic_path(self.path / f"data-{part:05d}.arrow") as temporary,
+            pa.OSFile(str(temporary), "wb") as sink,
+            pa.ipc.new_stream(sink, schema) as stream,
+        ):
+            for batch in _batches(rows, 64):
+                stream.write_table(pa.Table.from_pylist([_as_record(row) for row in batch], schema=schema))
+                count += len(batch)
+        write_json(
+            self.path / "done" / f"{part:05d}.json",
+            {"faces": count, "rejected": [vars(reject) for reject in rejected]},
+        )
+        return count
+
+    def finish(self, parts: int) -> "Store":
+        """Make the store readable once all `parts` parts are written; raises InputError when no face was found."""
+        import datasets
+
+        done = [json.loads((self.path / "done" / f"{part:05d}.json").read_text()) for part in range(parts)]
+        rejected = tuple(Reject(**reject) for part in done for reject in part["rejected"])
+        faces = sum(part["faces"] for part in done)
+        if not faces:
+            first = f" The first of {len(rejected)} rejects: {_told(rejected[0])}" if rejected else ""
+            shutil.rmtree(self.path)
+            raise InputError(
+                f"no face was found, so there is no store to keep.{first}",
+                path=self.path,
+                remedy="Check that the source shows faces at least 40 pixels wide",
+            )
+        files = [f"data-{part:05d}.arrow" for part in range(parts) if done[part]["faces"]]
+        schema = features(len(self.info.aus), self.extras)
+        description = datasets.DatasetInfo(features=schema)
+        description.write_to_directory(str(self.path))
+        state: dict[str, Any] = {
+            "_data_files": [{"filename": name} for name in files],
+            "_fingerprint": hash_json([self.info.as_json(), files]),
+            "_format_columns": None,
+            "_format_kwargs": {},
+            "_format_type": None,
+            "_output_all_columns": False,
+            "_split": None,
+        }
+        write_json(self.path / "state.json", state)
+        table = datasets.load_from_disk(str(self.path)).select_columns(["subject", "clip"]).with_format("numpy")
+        subjects, clips = table["subject"][:], table["clip"][:]
+        info = replace(
+            self.info,
+            faces=faces,
+            subjects=len(set(subjects)),
+            clips=len(set(zip(subjects, clips, strict=True))),
+            rejected=rejected,
+        )
+        write_json(self.path / "store.json", info.as_json())
+        for part in range(parts):
+            if not done[part]["faces"]:
+                (self.path / f"data-{part:05d}.arrow").unlink()
+        shutil.rmtree(self.path / "done")
+        (self.path / "job.json").unlink()
+        return Store(self.path)
+
+
+class Store:
+    """A finished store, read memory-mapped: nothing but the labels is ever held whole in memory."""
+
+    def __init__(self, path: str | Path) -> None:
+        import datasets
+
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise InputError("is not a store folder", path=path, remedy=_REBUILD)
+        if (self.path / "job.json").exists():
+            raise InputError(
+                "this store is unfinished", path=path, remedy="Give the `prepare` or `synth` command again to go on"
+            )
+        raw = read_json(self.path / "store.json", what="the store's description", remedy=_REBUILD)
+        if raw.get("format") != STORE_FORMAT:
+            raise InputError(f"store format {raw.get('format')} is not {STORE_FORMAT}", path=path, remedy=_REBUILD)
+        self.info = StoreInfo(
+            aus=tuple(raw["aus"]),
+            recipe=raw["recipe"],
+            source=raw["source"],
+            faces=raw["faces"],
+            subjects=raw["subjects"],
+            clips=raw["clips"],
+            rejected=tuple(Reject(**reject) for reject in raw["rejected"]),
+        )
+        try:
+            self.dataset: datasets.Dataset = datasets.load_from_disk(str(self.path))
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"the store's data cannot be read ({error})", path=path, remedy=_REBUILD) from error
+        if len(self.dataset) != self.info.faces:
+            raise InputError(
+                f"holds {len(self.dataset)} faces but its description says {self.info.faces}",
+                path=path,
+                remedy=_REBUILD,
+            )
+
+    def __len__(self) -> int:
+        return self.info.faces
+
+    @property
+    def aus(self) -> tuple[int, ...]:
+        """The AUs whose labels the store holds, in column order."""
+        return self.info.aus
+
+    def strings(self, name: str) -> NDArray[np.str_]:
+        """Return the text column `name` (subject, clip, source) as an array of M strings."""
+        return np.array(self.dataset.data.column(name).to_pylist(), dtype=np.str_)
+
+    def numbers(self, name: str) -> NDArray[Any]:
+        """Return the number column `name` (frame, time, face, score) as an array of M numbers."""
+        return np.asarray(self.dataset.data.column(name).to_numpy())
+
+    def vectors(self, name: str) -> NDArray[Any]:
+        """Return the vector column `name` (occurrence, intensity, landmarks, matrix) as an array (M, length)."""
+        chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in self.dataset.data.column(name).chunks]
+        return np.concatenate(chunks).reshape(len(self), -1)
+
+    def occurrence(self, aus: tuple[int, ...] | None = None) -> NDArray[np.int8]:
+        """Return occurrence labels (M, A) of `aus` (default: the store's): −1 unlabelled, 0, 1."""
+        return np.asarray(self.vectors("occurrence")[:, self._columns(aus)], dtype=np.int8)
+
+    def intensity(self, aus: tuple[int, ...] | None = None) -> NDArray[np.float32]:
+        """Return intensity labels (M, A) of `aus` (default: the store's): 0–5, NaN unlabelled."""
+        return np.asarray(self.vectors("intensity")[:, self._columns(aus)], dtype=np.float32)
+
+    def _columns(self, aus: tuple[int, ...] | None) -> list[int]:
+        wanted = self.aus if aus is None else aus
+        missing = [au for au in wanted if au not in self.aus]
+        if missing:
+            raise InputError(
+                f"the store has no labels of AU{missing[0]}",
+                path=self.path,
+                remedy=f"It has AUs {','.join(map(str, self.aus))}",
+            )
+        return [self.aus.index(au) for au in wanted]
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """Decode the face of row `row` to RGB, (H, W, 3) uint8."""
+        from PIL import Image
+
+        content = self.dataset[int(row)]["image"]["bytes"]
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+def _told(reject: Reject) -> str:
+    at = "" if reject.frame is None else f" frame {reject.frame}"
+    return f"{reject.source}{at}: {reject.reason}"
+
+
+def _batches(rows: Iterable[FaceRow], size: int) -> Iterable[list[FaceRow]]:
+    batch: list[FaceRow] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _as_record(row: FaceRow) -> dict[str, Any]:
+    return {
+        "image": {"bytes": row.image, "path": None},
+        "subject": row.subject,
+        "clip": row.clip,
+        "frame": int(row.frame),
+        "time": float(row.time),
+        "face": int(row.face),
+        "landmarks": np.asarray(row.landmarks, np.float32).ravel(),
+        "matrix": np.asarray(row.matrix, np.float32).ravel(),
+        "occurrence": np.asarray(row.occurrence, np.int8),
+        "intensity": np.asarray(row.intensity, np.float32),
+        "score": float(row.score),
+        "source": row.source,
+        **row.extras,
+    }

@@ -1,0 +1,1 @@
+"""The training loop: optimisers, streams, checkpoints, logs."""

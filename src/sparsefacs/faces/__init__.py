@@ -1,0 +1,1 @@
+"""Pixels to aligned faces: video, detection, landmarks, alignment, and the prepare pipeline."""

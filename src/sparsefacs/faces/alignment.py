@@ -1,0 +1,110 @@
+"""Similarity alignment on both eye centres and the mouth centre (Adversarial, section 4.1), as a hashed recipe."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..files import hash_json
+
+
+@dataclass(frozen=True)
+class FaceRecipe:
+    """How faces are cut: where the eye centres and the mouth centre come to lie, as fractions of the side.
+
+    size: side of the square face in pixels. Two stores with one recipe hash hold faces cut alike.
+    """
+
+    size: int = 112
+    eye_height: float = 0.37
+    eye_distance: float = 0.36
+    mouth_height: float = 0.74
+    quality: int = 95
+    points: str = "eye centres and mouth centre of 68 landmarks, least squares"
+    landmarks: str = "mediapipe face_landmarker 478 to 68"
+
+    def __post_init__(self) -> None:
+        if not 32 <= self.size <= 1024:
+            raise InputError(f"a face size of {self.size} pixels is not possible", remedy="Choose 32 to 1024")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the recipe as it stands in `store.json` and `model.json`."""
+        return asdict(self)
+
+    @property
+    def hash(self) -> str:
+        """Hash of all settings, size included."""
+        return hash_json(self.as_json())
+
+    def template(self) -> NDArray[np.float64]:
+        """Return the three target points (3, 2), pixels of the aligned face: image-left eye, image-right eye, mouth."""
+        half = self.eye_distance / 2
+        fractions = np.array([[0.5 - half, self.eye_height], [0.5 + half, self.eye_height], [0.5, self.mouth_height]])
+        return fractions * self.size - 0.5  # pixel centres have whole coordinates
+
+
+def anchor_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return eye centres and mouth centre (..., 3, 2) of 68 landmarks (..., 68, 2), in the same pixels."""
+    points = np.asarray(landmarks, dtype=np.float64)
+    return np.stack(
+        [points[..., group, :].mean(axis=-2) for group in (range(36, 42), range(42, 48), (48, 54))], axis=-2
+    )
+
+
+def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (2, 3) similarity matrix that best maps source points (K, 2) to target points (K, 2).
+
+    Least squares over rotation, uniform scale and shift, without reflection (Umeyama 1991, eqs 40–43).
+    Raises ValueError if the source points coincide or are not finite.
+    """
+    src, dst = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    mean_src, mean_dst = src.mean(axis=0), dst.mean(axis=0)
+    a, b = src - mean_src, dst - mean_dst
+    spread = float((a**2).sum())
+    if not np.isfinite(spread) or not np.isfinite(b).all() or spread < 1e-12:
+        raise ValueError("landmarks coincide or are not numbers")
+    # For 2-D points the optimal rotation-scale is the complex ratio <b, a> / <a, a>.
+    cosine = float((a * b).sum()) / spread
+    sine = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / spread
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    return np.hstack([linear, (mean_dst - linear @ mean_src)[:, None]])
+
+
+def alignment_matrix(landmarks: NDArray[np.floating], recipe: FaceRecipe) -> NDArray[np.float64]:
+    """Return the (2, 3) matrix from source pixels to the aligned face of `recipe`, from 68 landmarks (68, 2)."""
+    return similarity(anchor_points(landmarks), recipe.template())
+
+
+def transform_points(points: NDArray[np.floating], matrix: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Apply a (2, 3) matrix to points (..., 2)."""
+    return np.asarray(points, np.float64) @ np.asarray(matrix)[:, :2].T + np.asarray(matrix)[:, 2]
+
+
+def align_face(
+    image: NDArray[np.uint8], landmarks: NDArray[np.floating], recipe: FaceRecipe
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """Cut one face out of `image` (H, W, 3 RGB) by its 68 landmarks (68, 2).
+
+    Returns the face (size, size, 3), its landmarks (68, 2) in face pixels, and the (2, 3) matrix. A large source
+    face is first reduced by area averaging, so that shrinking does not alias.
+    """
+    import cv2
+
+    matrix = alignment_matrix(landmarks, recipe)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    source, to_source = image, np.eye(3)
+    if scale < 0.5:
+        step = 1 / (2 * scale)
+        height, width = image.shape[:2]
+        smaller = (max(1, round(width / step)), max(1, round(height / step)))
+        source = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+        fx, fy = smaller[0] / width, smaller[1] / height
+        to_source = np.array([[1 / fx, 0, 0.5 / fx - 0.5], [0, 1 / fy, 0.5 / fy - 0.5], [0, 0, 1]])
+    warp = (matrix @ to_source).astype(np.float64)
+    face = cv2.warpAffine(
+        source, warp, (recipe.size, recipe.size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
+    points = transform_points(landmarks, matrix)
+    return np.ascontiguousarray(face), points.astype(np.float32), matrix.astype(np.float32)

@@ -1,0 +1,119 @@
+"""Files that are either whole or not there: temporary name, flush, rename."""
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from .errors import InputError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is flushed to disk and renamed over `path`.
+
+    Raises InputError when the disk is full or the folder cannot be written; `path` is then untouched.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent)
+    except OSError as error:
+        raise _disk_error(error, path) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise _disk_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _disk_error(error: OSError, path: Path) -> InputError:
+    return InputError(
+        f"cannot be written ({error.strerror or error})",
+        path=path,
+        remedy="Free some disk space or choose another --out, then run the same command again",
+    )
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write `content` to `path` as UTF-8, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` to `path` as indented JSON, whole or not at all; NaN becomes null."""
+    write_text(path, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
+
+
+def without_nan(content: Any) -> Any:
+    """Return `content` with every NaN or infinite float replaced by None, since JSON has neither."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {str(key): without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return content
+
+
+def read_json(path: Path, *, what: str, remedy: str) -> Any:
+    """Read the JSON file `path`, which is `what` (for the message); raises InputError if missing or broken."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{what} is missing", path=path, remedy=remedy) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{what} cannot be read ({error})", path=path, remedy=remedy) from error
+
+
+def hash_json(content: Any) -> str:
+    """Return the first 16 hex digits of the SHA-256 of `content` in canonical JSON."""
+    canonical = json.dumps(without_nan(content), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def sha256_file(path: Path) -> str:
+    """Return the full SHA-256 of the file at `path`."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def refuse_existing(path: Path, *, what: str = "output") -> None:
+    """Raise InputError if `path` exists and is not an empty folder: nothing of the user's is overwritten."""
+    path = Path(path)
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    if path.exists() or path.is_symlink():
+        raise InputError(
+            f"the {what} already exists", path=path, remedy="Choose another name, or move or delete it first"
+        )
+
+
+def write_with(path: Path, writer: Callable[[IO[bytes]], None]) -> None:
+    """Write `path` through `writer(binary handle)`, whole or not at all."""
+    with atomic_path(path) as temporary, temporary.open("wb") as handle:
+        writer(handle)

@@ -1,0 +1,1 @@
+"""A trained run turned loose on photos and videos: predictor, writers, overlay."""

@@ -1,0 +1,1 @@
+"""Scores per AU with subject intervals, and distances between AU distributions."""

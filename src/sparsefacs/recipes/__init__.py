@@ -1,0 +1,1 @@
+"""YAML settings: one a published configuration, and a small default for two cores."""

@@ -1,0 +1,1 @@
+"""AU-labelled synthetic faces: geometry, skin, dynamics, renderer."""
