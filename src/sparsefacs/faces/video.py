@@ -1,0 +1,174 @@
+"""Pictures from files: photos by Pillow, videos frame by frame by PyAV, in flat memory."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+IMAGE_SUFFIXES: frozenset[str] = frozenset(
+    (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+)
+VIDEO_SUFFIXES: frozenset[str] = frozenset(
+    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv")
+    + (".ts", ".mts", ".m2ts")
+)
+_BREAK_SHARE = 0.9  # a video that gives fewer than this share of the frames its header names has been cut short
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: 0-based index in the video, seconds since the first frame, and the RGB image (H, W, 3) uint8."""
+
+    index: int
+    time_s: float
+    image: NDArray[np.uint8]
+
+
+def is_image(path: Path) -> bool:
+    """Say whether `path` is named like a photo."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_video(path: Path) -> bool:
+    """Say whether `path` is named like a video."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read a photo as upright RGB, (H, W, 3) uint8, turned as its EXIF orientation says.
+
+    Raises InputError when the file is missing, empty, damaged or no image.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not path.is_file():
+        raise InputError("is not there", path=path, remedy="Check the name")
+    if path.stat().st_size == 0:
+        raise InputError("is empty (0 bytes)", path=path, remedy="Copy the image again")
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+            if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return np.array(upright.convert("RGB"))
+    except Image.DecompressionBombError as error:
+        raise InputError("has too many pixels to be opened safely", path=path, remedy="Reduce the image") from error
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+        reason = "is no image" if isinstance(error, UnidentifiedImageError) else f"is damaged ({error})"
+        raise InputError(reason, path=path, remedy="Copy or export the image again") from error
+
+
+class VideoReader:
+    """The frames of one video in order, upright and with square pixels; memory does not grow with its length.
+
+    A context manager and an iterator. After the iteration `rejected` lists (frame index, reason) of frames that were
+    damaged and of the place where the video breaks off, if it does: what can be read is given first. Frame indices
+    count damaged frames too. `frames` is the number of frames the file claims (None: unknown), `fps` its mean rate.
+    Raises InputError on opening when the file is missing, empty, or holds no video.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        import av
+
+        self.path = Path(path)
+        self.rejected: list[tuple[int, str]] = []
+        if not self.path.is_file():
+            raise InputError("is not there", path=path, remedy="Check the name")
+        if self.path.stat().st_size == 0:
+            raise InputError("is empty (0 bytes)", path=path, remedy="Copy the video again")
+        try:
+            self._container = av.open(str(self.path))
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise _unreadable(self.path, error) from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise InputError("holds no video", path=path, remedy="Give a video or image file")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = threads
+        rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
+        self.fps = float(rate)
+        self.frames = self._claimed_frames()
+
+    def _claimed_frames(self) -> int | None:
+        if self._stream.frames:
+            return int(self._stream.frames)
+        if self._stream.duration and self._stream.time_base:
+            return max(1, int(float(self._stream.duration * self._stream.time_base) * self.fps + 0.5))
+        if self._container.duration:
+            return max(1, int(self._container.duration / 1e6 * self.fps + 0.5))
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        index, start = 0, None
+        for raw in self._raw_frames():
+            seconds = None if raw.pts is None else float(raw.pts * raw.time_base)
+            start = seconds if start is None else start
+            since = index / self.fps if seconds is None or start is None else seconds - start
+            if raw.is_corrupt:
+                self.rejected.append((index, "damaged frame"))
+            else:
+                yield Frame(index, since, _upright(raw))
+            index += 1
+        if not index:
+            reason = self.rejected[0][1] if self.rejected else "no frame can be decoded"
+            raise InputError(reason, path=self.path, remedy="Copy or export the video again")
+        claimed = self._stream.frames
+        if not self.rejected and claimed and index < _BREAK_SHARE * claimed:
+            self.rejected.append((index, f"the video breaks off after {index} of {claimed} frames"))
+
+    def _raw_frames(self) -> Iterator[Any]:
+        import av
+
+        count = 0
+        try:
+            for frame in self._container.decode(self._stream):
+                count += 1
+                yield frame
+        except (av.FFmpegError, OSError, ValueError) as error:
+            # Frames beyond damage could not be numbered surely, and labels go by frame number: so stop here.
+            reason = getattr(error, "strerror", None) or error
+            self.rejected.append((count, f"the video breaks off after {count} frames ({reason})"))
+
+
+def decode(path: Path, *, threads: int = 1) -> Iterator[Frame]:
+    """Yield the frames of the video at `path`; raises InputError when nothing can be read."""
+    with VideoReader(path, threads=threads) as reader:
+        yield from reader
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    reason = getattr(error, "strerror", None) or error
+    return InputError(
+        f"cannot be read as a video ({reason})", path=path, remedy="Copy or export it again, as MP4 for instance"
+    )
+
+
+def _upright(raw: Any) -> NDArray[np.uint8]:
+    aspect = raw.sample_aspect_ratio if hasattr(raw, "sample_aspect_ratio") else None
+    if aspect and aspect != 1:  # e.g. PAL: stretch to square pixels, or faces would be
+        raw = raw.reformat(width=max(1, round(raw.width * float(aspect))), height=raw.height, format="rgb24")
+    image: NDArray[np.uint8] = raw.to_ndarray(format="rgb24")
+    turns = round((raw.rotation or 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
