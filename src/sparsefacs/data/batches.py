@@ -1,0 +1,209 @@
+"""Batches and the labelled and unlabelled streams: a batch depends on the seed and its number, nothing else.
+
+So worker threads, the number of processes, and a stop and resume cannot change what is trained on.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .augmentation import AugmentationConfig, augment, resize
+from .store import Store
+
+if TYPE_CHECKING:
+    import torch
+
+PREFETCH = 3
+
+
+@dataclass
+class Batch:
+    """B faces: image (B, 3, S, S) float 0–1 RGB, landmarks (B, 68, 2) pixels of `image`, occurrence (B, A) float
+    −1 unlabelled / 0 / 1, intensity (B, A) 0–5 or NaN unlabelled, row (B,) index in the store.
+    """
+
+    image: "torch.Tensor"
+    landmarks: "torch.Tensor"
+    occurrence: "torch.Tensor"
+    intensity: "torch.Tensor"
+    row: "torch.Tensor"
+
+    def to(self, device: "torch.device | str") -> "Batch":
+        """Return the batch on `device`."""
+        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+
+    def __len__(self) -> int:
+        return int(self.image.shape[0])
+
+
+class RowStream:
+    """An endless shuffled stream of rows: batch number `draw` is a function of (rows, size, seed, draw) alone.
+
+    Each pass over the rows is a fresh seeded permutation; a batch may straddle two passes.
+    """
+
+    def __init__(self, rows: NDArray[np.int64], size: int, seed: int) -> None:
+        if len(rows) == 0 or size < 1:
+            raise ValueError("a stream needs rows and a positive batch size")
+        self.rows, self.size, self.seed = np.asarray(rows, np.int64), size, seed
+        self._permutation: tuple[int, NDArray[np.int64]] | None = None
+
+    def _pass(self, number: int) -> NDArray[np.int64]:
+        if self._permutation is None or self._permutation[0] != number:
+            rng = np.random.default_rng([self.seed, number])
+            self._permutation = (number, rng.permutation(self.rows))
+        return self._permutation[1]
+
+    def batch(self, draw: int) -> NDArray[np.int64]:
+        """Return the rows of batch number `draw`, in order."""
+        start = draw * self.size
+        picked: list[int] = []
+        while len(picked) < self.size:
+            number, offset = divmod(start + len(picked), len(self.rows))
+            picked.extend(self._pass(number)[offset : offset + self.size - len(picked)].tolist())
+        return np.array(picked, dtype=np.int64)
+
+
+class FaceLoader:
+    """Decodes and augments faces of one or several stores, with the labels that may be seen.
+
+    Rows count through the stores in order. occurrence (M, A) int8 and intensity (M, A) float32 are the visible
+    labels of every row.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[Store],
+        occurrence: NDArray[np.int8],
+        intensity: NDArray[np.float32],
+        input_size: int,
+        augmentation: AugmentationConfig | None,
+        seed: int,
+    ) -> None:
+        self.stores, self.occurrence, self.intensity = stores, occurrence, intensity
+        self.first_rows = np.cumsum([0, *(len(store) for store in stores)])
+        self.input_size, self.augmentation, self.seed = input_size, augmentation, seed
+        self.landmarks = np.concatenate([store.vectors("landmarks").reshape(-1, 68, 2) for store in stores])
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """Decode the face of row `row`, (S, S, 3) uint8 RGB."""
+        which = int(np.searchsorted(self.first_rows, row, side="right")) - 1
+        return self.stores[which].image(row - int(self.first_rows[which]))
+
+    def load(self, rows: NDArray[np.int64], draw: int, first: int = 0) -> Batch:
+        """Load `rows` as batch number `draw`; `first` is the place of rows[0] in the whole batch of all processes."""
+        import torch
+
+        images, points = [], []
+        for place, row in enumerate(rows, start=first):
+            image, landmarks = self.image(int(row)), self.landmarks[row]
+            if self.augmentation is None:
+                view, moved = resize(image, landmarks, self.input_size)
+            else:
+                rng = np.random.default_rng([self.seed, draw, place])
+                view, moved = augment(image, landmarks, self.input_size, self.augmentation, rng)
+            images.append(view)
+            points.append(moved)
+        image_BHWC = torch.from_numpy(np.stack(images))
+        return Batch(
+            image=image_BHWC.permute(0, 3, 1, 2).float().div_(255),
+            landmarks=torch.from_numpy(np.stack(points)),
+            occurrence=torch.from_numpy(self.occurrence[rows].astype(np.float32)),
+            intensity=torch.from_numpy(self.intensity[rows]),
+            row=torch.from_numpy(np.asarray(rows)),
+        )
+
+
+class FaceStream:
+    """Batches of one row stream, loaded ahead in threads; `position` is all its state."""
+
+    def __init__(
+        self, loader: FaceLoader, rows: RowStream, pool: ThreadPoolExecutor, rank: int = 0, world: int = 1
+    ) -> None:
+        if rows.size % world:
+            raise ValueError(f"a batch of {rows.size} cannot be split evenly over {world} processes")
+        self.loader, self.rows, self.pool, self.rank, self.world = loader, rows, pool, rank, world
+        self.position = 0
+        self._ahead: dict[int, Future[Batch]] = {}
+
+    def _submit(self, draw: int) -> Future[Batch]:
+        share = self.rows.size // self.world
+        rows = self.rows.batch(draw)[self.rank * share : (self.rank + 1) * share]
+        return self.pool.submit(self.loader.load, rows, draw, self.rank * share)
+
+    def draw(self) -> Batch:
+        """Return the next batch and move on."""
+        for number in range(self.position, self.position + PREFETCH):
+            if number not in self._ahead:
+                self._ahead[number] = self._submit(number)
+        batch = self._ahead.pop(self.position).result()
+        self.position += 1
+        return batch
+
+    def seek(self, position: int) -> None:
+        """Go on from batch number `position`."""
+        self._ahead.clear()
+        self.position = position
+
+
+class LabelStream:
+    """Label vectors drawn at random, with replacement, from those of the training faces (Adversarial, Alg. 1 line 5).
+
+    labels (M', A): −1 unlabelled, 0, 1; `position` counts the draws.
+    """
+
+    def __init__(self, labels: NDArray[np.int8], seed: int, rank: int = 0, world: int = 1) -> None:
+        self.labels, self.seed, self.rank, self.world = labels, seed, rank, world
+        self.position = 0
+
+    def draw(self, count: int) -> "torch.Tensor":
+        """Return `count` label vectors (count, A) float for this process."""
+        import torch
+
+        rng = np.random.default_rng([self.seed, 7, self.position])
+        picked = rng.integers(0, len(self.labels), count * self.world)
+        self.position += 1
+        mine = picked[self.rank * count : (self.rank + 1) * count]
+        return torch.from_numpy(self.labels[mine].astype(np.float32))
+
+
+@dataclass
+class Batches:
+    """What a method draws from: labelled faces, faces without labels (None: there are none), label vectors."""
+
+    labelled_faces: FaceStream
+    unlabelled_faces: FaceStream | None
+    label_vectors: LabelStream
+    place: Callable[[Batch], Batch] = lambda batch: batch
+
+    def labelled(self) -> Batch:
+        """Return the next batch of faces that carry labels."""
+        return self.place(self.labelled_faces.draw())
+
+    def unlabelled(self) -> Batch | None:
+        """Return the next batch of faces without visible labels, or None when the training set has none."""
+        return None if self.unlabelled_faces is None else self.place(self.unlabelled_faces.draw())
+
+    def labels(self, count: int) -> "torch.Tensor":
+        """Return `count` label vectors (count, A) drawn from the training labels."""
+        return self.label_vectors.draw(count)
+
+    def positions(self) -> dict[str, int]:
+        """Return the state of all streams."""
+        unlabelled = 0 if self.unlabelled_faces is None else self.unlabelled_faces.position
+        return {
+            "labelled": self.labelled_faces.position,
+            "unlabelled": unlabelled,
+            "labels": self.label_vectors.position,
+        }
+
+    def seek(self, positions: dict[str, int]) -> None:
+        """Restore the state of all streams."""
+        self.labelled_faces.seek(positions["labelled"])
+        if self.unlabelled_faces is not None:
+            self.unlabelled_faces.seek(positions["unlabelled"])
+        self.label_vectors.position = positions["labels"]

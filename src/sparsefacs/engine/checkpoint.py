@@ -1,0 +1,62 @@
+"""The whole state of a training, saved atomically; loading it and going on equals never having stopped."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..data.batches import Batches
+from ..errors import InputError
+from ..files import atomic_path
+
+
+def save_checkpoint(
+    path: Path,
+    step: int,
+    method: nn.Module,
+    optimisers: dict[str, torch.optim.Optimizer],
+    batches: Batches,
+    seconds: float,
+) -> None:
+    """Save the state after `step` finished steps: weights, optimisers, stream positions, random generators."""
+    state: dict[str, Any] = {
+        "step": step,
+        "seconds": seconds,
+        "method": method.state_dict(),
+        "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
+        "positions": batches.positions(),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(
+    path: Path, method: nn.Module, optimisers: dict[str, torch.optim.Optimizer], batches: Batches
+) -> tuple[int, float]:
+    """Restore everything that `save_checkpoint` saved; return finished steps and seconds spent.
+
+    Only tensors and plain values are read (weights_only), never arbitrary pickled objects.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        method.load_state_dict(state["method"])
+        for name, optimiser in optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        batches.seek(state["positions"])
+        torch.set_rng_state(state["random"])
+        if torch.cuda.is_available() and state["random_cuda"]:
+            torch.cuda.set_rng_state_all(state["random_cuda"])
+        return int(state["step"]), float(state["seconds"])
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+        raise InputError(
+            f"this checkpoint cannot be resumed ({type(error).__name__})",
+            path=path,
+            remedy="Delete the run folder and train again",
+        ) from error
+    except Exception as error:  # torch raises pickle.UnpicklingError on anything that is not plain data
+        raise InputError(
+            "is not a checkpoint of this program", path=path, remedy="Delete the run folder and train again"
+        ) from error

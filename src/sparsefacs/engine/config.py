@@ -1,0 +1,173 @@
+"""The whole configuration of a run: strict, resolved, saved; recipes are YAML files of it."""
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..data.augmentation import AugmentationConfig
+from ..errors import InputError
+from ..methods.contract import MethodConfig, Task
+from ..methods.registry import method_class
+from ..networks.classifier import NetworkConfig
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+Model = TypeVar("Model", bound=BaseModel)
+Positive = Annotated[int, Field(ge=1)]
+
+
+class DataConfig(BaseModel):
+    """Batches. Sizes count the faces of all processes together."""
+
+    model_config = _STRICT
+
+    labelled_batch: Positive = 32
+    unlabelled_batch: Positive = 32
+    workers: Positive = Field(2, description="threads that decode and augment ahead")
+    augmentation: AugmentationConfig = AugmentationConfig()
+
+
+class OptimiserConfig(BaseModel):
+    """One kind of optimiser for all of a method's parts; a part may have its own learning rate."""
+
+    model_config = _STRICT
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    lr_of: dict[str, Annotated[float, Field(gt=0)]] = Field({}, description="learning rate of a named part")
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.05, description="fraction of the steps that warm up")
+    clip: Annotated[float, Field(ge=0)] = Field(0.0, description="largest gradient norm, 0 = no clipping")
+
+
+class TrainingConfig(BaseModel):
+    """How long, how precisely, and how often the state is saved."""
+
+    model_config = _STRICT
+
+    steps: int | None = Field(None, ge=1, description="steps; not with epochs")
+    epochs: int | None = Field(None, ge=1, description="passes over the labelled faces; not with steps")
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    log_every: Positive = 10
+    checkpoint_every: Positive = Field(100, description="steps between two savings of the whole state")
+
+
+class RunConfig(BaseModel):
+    """Everything that decides what a run learns, besides the store and the labels."""
+
+    model_config = _STRICT
+
+    name: str
+    recipe: str
+    task: Task = "occurrence"
+    aus: tuple[int, ...] = Field((), description="AUs to learn; none named: all that the store has")
+    seed: Annotated[int, Field(ge=0)] = 0
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = DataConfig()
+    optimiser: OptimiserConfig = OptimiserConfig()
+    training: TrainingConfig = TrainingConfig()
+    method: dict[str, Any] = {}
+
+    def method_config(self) -> MethodConfig:
+        """Return the method's own settings, checked."""
+        return _checked(method_class(self.name).Config, self.method, "method.")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the resolved configuration, the method's defaults filled in."""
+        resolved = self.model_dump(mode="json")
+        resolved["method"] = self.method_config().model_dump(mode="json")
+        return resolved
+
+
+def _checked(model: type[Model], values: dict[str, Any], prefix: str = "") -> Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = prefix + ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            names = _names(model, [str(part) for part in first["loc"][:-1]])
+            near = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Settings there: {', '.join(names)}"
+            raise InputError(f"there is no setting {where}", remedy=hint) from error
+        raise InputError(f"setting {where}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _names(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        inner = model.model_fields[part].annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def recipe_names(method: str) -> list[str]:
+    """Return the recipes shipped for a method."""
+    folder = resources.files("sparsefacs.recipes") / method
+    return sorted(Path(str(entry)).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def read_recipe(method: str, recipe: str) -> dict[str, Any]:
+    """Read recipe `recipe` of `method`, or the YAML file of that path; raises InputError when there is none."""
+    method_class(method)
+    if recipe.endswith((".yaml", ".yml")):
+        path: Any = Path(recipe)
+        if not path.is_file():
+            raise InputError("the recipe file is missing", path=recipe, remedy="Check the path")
+    else:
+        path = resources.files("sparsefacs.recipes") / method / f"{recipe}.yaml"
+        if not path.is_file():
+            raise InputError(
+                f"method {method} has no recipe {recipe!r}", remedy=f"It has: {', '.join(recipe_names(method))}"
+            )
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"is not valid YAML ({error})", path=recipe, remedy="Mend the file") from error
+    if not isinstance(content, dict):
+        raise InputError("a recipe must be a mapping of settings", path=recipe, remedy="See recipes/ in the package")
+    return content
+
+
+def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), **overrides: Any) -> RunConfig:
+    """Return the configuration of `recipe`, with `key.sub=value` settings and dotted overrides on top.
+
+    overrides: dotted keys with `__` for the dot (`training__epochs=3`); None leaves the recipe's value.
+    """
+    values = read_recipe(method, recipe) | {"name": method, "recipe": recipe}
+    for setting in settings:
+        key, mark, text = setting.partition("=")
+        if not mark or not key.strip():
+            raise InputError(
+                f"--set {setting!r} is not of the form key.sub=value", remedy="Example: --set method.alpha=0.1"
+            )
+        try:
+            _put(values, key.strip().split("."), yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {setting!r}: the value is not readable", remedy="Quote it") from error
+    for key, value in overrides.items():
+        if value is not None:
+            _put(values, key.split("__"), value)
+    config = _checked(RunConfig, values)
+    checked = config.model_copy(update={"method": config.method_config().model_dump(mode="json")})
+    if checked.task not in method_class(method).tasks:
+        tasks = " and ".join(method_class(method).tasks)
+        raise InputError(f"method {method} does not learn {checked.task}", remedy=f"It learns {tasks}")
+    return checked
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for part in path[:-1]:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise InputError(f"there is no setting {'.'.join(path)}", remedy=f"{part} has no parts")
+        values = inner
+    values[path[-1]] = value
+    other = {"steps": "epochs", "epochs": "steps"}.get(path[-1])
+    if path[0] == "training" and other is not None and value is not None:
+        values.pop(other, None)  # the length given last holds

@@ -1,0 +1,73 @@
+"""Where training runs: devices, precision, and the one way gradients are shared between processes."""
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Precision = Literal["auto", "32", "bf16"]
+
+
+def bf16_pays(device: str) -> bool:
+    """Say whether bfloat16 is faster than float32 here: Ampere or newer GPUs, and CPUs with AMX tiles.
+
+    Measured on one AMX CPU (ResNet-18, 112 px): 1.9 times the images a second; CPUs without it only lose.
+    """
+    if device == "cuda":
+        return bool(torch.cuda.get_device_capability() >= (8, 0))
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
+
+
+def make_fabric(devices: int, precision: Precision) -> "Fabric":
+    """Return a Fabric on `devices` GPUs, or CPU processes where there is no GPU; processes start on `launch`.
+
+    Gradients are shared by `share_gradients`, not by a wrapper, so a method may step any optimiser at any time.
+    """
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
+
+    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    if accelerator == "cuda" and devices > torch.cuda.device_count():
+        raise InputError(
+            f"{devices} devices were asked for, this machine has {torch.cuda.device_count()}", remedy="Lower --devices"
+        )
+    use_bf16 = precision == "bf16" or (precision == "auto" and bf16_pays(accelerator))
+    strategy: Any = "auto"
+    if devices > 1:
+        backend = "nccl" if accelerator == "cuda" else "gloo"
+        strategy = DDPStrategy(process_group_backend=backend, start_method="popen")
+    if accelerator == "cpu" and devices > 1:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy,
+        precision="bf16-mixed" if use_bf16 else "32-true",
+    )
+
+
+def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Add the gradients of `parameters` over all processes; each loss already divides by the global count."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    with_gradient = [p for p in parameters if p.requires_grad]
+    if not with_gradient:
+        return
+    for parameter in with_gradient:  # a part unused on this process still takes part in the sum
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([p.grad.reshape(-1) for p in with_gradient if p.grad is not None])
+    torch.distributed.all_reduce(flat)
+    offset = 0
+    for parameter in with_gradient:
+        count = parameter.numel()
+        if parameter.grad is not None:
+            parameter.grad.copy_(flat[offset : offset + count].view_as(parameter))
+        offset += count

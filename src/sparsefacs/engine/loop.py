@@ -1,0 +1,141 @@
+"""The training loop over `Method.updates`: it alone does backward, steps, clips, synchronises, logs and saves."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..data.batches import Batches
+from ..errors import InputError
+from ..losses.reduction import global_sum
+from ..methods.contract import Method, Update
+from ..progress import progress
+from .checkpoint import save_checkpoint
+from .config import RunConfig
+from .devices import share_gradients
+from .optimisers import rate_factor, set_rates
+from .run import CsvLog, RunFolder
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass
+class Training:
+    """All that one training holds while it runs."""
+
+    fabric: "Fabric"
+    method: Method
+    optimisers: dict[str, torch.optim.Optimizer]
+    batches: Batches
+    config: RunConfig
+    run: RunFolder
+    steps: int
+    steps_per_epoch: float
+
+
+def fit(training: Training, start: int, seconds_before: float) -> float:
+    """Train from step `start` to the end; return the seconds spent in all.
+
+    Raises InputError naming the loss term if a loss stops being a number. An interrupt saves the state first.
+    """
+    t = training
+    started = time.monotonic() - seconds_before
+    log = CsvLog(t.run.log)
+    log.cut(start)
+    board = _board(t) if t.fabric.is_global_zero else None
+    t.method.train()
+    step = start
+    with progress(f"train {t.config.name}", t.steps, "steps") as bar:
+        bar.advance(start)
+        try:
+            for step in range(start, t.steps):
+                terms = _step(t, step)
+                done = step + 1
+                if done % t.config.training.log_every == 0 or done == t.steps:
+                    _log(t, log, board, done, terms, time.monotonic() - started)
+                if done % t.config.training.checkpoint_every == 0 or done == t.steps:
+                    _save(t, log, done, time.monotonic() - started)
+                bar.advance(1, _note(terms))
+        except KeyboardInterrupt:
+            # the step under way is lost: its parts may have been applied, so the state saved is the last whole one
+            raise InputError(
+                f"stopped by the user in step {step + 1} of {t.steps}",
+                path=t.run.path,
+                remedy="Give the same command with --resume to go on from the last checkpoint",
+            ) from None
+    if board is not None:
+        board.close()
+    return time.monotonic() - started
+
+
+def _step(t: Training, step: int) -> dict[str, torch.Tensor]:
+    """Run all updates of one step; return every loss term (its last value if a term comes several times)."""
+    set_rates(t.optimisers, rate_factor(step, t.steps, t.config.optimiser))
+    terms: dict[str, torch.Tensor] = {}
+    updates = t.method.updates(t.batches, step)
+    while True:
+        with t.fabric.autocast():
+            update = next(updates, None)
+        if update is None:
+            break
+        _apply(t, update, step)
+        terms |= {name: term.detach() for name, term in update.terms.items()}
+    t.method.after_step(step)
+    return terms
+
+
+def _apply(t: Training, update: Update, step: int) -> None:
+    total = global_sum(update.loss)
+    if not torch.isfinite(total):
+        bad = [name for name, term in update.terms.items() if not torch.isfinite(global_sum(term))]
+        raise InputError(
+            f"training stopped: loss term {', '.join(bad) or update.optimiser!r} is not a number in step {step + 1}",
+            path=t.run.path,
+            remedy="Lower optimiser.lr, set optimiser.clip=1, or use training.precision=32; "
+            "the last checkpoint is kept",
+        )
+    optimiser = t.optimisers[update.optimiser]
+    optimiser.zero_grad(set_to_none=True)
+    t.fabric.backward(update.loss)
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    share_gradients(parameters)
+    if t.config.optimiser.clip > 0:
+        torch.nn.utils.clip_grad_norm_(parameters, t.config.optimiser.clip)
+    optimiser.step()
+
+
+def _board(t: Training) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(t.run.tensorboard))
+
+
+def _images(t: Training) -> int:
+    positions, data = t.batches.positions(), t.config.data
+    return positions["labelled"] * data.labelled_batch + positions["unlabelled"] * data.unlabelled_batch
+
+
+def _log(
+    t: Training, log: CsvLog, board: Any, done: int, terms: dict[str, torch.Tensor], seconds: float
+) -> None:
+    values = {name: float(global_sum(term)) for name, term in terms.items()}
+    if not t.fabric.is_global_zero:
+        return
+    log.add(
+        {"step": done, "epoch": done / t.steps_per_epoch, "seconds": round(seconds, 3), "images": _images(t)} | values
+    )
+    for name, value in values.items():
+        board.add_scalar(name, value, done)
+
+
+def _save(t: Training, log: CsvLog, done: int, seconds: float) -> None:
+    if t.fabric.is_global_zero:
+        save_checkpoint(t.run.checkpoint, done, t.method, t.optimisers, t.batches, seconds)
+        log.write()
+    t.fabric.barrier()
+
+
+def _note(terms: dict[str, torch.Tensor]) -> str:
+    return " ".join(f"{name} {float(term):.3f}" for name, term in terms.items())

@@ -1,0 +1,57 @@
+"""Optimisers by name, and learning-rate schedules as functions of the step (so that resuming needs no state)."""
+
+import math
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from .config import OptimiserConfig
+
+
+def make_optimisers(
+    parts: dict[str, list[nn.Parameter]], config: OptimiserConfig
+) -> dict[str, torch.optim.Optimizer]:
+    """Return one optimiser a part; biases and normalisation weights (1-D parameters) have no weight decay."""
+    unknown = [name for name in config.lr_of if name not in parts]
+    if unknown:
+        raise InputError(
+            f"optimiser.lr_of names {unknown[0]!r}, which this method does not have",
+            remedy=f"Parts: {', '.join(parts)}",
+        )
+    return {name: _make(parameters, config.lr_of.get(name, config.lr), config) for name, parameters in parts.items()}
+
+
+def _make(parameters: list[nn.Parameter], lr: float, config: OptimiserConfig) -> torch.optim.Optimizer:
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    made: torch.optim.Optimizer
+    if config.name == "adam":
+        made = torch.optim.Adam(groups, lr=lr)
+    elif config.name == "adamw":
+        made = torch.optim.AdamW(groups, lr=lr)
+    else:
+        made = torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True)
+    for group in made.param_groups:
+        group["base_lr"] = lr
+    return made
+
+
+def rate_factor(step: int, steps: int, config: OptimiserConfig) -> float:
+    """Return the factor (0–1] on the learning rate at `step` of `steps`: linear warm-up, then constant or cosine."""
+    warm = config.warmup * steps
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    if config.schedule == "constant":
+        return 1.0
+    done = (step - warm) / max(steps - warm, 1)
+    return max(0.5 * (1 + math.cos(math.pi * done)), 1e-3)
+
+
+def set_rates(optimisers: dict[str, torch.optim.Optimizer], factor: float) -> None:
+    """Set every learning rate to its base times `factor`."""
+    for optimiser in optimisers.values():
+        for group in optimiser.param_groups:
+            group["lr"] = group["base_lr"] * factor

@@ -1,0 +1,119 @@
+"""The run folder: what a training leaves behind, each file whole or absent.
+
+    config.yaml  protocol.json  labels.parquet   what was asked: settings, folds, the labels that may be seen
+    log.csv  tensorboard/  checkpoint/last.pt    how it went, and the whole state to go on from
+    model.safetensors  model.json                all that coding faces needs
+    predictions.parquet  metrics.json            how it does on held-out subjects
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ..errors import InputError
+from ..files import atomic_path, read_json, write_json, write_text
+
+if TYPE_CHECKING:
+    from ..methods.contract import Setting
+
+_RETRAIN = "Train again with `sparsefacs train`, or give a run folder that `train` finished"
+
+
+class RunFolder:
+    """Names and formats of the files of one run."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.protocol = self.path / "protocol.json"
+        self.labels = self.path / "labels.parquet"
+        self.log = self.path / "log.csv"
+        self.tensorboard = self.path / "tensorboard"
+        self.checkpoint = self.path / "checkpoint" / "last.pt"
+        self.weights = self.path / "model.safetensors"
+        self.model = self.path / "model.json"
+        self.predictions = self.path / "predictions.parquet"
+        self.metrics = self.path / "metrics.json"
+
+    def require(self, file: Path, what: str) -> Path:
+        """Return `file` of this run; raises InputError when the folder or the file is missing."""
+        if not self.path.is_dir():
+            raise InputError("is not a run folder", path=self.path, remedy=_RETRAIN)
+        if not file.is_file():
+            raise InputError(f"{what} is missing from this run folder", path=file, remedy=_RETRAIN)
+        return file
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write the resolved configuration."""
+        write_text(self.config, yaml.safe_dump(config, sort_keys=False))
+
+    def read_config(self) -> dict[str, Any]:
+        """Read the resolved configuration."""
+        try:
+            content = yaml.safe_load(self.require(self.config, "the configuration").read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise InputError("the configuration is not valid YAML", path=self.config, remedy=_RETRAIN) from error
+        if not isinstance(content, dict):
+            raise InputError("the configuration is empty", path=self.config, remedy=_RETRAIN)
+        return content
+
+    def read_model(self) -> dict[str, Any]:
+        """Read what the model is."""
+        content = read_json(self.require(self.model, "the model's description"), what="it", remedy=_RETRAIN)
+        missing = {"method", "task", "aus", "network", "recipe", "threshold"} - set(content)
+        if missing:
+            raise InputError(f"lacks {sorted(missing)[0]!r}", path=self.model, remedy=_RETRAIN)
+        return dict(content)
+
+    def write_model(
+        self, setting: "Setting", recipe: Mapping[str, Any], method: str, weights: Mapping[str, Any]
+    ) -> None:
+        """Write weights and description of the network that codes faces."""
+        from safetensors.torch import save_file
+
+        with atomic_path(self.weights) as temporary:
+            save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, str(temporary))
+        write_json(
+            self.model,
+            {
+                "method": method,
+                "task": setting.task,
+                "aus": list(setting.aus),
+                "network": setting.network.model_dump(mode="json") | {"init": "none"},
+                "recipe": dict(recipe),
+                "threshold": 0.5,
+            },
+        )
+
+
+class CsvLog:
+    """log.csv: a row a logged step; terms that a step lacks are blank. Rewritten whole, so never half a row."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, str]] = []
+        if path.exists():
+            with path.open(encoding="utf-8", newline="") as handle:
+                self.rows = list(csv.DictReader(handle))
+
+    def cut(self, step: int) -> None:
+        """Drop rows of steps after `step`: they will be made again."""
+        self.rows = [row for row in self.rows if int(row["step"]) <= step]
+
+    def add(self, values: Mapping[str, float | int]) -> None:
+        """Add one row."""
+        row = {key: f"{value:.6g}" if isinstance(value, float) else f"{value}" for key, value in values.items()}
+        self.rows.append(row)
+
+    def write(self) -> None:
+        """Write all rows."""
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text(self.path, text.getvalue())

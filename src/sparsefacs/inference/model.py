@@ -1,0 +1,67 @@
+"""A run folder as a coder: the trained network, ready for faces, on CPU or GPU."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.run import RunFolder
+from ..errors import InputError
+from ..faces.alignment import FaceRecipe
+from ..methods.contract import Setting
+from ..methods.registry import method_class
+from ..networks.backbone import read_safetensors
+from ..networks.classifier import NetworkConfig
+from .contract import Task
+
+CHUNK = 16  # faces a forward pass; always this many, so that a face's codes do not depend on its company
+
+
+class NetworkCoder:
+    """Codes aligned faces with the network of a run, in float32, always in passes of the same size."""
+
+    def __init__(self, run: RunFolder) -> None:
+        import torch
+
+        description = run.read_model()
+        self.aus: tuple[int, ...] = tuple(description["aus"])
+        self.task: Task = description["task"]
+        self.recipe = FaceRecipe(**description["recipe"])
+        self.threshold = float(description["threshold"])
+        setting = Setting(self.task, self.aus, NetworkConfig(**description["network"]))
+        self.input_size = setting.network.input_size
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = method_class(description["method"]).build_predictor(setting)
+        weights = read_safetensors(run.require(run.weights, "the weights"))
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise InputError(
+                "the weights do not fit the model's description",
+                path=run.weights,
+                remedy="Train again, or restore both files from the same run",
+            ) from error
+        self.network = network.eval().to(device=self.device, memory_format=torch.channels_last)
+
+    def __call__(self, faces_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3)."""
+        import torch
+
+        coded = []
+        with torch.inference_mode():
+            for first in range(0, len(faces_BHWC), CHUNK):
+                chunk = faces_BHWC[first : first + CHUNK]
+                padded = np.zeros((CHUNK, *chunk.shape[1:]), np.uint8)
+                padded[: len(chunk)] = chunk
+                image = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2).float() / 255
+                if image.shape[-1] != self.input_size:
+                    size = (self.input_size, self.input_size)
+                    image = torch.nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
+                answer = torch.sigmoid(self.network(image))[: len(chunk)]
+                coded.append((answer * 5 if self.task == "intensity" else answer).float().cpu().numpy())
+        return np.concatenate(coded) if coded else np.zeros((0, len(self.aus)), np.float32)
+
+
+def load_coder(run: str | Path) -> NetworkCoder:
+    """Load the model of run folder `run`; raises InputError when a file of it is missing or does not fit."""
+    return NetworkCoder(RunFolder(run))

@@ -1,0 +1,31 @@
+"""Supervised losses on AU occurrence and intensity; unlabelled entries never contribute."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .reduction import labelled_mean
+
+
+def occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor, positive_weight_A: Tensor | None = None) -> Tensor:
+    """Return the cross-entropy summed over AUs and averaged over faces (Adversarial, eq. 5, inside eq. 4).
+
+    logits_BA: (B, A); occurrence_BA: (B, A), −1 unlabelled. With missing entries the sum over A AUs becomes
+    A times the mean over all labelled entries of all processes, which is the same when nothing is missing.
+    """
+    labelled = occurrence_BA >= 0
+    entropy = F.binary_cross_entropy_with_logits(
+        logits_BA.float(), occurrence_BA.clamp(min=0), reduction="none", pos_weight=positive_weight_A
+    )
+    return logits_BA.shape[1] * labelled_mean(entropy, labelled)
+
+
+def intensity_loss(logits_BA: Tensor, intensity_BA: Tensor) -> Tensor:
+    """Return the squared error of sigmoid outputs to intensities / 5, summed over AUs, averaged over faces.
+
+    intensity_BA: (B, A) 0–5, NaN unlabelled. Source: MAE-Face, eq. 3 (labels scaled to 0–1).
+    """
+    labelled = ~torch.isnan(intensity_BA)
+    target = torch.nan_to_num(intensity_BA) / 5
+    error = (torch.sigmoid(logits_BA.float()) - target) ** 2
+    return logits_BA.shape[1] * labelled_mean(error, labelled)

@@ -1,0 +1,24 @@
+"""Sums that divide by the count over all processes, so that a loss means the same on one process and on many.
+
+Each process divides its own sum by the global count; gradients are then added, not averaged, across processes.
+"""
+
+import torch
+from torch import Tensor
+
+
+def global_sum(value: Tensor) -> Tensor:
+    """Return `value` added over all processes, without gradient; on one process, `value` itself."""
+    total = value.detach().clone()
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(total)
+    return total
+
+
+def labelled_mean(values: Tensor, labelled: Tensor) -> Tensor:
+    """Return Σ values[labelled] / (number of labelled entries in all processes); 0 when nothing is labelled.
+
+    values: any shape; labelled: bool, same shape. Entries that are not labelled get no gradient, even if NaN.
+    """
+    count = global_sum(labelled.sum()).clamp(min=1)
+    return torch.where(labelled, values, torch.zeros((), dtype=values.dtype, device=values.device)).sum() / count

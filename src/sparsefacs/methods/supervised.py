@@ -1,0 +1,51 @@
+"""The supervised baseline: labelled faces only. With occurrence labels it is the Adversarial paper's "O-wlc"."""
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from torch import nn
+
+from ..data.batches import Batches
+from ..losses.recognition import intensity_loss, occurrence_loss
+from ..networks.classifier import AUClassifier
+from .contract import Method, MethodConfig, Setting, Task, Update
+
+
+class SupervisedConfig(MethodConfig):
+    """The baseline has no settings of its own."""
+
+
+class Supervised(Method):
+    """A network trained on the labelled faces alone, for occurrence or intensity."""
+
+    Config = SupervisedConfig
+    paper = "baseline (O-wlc of Wang et al., Deep semi-supervised AU recognition, α = 0)"
+    tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
+
+    def __init__(self, config: SupervisedConfig, setting: Setting) -> None:
+        super().__init__()
+        self.config, self.setting = config, setting
+        self.recogniser = self.build_predictor(setting)
+
+    @classmethod
+    def build_predictor(cls, setting: Setting) -> nn.Module:
+        """Return the AU network."""
+        return AUClassifier(setting.network, len(setting.aus))
+
+    def updates(self, batches: Batches, step: int) -> Iterator[Update]:
+        """Yield one update of the network on a labelled batch (eq. 5, or MAE-Face eq. 3 for intensity)."""
+        batch = batches.labelled()
+        logits_BA = self.recogniser(batch.image)
+        if self.setting.task == "intensity":
+            loss = intensity_loss(logits_BA, batch.intensity)
+        else:
+            loss = occurrence_loss(logits_BA, batch.occurrence)
+        yield Update("recogniser", loss, {"recognition": loss})
+
+    def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
+        """Return the network's parameters."""
+        return {"recogniser": list(self.recogniser.parameters())}
+
+    def predictor(self) -> nn.Module:
+        """Return the AU network."""
+        return self.recogniser
