@@ -1,0 +1,365 @@
+"""The report: one HTML page that stands alone, from one or several evaluated runs."""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..errors import InputError
+from ..files import refuse_existing, write_text
+from . import plots, tables
+from .codes import Track, read_codes, read_stills
+from .comparison import Difference, paired_difference
+from .examples import examples
+from .results import METRIC_NAMES, METRICS_OF_TASK, Result, baseline_of, number, read_results
+from .tables import Cell, Table, all_aus, au_label, figure
+
+SYNTHETIC_WARNING = "synthetic scores are a runnable benchmark, never evidence about real faces."
+EXAMPLE_FACES = 8
+MOST_CURVES = 12
+_CLOCK_COLUMNS = frozenset({"step", "epoch", "seconds", "images"})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure ready for the page: data URI, text alternative, caption, size in CSS pixels."""
+
+    uri: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+def report(
+    out: Path,
+    results: Sequence[Path],
+    *,
+    codes: Sequence[Path] = (),
+    stills: Sequence[Path] = (),
+    title: str | None = None,
+    faces: int = EXAMPLE_FACES,
+) -> Path:
+    """Write to `out` one self-contained HTML page that shows and compares the evaluated runs `results`.
+
+    codes: files that `predict` wrote, drawn as AU curves; stills: pictures (say, from an overlay) to show with
+    them; faces: how many held-out example faces to show. What a run folder lacks is left out, and said.
+    Raises InputError when `out` exists, a run has no metrics.json, or a file is broken.
+    """
+    out = Path(out)
+    if out.is_dir():
+        raise InputError("is a folder", path=out, remedy="Name the page to write, such as report.html")
+    refuse_existing(out, what="report")
+    content = _content(read_results([Path(path) for path in results]), codes, stills, title, faces)
+    write_text(out, _template().render(content))
+    return out
+
+
+def _template() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("sparsefacs.reports", "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template("report.html")
+
+
+def _content(
+    results: list[Result], codes: Sequence[Path], stills: Sequence[Path], title: str | None, faces: int
+) -> dict[str, Any]:
+    baseline = baseline_of(results)
+    synthetic = [result.label for result in results if result.synthetic]
+    metrics = METRICS_OF_TASK[results[0].task]
+    shown_faces, rule = examples(results, faces)
+    curves, unshown = _curves(results)
+    distributed = [result for result in results if _has_distributions(result)]
+    tracks = [_track(track) for path in codes for track in read_codes(path)]
+    pictures = read_stills(stills)
+    omissions = [f"{result.label}: {omission}." for result in results for omission in result.omissions]
+    omissions += [f"Training curves of {', '.join(unshown)}."] if unshown else []
+    if results[0].task == "occurrence":
+        omissions += [f"{r.label}: its scores hold no AU distributions." for r in results if r not in distributed]
+    content: dict[str, Any] = {
+        "title": title or _title(results, baseline),
+        "version": __version__,
+        "several": len(results) > 1,
+        "synthetic": bool(synthetic),
+        "warning": _warning(synthetic, len(results)),
+        "summary": _summary(results, baseline),
+        "cautions": _cautions(results),
+        "bars": [_bars(results, metric) for metric in metrics],
+        "score_tables": [tables.score_table(results, metric) for metric in metrics],
+        "fold_tables": [table for metric in metrics if (table := tables.fold_table(results, metric))],
+        "curves": curves,
+        "marginal_table": tables.marginal_table(distributed) if distributed else None,
+        "marginal_figure": _marginals(distributed) if distributed else None,
+        "heat_maps": _heat_maps(distributed),
+        "faces": shown_faces,
+        "face_rule": rule,
+        "face_unit": "probabilities" if results[0].task == "occurrence" else "intensities from 0 to 5",
+        "face_mistakes_of": f" by {next(r for r in results if r.predictions is not None).label}" if shown_faces else "",
+        "tracks": tracks,
+        "stills": pictures,
+        "settings": tables.settings_table(results),
+        "runs": [{"label": r.label, "config": r.config, "folds": _folds(r)} for r in results],
+        "omissions": omissions,
+    }
+    content["sections"] = _sections(content)
+    return content
+
+
+def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
+    every = [
+        ("scores", "Scores", True),
+        ("training", "Training curves", content["curves"]),
+        ("distributions", "Distributions", content["marginal_table"]),
+        ("faces", "Example faces", content["faces"]),
+        ("codes", "Coded pictures and videos", content["tracks"] or content["stills"]),
+        ("settings", "Settings and hashes", True),
+    ]
+    return [(id_, name) for id_, name, there in every if there]
+
+
+def _title(results: Sequence[Result], baseline: Result | None) -> str:
+    others = ", ".join(result.label for result in results if result is not baseline)
+    return f"Action-unit coding: {others} against {baseline.label}" if baseline else f"Action-unit coding: {others}"
+
+
+def _warning(synthetic: Sequence[str], runs: int) -> str:
+    if not synthetic:
+        return ""
+    whose = "These faces are" if len(synthetic) == runs else f"The faces of {', '.join(synthetic)} are"
+    return f"{whose} made by a generator: {SYNTHETIC_WARNING}"
+
+
+def _count(value: Any, unit: str) -> str:
+    found = number(value)
+    return f"an unknown number of {unit}s" if found is None else f"{int(found):,} {unit}{'' if found == 1 else 's'}"
+
+
+def _summary(results: Sequence[Result], baseline: Result | None) -> list[str]:
+    sentences = [_about(result) for result in results]
+    if baseline is not None:
+        sentences += [_against(result, baseline) for result in results if result is not baseline]
+    return sentences
+
+
+def _about(result: Result) -> str:
+    frames, entries, spec = (result.fact(f"labels_{name}") for name in ("frames", "entries", "spec"))
+    spec = spec or result.fact("labels")
+    learned = f"{result.label} learned from the AU labels of {_count(frames, 'frame')}"
+    details = [f"label budget {spec}"] * bool(spec) + [_count(entries, "label")] * (entries is not None)
+    learned += f" ({', '.join(details)})" if details else ""
+    pooled, mean = result.metrics["pooled"], result.mean(result.main_metric)
+    scored = f"On {_count(pooled.get('frames'), 'held-out frame')} of {_count(pooled.get('subjects'), 'subject')}"
+    name = METRIC_NAMES[result.main_metric]
+    value, low, high = (number(mean.get(key)) for key in ("value", "low", "high"))
+    if value is None:
+        return f"{learned}. {scored} its mean {name} is undefined."
+    interval = f" (95 % interval {figure(low)} to {figure(high)})" if low is not None and high is not None else ""
+    return f"{learned}. {scored} it reaches a mean {name} of {figure(value)}{interval} over {len(result.aus)} AUs."
+
+
+def _against(result: Result, baseline: Result) -> str:
+    found = paired_difference(result, baseline)
+    name = METRIC_NAMES[result.main_metric]
+    if isinstance(found, Difference):
+        opening = f"{result.label} against {baseline.label}, same frames: mean {name} {_higher(found.value)}"
+        if found.low is None or found.high is None:
+            return f"{opening}; one subject gives no interval."
+        interval = f"paired 95 % interval {figure(found.low, 3, signed=True)} to {figure(found.high, 3, signed=True)}"
+        verdict = (
+            "which leaves out zero: more than the luck of which subjects were drawn."
+            if found.clear
+            else "which holds zero: it may be no more than the luck of which subjects were drawn."
+        )
+        return f"{opening} ({interval} from resampling {found.subjects} subjects, {found.aus} AUs), {verdict}"
+    ours, theirs = (number(each.mean(result.main_metric).get("value")) for each in (result, baseline))
+    if ours is None or theirs is None:
+        return f"{result.label} and {baseline.label} cannot be compared: {found}."
+    return (
+        f"{result.label} against {baseline.label}: mean {name} {_higher(ours - theirs)}, without a paired interval: "
+        f"{found}."
+    )
+
+
+def _higher(value: float) -> str:
+    if round(abs(value), 3) == 0:
+        return "the same to three decimals"
+    return f"{figure(abs(value), 3)} {'higher' if value > 0 else 'lower'}"
+
+
+def _cautions(results: Sequence[Result]) -> list[str]:
+    """Say where the runs differ in what must be equal for a fair comparison."""
+    checks = (
+        ("store_hash", "were trained or scored on different stores"),
+        ("recipe_hash", "cut their faces differently"),
+        ("protocol_hash", "use different folds"),
+        ("labels_hash", "saw different labels"),
+    )
+    found = []
+    for name, words in checks:
+        values = {str(value) for result in results if (value := result.fact(name)) is not None}
+        if len(values) > 1:
+            found.append(f"These runs {words}: compare their scores with care.")
+    if len({result.aus for result in results}) > 1:
+        found.append("These runs code different AUs: their means are not over the same AUs.")
+    return found
+
+
+def _picture(svg: str, alt: str, caption: str) -> Picture:
+    size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', svg)
+    width, height = (round(float(points) * 4 / 3) for points in size.groups()) if size else (640, 480)
+    uri = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+    return Picture(uri, alt, caption, width, height)
+
+
+def _bars(results: Sequence[Result], metric: str) -> Picture:
+    aus = all_aus(results)
+    rows = [*((au_label(au, named=False), au) for au in aus), ("mean", None)]
+    series = {}
+    for result in results:
+        scores = [result.mean(metric) if au is None else result.score(au, metric) for _, au in rows]
+        series[result.label] = [{key: number(s.get(key)) for key in ("value", "low", "high")} for s in scores]
+    name = METRIC_NAMES[metric]
+    ceiling = None if metric in ("mse", "mae") else 1.0
+    svg = plots.bars([label for label, _ in rows], series, name, ceiling=ceiling)
+    means = ", ".join(f"{result.label} {tables.with_interval(result.mean(metric))}" for result in results)
+    alt = f"Bar chart of {name} for each action unit. Means: {means}. The table of {name} below holds every value."
+    return _picture(svg, alt, f"{name} per action unit; the black line is the 95 % interval.")
+
+
+def _curves(results: Sequence[Result]) -> tuple[list[Picture], list[str]]:
+    """Return the pictures of the first terms logged, and the names of those left out."""
+    logged = [result for result in results if result.log is not None]
+    terms = dict.fromkeys(
+        str(name)
+        for result in logged
+        if result.log is not None
+        for name in result.log.columns
+        if name not in _CLOCK_COLUMNS and result.log[name].notna().any()
+    )
+    drawn = []
+    for term in list(terms)[:MOST_CURVES]:
+        logs = {
+            result.label: (result.log["step"].to_numpy(np.float64), result.log[term].to_numpy(np.float64))
+            for result in logged
+            if result.log is not None and term in result.log.columns and result.log[term].notna().any()
+        }
+        ends = []
+        for label, (_, values) in logs.items():
+            known = values[np.isfinite(values)]
+            ends.append(f"{label} from {known[0]:.3g} to {known[-1]:.3g}" if len(known) else f"{label} undefined")
+        drawn.append(_picture(plots.curves(term, logs), f"Curve of {term} over the steps: {'; '.join(ends)}.", term))
+    return drawn, list(terms)[MOST_CURVES:]
+
+
+def _has_distributions(result: Result) -> bool:
+    found = result.metrics.get("distributions")
+    return isinstance(found, dict) and all(
+        isinstance(found.get(which), dict) and {"marginal", "conditional"} <= set(found[which])
+        for which in ("true", "predicted", "difference")
+    )
+
+
+def _marginals(results: Sequence[Result]) -> Picture:
+    aus = [int(au) for au in results[0].metrics["distributions"]["aus"]]
+
+    def shares(result: Result, which: str) -> list[float | None]:
+        found = result.metrics["distributions"]
+        at = dict(zip(found["aus"], found[which]["marginal"], strict=False))
+        return [number(at.get(au)) for au in aus]
+
+    svg = plots.marginals(
+        [au_label(au, named=False) for au in aus],
+        shares(results[0], "true"),
+        {result.label: shares(result, "predicted") for result in results},
+        "share of frames",
+    )
+    gaps = ", ".join(
+        f"{result.label} {figure(result.metrics['distributions']['difference'].get('mean_marginal'), 3)}"
+        for result in results
+    )
+    caption = f"Share of frames with each action unit. Mean |difference| from the labels: {gaps}."
+    return _picture(svg, f"{caption} The table below holds every value.", caption)
+
+
+def _heat_maps(results: Sequence[Result]) -> list[dict[str, Any]]:
+    differences = [result.metrics["distributions"]["difference"] for result in results]
+    matrices = [
+        np.array([[np.nan if number(v) is None else number(v) for v in row] for row in each["conditional"]], np.float64)
+        for each in differences
+    ]
+    top = max((float(np.nanmax(matrix)) for matrix in matrices if np.isfinite(matrix).any()), default=1.0)
+    maps = []
+    for result, each, matrix in zip(results, differences, matrices, strict=True):
+        names = [f"{au}" for au in result.metrics["distributions"]["aus"]]
+        svg = plots.heat_map(
+            names, matrix, top, row_title="given AU", column_title="probability of AU", bar="|difference|"
+        )
+        mean = figure(each.get("mean_conditional"), 3)
+        caption = f"{result.label}: |difference| of conditional probabilities, mean {mean}."
+        alt = f"Heat map of {caption} {_largest(names, matrix)}The table below holds every value."
+        maps.append({"figure": _picture(svg, alt, caption), "table": tables.conditional_table(result)})
+    return maps
+
+
+def _largest(names: Sequence[str], matrix: np.ndarray[Any, np.dtype[np.float64]]) -> str:
+    if not np.isfinite(matrix).any():
+        return ""
+    row, column = np.unravel_index(int(np.nanargmax(matrix)), matrix.shape)
+    return f"Largest: AU{names[int(column)]} given AU{names[int(row)]}, {matrix[row, column]:.2f}. "
+
+
+def _track(track: Track) -> dict[str, Any]:
+    lost = track.rows - track.coded
+    words = f"{_count(track.rows, 'row')}, {track.coded:,} with a face" + (f", {lost:,} without" if lost else "") + "."
+    words += f" {_count(track.hidden, 'further face')} not drawn." if track.hidden else ""
+    unit = "probability" if track.top == 1 else "intensity"
+    drawn, table = None, None
+    if track.timed:
+        svg = plots.codes_over_time([f"AU{au}" for au in track.aus], track.faces, track.top, unit)
+        caption = f"{track.name}: {unit} of each action unit over time; gaps are frames without a face."
+        drawn = _picture(svg, f"{caption} {_strongest(track)}", caption)
+    elif track.faces:
+        table = _track_table(track, unit)
+    return {"name": track.name, "words": words, "figure": drawn, "table": table}
+
+
+def _strongest(track: Track) -> str:
+    values = np.concatenate([values for _, values in track.faces.values()])
+    known = np.isfinite(values).any(axis=0)
+    if not known.any():
+        return ""
+    means = np.where(known, np.nanmean(np.where(known, values, 0.0), axis=0), -1.0)
+    first = np.argsort(-means)[:3]
+    return "Strongest on average: " + ", ".join(f"AU{track.aus[int(i)]} {means[i]:.2f}" for i in first) + "."
+
+
+def _track_table(track: Track, unit: str) -> Table:
+    firsts = [values[np.isfinite(values).any(axis=1)][:1] for _, values in track.faces.values()]
+    rows = tuple(
+        (Cell(au_label(au), head=True), *(Cell(figure(first[0, i]) if len(first) else "–") for first in firsts))
+        for i, au in enumerate(track.aus)
+    )
+    return Table(f"{track.name}: {unit} of each action unit", ("Action unit", *track.faces), rows)
+
+
+def _folds(result: Result) -> str:
+    if result.protocol is None:
+        return ""
+    protocol = result.protocol.get("protocol")
+    protocol = protocol if isinstance(protocol, dict) else result.protocol
+    folds = protocol.get("folds")
+    if not isinstance(folds, list) or not all(isinstance(fold, dict) for fold in folds):
+        return ""
+    told = [
+        f"{fold.get('name', i + 1)} ({_count(len(fold.get('train') or []), 'training subject')}, "
+        f"{_count(len(fold.get('test') or []), 'held-out subject')})"
+        for i, fold in enumerate(folds)
+    ]
+    return f"protocol {protocol.get('name', '')}, subject-exclusive folds {'; '.join(told)}."
