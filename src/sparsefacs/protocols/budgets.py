@@ -1,0 +1,287 @@
+"""Label budgets: which of the training labels may be seen.
+
+Frames, single labels and subjects are drawn by draw numbers that hash the seed with the frame's own name (draw.py).
+So, for one seed, 1 % lies within 5 %, `count:100` within `count:1000`, `missing:95%` keeps what `5%` keeps, and
+the choice depends neither on the order of the store nor on the test subjects. Percentages count the *labelled*
+training frames (or entries): "5 % of the frames" is what a coder would have had to code of the training set.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..files import atomic_path, hash_json
+from .draw import draw_keys, entry_keys, shuffled
+
+FORMS = "all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, one-per-clip:5"
+_PATTERNS = {
+    "all": r"all",
+    "percent": r"(\d+(?:\.\d+)?)%",
+    "count": r"count:(\d+)",
+    "missing": r"missing:(\d+(?:\.\d+)?)%",
+    "entries": r"entries:(\d+(?:\.\d+)?)%",
+    "subjects": r"subjects:(\d+)",
+    "every": r"every:(\d+)",
+    "one-per-clip": r"one-per-clip:(\d+)",
+}
+_WRITTEN_BY = "Take the file that `sparsefacs train` wrote, or train again"
+
+
+@dataclass(frozen=True, eq=False)
+class VisibleLabels:
+    """Which labels may be seen: mask (M, A) bool over the rows of a store and its AUs, False outside training."""
+
+    spec: str
+    seed: int
+    mask: NDArray[np.bool_]
+
+    @property
+    def frames(self) -> int:
+        """How many frames show at least one label."""
+        return int(self.mask.any(axis=1).sum())
+
+    @property
+    def entries(self) -> int:
+        """How many single labels may be seen."""
+        return int(self.mask.sum())
+
+    @property
+    def hash(self) -> str:
+        """Hash of the budget, its seed and the mask."""
+        content = hashlib.sha256(np.packbits(self.mask).tobytes()).hexdigest()
+        return hash_json([self.spec, self.seed, list(self.mask.shape), content])
+
+    def hide(
+        self, occurrence: NDArray[np.int8], intensity: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+        """Return copies of both (M, A) label arrays in which every label outside the mask is unlabelled (−1, NaN)."""
+        hidden_occurrence = np.where(self.mask, occurrence, np.int8(-1)).astype(np.int8)
+        hidden_intensity = np.where(self.mask, intensity, np.float32(np.nan)).astype(np.float32)
+        return hidden_occurrence, hidden_intensity
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the summary that a run's `protocol.json` keeps."""
+        rows, aus = self.mask.shape
+        counts = {"frames": self.frames, "entries": self.entries, "rows": rows, "aus": aus}
+        return {"spec": self.spec, "seed": self.seed, "hash": self.hash, **counts}
+
+    def save(self, path: Path) -> None:
+        """Write Parquet: a line for each row with a visible label, `row` and `visible` (A bools); whole or not at all.
+
+        Spec, seed, shape and hash are in the file's metadata.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        shown = np.flatnonzero(self.mask.any(axis=1))
+        flat = pa.array(self.mask[shown].ravel(), pa.bool_())
+        visible = pa.FixedSizeListArray.from_arrays(flat, self.mask.shape[1])
+        metadata = {key: str(value) for key, value in self.as_json().items()}
+        table = pa.table({"row": pa.array(shown, pa.int64()), "visible": visible}).replace_schema_metadata(metadata)
+        with atomic_path(path) as temporary:
+            pq.write_table(table, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> "VisibleLabels":
+        """Read what `save` wrote; raises InputError if missing, broken, or if the hash is not that of the labels."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if not Path(path).is_file():
+            raise InputError("the file of visible labels is missing", path=path, remedy=_WRITTEN_BY)
+        try:
+            table = pq.read_table(path)
+            metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+            mask = np.zeros((int(metadata["rows"]), int(metadata["aus"])), dtype=bool)
+            lines = np.array(table.column("visible").to_pylist(), dtype=bool).reshape(-1, mask.shape[1])
+            mask[table.column("row").to_numpy()] = lines
+            labels = cls(metadata["spec"], int(metadata["seed"]), mask)
+        except (pa.ArrowException, OSError, KeyError, ValueError, IndexError) as error:
+            raise InputError(f"holds no visible labels ({error})", path=path, remedy=_WRITTEN_BY) from error
+        if labels.hash != metadata.get("hash"):
+            raise InputError("its hash is not that of its labels, so it was changed", path=path, remedy=_WRITTEN_BY)
+        return labels
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """The training frames: store rows (n,) in order, labelled entries (n, A), and who they show."""
+
+    rows: NDArray[np.int64]
+    labelled: NDArray[np.bool_]
+    names: list[tuple[str, str, int, int]]  # subject, clip, frame number, which face of that frame
+    seed: int
+
+    @property
+    def candidates(self) -> NDArray[np.int64]:
+        """Places (not store rows) of the frames that carry a label."""
+        return np.flatnonzero(self.labelled.any(axis=1))
+
+    def keys(self) -> NDArray[np.uint64]:
+        return draw_keys(self.seed, "frame", self.names)
+
+
+def parse_budget(spec: str) -> tuple[str, float]:
+    """Return the kind and number of a label budget (`all` → 0); raises InputError that lists the forms."""
+    text = spec.strip().lower()
+    for kind, pattern in _PATTERNS.items():
+        if match := re.fullmatch(pattern, text):
+            number = float(match[1]) if match.groups() else 0.0
+            hides = kind in ("missing", "entries")
+            fits = {"all": True, "percent": 0 < number <= 100}.get(kind, 0 <= number < 100 if hides else number >= 1)
+            if fits:
+                return kind, number
+            raise InputError(f"the label budget {spec!r} leaves no label or is over 100 %", remedy=f"Forms: {FORMS}")
+    raise InputError(f"{spec!r} is not a label budget", remedy=f"Forms: {FORMS}")
+
+
+def apply_budget(
+    spec: str,
+    *,
+    subject: NDArray[np.str_],
+    clip: NDArray[np.str_],
+    frame: NDArray[np.integer],
+    occurrence: NDArray[np.int8],
+    intensity: NDArray[np.float32],
+    rows: NDArray[np.integer],
+    seed: int,
+) -> VisibleLabels:
+    """Choose the labels that may be seen among the training `rows` of a store of M faces.
+
+    subject, clip, frame: (M,); occurrence (M, A) −1 unlabelled; intensity (M, A) NaN unlabelled; rows: training rows.
+    spec: `all`; `P%` or `count:N` frames at random; `missing:P%` frames lose all labels; `entries:P%` single labels
+    go missing; `subjects:N` all labels of N subjects; `every:N` each clip's first labelled frame and every N-th after
+    it; `one-per-clip:N` one frame at random of each run of N frames of a clip. See the module for how draws behave.
+    Raises InputError for a bad spec, for more than there is, and when no training label is left.
+    """
+    kind, number = parse_budget(spec)
+    in_order = np.unique(np.asarray(rows, dtype=np.int64))
+    labelled = (np.asarray(occurrence)[in_order] >= 0) | ~np.isnan(np.asarray(intensity)[in_order])
+    if not labelled.any():
+        raise InputError(
+            "no training face carries a label", remedy="Check the label file, or the folds' train subjects"
+        )
+    frames = _Frames(in_order, labelled, _names(subject, clip, frame, in_order), seed)
+    shown = _CHOICES[kind](frames, number, spec)
+    if not shown.any():
+        raise InputError(f"the label budget {spec!r} leaves no label", remedy="Give a larger budget")
+    mask = np.zeros((len(subject), labelled.shape[1]), dtype=bool)
+    mask[in_order] = shown
+    return VisibleLabels(_canonical(kind, number), seed, mask)
+
+
+def _canonical(kind: str, number: float) -> str:
+    value = f"{number:g}" if number % 1 else str(int(number))
+    return {"all": "all", "percent": f"{value}%"}.get(
+        kind, f"{kind}:{value}%" if kind in ("missing", "entries") else f"{kind}:{value}"
+    )
+
+
+def _names(
+    subject: NDArray[np.str_], clip: NDArray[np.str_], frame: NDArray[np.integer], rows: NDArray[np.int64]
+) -> list[tuple[str, str, int, int]]:
+    seen: dict[tuple[str, str, int], int] = {}
+    names = []
+    for who, where, when in zip(subject[rows].tolist(), clip[rows].tolist(), frame[rows].tolist(), strict=True):
+        face = seen.get((who, where, when), 0)
+        seen[who, where, when] = face + 1
+        names.append((who, where, when, face))
+    return names
+
+
+def _all(frames: _Frames, _number: float, _spec: str) -> NDArray[np.bool_]:
+    return frames.labelled
+
+
+def _only(frames: _Frames, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    shown = np.zeros_like(frames.labelled)
+    shown[places] = frames.labelled[places]
+    return shown
+
+
+def _first(frames: _Frames, count: int) -> NDArray[np.bool_]:
+    candidates = frames.candidates
+    order = np.argsort(frames.keys()[candidates], kind="stable")
+    return _only(frames, candidates[order[:count]])
+
+
+def _percent(frames: _Frames, number: float, _spec: str) -> NDArray[np.bool_]:
+    return _first(frames, round(len(frames.candidates) * number / 100))
+
+
+def _count(frames: _Frames, number: float, spec: str) -> NDArray[np.bool_]:
+    _at_most(int(number), len(frames.candidates), "labelled training frames", spec)
+    return _first(frames, int(number))
+
+
+def _missing(frames: _Frames, number: float, _spec: str) -> NDArray[np.bool_]:
+    return _first(frames, round(len(frames.candidates) * (100 - number) / 100))
+
+
+def _entries(frames: _Frames, number: float, _spec: str) -> NDArray[np.bool_]:
+    places = np.flatnonzero(frames.labelled.ravel())
+    keys = entry_keys(frames.keys(), frames.labelled.shape[1]).ravel()[places]
+    kept = round(len(places) * (100 - number) / 100)
+    shown = np.zeros(frames.labelled.size, dtype=bool)
+    shown[places[np.argsort(keys, kind="stable")[:kept]]] = True
+    return shown.reshape(frames.labelled.shape)
+
+
+def _subjects(frames: _Frames, number: float, spec: str) -> NDArray[np.bool_]:
+    people = shuffled(frames.seed, "labelled subjects", [frames.names[place][0] for place in frames.candidates])
+    _at_most(int(number), len(people), "labelled training subjects", spec)
+    chosen = set(people[: int(number)])
+    return _only(frames, np.flatnonzero([name[0] in chosen for name in frames.names]))
+
+
+def _every(frames: _Frames, number: float, _spec: str) -> NDArray[np.bool_]:
+    chosen: list[int] = []
+    for pieces in _by_clip(frames, frames.candidates, 1):
+        chosen += [place for piece in pieces[:: int(number)] for place in piece]
+    return _only(frames, np.array(sorted(chosen), dtype=np.int64))
+
+
+def _one_per_clip(frames: _Frames, number: float, _spec: str) -> NDArray[np.bool_]:
+    keys, labelled = frames.keys(), set(frames.candidates.tolist())
+    chosen = []
+    for pieces in _by_clip(frames, np.arange(len(frames.rows)), int(number)):
+        for piece in pieces:
+            if with_label := [place for place in piece if place in labelled]:
+                chosen.append(min(with_label, key=lambda place: int(keys[place])))
+    return _only(frames, np.array(sorted(chosen), dtype=np.int64))
+
+
+def _by_clip(frames: _Frames, places: NDArray[np.int64], length: int) -> list[list[list[int]]]:
+    """Cut each clip's `places`, in frame order, into pieces of `length` frames; faces of one frame stay together."""
+    ordered = sorted(places.tolist(), key=lambda place: frames.names[place])
+    clips = []
+    for _, members in groupby(ordered, key=lambda place: frames.names[place][:2]):
+        moments = [list(faces) for _, faces in groupby(members, key=lambda place: frames.names[place][2])]
+        starts = range(0, len(moments), length)
+        clips.append([[face for faces in moments[s : s + length] for face in faces] for s in starts])
+    return clips
+
+
+def _at_most(wanted: int, there: int, what: str, spec: str) -> None:
+    if wanted > there:
+        raise InputError(f"the label budget {spec!r} asks for more than the {there} {what}", remedy="Ask for fewer")
+
+
+_CHOICES: dict[str, Callable[[_Frames, float, str], NDArray[np.bool_]]] = {
+    "all": _all,
+    "percent": _percent,
+    "count": _count,
+    "missing": _missing,
+    "entries": _entries,
+    "subjects": _subjects,
+    "every": _every,
+    "one-per-clip": _one_per_clip,
+}
