@@ -214,6 +214,8 @@ class StoreWriter:
             if not done[part]["faces"]:
                 (self.path / f"data-{part:05d}.arrow").unlink()
         shutil.rmtree(self.path / "done")
+        for stale in self.path.glob(".*.tmp*"):  # half-written files of a killed run
+            stale.unlink()
         (self.path / "job.json").unlink()
         return Store(self.path)
 

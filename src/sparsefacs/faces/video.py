@@ -11,15 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image, is_video
 from ..errors import InputError
 
-IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-)
-VIDEO_SUFFIXES: frozenset[str] = frozenset(
-    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv")
-    + (".ts", ".mts", ".m2ts")
-)
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Frame", "VideoReader", "decode", "is_image", "is_video", "read_image"]
+
 _BREAK_SHARE = 0.9  # a video that gives fewer than this share of the frames its header names has been cut short
 
 
@@ -30,16 +26,6 @@ class Frame:
     index: int
     time_s: float
     image: NDArray[np.uint8]
-
-
-def is_image(path: Path) -> bool:
-    """Say whether `path` is named like a photo."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def is_video(path: Path) -> bool:
-    """Say whether `path` is named like a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

@@ -1,0 +1,199 @@
+"""One part of a `prepare`: decode, find faces, align, encode; rows out, rejects noted."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.adapters.plan import FaceLabel, MediaItem, unlabelled
+from ..data.media import is_video
+from ..data.store import FaceRow, Reject
+from ..errors import InputError
+from .alignment import FaceRecipe, align_face
+from .detection import FACE_MIN, FaceFinder
+from .tracking import FaceTracker, TrackedFace
+from .video import Frame, VideoReader, read_image
+
+NO_FACE = f"no face at least {FACE_MIN:.0f} pixels wide was found"
+_PHOTO_RATE = 25.0  # frames a second that a clip of numbered photos is taken to have
+_EVER = float("inf")
+
+
+@dataclass(frozen=True)
+class CutSettings:
+    """How a part is cut: the recipe, the number of AUs, every how many frames of a video, and unlabelled frames."""
+
+    recipe: FaceRecipe
+    aus: int
+    frame_step: int = 1
+    unlabelled_frames: bool = True
+
+
+@dataclass
+class PartCutter:
+    """Cuts the faces of the items of one part, which are one video or photos of one or more clips in order.
+
+    `rejected` fills while `rows` is consumed; `frames` counts what has been looked at, and `on_frame` is told.
+    """
+
+    settings: CutSettings
+    on_frame: Callable[[int], None]
+    rejected: list[Reject] = field(default_factory=list)
+    frames: int = 0
+
+    def rows(self, items: tuple[MediaItem, ...]) -> Iterator[FaceRow]:
+        """Yield the rows of `items`; a file that cannot be read is rejected and the rest goes on."""
+        import cv2
+
+        cv2.setNumThreads(1)  # the parts run side by side; more threads in each would only get in the way
+        with FaceFinder() as finder:
+            clip: tuple[str, str] | None = None
+            tracker = FaceTracker(finder)
+            for item in items:
+                if is_video(item.path):
+                    yield from self._video(item, finder)
+                    continue
+                if clip != (item.subject, item.clip):
+                    clip = (item.subject, item.clip)
+                    tracker = FaceTracker(finder, look_every=1)
+                yield from self._photo(item, tracker)
+
+    def _count(self) -> None:
+        self.frames += 1
+        self.on_frame(self.frames)
+
+    def _photo(self, item: MediaItem, tracker: FaceTracker) -> Iterator[FaceRow]:
+        self._count()
+        try:
+            image = read_image(item.path)
+        except InputError as error:
+            self.rejected.append(Reject(item.source, None, error.problem))
+            return
+        frame = Frame(item.frame, item.frame / _PHOTO_RATE, image)
+        faces = tracker.update(image, frame.time_s)
+        if not faces:
+            self.rejected.append(Reject(item.source, None, NO_FACE))
+        yield from self._faces(item, frame, faces, item.by_frame.get(item.frame, ()))
+
+    def _video(self, item: MediaItem, finder: FaceFinder) -> Iterator[FaceRow]:
+        try:
+            with VideoReader(item.path) as reader:
+                yield from self._video_rows(item, reader, finder)
+                self.rejected.extend(Reject(item.source, frame, reason) for frame, reason in reader.rejected)
+        except InputError as error:
+            self.rejected.append(Reject(item.source, None, error.problem))
+
+    def _video_rows(self, item: MediaItem, reader: VideoReader, finder: FaceFinder) -> Iterator[FaceRow]:
+        sparse = self.settings.frame_step > 1 or not self.settings.unlabelled_frames
+        tracker = FaceTracker(finder, gap_s=_EVER) if sparse else FaceTracker(finder)
+        timed = _TimedLabels(item, 0.5 / reader.fps)
+        last = -1
+        for frame in reader:
+            last = frame.index
+            self._count()
+            labels = (*item.by_frame.get(frame.index, ()), *timed.at(frame.time_s))
+            kept = self.settings.unlabelled_frames and frame.index % self.settings.frame_step == 0
+            if not labels and not kept:
+                continue
+            faces = tracker.update(frame.image, frame.time_s)
+            if not faces:
+                self.rejected.append(Reject(item.source, frame.index, NO_FACE))
+            yield from self._faces(item, frame, faces, labels)
+        beyond = [frame for frame in sorted(item.by_frame) if frame > last]
+        self.rejected.extend(Reject(item.source, frame, "labelled, but beyond the video's end") for frame in beyond)
+        self.rejected.extend(
+            Reject(item.source, None, f"labelled at {seconds:g} s, where the video has no frame")
+            for seconds in timed.unused()
+        )
+
+    def _faces(
+        self, item: MediaItem, frame: Frame, faces: list[TrackedFace], labels: tuple[FaceLabel, ...]
+    ) -> Iterator[FaceRow]:
+        given = self._assign(item, frame, faces, labels)
+        for face in faces:
+            try:
+                aligned, points, matrix = align_face(frame.image, face.landmarks, self.settings.recipe)
+            except ValueError as error:
+                self.rejected.append(Reject(item.source, frame.index, str(error)))
+                continue
+            label = given.get(face.face) or unlabelled(self.settings.aus)
+            yield FaceRow(
+                image=encode_jpeg(aligned, self.settings.recipe.quality),
+                subject=item.subject,
+                clip=item.clip,
+                frame=frame.index,
+                time=frame.time_s,
+                face=face.face,
+                landmarks=points,
+                matrix=matrix,
+                occurrence=label.occurrence,
+                intensity=label.intensity,
+                score=face.score,
+                source=item.source,
+            )
+
+    def _assign(
+        self, item: MediaItem, frame: Frame, faces: list[TrackedFace], labels: tuple[FaceLabel, ...]
+    ) -> dict[int, FaceLabel]:
+        """Give each label its face: by id where the label names one, else the largest; reject labels left over."""
+        if not faces:
+            return {}
+        largest = max(faces, key=lambda face: (float(np.prod(face.box[2:] - face.box[:2])), -face.face)).face
+        present = {face.face for face in faces}
+        given: dict[int, FaceLabel] = {}
+        for label in labels:
+            face = largest if label.face is None else label.face
+            if face not in present:
+                self.rejected.append(Reject(item.source, frame.index, f"labelled face {face} not found in the frame"))
+            elif face in given:
+                self.rejected.append(Reject(item.source, frame.index, f"a second label for face {face}, left out"))
+            else:
+                given[face] = label
+        return given
+
+
+class _TimedLabels:
+    """Hands out labels given by time to the frame within half a frame of them, in one pass."""
+
+    def __init__(self, item: MediaItem, half_s: float) -> None:
+        self._waiting = list(reversed(item.by_time))
+        self._half_s = half_s + 1e-6
+        self._unused: list[float] = []
+
+    def at(self, time_s: float) -> list[FaceLabel]:
+        """Return the labels that belong to the frame at `time_s`; times only go up."""
+        found = []
+        while self._waiting and self._waiting[-1][0] <= time_s + self._half_s:
+            seconds, label = self._waiting.pop()
+            if seconds >= time_s - self._half_s:
+                found.append(label)
+            else:
+                self._unused.append(seconds)
+        return found
+
+    def unused(self) -> list[float]:
+        """Return the times of labels that no frame was near."""
+        return [*self._unused, *(seconds for seconds, _ in reversed(self._waiting))]
+
+
+def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+    """Encode RGB (H, W, 3) as JPEG."""
+    import cv2
+
+    done, content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise RuntimeError("OpenCV could not encode a JPEG")
+    return content.tobytes()
+
+
+def count_frames(path: Path) -> int:
+    """Return how many frames the photo or video at `path` claims to have, for the progress bar; 0 if unreadable."""
+    if not is_video(path):
+        return 1
+    try:
+        with VideoReader(path) as reader:
+            return reader.frames or 0
+    except InputError:
+        return 0

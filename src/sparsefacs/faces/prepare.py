@@ -1,0 +1,185 @@
+"""From photos and videos to a store: plan by adapter, cut in parallel, go on after a kill."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..data.adapters import Plan, Request, find_adapter
+from ..data.adapters.plan import MediaItem
+from ..data.media import is_video
+from ..data.store import Store, StoreInfo, StoreWriter
+from ..errors import InputError
+from ..files import hash_json, sha256_file
+from ..progress import Progress, progress
+from .alignment import FaceRecipe
+from .cutting import CutSettings, PartCutter, count_frames
+from .models import LANDMARKER, YUNET, find_model
+
+PHOTOS_A_PART = 128
+_COUNT_EVERY = 25  # frames between two notes of a worker to the progress bar
+_LOOK_EVERY_S = 0.5
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    *,
+    dataset: str = "folder",
+    labels: Path | None = None,
+    size: int = 112,
+    workers: int = 2,
+    aus: tuple[int, ...] | None = None,
+    frame_step: int = 1,
+    unlabelled_frames: bool = True,
+    first_frame: int | None = None,
+) -> Store:
+    """Cut every face of `source` (a file or folder) into the store `out`, and return it.
+
+    dataset: `folder` or `table` (with `labels`). size: side of the stored faces, pixels. frame_step: keep every n-th
+    frame of a video (labelled ones always). unlabelled_frames: keep frames of a labelled video that the table does
+    not name. first_frame: the number that the table gives a video's first frame. A killed run goes on with the same
+    arguments, to the same bytes for any number of workers. Raises InputError for bad input; a single bad file or
+    frame is listed in `store.json` instead.
+    """
+    source, out = Path(source), Path(out)
+    if workers < 1 or frame_step < 1:
+        name = "workers" if workers < 1 else "frame_step"
+        raise InputError(f"{name} must be at least 1", remedy="Choose 1 or more")
+    recipe = FaceRecipe(size=size)
+    request = Request(source, Path(labels) if labels else None, aus, first_frame)
+    plan = find_adapter(dataset)(request)
+    settings = CutSettings(recipe, len(plan.aus), frame_step, unlabelled_frames)
+    info = StoreInfo(plan.aus, recipe.as_json(), _described(request, dataset, settings))
+    for model in (YUNET, LANDMARKER):  # once here, so that the workers do not all download
+        find_model(model)
+    parts = split(plan)
+    job = {"source": info.source, "recipe": recipe.as_json(), "aus": list(plan.aus), "items": _digest(plan)}
+    writer = StoreWriter(out, info, job)
+    _run(writer, parts, settings, workers)
+    if not writer.is_done(len(parts)):
+        writer.write_part(len(parts), [], plan.rejected)
+    return writer.finish(len(parts) + 1)
+
+
+def split(plan: Plan) -> list[tuple[MediaItem, ...]]:
+    """Return the parts of the work: a video is a part, photos go together clip by clip, about 128 at a time."""
+    parts: list[tuple[MediaItem, ...]] = [(item,) for item in plan.items if is_video(item.path)]
+    photos = sorted(
+        (item for item in plan.items if not is_video(item.path)),
+        key=lambda item: (item.subject, item.clip, item.frame, item.source),
+    )
+    batch: list[MediaItem] = []
+    for item in photos:
+        same_clip = bool(batch) and (batch[-1].subject, batch[-1].clip) == (item.subject, item.clip)
+        if len(batch) >= PHOTOS_A_PART and not same_clip:
+            parts.append(tuple(batch))
+            batch = []
+        batch.append(item)
+    return [*parts, tuple(batch)] if batch else parts
+
+
+def _described(request: Request, dataset: str, settings: CutSettings) -> dict[str, object]:
+    labels = request.labels
+    tables = [] if labels is None else sorted(labels.iterdir()) if labels.is_dir() else [labels]
+    return {
+        "made_by": "prepare",
+        "dataset": dataset,
+        "source": str(request.source),
+        "labels": {path.name: sha256_file(path) for path in tables if path.is_file()},
+        "frame_step": settings.frame_step,
+        "unlabelled_frames": settings.unlabelled_frames,
+        "models": {model.name: model.sha256 for model in (YUNET, LANDMARKER)},
+    }
+
+
+def _digest(plan: Plan) -> str:
+    return hash_json([hash_json(item.as_json()) for item in plan.items])
+
+
+def _run(writer: StoreWriter, parts: list[tuple[MediaItem, ...]], settings: CutSettings, workers: int) -> None:
+    """Write the parts not yet written, in parallel, showing progress."""
+    from joblib import Parallel, delayed
+
+    waiting = [number for number in range(len(parts)) if not writer.is_done(number)]
+    counts = {number: sum(count_frames(item.path) for item in parts[number]) for number in waiting}
+    with progress("prepare", sum(counts.values()) or None) as bar, _watch(writer.path, counts, bar) as finished:
+        # Unordered: the store puts parts in their place by number, so a slow one holds nothing up.
+        jobs = (delayed(_write)(writer, number, parts[number], settings, os.getpid()) for number in waiting)
+        pool = Parallel(
+            n_jobs=min(workers, len(waiting) or 1), return_as="generator_unordered", pre_dispatch="2*n_jobs"
+        )
+        for number, frames in pool(jobs):
+            finished(number, frames)
+
+
+def _write(
+    writer: StoreWriter, number: int, items: tuple[MediaItem, ...], settings: CutSettings, parent: int
+) -> tuple[int, int]:
+    """Write part `number` and return it with its count of frames; runs in a worker process."""
+    note = _note_path(writer.path, number)
+    local = os.getppid() == parent
+
+    def looked_at(frames: int) -> None:
+        if local and os.getppid() != parent:
+            os._exit(1)  # the main process was killed: leave the store to its successor
+        if frames % _COUNT_EVERY == 0:
+            note.write_text(str(frames))
+
+    cutter = PartCutter(settings, looked_at)
+    writer.write_part(number, cutter.rows(items), cutter.rejected)
+    note.unlink(missing_ok=True)
+    return number, cutter.frames
+
+
+def _note_path(store: Path, number: int) -> Path:
+    return store / "done" / f"{number:05d}.frames"
+
+
+@contextmanager
+def _watch(store: Path, counts: dict[int, int], bar: Progress) -> "Iterator[_Finished]":
+    """Move the bar by what workers note of parts under way, and to the full count as parts finish."""
+    finished = _Finished(counts, bar)
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(_LOOK_EVERY_S):
+            for path in sorted((store / "done").glob("*.frames")):
+                try:
+                    finished.under_way(int(path.stem), int(path.read_text() or 0))
+                except (OSError, ValueError):  # just removed, or being written: the next look will tell
+                    continue
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield finished
+    finally:
+        stop.set()
+        watcher.join()
+
+
+class _Finished:
+    """Counts frames part by part, so that notes and finished parts add up to the total."""
+
+    def __init__(self, counts: dict[int, int], bar: Progress) -> None:
+        self._counts, self._bar = counts, bar
+        self._shown = dict.fromkeys(counts, 0)
+        self._closed: set[int] = set()
+        self._lock = threading.Lock()
+
+    def under_way(self, number: int, frames: int) -> None:
+        """Note that part `number` has come to `frames`."""
+        with self._lock:
+            if number in self._counts and number not in self._closed:
+                ahead = min(frames, self._counts[number]) - self._shown[number]
+                if ahead > 0:
+                    self._shown[number] += ahead
+                    self._bar.advance(ahead)
+
+    def __call__(self, number: int, frames: int) -> None:
+        """Note that part `number` is finished, having `frames` in truth."""
+        with self._lock:
+            self._closed.add(number)
+            self._bar.advance(self._counts[number] - self._shown[number])
