@@ -1,0 +1,211 @@
+"""The codes: a table with a row per frame and face, in OpenFace's column names, as CSV or Parquet."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..facs import column
+from ..files import atomic_path
+from .contract import Task
+
+Cell = str | int | float | None
+CODES_SUFFIXES = (".csv", ".parquet")
+ROWS_PER_GROUP = 1024  # rows of a Parquet file held in memory at a time
+_BOX = ("face_x0", "face_y0", "face_x1", "face_y1")
+
+
+@dataclass(frozen=True)
+class CodedFace:
+    """A face of a frame with its codes.
+
+    face_id: from 0 in order of appearance. confidence: detector score 0–1. box: (4,) x0, y0, x1, y1 in image pixels.
+    landmarks: (68, 2) in image pixels. codes: (A,) probabilities 0–1 or intensities 0–5.
+    """
+
+    face_id: int
+    confidence: float
+    box: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    codes: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class CodedFrame:
+    """A frame with its faces and the ids of known faces that are lost in it.
+
+    source: name of the file. index: 0-based. time_s: seconds since the first frame, None for a photo. image: RGB
+    (H, W, 3) where somebody wants to draw on it, else None.
+    """
+
+    source: str
+    index: int
+    time_s: float | None
+    faces: tuple[CodedFace, ...]
+    lost: tuple[int, ...]
+    image: NDArray[np.uint8] | None = None
+
+
+def code_columns(aus: Sequence[int], *, with_input: bool) -> list[str]:
+    """Return the columns of the codes of `aus`; they do not depend on what the model can tell.
+
+    `input` (the file; only when several are coded together), `frame` (from 1, as OpenFace counts), `face_id`,
+    `timestamp` (s; empty for photos), `confidence` (face detector, 0–1), `success` (1 coded, 0 lost), the face's box
+    in pixels, `AU01_c` … (0 or 1), `AU01_r` … (0–5), `AU01_p` … (probability). What the model cannot tell is empty.
+    """
+    units = [column(au, kind) for kind in "crp" for au in aus]
+    first = ["input"] if with_input else []
+    return [*first, "frame", "face_id", "timestamp", "confidence", "success", *_BOX, *units]
+
+
+def check_codes_path(path: Path) -> None:
+    """Raise InputError unless `path` ends in .csv or .parquet."""
+    if path.suffix.lower() not in CODES_SUFFIXES:
+        raise InputError(
+            "codes are written as CSV or Parquet", path=path, remedy="End the name of --out in .csv or .parquet"
+        )
+
+
+class RowWriter(Protocol):
+    """Takes the rows of the table one by one."""
+
+    def write(self, row: list[Cell]) -> None:
+        """Write one row, in the order of the columns; None is an empty cell."""
+
+
+@contextmanager
+def open_codes(path: Path, columns: list[str]) -> Iterator[RowWriter]:
+    """Open a table of codes at `path`; it appears under that name, whole, when the block ends without an error.
+
+    Rows go to disk as they come, so memory does not grow with the video. Raises InputError for another suffix than
+    .csv or .parquet and for a full disk.
+    """
+    check_codes_path(path)
+    with atomic_path(path) as temporary:
+        if path.suffix.lower() == ".csv":
+            with temporary.open("w", newline="", encoding="utf-8") as handle:
+                yield _CsvRows(handle, columns)
+        else:
+            rows = _ParquetRows(temporary, columns)
+            try:
+                yield rows
+            finally:
+                rows.close()
+
+
+class CodesWriter:
+    """Turns coded frames into rows, by face id; a lost face has success 0 and empty values, never zeros.
+
+    Frames before the first face of a video are held back: they become lost rows of that face once it appears, and
+    nothing if none ever does, so a video without faces has no rows. Call `next_source` between files.
+    """
+
+    def __init__(self, rows: RowWriter, aus: Sequence[int], task: Task, threshold: float, *, with_input: bool) -> None:
+        self._rows, self._aus, self._task, self._threshold = rows, tuple(aus), task, threshold
+        self._with_input = with_input
+        self._faceless: list[tuple[int, float | None]] = []
+        self._any_face = False
+        self._coded = self._lost = 0
+
+    def next_source(self) -> None:
+        """Forget the file so far: what comes next is of another one."""
+        self._faceless, self._any_face = [], False
+
+    def write(self, frame: CodedFrame) -> None:
+        """Write the rows of one frame."""
+        if not self._any_face and not frame.faces:
+            self._faceless.append((frame.index, frame.time_s))
+            return
+        if not self._any_face:
+            self._any_face = True
+            first = min(face.face_id for face in frame.faces)
+            for index, time_s in self._faceless:
+                self._write_lost(frame.source, index, first, time_s)
+            self._faceless = []
+        rows = [(face.face_id, face) for face in frame.faces] + [(face_id, None) for face_id in frame.lost]
+        for face_id, face in sorted(rows, key=lambda row: row[0]):
+            if face is None:
+                self._write_lost(frame.source, frame.index, face_id, frame.time_s)
+            else:
+                self._rows.write(self._start(frame.source, frame.index, face_id, frame.time_s) + self._cells(face))
+                self._coded += 1
+
+    def take_counts(self) -> tuple[int, int]:
+        """Return how many rows of coded and of lost faces were written since this was last asked."""
+        counts = self._coded, self._lost
+        self._coded = self._lost = 0
+        return counts
+
+    def _start(self, source: str, index: int, face_id: int, time_s: float | None) -> list[Cell]:
+        first: list[Cell] = [source] if self._with_input else []
+        return [*first, index + 1, face_id, None if time_s is None else round(time_s, 6)]
+
+    def _write_lost(self, source: str, index: int, face_id: int, time_s: float | None) -> None:
+        empty: list[Cell] = [None] * (len(_BOX) + 3 * len(self._aus))
+        self._rows.write([*self._start(source, index, face_id, time_s), None, 0, *empty])
+        self._lost += 1
+
+    def _cells(self, face: CodedFace) -> list[Cell]:
+        values = [round(float(value), 6) for value in face.codes]
+        present: list[Cell] = [int(value >= self._threshold) for value in face.codes]
+        empty: list[Cell] = [None] * len(self._aus)
+        told = [*empty, *values] if self._task == "occurrence" else [*values, *empty]
+        box = [round(float(side), 2) for side in face.box]
+        return [round(face.confidence, 4), 1, *box, *present, *told]
+
+
+class _CsvRows:
+    def __init__(self, handle: IO[str], columns: list[str]) -> None:
+        self._writer = csv.writer(handle, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def write(self, row: list[Cell]) -> None:
+        self._writer.writerow(row)
+
+
+class _ParquetRows:
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._schema = pa.schema([(name, _arrow_type(name)) for name in columns])
+        self._file = pq.ParquetWriter(path, self._schema)
+        self._held: list[list[Cell]] = []
+
+    def write(self, row: list[Cell]) -> None:
+        self._held.append(row)
+        if len(self._held) == ROWS_PER_GROUP:
+            self._flush()
+
+    def close(self) -> None:
+        if self._held:
+            self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        arrays = [
+            pa.array(values, type=field.type)
+            for values, field in zip(zip(*self._held, strict=True), self._schema, strict=True)
+        ]
+        self._file.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._held = []
+
+
+def _arrow_type(column: str) -> Any:
+    import pyarrow as pa
+
+    if column == "input":
+        return pa.string()
+    if column in ("frame", "face_id"):
+        return pa.int32()
+    if column == "success" or column.endswith("_c"):
+        return pa.int8()
+    return pa.float64() if column == "timestamp" else pa.float32()

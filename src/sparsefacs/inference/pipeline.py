@@ -1,0 +1,222 @@
+"""`predict`: photos and videos in, a table of codes out, with decoding, landmarks and network at work together."""
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..errors import InputError
+from ..faces.video import VideoReader
+from ..files import refuse_existing
+from ..progress import progress
+from .codes import CodedFrame, CodesWriter, check_codes_path, code_columns, open_codes
+from .contract import Coder
+from .outputs import plan_outputs
+from .overlay import OverlayWriter, open_overlay, overlay_suffixes
+from .plot import PLOT_SUFFIXES, plot_codes
+from .sources import Source, list_sources
+from .stages import Closed, Opened, code_frames, find_faces, read_pictures
+from .threads import overlapped
+
+DECODED_AHEAD = 8  # frames decoded before their landmarks are wanted
+FOUND_AHEAD = 32  # frames with landmarks before the network wants them
+CODED_AHEAD = 8  # coded frames before they are drawn and written
+
+
+@dataclass
+class InputSummary:
+    """What came of one input: frames read, distinct faces, rows of coded and of lost faces, damage met."""
+
+    input: str
+    frames: int = 0
+    faces: int = 0
+    coded_rows: int = 0
+    lost_rows: int = 0
+    damaged: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `predict` did. rejected: (input, reason) of files nothing could be read of."""
+
+    out: Path
+    inputs: tuple[InputSummary, ...]
+    rejected: tuple[tuple[str, str], ...]
+    seconds: float
+
+    @property
+    def frames(self) -> int:
+        """Frames read in all."""
+        return sum(one.frames for one in self.inputs)
+
+    @property
+    def rows(self) -> int:
+        """Rows written in all."""
+        return sum(one.coded_rows + one.lost_rows for one in self.inputs)
+
+    def messages(self) -> list[str]:
+        """Return what a person should know, a line each: rejected files, damage, inputs without a face."""
+        lines = [f"rejected: {reason}" for _, reason in self.rejected]
+        for one in self.inputs:
+            lines += [f"{one.input}: frame {index + 1}: {reason}" for index, reason in one.damaged]
+            if not one.coded_rows:
+                what = "in the photo" if one.frames == 1 else f"in any of its {one.frames} frames"
+                lines.append(f"{one.input}: no face was found {what}, so it has no rows")
+        return lines
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the summary as JSON holds it."""
+        return {
+            "out": str(self.out),
+            "frames": self.frames,
+            "rows": self.rows,
+            "seconds": round(self.seconds, 3),
+            "inputs": [asdict(one) for one in self.inputs],
+            "rejected": [{"input": name, "reason": reason} for name, reason in self.rejected],
+        }
+
+
+def predict(
+    coder: Coder,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    overlay: Path | None = None,
+    plot: Path | None = None,
+    batch_size: int = 32,
+    threads: bool = True,
+) -> Summary:
+    """Code the faces of photos, videos and folders of them into the table `out` (.csv or .parquet).
+
+    overlay: .mp4 of a video (.png or .jpg of a photo) with the codes drawn in; plot: picture of the codes over time;
+    each a folder when there are several inputs. batch_size: faces gathered for the network; codes do not depend on
+    it. threads: False does one thing after the other, for comparison. Memory does not grow with the length of a
+    video. Damaged files are passed over and listed. Raises InputError, before any work, if an output exists, an input
+    is not there or is of no known kind; and if nothing could be read at all.
+    """
+    started = time.monotonic()
+    check_codes_path(out)
+    refuse_existing(out, what="--out file")
+    if out.is_dir():
+        raise InputError("is a folder", path=out, remedy="Give --out a file name ending in .csv or .parquet")
+    sources = list_sources(inputs)
+    overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
+    plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
+    several = len(sources) > 1
+    columns = code_columns(coder.aus, with_input=several)
+    with open_codes(out, columns) as rows, progress("predict", _claimed_frames(sources)) as bar:
+        writer = CodesWriter(rows, coder.aus, coder.task, coder.threshold, with_input=several)
+        coded = coded_frames(coder, sources, batch_size, threads=threads, keep_images=bool(overlays))
+        with closing(coded), _Run(writer, coder, overlays) as run:
+            for item in coded:
+                run.take(item)
+                if isinstance(item, CodedFrame):
+                    bar.advance()
+            run.check_any_read(len(sources))
+    for source, path in plots.items():
+        if source in run.summaries and run.summaries[source].coded_rows:
+            plot_codes(out, path, source=source.name if several else None, threshold=coder.threshold)
+    return Summary(out, tuple(run.summaries.values()), tuple(run.rejected), time.monotonic() - started)
+
+
+def coded_frames(
+    coder: Coder, sources: Sequence[Source], batch_size: int = 32, *, threads: bool = True, keep_images: bool = False
+) -> Generator[Opened | CodedFrame | Closed, None, None]:
+    """Yield the coded frames of all `sources` in order; decoding, landmarks and network each have a thread.
+
+    Native code does the work in each (PyAV, MediaPipe, torch) and lets go of Python's lock meanwhile.
+    """
+    depths = (DECODED_AHEAD, FOUND_AHEAD, CODED_AHEAD) if threads else (0, 0, 0)
+    pictures = overlapped(read_pictures(sources), depths[0], "decode")
+    frames = overlapped(find_faces(pictures, coder.recipe, keep_images=keep_images), depths[1], "landmarks")
+    yield from overlapped(code_frames(frames, coder, batch_size), depths[2], "network")
+
+
+def _claimed_frames(sources: Sequence[Source]) -> int | None:
+    """Return how many frames all files claim to hold, None if one does not say; unreadable ones count nothing."""
+    total = 0
+    for source in sources:
+        if source.is_photo:
+            total += 1
+            continue
+        try:
+            with VideoReader(source.path) as reader:
+                frames = reader.frames
+        except InputError:
+            continue
+        if frames is None:
+            return None
+        total += frames
+    return total
+
+
+class _Run:
+    """Takes what the stages deliver: writes rows, draws overlays, keeps count."""
+
+    def __init__(self, writer: CodesWriter, coder: Coder, overlays: dict[Source, Path]) -> None:
+        self._writer, self._coder, self._overlays = writer, coder, overlays
+        self.summaries: dict[Source, InputSummary] = {}
+        self.rejected: list[tuple[str, str]] = []
+        self._failed: list[InputError] = []
+        self._now = InputSummary("")
+        self._next_face = 0
+        self._drawing = ExitStack()
+        self._overlay: OverlayWriter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._drawing.__exit__(kind, error, trace)
+
+    def take(self, item: Opened | CodedFrame | Closed) -> None:
+        """Deal with the next item."""
+        if isinstance(item, Opened):
+            self._open(item)
+        elif isinstance(item, CodedFrame):
+            self._write(item)
+        else:
+            self._close(item)
+
+    def check_any_read(self, sources: int) -> None:
+        """Raise InputError if no input could be read."""
+        if self.summaries:
+            return
+        if sources == 1:
+            raise self._failed[0]
+        raise InputError(
+            f"none of the {sources} inputs can be read; the first: {self._failed[0]}",
+            remedy="Check that these are photos or videos",
+        )
+
+    def _open(self, item: Opened) -> None:
+        self._now = self.summaries[item.source] = InputSummary(item.source.name)
+        self._next_face = 0
+        self._writer.next_source()
+        if item.source in self._overlays:
+            opened = open_overlay(self._overlays[item.source], self._coder, item.fps)
+            self._overlay = self._drawing.enter_context(opened)
+
+    def _write(self, frame: CodedFrame) -> None:
+        self._writer.write(frame)
+        self._now.frames += 1
+        self._next_face = max([self._next_face, *(face.face_id + 1 for face in frame.faces)])
+        if self._overlay is not None:
+            self._overlay.write(frame)
+
+    def _close(self, item: Closed) -> None:
+        self._drawing.close()
+        self._overlay = None
+        if item.failed is not None:
+            self.summaries.pop(item.source, None)
+            self._failed.append(item.failed)
+            self.rejected.append((item.source.name, str(item.failed)))
+            return
+        self._now.faces = self._next_face
+        self._now.coded_rows, self._now.lost_rows = self._writer.take_counts()
+        self._now.damaged = list(item.damaged)

@@ -1,0 +1,56 @@
+"""Which photos and videos a call of `predict` means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from ..faces.video import is_image, is_video
+
+
+@dataclass(frozen=True)
+class Source:
+    """One photo or video to code; `name` is what the codes call it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Return the path as given, with forward slashes."""
+        return self.path.as_posix()
+
+    @property
+    def is_photo(self) -> bool:
+        """Say whether it is a photo (else a video)."""
+        return is_image(self.path)
+
+
+def list_sources(inputs: Sequence[Path]) -> list[Source]:
+    """Return the photos and videos that `inputs` (files, folders) name, in the order given, folders by name.
+
+    Folders are searched with all folders in them; hidden files and files of other kinds in them are passed over.
+    A file named twice is coded once. Raises InputError for no input, a name that is not there, a file that is named
+    neither like a photo nor like a video, or a folder without either.
+    """
+    if not inputs:
+        raise InputError("no input was given", remedy="Name a photo, a video or a folder of them")
+    found: dict[Path, Source] = {}
+    for given in map(Path, inputs):
+        for path in _files(given):
+            found.setdefault(path.resolve(), Source(path))
+    return list(found.values())
+
+
+def _files(given: Path) -> list[Path]:
+    if given.is_dir():
+        inside = sorted(path for path in given.rglob("*") if path.is_file() and (is_image(path) or is_video(path)))
+        visible = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(given).parts)]
+        if not visible:
+            raise InputError("holds no photo or video", path=given, remedy="Name a folder with photos or videos")
+        return visible
+    if not given.is_file():
+        raise InputError("is not there", path=given, remedy="Check the name")
+    if not (is_image(given) or is_video(given)):
+        kind = f"a {given.suffix} file" if given.suffix else "a file without a suffix"
+        raise InputError(f"{kind} is neither photo nor video", path=given, remedy="Give for instance a .jpg or .mp4")
+    return [given]

@@ -1,0 +1,158 @@
+"""The stages of `predict`: files → pictures → faces → codes, each a generator that can run ahead in its own thread."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..faces.alignment import FaceRecipe, align_face
+from ..faces.detection import FaceFinder
+from ..faces.tracking import FaceTracker, TrackedFace
+from ..faces.video import VideoReader, read_image
+from .batching import code_faces, whole_batches
+from .codes import CodedFace, CodedFrame
+from .contract import Coder
+from .presence import Presence
+from .sources import Source
+
+HELD_FRAMES = 64  # frames that wait for the network at most, so that a stretch without faces does not pile up
+HELD_BYTES = 200_000_000  # and their pixels, where an overlay needs them
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file was opened; fps is None for a photo."""
+
+    source: Source
+    fps: float | None
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A file came to its end: `failed` says why nothing of it could be read, `damaged` lists (frame, reason)."""
+
+    source: Source
+    failed: InputError | None = None
+    damaged: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame as decoded: RGB (H, W, 3), 0-based index, seconds since the first frame (None for a photo)."""
+
+    index: int
+    time_s: float | None
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class FoundFrame:
+    """A frame with its faces, found and cut out: `aligned` (F, size, size, 3), and the ids of lost faces."""
+
+    source: Source
+    index: int
+    time_s: float | None
+    faces: tuple[TrackedFace, ...]
+    aligned: NDArray[np.uint8]
+    lost: tuple[int, ...]
+    image: NDArray[np.uint8] | None
+
+
+def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Closed, None, None]:
+    """Yield the frames of all `sources`, each file's between its Opened and its Closed; no file's fault is raised."""
+    for source in sources:
+        try:
+            if source.is_photo:
+                image = read_image(source.path)
+                yield Opened(source, None)
+                yield Picture(0, None, image)
+                yield Closed(source)
+                continue
+            with VideoReader(source.path) as reader:
+                yield Opened(source, reader.fps)
+                for frame in reader:
+                    yield Picture(frame.index, frame.time_s, frame.image)
+                yield Closed(source, damaged=tuple(reader.rejected))
+        except InputError as error:
+            yield Closed(source, failed=error)
+
+
+def find_faces(
+    pictures: Iterator[Opened | Picture | Closed], recipe: FaceRecipe, *, keep_images: bool
+) -> Generator[Opened | FoundFrame | Closed, None, None]:
+    """Find, name and cut out the faces of every picture; `keep_images` passes the pixels on, for an overlay."""
+    with FaceFinder() as finder:
+        tracker, presence, source = FaceTracker(finder), Presence(), None
+        for item in pictures:
+            if isinstance(item, Opened):
+                tracker, presence, source = FaceTracker(finder), Presence(), item.source
+            if not isinstance(item, Picture):
+                yield item
+                continue
+            assert source is not None
+            if item.time_s is None:
+                found, time_s = _photo_faces(finder, item.image), 0.0
+            else:
+                found, time_s = tracker.update(item.image, item.time_s), item.time_s
+            faces, aligned = _cut_out(item.image, found, recipe)
+            lost = presence.lost([face.face for face in faces], time_s)
+            image = item.image if keep_images else None
+            yield FoundFrame(source, item.index, item.time_s, faces, aligned, tuple(lost), image)
+
+
+def _photo_faces(finder: FaceFinder, image: NDArray[np.uint8]) -> list[TrackedFace]:
+    """Return the faces of a photo, numbered from left to right."""
+    found = sorted(finder.find(image), key=lambda face: float(face.box[0] + face.box[2]))
+    return [TrackedFace(number, face.landmarks, face.box, face.score) for number, face in enumerate(found)]
+
+
+def _cut_out(
+    image: NDArray[np.uint8], found: list[TrackedFace], recipe: FaceRecipe
+) -> tuple[tuple[TrackedFace, ...], NDArray[np.uint8]]:
+    faces, cuts = [], []
+    for face in found:
+        try:
+            cuts.append(align_face(image, face.landmarks, recipe)[0])
+        except ValueError:  # landmarks fallen together: no face to be coded
+            continue
+        faces.append(face)
+    shape = (0, recipe.size, recipe.size, 3)
+    return tuple(faces), np.stack(cuts) if cuts else np.empty(shape, np.uint8)
+
+
+def code_frames(
+    frames: Iterator[Opened | FoundFrame | Closed], coder: Coder, batch_size: int
+) -> Generator[Opened | CodedFrame | Closed, None, None]:
+    """Code the faces of all frames, gathering about `batch_size` of them; order is kept."""
+    wanted = whole_batches(batch_size)
+    held: list[Opened | FoundFrame | Closed] = []
+    faces = pixels = 0
+    for item in frames:
+        held.append(item)
+        if isinstance(item, FoundFrame):
+            faces += len(item.faces)
+            pixels += item.image.nbytes if item.image is not None else 0
+        if faces >= wanted or len(held) >= max(HELD_FRAMES, wanted) or pixels > HELD_BYTES:
+            yield from _coded(held, coder)
+            held, faces, pixels = [], 0, 0
+    yield from _coded(held, coder)
+
+
+def _coded(
+    held: list[Opened | FoundFrame | Closed], coder: Coder
+) -> Generator[Opened | CodedFrame | Closed, None, None]:
+    cuts = [item.aligned for item in held if isinstance(item, FoundFrame) and len(item.faces)]
+    codes_BA = code_faces(coder, np.concatenate(cuts)) if cuts else np.empty((0, len(coder.aus)), np.float32)
+    row = 0
+    for item in held:
+        if not isinstance(item, FoundFrame):
+            yield item
+            continue
+        faces = tuple(
+            CodedFace(face.face, face.score, face.box, face.landmarks, codes_BA[row + place])
+            for place, face in enumerate(item.faces)
+        )
+        row += len(faces)
+        yield CodedFrame(item.source.name, item.index, item.time_s, faces, item.lost, item.image)

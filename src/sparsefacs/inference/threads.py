@@ -1,0 +1,69 @@
+"""Stages of a pipeline that work at the same time: each runs ahead of the next by a bounded number of items."""
+
+import queue
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+_LOOK_S = 0.1  # how soon a stage that waits for room notices that nobody wants its items any more
+
+
+@dataclass(frozen=True)
+class _Failure:
+    error: BaseException
+
+
+class _End:
+    pass
+
+
+def overlapped(items: Iterator[T], depth: int, name: str) -> Generator[T, None, None]:
+    """Yield `items` in their order while a thread called `name` makes up to `depth` of them ahead.
+
+    depth 0: no thread. An error in the thread is raised here; when the caller stops early, the thread is stopped and
+    `items` closed in it, so that whatever `items` holds open is released by the thread that opened it.
+    """
+    if depth == 0:
+        yield from items
+        return
+    ready: queue.Queue[T | _Failure | _End] = queue.Queue(maxsize=depth)
+    unwanted = threading.Event()
+    worker = threading.Thread(target=_work, args=(items, ready, unwanted), name=name, daemon=True)
+    worker.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, _End):
+                return
+            if isinstance(item, _Failure):
+                raise item.error
+            yield item
+    finally:
+        unwanted.set()
+        worker.join()
+
+
+def _work(items: Iterator[T], ready: "queue.Queue[T | _Failure | _End]", unwanted: threading.Event) -> None:
+    last: _Failure | _End = _End()
+    try:
+        for item in items:
+            if not _hand_over(item, ready, unwanted):
+                break
+    except BaseException as error:
+        last = _Failure(error)
+    finally:
+        if isinstance(items, Generator):
+            items.close()
+        _hand_over(last, ready, unwanted)
+
+
+def _hand_over(item: T | _Failure | _End, ready: "queue.Queue[T | _Failure | _End]", unwanted: threading.Event) -> bool:
+    while not unwanted.is_set():
+        try:
+            ready.put(item, timeout=_LOOK_S)
+        except queue.Full:
+            continue
+        return True
+    return False
