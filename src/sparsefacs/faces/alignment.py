@@ -14,13 +14,14 @@ from ..files import hash_json
 class FaceRecipe:
     """How faces are cut: where the eye centres and the mouth centre come to lie, as fractions of the side.
 
-    size: side of the square face in pixels. Two stores with one recipe hash hold faces cut alike.
+    The defaults hold the whole face from hairline to chin, so that AU17 and AU26 can be seen. size: side of the
+    square face in pixels. Two stores with one recipe hash hold faces cut alike.
     """
 
     size: int = 112
-    eye_height: float = 0.37
-    eye_distance: float = 0.36
-    mouth_height: float = 0.74
+    eye_height: float = 0.35
+    eye_distance: float = 0.32
+    mouth_height: float = 0.68
     quality: int = 95
     points: str = "eye centres and mouth centre of 68 landmarks, least squares"
     landmarks: str = "mediapipe face_landmarker 478 to 68"

@@ -44,7 +44,6 @@ def facial_areas(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
 
     brow_top = top([*range(17, 27)])
     eye_low_right, eye_low_left = low([36, 39, 40, 41]), low([42, 45, 46, 47])
-    middle = x[..., 27]
     mouth_top = (y[..., 33] + y[..., 51]) / 2  # half-way between nose base and upper lip
     mouth_low = low([57]) + 0.15 * unit
     rectangles = [
@@ -52,8 +51,8 @@ def facial_areas(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
         (x[..., 17] - 0.1 * unit, top([*range(17, 22)]) - 0.1 * unit, x[..., 39], eye_low_right + 0.25 * unit),
         (x[..., 42], top([*range(22, 27)]) - 0.1 * unit, x[..., 26] + 0.1 * unit, eye_low_left + 0.25 * unit),
         (x[..., 21], top([21, 22]) - 0.1 * unit, x[..., 22], y[..., 29]),
-        (x[..., 36], eye_low_right, middle, y[..., 48] + 0.1 * unit),
-        (middle, eye_low_left, x[..., 45], y[..., 54] + 0.1 * unit),
+        (x[..., 36], eye_low_right, x[..., 32], y[..., 48] + 0.1 * unit),
+        (x[..., 34], eye_low_left, x[..., 45], y[..., 54] + 0.1 * unit),
         (x[..., 48] - 0.3 * unit, mouth_top, x[..., 54] + 0.3 * unit, mouth_low),
         (x[..., 48], low([57]), x[..., 54], y[..., 8]),
     ]
