@@ -45,8 +45,9 @@ class Track:
 def read_codes(path: Path) -> list[Track]:
     """Read a codes file (CSV or Parquet), one Track an input in it; raises InputError when it is no codes file."""
     table = _read_table(Path(path))
-    kind = "p" if any(re.fullmatch(r"AU\d+_p", name) for name in table.columns) else "r"
-    columns = [name for name in table.columns if re.fullmatch(rf"AU\d+_{kind}", name)]
+    listed = {kind: [name for name in table.columns if re.fullmatch(rf"AU\d+_{kind}", name)] for kind in "pr"}
+    kind = "p" if listed["p"] and (table[listed["p"]].notna().any(axis=None) or not listed["r"]) else "r"
+    columns = listed[kind]
     needed = [name for name in ("frame", "timestamp", "success") if name not in table.columns]
     if needed or not columns:
         lacking = needed[0] if needed else "AU01_p"

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,15 @@ from ..errors import InputError
 from ..files import refuse_existing, write_text
 from . import plots, tables
 from .codes import Track, read_codes, read_stills
-from .comparison import Difference, paired_difference
+from .comparison import Difference, difference, is_clear
 from .examples import examples
 from .results import METRIC_NAMES, METRICS_OF_TASK, Result, baseline_of, number, read_results
-from .tables import Cell, Table, all_aus, au_label, figure
+from .tables import Cell, Table, all_aus, au_head, figure
 
 SYNTHETIC_WARNING = "synthetic scores are a runnable benchmark, never evidence about real faces."
 EXAMPLE_FACES = 8
 MOST_CURVES = 12
+FEW_SUBJECTS = 10
 _CLOCK_COLUMNS = frozenset({"step", "epoch", "seconds", "images"})
 
 
@@ -72,6 +73,8 @@ def _content(
     results: list[Result], codes: Sequence[Path], stills: Sequence[Path], title: str | None, faces: int
 ) -> dict[str, Any]:
     baseline = baseline_of(results)
+    found = {} if baseline is None else {r.label: difference(r, baseline) for r in results if r is not baseline}
+    paired = [each for each in found.values() if isinstance(each, Difference)]
     synthetic = [result.label for result in results if result.synthetic]
     metrics = METRICS_OF_TASK[results[0].task]
     shown_faces, rule = examples(results, faces)
@@ -89,10 +92,12 @@ def _content(
         "several": len(results) > 1,
         "synthetic": bool(synthetic),
         "warning": _warning(synthetic, len(results)),
-        "summary": _summary(results, baseline),
+        "summary": _summary(results, baseline, found),
         "cautions": _cautions(results),
         "bars": [_bars(results, metric) for metric in metrics],
         "score_tables": [tables.score_table(results, metric) for metric in metrics],
+        "au_names": tables.au_names(results),
+        "difference_table": tables.difference_table(results, paired) if paired else None,
         "fold_tables": [table for metric in metrics if (table := tables.fold_table(results, metric))],
         "curves": curves,
         "marginal_table": tables.marginal_table(distributed) if distributed else None,
@@ -136,23 +141,24 @@ def _warning(synthetic: Sequence[str], runs: int) -> str:
     return f"{whose} made by a generator: {SYNTHETIC_WARNING}"
 
 
-def _count(value: Any, unit: str) -> str:
-    found = number(value)
-    return f"an unknown number of {unit}s" if found is None else f"{int(found):,} {unit}{'' if found == 1 else 's'}"
+def _count(value: Any, unit: str, several: str = "") -> str:
+    found, many = number(value), several or f"{unit}s"
+    return f"an unknown number of {many}" if found is None else f"{int(found):,} {unit if found == 1 else many}"
 
 
-def _summary(results: Sequence[Result], baseline: Result | None) -> list[str]:
+def _summary(results: Sequence[Result], baseline: Result | None, found: Mapping[str, Difference | str]) -> list[str]:
     sentences = [_about(result) for result in results]
     if baseline is not None:
-        sentences += [_against(result, baseline) for result in results if result is not baseline]
+        others = [result for result in results if result is not baseline]
+        sentences += [_against(result, baseline, found[result.label]) for result in others]
     return sentences
 
 
 def _about(result: Result) -> str:
     frames, entries, spec = (result.fact(f"labels_{name}") for name in ("frames", "entries", "spec"))
-    spec = spec or result.fact("labels")
+    details = [f"label budget {spec}"] * (spec is not None) + [_count(entries, "label")] * (entries is not None)
+    details += ["in the first of its folds"] * (result.fact("fold") == "all")
     learned = f"{result.label} learned from the AU labels of {_count(frames, 'frame')}"
-    details = [f"label budget {spec}"] * bool(spec) + [_count(entries, "label")] * (entries is not None)
     learned += f" ({', '.join(details)})" if details else ""
     pooled, mean = result.metrics["pooled"], result.mean(result.main_metric)
     scored = f"On {_count(pooled.get('frames'), 'held-out frame')} of {_count(pooled.get('subjects'), 'subject')}"
@@ -161,29 +167,36 @@ def _about(result: Result) -> str:
     if value is None:
         return f"{learned}. {scored} its mean {name} is undefined."
     interval = f" (95 % interval {figure(low)} to {figure(high)})" if low is not None and high is not None else ""
-    return f"{learned}. {scored} it reaches a mean {name} of {figure(value)}{interval} over {len(result.aus)} AUs."
-
-
-def _against(result: Result, baseline: Result) -> str:
-    found = paired_difference(result, baseline)
-    name = METRIC_NAMES[result.main_metric]
-    if isinstance(found, Difference):
-        opening = f"{result.label} against {baseline.label}, same frames: mean {name} {_higher(found.value)}"
-        if found.low is None or found.high is None:
-            return f"{opening}; one subject gives no interval."
-        interval = f"paired 95 % interval {figure(found.low, 3, signed=True)} to {figure(found.high, 3, signed=True)}"
-        verdict = (
-            "which leaves out zero: more than the luck of which subjects were drawn."
-            if found.clear
-            else "which holds zero: it may be no more than the luck of which subjects were drawn."
-        )
-        return f"{opening} ({interval} from resampling {found.subjects} subjects, {found.aus} AUs), {verdict}"
-    ours, theirs = (number(each.mean(result.main_metric).get("value")) for each in (result, baseline))
-    if ours is None or theirs is None:
-        return f"{result.label} and {baseline.label} cannot be compared: {found}."
+    covered = len(mean.get("aus") or result.aus)
+    of_all = f" of its {len(result.aus)}" if covered < len(result.aus) else ""
+    lost = number(pooled.get("lost"))
+    left = f" {_count(lost, 'labelled entry', 'labelled entries')} had no prediction and did not count." if lost else ""
     return (
-        f"{result.label} against {baseline.label}: mean {name} {_higher(ours - theirs)}, without a paired interval: "
-        f"{found}."
+        f"{learned}. {scored} it reaches a mean {name} of {figure(value)}{interval} over {covered}{of_all} AUs.{left}"
+    )
+
+
+def _against(result: Result, baseline: Result, found: Difference | str) -> str:
+    name = METRIC_NAMES[result.main_metric]
+    pair = f"{result.label} against {baseline.label}"
+    if isinstance(found, str):
+        ours, theirs = (number(each.mean(result.main_metric).get("value")) for each in (result, baseline))
+        if ours is None or theirs is None:
+            return f"{pair}: no comparison, because {found}."
+        return f"{pair}: mean {name} {_higher(ours - theirs)}, without a paired interval, because {found}."
+    opening = f"{pair}, on the same frames: mean {name} {_higher(float(found.mean['value']))}"
+    low, high = number(found.mean.get("low")), number(found.mean.get("high"))
+    if low is None or high is None:
+        return f"{opening}. One subject gives no interval."
+    verdict = (
+        "leaves out zero: the difference is more than the luck of which subjects were drawn"
+        if is_clear(found.mean)
+        else "holds zero: the difference may be no more than the luck of which subjects were drawn"
+    )
+    rough = " With so few subjects the interval itself is rough." if found.subjects < FEW_SUBJECTS else ""
+    return (
+        f"{opening}. The paired 95 % interval, {figure(low, 3, signed=True)} to {figure(high, 3, signed=True)} from "
+        f"resampling {found.subjects} subjects, {verdict}.{rough}"
     )
 
 
@@ -220,7 +233,7 @@ def _picture(svg: str, alt: str, caption: str) -> Picture:
 
 def _bars(results: Sequence[Result], metric: str) -> Picture:
     aus = all_aus(results)
-    rows = [*((au_label(au, named=False), au) for au in aus), ("mean", None)]
+    rows = [*((f"AU{au}", au) for au in aus), ("mean", None)]
     series = {}
     for result in results:
         scores = [result.mean(metric) if au is None else result.score(au, metric) for _, au in rows]
@@ -275,7 +288,7 @@ def _marginals(results: Sequence[Result]) -> Picture:
         return [number(at.get(au)) for au in aus]
 
     svg = plots.marginals(
-        [au_label(au, named=False) for au in aus],
+        [f"AU{au}" for au in aus],
         shares(results[0], "true"),
         {result.label: shares(result, "predicted") for result in results},
         "share of frames",
@@ -301,8 +314,9 @@ def _heat_maps(results: Sequence[Result]) -> list[dict[str, Any]]:
         svg = plots.heat_map(
             names, matrix, top, row_title="given AU", column_title="probability of AU", bar="|difference|"
         )
-        mean = figure(each.get("mean_conditional"), 3)
-        caption = f"{result.label}: |difference| of conditional probabilities, mean {mean}."
+        mean, off = (figure(each.get(key), 3) for key in ("mean_conditional", "mean_conditional_off_diagonal"))
+        without = f" ({off} without the diagonal)" if "mean_conditional_off_diagonal" in each else ""
+        caption = f"{result.label}: |difference| of conditional probabilities, mean {mean}{without}."
         alt = f"Heat map of {caption} {_largest(names, matrix)}The table below holds every value."
         maps.append({"figure": _picture(svg, alt, caption), "table": tables.conditional_table(result)})
     return maps
@@ -343,23 +357,24 @@ def _strongest(track: Track) -> str:
 def _track_table(track: Track, unit: str) -> Table:
     firsts = [values[np.isfinite(values).any(axis=1)][:1] for _, values in track.faces.values()]
     rows = tuple(
-        (Cell(au_label(au), head=True), *(Cell(figure(first[0, i]) if len(first) else "–") for first in firsts))
+        (au_head(au), *(Cell(figure(first[0, i]) if len(first) else "–") for first in firsts))
         for i, au in enumerate(track.aus)
     )
-    return Table(f"{track.name}: {unit} of each action unit", ("Action unit", *track.faces), rows)
+    return Table(f"{track.name}: {unit} of each action unit", ("AU", *track.faces), rows)
 
 
 def _folds(result: Result) -> str:
-    if result.protocol is None:
-        return ""
-    protocol = result.protocol.get("protocol")
-    protocol = protocol if isinstance(protocol, dict) else result.protocol
+    """Say in words who trained and who was held out."""
+    plan = result.protocol or {}
+    protocol = plan["protocol"] if isinstance(plan.get("protocol"), dict) else plan
     folds = protocol.get("folds")
-    if not isinstance(folds, list) or not all(isinstance(fold, dict) for fold in folds):
+    if isinstance(plan.get("fold"), dict) and result.fact("fold") != "all":
+        folds = [plan["fold"]]
+    if not isinstance(folds, list) or not folds or not all(isinstance(fold, dict) for fold in folds):
         return ""
     told = [
         f"{fold.get('name', i + 1)} ({_count(len(fold.get('train') or []), 'training subject')}, "
         f"{_count(len(fold.get('test') or []), 'held-out subject')})"
         for i, fold in enumerate(folds)
     ]
-    return f"protocol {protocol.get('name', '')}, subject-exclusive folds {'; '.join(told)}."
+    return f"protocol {protocol.get('name', '')}, no subject both trained on and held out: {'; '.join(told)}."

@@ -181,10 +181,14 @@ def heat_map(
     """
     with _style():
         import matplotlib as mpl
+        from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
 
         side = 0.34 * len(names)
-        drawn, axes = _figure(side + 1.5, side + 0.8)
+        width, height, left, below = side + 1.65, side + 0.7, 0.6, 0.5
+        drawn = Figure(figsize=(width, height))  # laid out by hand: cells keep one size whatever the number of AUs
+        axes = drawn.add_axes((left / width, below / height, side / width, side / height))
+        strip = drawn.add_axes(((left + side + 0.15) / width, below / height, 0.14 / width, side / height))
         shades = mpl.colormaps["Blues"].copy()
         scale = mpl.colors.Normalize(0, max(top, 1e-9))
         image = axes.imshow(np.ma.masked_invalid(matrix), cmap=shades, norm=scale, interpolation="nearest")
@@ -203,7 +207,7 @@ def heat_map(
         axes.tick_params(length=0)
         axes.set(xlabel=column_title, ylabel=row_title)
         axes.spines[:].set_visible(True)
-        drawn.colorbar(image, ax=axes, label=bar, fraction=0.04, pad=0.02)
+        drawn.colorbar(image, cax=strip, label=bar)
         return _svg(drawn)
 
 

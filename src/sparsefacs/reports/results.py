@@ -78,7 +78,7 @@ class Result:
     @property
     def synthetic(self) -> bool:
         """Whether the faces were made by the synthetic generator."""
-        kind = (self.source or {}).get("kind") or self.fact("source_kind") or self.fact("store_kind")
+        kind = (self.source or {}).get("kind") or self.fact("store_source")
         return bool(kind == "synthetic")
 
     def fact(self, name: str) -> Any:
@@ -185,13 +185,14 @@ def _read_result(folder: Path, label: str, metrics: dict[str, Any]) -> Result:
     result = Result(folder, label, metrics)
     result.log = _read_log(result)
     result.predictions = _read_predictions(result)
-    config = folder / "config.yaml"
-    if config.exists():
+    config = _file(result, "config.yaml")
+    if config is not None:
         result.config = config.read_text(encoding="utf-8", errors="replace")
     else:
         result.omissions.append("config.yaml is missing: no resolved settings")
-    if (folder / "protocol.json").exists():
-        protocol = read_json(folder / "protocol.json", what="the run's protocol", remedy=_EVALUATE_AGAIN)
+    path = _file(result, "protocol.json")
+    if path is not None:
+        protocol = read_json(path, what="the run's protocol", remedy=_EVALUATE_AGAIN)
         result.protocol = protocol if isinstance(protocol, dict) else None
     else:
         result.omissions.append("protocol.json is missing: no folds and label budget in full")
@@ -199,11 +200,22 @@ def _read_result(folder: Path, label: str, metrics: dict[str, Any]) -> Result:
     return result
 
 
+def _file(result: Result, name: str) -> Path | None:
+    """Return the run's file `name`: of the run itself, else (a run of all folds) of its first fold, which is said."""
+    if (result.path / name).is_file():
+        return result.path / name
+    in_folds = sorted(result.path.glob(f"fold-*/{name}"))
+    if not in_folds:
+        return None
+    result.omissions.append(f"{name} is shown of {in_folds[0].parent.name} only, not of the other folds")
+    return in_folds[0]
+
+
 def _read_log(result: Result) -> "pd.DataFrame | None":
     import pandas as pd
 
-    path = result.path / "log.csv"
-    if not path.exists():
+    path = _file(result, "log.csv")
+    if path is None:
         result.omissions.append("log.csv is missing: no training curves")
         return None
     try:
@@ -235,6 +247,10 @@ def _read_predictions(result: Result) -> "pd.DataFrame | None":
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         raise InputError(f"has no column {missing[0]!r}", path=path, remedy=_EVALUATE_AGAIN)
+    labels = table[[f"AU{au:02d}_true" for au in result.aus]].to_numpy(float, na_value=math.nan)
+    top = 1.0 if result.task == "occurrence" else 5.0
+    if (labels > top).any() or (result.task == "occurrence" and ((labels > 0) & (labels < 1)).any()):
+        raise InputError(f"has {result.task} labels out of range", path=path, remedy=_EVALUATE_AGAIN)
     return table
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..facs import UNITS
+from .comparison import Difference, is_clear
 from .results import LOWER_IS_BETTER, METRIC_NAMES, METRICS_OF_TASK, Result, flatten, number
 
 UNDEFINED = "–"
@@ -14,11 +15,15 @@ TERMINAL_COLUMNS = 100
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text, a mark (`best`, `differs`, `right`, `wrong` or none) and whether it heads its row."""
+    """One cell: its text, a mark (`best`, `clear`, `differs`, `right`, `wrong` or none), and whether it heads its row.
+
+    note: what follows the text where there is room (a phone leaves it out).
+    """
 
     text: str
     mark: str = ""
     head: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,15 @@ class Table:
     summary_rows: int = 0
 
 
-def au_label(au: int, *, named: bool = True) -> str:
-    """Return `AU12 Lip Corner Puller`, or `AU12`."""
-    return f"AU{au} {UNITS[au].name}" if named and au in UNITS else f"AU{au}"
+def au_head(au: int) -> Cell:
+    """Return the cell that heads an AU's row: its number, with its name where there is room."""
+    return Cell(f"AU{au}", head=True, note=UNITS[au].name if au in UNITS else "")
+
+
+def au_names(results: Sequence[Result]) -> list[str]:
+    """Return the results' AUs in words: number, name and muscles."""
+    known = [UNITS[au] for au in all_aus(results) if au in UNITS]
+    return [f"AU{unit.number} {unit.name} ({', '.join(unit.muscles)})" for unit in known]
 
 
 def figure(value: Any, digits: int = 2, *, signed: bool = False) -> str:
@@ -47,14 +58,13 @@ def figure(value: Any, digits: int = 2, *, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
-def with_interval(score: Mapping[str, Any], digits: int = 2) -> str:
+def with_interval(score: Mapping[str, Any], digits: int = 2, *, signed: bool = False) -> str:
     """Return `0.61 [0.55, 0.66]` from value, low and high; only the value where there is no interval."""
     value, low, high = (number(score.get(key)) for key in ("value", "low", "high"))
     if value is None:
         return UNDEFINED
-    if low is None or high is None:
-        return figure(value, digits)
-    return f"{figure(value, digits)} [{figure(low, digits)}, {figure(high, digits)}]"
+    shown = [figure(each, digits, signed=signed) for each in (value, low, high)]
+    return shown[0] if low is None or high is None else f"{shown[0]} [{shown[1]}, {shown[2]}]"
 
 
 def all_aus(results: Sequence[Result]) -> tuple[int, ...]:
@@ -62,9 +72,9 @@ def all_aus(results: Sequence[Result]) -> tuple[int, ...]:
     return tuple(sorted({au for result in results for au in result.aus}))
 
 
-def best_of(values: Sequence[float | None], metric: str) -> set[int]:
-    """Return which of the values are best, to the two decimals shown; none when fewer than two are defined."""
-    rounded = {i: round(value, 2) for i, value in enumerate(values) if value is not None}
+def best_of(values: Sequence[float | None], metric: str, digits: int = 2) -> set[int]:
+    """Return which of the values are best, to the decimals shown; none when fewer than two are defined."""
+    rounded = {i: round(value, digits) for i, value in enumerate(values) if value is not None}
     if len(rounded) < 2:
         return set()
     best = min(rounded.values()) if metric in LOWER_IS_BETTER else max(rounded.values())
@@ -73,24 +83,19 @@ def best_of(values: Sequence[float | None], metric: str) -> set[int]:
 
 def score_table(results: Sequence[Result], metric: str) -> Table:
     """Return one metric per AU and its mean, a column a run, with the entries and positives it rests on."""
-    occurrence = results[0].task == "occurrence"
-    counts = ("Labels", "Positives") if occurrence else ("Labels",)
+    counts = ("Entries", "Positives") if results[0].task == "occurrence" else ("Entries",)
     rows = []
     for au in all_aus(results):
         scores = [result.score(au, metric) for result in results]
-        cells = [Cell(au_label(au), head=True), Cell(_agreed(score.get("entries") for score in scores))]
-        if occurrence:
-            cells.append(Cell(_agreed(score.get("positives") for score in scores)))
-        rows.append((*cells, *_score_cells(scores, metric)))
+        told = [_agreed(score.get(count.lower()) for score in scores) for count in counts]
+        rows.append((au_head(au), *_score_cells(scores, metric), *map(Cell, told)))
     means = [result.mean(metric) for result in results]
-    lead = [Cell("Mean over AUs", head=True), Cell(_agreed(mean.get("entries") for mean in means))]
-    if occurrence:
-        lead.append(Cell(""))
-    rows.append((*lead, *_score_cells(means, metric)))
+    total = [Cell(_agreed(mean.get("entries") for mean in means)), *[Cell("")] * (len(counts) - 1)]
+    rows.append((Cell("Mean", head=True), *_score_cells(means, metric), *total))
     lower = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
     return Table(
         f"{METRIC_NAMES[metric]} per AU with 95 % interval ({lower})",
-        ("Action unit", *counts, *(result.label for result in results)),
+        ("AU", *(result.label for result in results), *counts),
         tuple(rows),
         summary_rows=1,
     )
@@ -107,6 +112,23 @@ def _agreed(counts: Iterable[Any]) -> str:
     return texts[0] if len(set(texts)) == 1 else " / ".join(texts)
 
 
+def difference_table(results: Sequence[Result], differences: Sequence[Difference]) -> Table:
+    """Return each run's paired difference from the baseline per AU; marked `clear` where the interval has no zero."""
+
+    def cell(score: Mapping[str, Any]) -> Cell:
+        return Cell(with_interval(score, signed=True), "clear" if is_clear(score) else "")
+
+    rows = [(au_head(au), *(cell(each.per_au.get(au, {})) for each in differences)) for au in all_aus(results)]
+    rows.append((Cell("Mean", head=True), *(cell(each.mean) for each in differences)))
+    first = differences[0]
+    return Table(
+        f"{METRIC_NAMES[first.metric]} less that of {first.baseline}, paired, with 95 % interval",
+        ("AU", *(each.run for each in differences)),
+        tuple(rows),
+        summary_rows=1,
+    )
+
+
 def fold_table(results: Sequence[Result], metric: str) -> Table | None:
     """Return the mean of `metric` per fold, a column a run; None where no run has more than one fold."""
     folds = list(dict.fromkeys(fold for result in results for fold in result.metrics["folds"]))
@@ -116,7 +138,11 @@ def fold_table(results: Sequence[Result], metric: str) -> Table | None:
     for fold in folds:
         scores = [(result.metrics["folds"].get(fold) or {}).get("mean", {}).get(metric) or {} for result in results]
         rows.append((Cell(fold, head=True), *_score_cells(scores, metric)))
-    return Table(f"Mean {METRIC_NAMES[metric]} per fold", ("Fold", *(result.label for result in results)), tuple(rows))
+    means = [(result.metrics.get("fold_mean") or {}).get("mean", {}).get(metric) or {} for result in results]
+    if any(means):
+        rows.append((Cell("Mean", head=True), *_score_cells(means, metric)))
+    heads = ("Fold", *(result.label for result in results))
+    return Table(f"Mean {METRIC_NAMES[metric]} per fold", heads, tuple(rows), summary_rows=int(any(means)))
 
 
 def marginal_table(results: Sequence[Result]) -> Table:
@@ -129,18 +155,23 @@ def marginal_table(results: Sequence[Result]) -> Table:
             truths.append(figure(true))
             gaps.append(gap)
             cells.append((figure(predicted), figure(gap, 3)))
-        best = best_of([None if gap is None else round(gap, 3) for gap in gaps], "mae")
+        best = _least(gaps)
         flat = [
             Cell(text, "best" if column == 1 and i in best else "")
             for i, pair in enumerate(cells)
             for column, text in enumerate(pair)
         ]
-        rows.append((Cell(au_label(au), head=True), Cell(_one_of(truths)), *flat))
+        rows.append((au_head(au), Cell(_one_of(truths)), *flat))
     means = [number(_difference(result).get("mean_marginal")) for result in results]
-    flat = [cell for mean in means for cell in (Cell(""), Cell(figure(mean, 3)))]
+    best = _least(means)
+    flat = [c for i, mean in enumerate(means) for c in (Cell(""), Cell(figure(mean, 3), "best" if i in best else ""))]
     rows.append((Cell("Mean |difference|", head=True), Cell(""), *flat))
     heads = [head for result in results for head in (f"{result.label}: predicted", f"{result.label}: |difference|")]
-    return Table("Share of frames with each AU", ("Action unit", "Labels", *heads), tuple(rows), summary_rows=1)
+    return Table("Share of frames with each AU", ("AU", "Labels", *heads), tuple(rows), summary_rows=1)
+
+
+def _least(gaps: Sequence[float | None]) -> set[int]:
+    return best_of(gaps, "mae", digits=3)
 
 
 def _one_of(texts: Sequence[str]) -> str:
