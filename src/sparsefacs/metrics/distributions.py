@@ -1,4 +1,4 @@
-"""How far predicted AU labels are distributed from the true ones (Adversarial, section 4.3.3, Figs 5 and 6)."""
+"""How far predicted AU labels are distributed from the true ones (Adversarial, section 4.2.2, Figs 5 and 6)."""
 
 from collections.abc import Sequence
 from typing import Any

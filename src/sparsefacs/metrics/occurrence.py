@@ -16,7 +16,8 @@ def f1(true_positive: Floats, false_positive: Floats, false_negative: Floats) ->
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(np.broadcast(above, below).shape, np.nan), where=below > 0)
+    ratio: Floats = np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
+    return ratio
 
 
 class OccurrenceSums:

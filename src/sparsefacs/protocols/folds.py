@@ -161,7 +161,13 @@ def _from_file(path: Path, known: list[str]) -> Protocol:
     names = [fold.name for fold in folds]
     if len(set(names)) < len(names):
         raise InputError("two folds have the same name", path=path, remedy="Give every fold its own name")
-    protocol = Protocol(str(content.get("name", path.stem)), folds, str(content.get("source", f"file {path.name}")))
+    notes = content.get("notes", [])
+    protocol = Protocol(
+        str(content.get("name", path.stem)),
+        folds,
+        str(content.get("source", f"file {path.name}")),
+        tuple(map(str, notes if isinstance(notes, list) else [notes])),
+    )
     if content.get("hash", protocol.hash) != protocol.hash:
         raise InputError(
             "its hash is not that of its folds, so the folds were changed after it was written",
