@@ -1,0 +1,90 @@
+"""True optical flow between two rendered frames, with the pixels that the second frame does not show."""
+
+import io
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .raster import FAR
+from .render import FaceRenderer, Picture
+
+F32 = NDArray[np.float32]
+DEPTH_SLACK = 0.04  # dm; nearer than this to what is seen there counts as seen
+
+
+@njit(cache=True)
+def _carry(
+    seen: NDArray[np.int32], bary: F32, triangles: NDArray[np.int32], after: F32, depth_after: F32, flow: F32,
+    hidden: NDArray[np.bool_],
+) -> None:  # fmt: skip  # pragma: no cover - compiled
+    height, width = seen.shape
+    for y in range(height):
+        for x in range(width):
+            t = seen[y, x]
+            if t < 0:
+                continue
+            w1, w2 = bary[y, x, 0], bary[y, x, 1]
+            w0 = np.float32(1) - w1 - w2
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            u = w0 * after[a, 0] + w1 * after[b, 0] + w2 * after[c, 0]
+            v = w0 * after[a, 1] + w1 * after[b, 1] + w2 * after[c, 1]
+            z = w0 * after[a, 2] + w1 * after[b, 2] + w2 * after[c, 2]
+            flow[y, x, 0] = u - x
+            flow[y, x, 1] = v - y
+            column, row = int(np.floor(u + 0.5)), int(np.floor(v + 0.5))
+            if column < 0 or row < 0 or column >= width or row >= height:
+                hidden[y, x] = True
+                continue
+            farthest = np.float32(-1)
+            for i in range(max(row - 1, 0), min(row + 2, height)):
+                for j in range(max(column - 1, 0), min(column + 2, width)):
+                    farthest = max(farthest, depth_after[i, j])
+            hidden[y, x] = z > farthest + np.float32(DEPTH_SLACK)
+
+
+def true_flow(renderer: FaceRenderer, now: Picture, after: Picture, side: int) -> tuple[F32, NDArray[np.bool_]]:
+    """Return flow (H, W, 2) px from frame `now` to frame `after`, and where it ends out of sight, (H, W) bool.
+
+    Pixel p of `now` shows the same point of the scene as p + flow[p] of `after`, each in its own stored face (each
+    aligned by its own landmarks). The background stands still in the camera's frame.
+    """
+    seen, bary = renderer.rasterise(now.points, side)
+    _, seen_after_depth = _depth(renderer, after, side)
+    first, second = (np.vstack([np.asarray(p.matrix, np.float64), [0, 0, 1]]) for p in (now, after))
+    across = second @ np.linalg.inv(first)
+    y, x = np.mgrid[0:side, 0:side].astype(np.float64)
+    flow = np.stack(
+        [
+            across[0, 0] * x + across[0, 1] * y + across[0, 2] - x,
+            across[1, 0] * x + across[1, 1] * y + across[1, 2] - y,
+        ],
+        axis=-1,
+    ).astype(np.float32)
+    ends = np.rint(flow + np.stack([x, y], -1)).astype(int)
+    inside = ((ends >= 0) & (ends < side)).all(axis=-1)
+    landed = np.clip(ends, 0, side - 1)
+    hidden = ~inside | (seen_after_depth[landed[..., 1], landed[..., 0]] < FAR)
+    _carry(seen, bary, renderer.mesh.triangles, after.points, seen_after_depth, flow, hidden)
+    return flow, hidden
+
+
+def _depth(renderer: FaceRenderer, picture: Picture, side: int) -> tuple[NDArray[np.int32], F32]:
+    seen, bary = renderer.rasterise(picture.points, side)
+    corner = renderer.mesh.triangles[np.maximum(seen, 0)]
+    z = picture.points[:, 2][corner]
+    depth = z[..., 0] * (1 - bary.sum(axis=-1)) + z[..., 1] * bary[..., 0] + z[..., 2] * bary[..., 1]
+    return seen, np.asarray(np.where(seen >= 0, depth, FAR), np.float32)
+
+
+def pack_flow(flow: F32, hidden: NDArray[np.bool_]) -> bytes:
+    """Return flow and mask as the bytes of a compressed .npz with arrays `flow` (float16) and `occluded` (bool)."""
+    with io.BytesIO() as buffer:
+        np.savez_compressed(buffer, flow=flow.astype(np.float16), occluded=hidden)
+        return buffer.getvalue()
+
+
+def unpack_flow(content: bytes) -> tuple[F32, NDArray[np.bool_]]:
+    """Return (flow (H, W, 2) float32 px, occluded (H, W) bool) of a store's `flow` column."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        return arrays["flow"].astype(np.float32), arrays["occluded"].astype(bool)

@@ -1,0 +1,217 @@
+"""`synth`: a store of synthetic faces, made by several processes, the same bytes however many there are."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..data.store import FaceRow, Store, StoreInfo, StoreWriter
+from ..errors import InputError
+from ..faces.alignment import FaceRecipe
+from ..progress import progress
+from .dynamics import DEFAULT_AUS
+from .expression import au_to_units
+from .flow import pack_flow, true_flow
+from .identity import make_subject
+from .motion import Clip, make_clip
+from .profiles import load_profile
+from .render import FaceRenderer, Picture
+from .scene import Scene, encode_jpeg, make_scene, photograph
+
+GENERATOR_VERSION = 1  # raised whenever the same seed gives other bytes
+FRAMES_A_PART = 200  # a kill loses at most about ten seconds of work a process
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides the bytes of a synthetic store."""
+
+    subjects: int
+    clips: int
+    frames: int
+    size: int
+    seed: int
+    profile: str
+    flow: bool
+    supersample: int
+    aus: tuple[int, ...]
+    version: int = GENERATOR_VERSION
+
+    def __post_init__(self) -> None:
+        for name in ("subjects", "clips", "frames"):
+            if getattr(self, name) < 1:
+                raise InputError(
+                    f"{name} must be at least 1, not {getattr(self, name)}", remedy=f"Give --{name} 1 or more"
+                )
+        if self.seed < 0:
+            raise InputError(f"seed must not be negative, as {self.seed} is", remedy="Give --seed 0 or more")
+        if not 1 <= self.supersample <= 4:
+            raise InputError(f"supersample {self.supersample} is not possible", remedy="Choose 1 to 4")
+        known = au_to_units()
+        if not self.aus:
+            raise InputError("no AU is asked for", remedy="Name at least one AU")
+        for au in self.aus:
+            if au not in known:
+                raise InputError(
+                    f"the generator cannot make AU{au}", remedy=f"AUs it makes: {','.join(map(str, known))}"
+                )
+            if self.aus.count(au) > 1:
+                raise InputError(f"AU{au} is named twice", remedy="Name every AU once")
+        load_profile(self.profile)
+
+    @property
+    def recipe(self) -> FaceRecipe:
+        """How faces are cut: as `prepare` cuts them."""
+        return FaceRecipe(size=self.size)
+
+    def parts(self) -> list[tuple[int, tuple[int, ...]]]:
+        """Return (subject, its clips) of every part of the store."""
+        together = max(1, FRAMES_A_PART // self.frames)
+        return [
+            (subject, tuple(range(first, min(first + together, self.clips))))
+            for subject in range(self.subjects)
+            for first in range(0, self.clips, together)
+        ]
+
+
+def synth(
+    out: Path,
+    *,
+    subjects: int = 8,
+    clips: int = 2,
+    frames: int = 50,
+    size: int = 112,
+    seed: int = 0,
+    workers: int = 2,
+    profile: Literal["bp4d", "disfa"] = "bp4d",
+    flow: bool = False,
+    supersample: int = 2,
+    aus: tuple[int, ...] = DEFAULT_AUS,
+) -> Store:
+    """Make a store of synthetic faces: `clips` clips of `frames` frames of each of `subjects` people.
+
+    Faces are `size` pixels wide, aligned as `prepare` aligns; labels follow the statistics of `profile`. Columns beyond
+    the store's own: `pose` (yaw, pitch, roll in degrees), `light` (key direction x right, y up, z to the camera; key,
+    fill and ambient strength), and with `flow` `flow` (see `flow.unpack_flow`). The same arguments give the same bytes
+    whatever `workers` is; a killed call goes on where it was. Raises InputError for impossible arguments or an `out`
+    that exists.
+    """
+    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus))
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
+    recipe = job.recipe
+    info = StoreInfo(aus=job.aus, recipe=recipe.as_json(), source=_source(job))
+    writer = StoreWriter(Path(out), info, _described(job), extra_columns(flow))
+    parts = job.parts()
+    todo = [part for part in range(len(parts)) if not writer.is_done(part)]
+    with progress("synth", total=sum(len(parts[part][1]) for part in todo) * frames) as shown:
+        for made in _run(Path(out), job, todo, workers):
+            shown.advance(made)
+    return writer.finish(len(parts))
+
+
+def _described(job: Job) -> dict[str, Any]:
+    return {"command": "synth", **asdict(job), "aus": list(job.aus)}
+
+
+def _source(job: Job) -> dict[str, Any]:
+    return {
+        "kind": "synthetic",
+        "generator_version": job.version,
+        "seed": job.seed,
+        "profile": job.profile,
+        "fps": load_profile(job.profile).fps,
+        "subjects": job.subjects,
+        "clips": job.clips,
+        "frames": job.frames,
+        "supersample": job.supersample,
+        "note": "synthetic faces: scores on them say nothing about real faces",
+    }
+
+
+def extra_columns(flow: bool) -> dict[str, Any]:
+    """Return the HF features of the columns that synthetic stores add."""
+    import datasets
+
+    columns: dict[str, Any] = {
+        "pose": datasets.List(datasets.Value("float32"), length=3),
+        "light": datasets.List(datasets.Value("float32"), length=6),
+    }
+    if flow:
+        columns["flow"] = datasets.Value("binary")
+    return columns
+
+
+def _run(out: Path, job: Job, todo: list[int], workers: int) -> Iterable[int]:
+    if workers == 1 or len(todo) < 2:
+        return (make_part(out, job, part) for part in todo)
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        run = Parallel(n_jobs=min(workers, len(todo)), return_as="generator_unordered", batch_size=1)
+        made: Iterable[int] = run(delayed(make_part)(out, job, part) for part in todo)
+        return made
+
+
+def make_part(out: Path, job: Job, part: int) -> int:
+    """Render and write part number `part` of the store in `out`; return its number of frames."""
+    import cv2
+
+    cv2.setNumThreads(1)  # the processes share the cores already
+    info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=_source(job))
+    writer = StoreWriter(out, info, _described(job), extra_columns(job.flow))
+    subject, clips = job.parts()[part]
+    rows = (row for clip in clips for row in clip_rows(job, subject, clip))
+    return writer.write_part(part, rows, ())
+
+
+@lru_cache(maxsize=1)
+def _renderer(seed: int, subject: int, scale: int) -> FaceRenderer:
+    return FaceRenderer(make_subject(seed, subject), scale)
+
+
+def texture_scale(size: int, supersample: int) -> int:
+    """Return the atlas scale for faces of `size` pixels: doubled where 512 texels would blur."""
+    return 1 if size * supersample <= 360 else 2
+
+
+def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
+    """Yield the faces of one clip in order."""
+    renderer = _renderer(job.seed, subject, texture_scale(job.size, job.supersample))
+    frames = job.frames + 1 if job.flow else job.frames
+    acted = make_clip(job.profile, job.aus, job.seed, subject, clip, frames)
+    rng = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 13, clip]))
+    scene = make_scene(rng, renderer.subject.colours.skin)
+    recipe = job.recipe
+    for t in range(job.frames):
+        picture = renderer.render(acted.expressions[t], acted.poses[t], scene, recipe, job.supersample)
+        extras: dict[str, Any] = {"light": np.array(scene.light_column, np.float32)}
+        if job.flow:
+            after = renderer.place(acted.expressions[t + 1], acted.poses[t + 1], scene, recipe)[1]
+            extras["flow"] = pack_flow(*true_flow(renderer, picture, after, job.size))
+        yield _row(job, subject, clip, t, acted, scene, picture, rng, extras)
+
+
+def _row(
+    job: Job, subject: int, clip: int, t: int, acted: Clip, scene: Scene, picture: Picture,
+    rng: np.random.Generator, extras: dict[str, Any],
+) -> FaceRow:  # fmt: skip
+    pose = acted.poses[t]
+    return FaceRow(
+        image=encode_jpeg(photograph(picture.colours, scene, rng), job.recipe.quality),
+        subject=f"S{subject:04d}",
+        clip=f"C{clip:02d}",
+        frame=t,
+        time=t / acted.fps,
+        face=0,
+        landmarks=picture.landmarks,
+        matrix=picture.matrix,
+        occurrence=acted.occurrence[t],
+        intensity=acted.intensity[t],
+        score=1.0,
+        source=f"synthetic/{job.seed}/S{subject:04d}/C{clip:02d}",
+        extras={"pose": np.array([pose.yaw, pose.pitch, pose.roll], np.float32), **extras},
+    )

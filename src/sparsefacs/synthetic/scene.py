@@ -1,0 +1,116 @@
+"""What is around the face in one clip: camera, light, background, and what the camera does to the picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+FRAME_WIDTH, FRAME_HEIGHT = 640, 480  # of the notional camera from which faces are cut
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One clip's surroundings.
+
+    distance: camera to eyes, dm; focal: pixels; lights: (2, 6) key and fill, direction towards the light and linear
+    RGB; sky, ground: ambient RGB; background: (480, 640, 3) linear; blur: px of the stored face; noise: sd in grey
+    levels; jpeg: quality of the first compression, 0 for none.
+    """
+
+    distance: float
+    focal: float
+    centre: tuple[float, float]
+    lights: F32
+    sky: F32
+    ground: F32
+    background: F32
+    exposure: float
+    blur: float
+    noise: float
+    jpeg: int
+
+    @property
+    def light_column(self) -> list[float]:
+        """What a store keeps of the light: key direction x, y, z, key strength, fill strength, ambient strength."""
+        key, fill = self.lights
+        ambient = float((self.sky.mean() + self.ground.mean()) / 2)
+        return [*(float(v) for v in key[:3]), float(key[3:].mean()), float(fill[3:].mean()), ambient]
+
+
+def _direction(azimuth: float, elevation: float) -> NDArray[np.float64]:
+    a, e = np.radians([azimuth, elevation])
+    return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
+
+
+def _tint(warmth: float) -> NDArray[np.float64]:
+    return np.array([1 + 0.18 * warmth, 1.0, 1 - 0.22 * warmth])
+
+
+def make_scene(rng: np.random.Generator, skin: F32) -> Scene:
+    """Draw a clip's surroundings; exposure half follows the skin, as a camera's does."""
+    distance = float(rng.uniform(6.0, 11.0))
+    face = float(rng.uniform(75, 130))  # pixels between the eyes in the notional camera
+    side = float(np.clip(rng.normal(0, 38), -70, 70))
+    key = float(rng.uniform(0.9, 1.9))
+    fill = key * float(rng.uniform(0.12, 0.55))
+    sky = float(rng.uniform(0.35, 0.75)) * _tint(rng.normal(-0.2, 0.4))
+    ground = float(rng.uniform(0.35, 0.8)) * sky * _tint(rng.normal(0.3, 0.3))
+    lights = np.stack(
+        [
+            np.concatenate([_direction(side, rng.uniform(5, 50)), key * _tint(rng.normal(0.1, 0.4))]),
+            np.concatenate([_direction(-side * 0.8 - 20 * np.sign(side), rng.uniform(-5, 25)), fill * _tint(0.0)]),
+        ]
+    )
+    received = 0.55 * (sky.mean() + ground.mean()) + 0.62 * key + 0.4 * fill
+    exposure = 0.62 / (received * float(skin.mean()) ** 0.55) * 0.46 * float(np.exp(rng.normal(0, 0.14)))
+    return Scene(
+        distance=distance,
+        focal=face * distance / 0.62,
+        centre=(float(rng.uniform(260, 380)), float(rng.uniform(190, 260))),
+        lights=lights.astype(np.float32),
+        sky=sky.astype(np.float32),
+        ground=ground.astype(np.float32),
+        background=_background(rng) * np.float32(0.5 / exposure * rng.uniform(0.5, 1.5)),
+        exposure=exposure,
+        blur=float(rng.choice([0.0, rng.uniform(0.25, 0.8)])),
+        noise=float(rng.uniform(0.5, 4.0)),
+        jpeg=int(rng.choice([0, rng.integers(45, 92)])),
+    )
+
+
+def _background(rng: np.random.Generator) -> F32:
+    """Out-of-focus room: a colour gradient, a few blurred boxes, mottling."""
+    import cv2
+
+    corners = rng.uniform(0.15, 0.85) * np.exp(rng.normal(0, 0.25, (2, 2, 3)))
+    picture = cv2.resize(corners.astype(np.float32), (FRAME_WIDTH, FRAME_HEIGHT), interpolation=cv2.INTER_LINEAR)
+    for _ in range(int(rng.integers(0, 7))):
+        left, top = int(rng.integers(-100, FRAME_WIDTH)), int(rng.integers(-100, FRAME_HEIGHT))
+        width, height = int(rng.integers(30, 300)), int(rng.integers(30, 300))
+        colour = rng.uniform(0.05, 1) * np.exp(rng.normal(0, 0.3, 3))
+        picture[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = colour
+    picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(3, 14)))
+    mottling = cv2.resize(rng.standard_normal((24, 32, 1)).astype(np.float32), (FRAME_WIDTH, FRAME_HEIGHT))
+    return np.asarray(np.clip(picture * (1 + 0.06 * mottling[..., None]), 0.01, 1.5), np.float32)
+
+
+def photograph(picture: F32, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return picture (H, W, 3; sRGB 0–255, float) as the scene's camera delivers it: blurred, noisy, compressed."""
+    import cv2
+
+    if scene.blur > 0.2:
+        picture = cv2.GaussianBlur(picture, (0, 0), scene.blur)
+    grain = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(scene.noise)
+    image = np.clip(picture + grain + 0.5, 0, 255).astype(np.uint8)
+    if scene.jpeg:
+        coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg])[1]
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+    return np.ascontiguousarray(image)
+
+
+def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+    """Return an RGB image (H, W, 3) as JPEG bytes."""
+    import cv2
+
+    return bytes(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes())
