@@ -94,18 +94,32 @@ def align_face(
     import cv2
 
     matrix = alignment_matrix(landmarks, recipe)
+    warp, source = matrix, image
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    source, to_source = image, np.eye(3)
     if scale < 0.5:
-        step = 1 / (2 * scale)
-        height, width = image.shape[:2]
-        smaller = (max(1, round(width / step)), max(1, round(height / step)))
-        source = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
-        fx, fy = smaller[0] / width, smaller[1] / height
-        to_source = np.array([[1 / fx, 0, 0.5 / fx - 0.5], [0, 1 / fy, 0.5 / fy - 0.5], [0, 0, 1]])
-    warp = (matrix @ to_source).astype(np.float64)
+        source, to_source = _reduced(image, matrix, recipe.size, 2 * scale)
+        warp = matrix @ to_source
     face = cv2.warpAffine(
         source, warp, (recipe.size, recipe.size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
     )
     points = transform_points(landmarks, matrix)
     return np.ascontiguousarray(face), points.astype(np.float32), matrix.astype(np.float32)
+
+
+def _reduced(
+    image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int, by: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return the part of `image` that the face covers, times `by` in size, and its (3, 3) map to the image."""
+    import cv2
+
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64) - 0.5
+    covered = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    last = np.array(image.shape[1::-1]) - 1
+    x0, y0 = np.clip(np.floor(covered.min(axis=0)).astype(int) - 4, 0, last)
+    x1, y1 = np.clip(np.ceil(covered.max(axis=0)).astype(int) + 4, 0, last) + 1
+    part = image[y0:y1, x0:x1]
+    height, width = part.shape[:2]
+    smaller = (max(1, round(width * by)), max(1, round(height * by)))
+    fx, fy = smaller[0] / width, smaller[1] / height
+    to_image = np.array([[1 / fx, 0, 0.5 / fx - 0.5 + x0], [0, 1 / fy, 0.5 / fy - 0.5 + y0], [0, 0, 1]])
+    return np.asarray(cv2.resize(part, smaller, interpolation=cv2.INTER_AREA), np.uint8), to_image
