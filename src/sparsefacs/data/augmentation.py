@@ -48,9 +48,7 @@ def _similarity(
     return np.hstack([linear, offset[:, None]]), flipped
 
 
-def _recolour(
-    view: NDArray[np.float32], config: AugmentationConfig, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def _recolour(view: NDArray[np.float32], config: AugmentationConfig, rng: np.random.Generator) -> NDArray[np.float32]:
     draws = rng.uniform(-1, 1, 6)
     luma = np.array([0.299, 0.587, 0.114], np.float32)
     lit = view * np.float32(1 + config.brightness * draws[0])

@@ -6,7 +6,7 @@ So worker threads, the number of processes, and a stop and resume cannot change 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,9 +171,22 @@ class LabelStream:
         return torch.from_numpy(self.labels[mine].astype(np.float32))
 
 
+class BatchSource(Protocol):
+    """What a method draws from."""
+
+    def labelled(self) -> Batch:
+        """Return the next batch of faces that carry labels."""
+
+    def unlabelled(self) -> Batch | None:
+        """Return the next batch of faces without visible labels, or None when the training set has none."""
+
+    def labels(self, count: int) -> "torch.Tensor":
+        """Return `count` label vectors (count, A) drawn from the training labels."""
+
+
 @dataclass
 class Batches:
-    """What a method draws from: labelled faces, faces without labels (None: there are none), label vectors."""
+    """The batch source of a training: labelled faces, faces without labels (None: there are none), label vectors."""
 
     labelled_faces: FaceStream
     unlabelled_faces: FaceStream | None

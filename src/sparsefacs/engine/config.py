@@ -108,6 +108,7 @@ def _names(model: type[BaseModel], path: list[str]) -> list[str]:
 
 def recipe_names(method: str) -> list[str]:
     """Return the recipes shipped for a method."""
+    method_class(method)
     folder = resources.files("sparsefacs.recipes") / method
     return sorted(Path(str(entry)).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 

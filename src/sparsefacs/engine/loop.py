@@ -117,9 +117,7 @@ def _images(t: Training) -> int:
     return positions["labelled"] * data.labelled_batch + positions["unlabelled"] * data.unlabelled_batch
 
 
-def _log(
-    t: Training, log: CsvLog, board: Any, done: int, terms: dict[str, torch.Tensor], seconds: float
-) -> None:
+def _log(t: Training, log: CsvLog, board: Any, done: int, terms: dict[str, torch.Tensor], seconds: float) -> None:
     values = {name: float(global_sum(term)) for name, term in terms.items()}
     if not t.fabric.is_global_zero:
         return

@@ -9,9 +9,7 @@ from ..errors import InputError
 from .config import OptimiserConfig
 
 
-def make_optimisers(
-    parts: dict[str, list[nn.Parameter]], config: OptimiserConfig
-) -> dict[str, torch.optim.Optimizer]:
+def make_optimisers(parts: dict[str, list[nn.Parameter]], config: OptimiserConfig) -> dict[str, torch.optim.Optimizer]:
     """Return one optimiser a part; biases and normalisation weights (1-D parameters) have no weight decay."""
     unknown = [name for name in config.lr_of if name not in parts]
     if unknown:

@@ -1,9 +1,9 @@
 """The run folder: what a training leaves behind, each file whole or absent.
 
-    config.yaml  protocol.json  labels.parquet   what was asked: settings, folds, the labels that may be seen
-    log.csv  tensorboard/  checkpoint/last.pt    how it went, and the whole state to go on from
-    model.safetensors  model.json                all that coding faces needs
-    predictions.parquet  metrics.json            how it does on held-out subjects
+config.yaml  protocol.json  labels.parquet   what was asked: settings, folds, the labels that may be seen
+log.csv  tensorboard/  checkpoint/last.pt    how it went, and the whole state to go on from
+model.safetensors  model.json                all that coding faces needs
+predictions.parquet  metrics.json            how it does on held-out subjects
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""From a store and a configuration to a trained run: folds, visible labels, streams, optimisers, the loop, the model."""
+"""From a store and a configuration to a trained run: folds, visible labels, streams, optimisers, loop, model."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -40,9 +40,7 @@ class TrainingSet:
     visible: VisibleLabels
 
 
-def training_set(
-    store: Store, unlabelled: Store | None, fold: Fold, labels: str, config: RunConfig
-) -> TrainingSet:
+def training_set(store: Store, unlabelled: Store | None, fold: Fold, labels: str, config: RunConfig) -> TrainingSet:
     """Return what fold `fold` may train on under label budget `labels`.
 
     Faces of test subjects are left out of every part, the unlabelled store included (subjects match by name).
@@ -66,8 +64,7 @@ def training_set(
         rows=rows,
         seed=config.seed,
     )
-    occurrence = np.where(visible.mask, occurrence, UNLABELLED).astype(np.int8)
-    intensity = np.where(visible.mask, intensity, np.nan).astype(np.float32)
+    occurrence, intensity = visible.hide(occurrence, intensity)
     labelled = np.flatnonzero(visible.mask.any(axis=1))
     if len(labelled) == 0:
         raise InputError(
@@ -75,7 +72,8 @@ def training_set(
             path=store.path,
             remedy="Use a larger --labels budget, or a store with labels of the training subjects",
         )
-    free, stores = np.setdiff1d(rows, labelled), (store,)
+    free = np.setdiff1d(rows, labelled)
+    stores: tuple[Store, ...] = (store,)
     if unlabelled is not None:
         if unlabelled.info.recipe_hash != store.info.recipe_hash:
             raise InputError(
@@ -212,7 +210,7 @@ def _train(
     import torch
 
     method = make_method(config, data)
-    method.to(device=fabric.device, memory_format=torch.channels_last)
+    method.to(fabric.device).to(memory_format=torch.channels_last)
     optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
     batches = make_batches(data, config, method.uses_unlabelled(), pool, fabric.global_rank, fabric.world_size)
 
@@ -229,4 +227,3 @@ def _train(
     if fabric.is_global_zero:
         setting = Setting(config.task, config.aus, config.network)
         run.write_model(setting, data.stores[0].info.recipe, config.name, method.predictor().state_dict())
-

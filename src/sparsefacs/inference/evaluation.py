@@ -14,7 +14,7 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..facs.units import column
 from ..files import atomic_path, hash_json, read_json, write_json
-from ..metrics.distributions import distributions
+from ..metrics.distributions import au_distributions
 from ..metrics.scores import score
 from ..progress import progress
 from .model import NetworkCoder, load_coder
@@ -79,7 +79,9 @@ def _training_store(plan: Mapping[str, Any]) -> Store:
 def predictions_table(coder: NetworkCoder, store: Store, rows: NDArray[np.int64], fold: str) -> pd.DataFrame:
     """Return a row a face: row, subject, clip, frame, time, fold, and per AU the prediction and the truth."""
     coded = code_store(coder, store, rows)
-    kind, truth = ("p", store.occurrence(coder.aus)) if coder.task == "occurrence" else ("r", store.intensity(coder.aus))
+    kind, truth = (
+        ("p", store.occurrence(coder.aus)) if coder.task == "occurrence" else ("r", store.intensity(coder.aus))
+    )
     columns: dict[str, Any] = {
         "row": rows,
         "subject": store.strings("subject")[rows],
@@ -113,7 +115,7 @@ def metrics_of(
     )
     metrics = {"format": 1, "method": config["name"]} | scores
     if coder.task == "occurrence":
-        metrics["distributions"] = distributions(coder.aus, truth, predicted >= coder.threshold)
+        metrics["distributions"] = au_distributions(coder.aus, truth, predicted >= coder.threshold)
     return metrics | {"provenance": dict(settings)}
 
 

@@ -41,7 +41,7 @@ class NetworkCoder:
                 path=run.weights,
                 remedy="Train again, or restore both files from the same run",
             ) from error
-        self.network = network.eval().to(device=self.device, memory_format=torch.channels_last)
+        self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
 
     def __call__(self, faces_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3)."""

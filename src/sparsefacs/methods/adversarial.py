@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.batches import Batches
+from ..data.batches import BatchSource
 from ..losses.adversarial import confusion_loss, discriminator_loss
 from ..losses.recognition import occurrence_loss
 from ..networks.classifier import AUClassifier
@@ -52,35 +52,41 @@ class Adversarial(Method):
         """α = 0 leaves the unlabelled faces alone."""
         return self.config.alpha > 0
 
-    def updates(self, batches: Batches, step: int) -> Iterator[Update]:
+    def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield H_D updates of D, then H_R updates of R, each on batches of its own (Algorithm 1, lines 3–11)."""
         alpha = self.config.alpha
         if alpha > 0:  # with α = 0 D has no gradient in eq. 2 either
             for _ in range(self.config.discriminator_updates):
-                image, _ = self._faces(batches)
+                image, _, real_BA = self._faces(batches)
                 with torch.no_grad(), frozen_statistics(self.recogniser):
                     fake_BA = torch.sigmoid(self.recogniser(image).float())
-                real_BA = batches.labels(len(image)).to(image.device)
                 loss = discriminator_loss(self._judge(real_BA, real_BA), self._judge(fake_BA, real_BA))
                 yield Update("discriminator", loss, {"discriminator": loss})
         for _ in range(self.config.recogniser_updates):
-            image, occurrence_BA = self._faces(batches)
+            image, occurrence_BA, known_BA = self._faces(batches)
             logits_BA = self.recogniser(image)
             recognition = occurrence_loss(logits_BA[: len(occurrence_BA)], occurrence_BA)
             if alpha == 0:
                 yield Update("recogniser", recognition, {"recognition": recognition})
                 continue
-            known_BA = batches.labels(len(image)).to(image.device)
             confusion = confusion_loss(self._judge(torch.sigmoid(logits_BA.float()), known_BA))
             loss = alpha * confusion + (1 - alpha) * recognition  # eq. 4
             yield Update("recogniser", loss, {"recognition": recognition, "confusion": confusion})
 
-    def _faces(self, batches: Batches) -> tuple[Tensor, Tensor]:
-        """Draw m1 labelled and m2 unlabelled faces: images of all m, labels of the first m1 (line 9)."""
+    def _faces(self, batches: BatchSource) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw m1 labelled and m2 unlabelled faces (line 9) and m label vectors y^r (line 5).
+
+        Returns the m images, the labels of the first m1, and the label vectors (m, A).
+        """
         labelled = batches.labelled()
-        unlabelled = batches.unlabelled() if self.config.alpha > 0 else None
-        images = labelled.image if unlabelled is None else torch.cat([labelled.image, unlabelled.image])
-        return images, labelled.occurrence
+        if self.config.alpha == 0:
+            return labelled.image, labelled.occurrence, labelled.occurrence
+        parts = [labelled.image]
+        unlabelled = batches.unlabelled()
+        if unlabelled is not None:
+            parts.append(unlabelled.image)
+        vectors = torch.cat([batches.labels(len(part)) for part in parts])
+        return torch.cat(parts), labelled.occurrence, vectors.to(labelled.image.device)
 
     def _judge(self, labels_BA: Tensor, paired_BA: Tensor) -> Tensor:
         """Return D's logits (B,) on `labels_BA` with the entries that `paired_BA` lacks (−1) hidden.

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from ..data.batches import Batches
+from ..data.batches import BatchSource
 from ..networks.classifier import NetworkConfig
 
 Task = Literal["occurrence", "intensity"]
@@ -47,7 +47,7 @@ class Method(nn.Module, ABC):
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence",)
 
     @abstractmethod
-    def updates(self, batches: Batches, step: int) -> Iterator[Update]:
+    def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield this step's updates in the paper's order; drawing a batch is drawing it from `batches`.
 
         Each update is applied before the next one is computed.

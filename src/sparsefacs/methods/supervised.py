@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..data.batches import Batches
+from ..data.batches import BatchSource
 from ..losses.recognition import intensity_loss, occurrence_loss
 from ..networks.classifier import AUClassifier
 from .contract import Method, MethodConfig, Setting, Task, Update
@@ -32,7 +32,7 @@ class Supervised(Method):
         """Return the AU network."""
         return AUClassifier(setting.network, len(setting.aus))
 
-    def updates(self, batches: Batches, step: int) -> Iterator[Update]:
+    def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield one update of the network on a labelled batch (eq. 5, or MAE-Face eq. 3 for intensity)."""
         batch = batches.labelled()
         logits_BA = self.recogniser(batch.image)

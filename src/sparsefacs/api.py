@@ -1,0 +1,196 @@
+"""The Python face of the program: one function a stage; the command line is a thin skin over these."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+from .files import refuse_existing, write_json
+
+if TYPE_CHECKING:
+    from .data.store import Store
+    from .engine.config import RunConfig
+    from .inference.model import NetworkCoder
+    from .inference.pipeline import Summary
+
+PathLike = str | Path
+DEFAULT_PROTOCOL = "holdout:25%"
+BP4D_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+
+
+def synth(out: PathLike, **settings: Any) -> "Store":
+    """Render AU-labelled synthetic faces into store `out`; settings as of `synthetic.pipeline.synth`."""
+    from .synthetic.pipeline import synth as run
+
+    return run(Path(out), **settings)
+
+
+def prepare(source: PathLike, out: PathLike, *, labels: PathLike | None = None, **settings: Any) -> "Store":
+    """Turn images and videos into store `out` of aligned faces; settings as of `faces.prepare.prepare`."""
+    from .faces.prepare import prepare as run
+
+    return run(Path(source), Path(out), labels=None if labels is None else Path(labels), **settings)
+
+
+def inspect(store: PathLike) -> dict[str, Any]:
+    """Return counts, AU base rates, label gaps and rejects of a store."""
+    from .data.inspection import inspect_store
+    from .data.store import Store
+
+    return inspect_store(Store(store))
+
+
+def methods(name: str, *, aus: Sequence[int] = BP4D_AUS, recipe: str | None = None) -> dict[str, Any]:
+    """Return parameters, GFLOPs, input size and paper of a method's recipe (default: the paper's)."""
+    from .engine.config import recipe_names, resolve
+    from .methods.cost import method_cost
+
+    chosen = recipe or next((r for r in recipe_names(name) if r.startswith("paper")), "small")
+    config = resolve(name, chosen)
+    cost = method_cost(name, config.method_config(), config.network, config.task, tuple(aus))
+    return {"recipe": chosen} | cost
+
+
+def train(
+    method: str,
+    store: PathLike,
+    out: PathLike,
+    *,
+    unlabelled: PathLike | None = None,
+    protocol: str = DEFAULT_PROTOCOL,
+    fold: int | str = 1,
+    labels: str = "all",
+    recipe: str = "small",
+    aus: Sequence[int] = (),
+    settings: Sequence[str] = (),
+    devices: int = 1,
+    resume: bool = False,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Train `method` on a store and score it on the fold's held-out subjects; return the metrics.
+
+    fold: 1-based, or "all" for one run a fold in OUT/fold-1 … and pooled scores in OUT. overrides: dotted
+    settings with `__` for the dot. Raises InputError on anything the user can mend.
+    """
+    from .data.store import Store
+    from .engine.config import resolve
+    from .protocols.folds import make_protocol
+
+    config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
+    labelled = Store(store)
+    extra = None if unlabelled is None else Store(unlabelled)
+    plan = make_protocol(protocol, labelled.strings("subject").tolist(), config.seed)
+    out = Path(out)
+    if str(fold) != "all":
+        number = _fold_number(fold, len(plan.folds))
+        return _train_one(config, labelled, out, plan, number, labels, extra, devices, resume)
+    if not resume:
+        refuse_existing(out, what="run folder")
+    folders = [out / f"fold-{number}" for number in range(1, len(plan.folds) + 1)]
+    for number, folder in enumerate(folders, start=1):
+        _train_one(config, labelled, folder, plan, number, labels, extra, devices, resume and folder.exists())
+    return _pool(out, folders)
+
+
+def _fold_number(fold: int | str, folds: int) -> int:
+    if not str(fold).isdigit() or not 1 <= int(fold) <= folds:
+        raise InputError(f"there is no fold {fold}", remedy=f"This protocol has folds 1 to {folds}, or say --fold all")
+    return int(fold)
+
+
+def _train_one(
+    config: "RunConfig",
+    store: "Store",
+    out: Path,
+    plan: Any,
+    number: int,
+    labels: str,
+    unlabelled: "Store | None",
+    devices: int,
+    resume: bool,
+) -> dict[str, Any]:
+    from .engine.trainer import train_fold
+    from .inference.evaluation import evaluate_run
+
+    fold = plan.folds[number - 1]
+    run = train_fold(config, store, out, plan, fold, labels, unlabelled, devices, resume)
+    import torch
+
+    if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
+        return {}
+    if run.metrics.exists():
+        return dict(json.loads(run.metrics.read_text(encoding="utf-8")))
+    return evaluate_run(out, store)
+
+
+def _pool(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
+    """Score the predictions of all folds together; per-fold scores stand beside the pooled ones."""
+    import pandas as pd
+
+    from .engine.run import RunFolder
+    from .files import atomic_path
+    from .inference.evaluation import metrics_of
+    from .inference.model import load_coder
+
+    runs = [RunFolder(folder) for folder in folders]
+    table = pd.concat([pd.read_parquet(run.predictions) for run in runs], ignore_index=True)
+    first = json.loads(runs[0].metrics.read_text(encoding="utf-8"))
+    settings = first["provenance"] | {"fold": "all"}
+    metrics = metrics_of(table, load_coder(folders[0]), runs[0].read_config(), settings)
+    target = RunFolder(out)
+    with atomic_path(target.predictions) as temporary:
+        table.to_parquet(temporary, index=False)
+    write_json(target.metrics, metrics)
+    return metrics
+
+
+def evaluate(run: PathLike, store: PathLike | None = None) -> dict[str, Any]:
+    """Score a run on its held-out subjects, or on another store; a folder of all folds is scored pooled."""
+    from .data.store import Store
+    from .inference.evaluation import evaluate_run
+
+    folders = sorted(Path(run).glob("fold-*/"), key=lambda folder: int(folder.name.partition("-")[2]))
+    if folders and store is None:
+        for folder in folders:
+            evaluate_run(folder)
+        return _pool(Path(run), folders)
+    if folders:
+        raise InputError(
+            "holds several folds", path=run, remedy=f"Name one of them to evaluate on another store: {folders[0]}"
+        )
+    return evaluate_run(Path(run), None if store is None else Store(store))
+
+
+def load(run: PathLike) -> "NetworkCoder":
+    """Return the trained model of a run: call it on aligned faces (B, S, S, 3) uint8 RGB."""
+    from .inference.model import load_coder
+
+    return load_coder(run)
+
+
+def predict(
+    run: PathLike,
+    inputs: Sequence[PathLike],
+    out: PathLike,
+    *,
+    overlay: PathLike | None = None,
+    plot: PathLike | None = None,
+) -> "Summary":
+    """Code photos, folders and videos into a CSV or Parquet file `out`."""
+    from .inference.pipeline import predict as code
+
+    return code(
+        load(run),
+        [Path(path) for path in inputs],
+        Path(out),
+        overlay=None if overlay is None else Path(overlay),
+        plot=None if plot is None else Path(plot),
+    )
+
+
+def report(out: PathLike, results: Sequence[PathLike], *, codes: Sequence[PathLike] = ()) -> Path:
+    """Write one self-contained HTML page that compares results."""
+    from .reports.page import report as write
+
+    return write(Path(out), [Path(path) for path in results], codes=[Path(path) for path in codes])

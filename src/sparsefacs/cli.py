@@ -1,0 +1,253 @@
+"""The command line: a thin skin over `sparsefacs.api`. Results on stdout, progress and problems on stderr."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import api
+from .errors import InputError
+from .facs.units import parse_aus
+from .files import without_nan
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Learn to code facial action units (AUs) from few labels; code photos and videos with what was learned.\n\n"
+    "The way: synth or prepare makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict turns "
+    "a RUN and videos into codes; report makes a web page of RUNs.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+Aus = Annotated[str | None, typer.Option("--aus", help="Action units, such as 1,2,4,12. Default: all there are.")]
+
+
+def _show(result: dict[str, Any], as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(without_nan(result)) if as_json else text)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo-out"),
+) -> None:
+    """Run the whole path on this machine: synthetic faces, training on 5 % of the labels, codes, report (minutes)."""
+    from .demo import demo as run
+
+    run(out)
+
+
+@app.command()
+def synth(
+    out: Annotated[Path, typer.Argument(help="Store folder to make.")],
+    subjects: Annotated[int, typer.Option(min=1, help="Different people.")] = 8,
+    clips: Annotated[int, typer.Option(min=1, help="Clips a person.")] = 2,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a clip.")] = 50,
+    size: Annotated[int, typer.Option(help="Side of the faces, pixels.")] = 112,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same faces, whatever --workers.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    profile: Annotated[str, typer.Option(help="Whose AU statistics to follow: bp4d or disfa.")] = "bp4d",
+    flow: Annotated[bool, typer.Option("--flow", help="Also store true optical flow and occlusions.")] = False,
+    aus: Aus = None,
+) -> None:
+    """Make a store of synthetic faces with AU labels, landmarks, pose (and flow)."""
+    extra: dict[str, Any] = {} if aus is None else {"aus": parse_aus(aus)}
+    store = api.synth(
+        out,
+        subjects=subjects,
+        clips=clips,
+        frames=frames,
+        size=size,
+        seed=seed,
+        workers=workers,
+        profile=profile,
+        flow=flow,
+        **extra,
+    )
+    typer.echo(f"{out}: {len(store)} synthetic faces of {store.info.subjects} subjects, AUs {_listed(store.aus)}")
+
+
+@app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(help="Folder (or one file) of images and videos.")],
+    out: Annotated[Path, typer.Argument(help="Store folder to make. An unfinished one is gone on with.")],
+    dataset: Annotated[str, typer.Option(help="How the source is laid out: folder or table.")],
+    labels: Annotated[Path | None, typer.Option(help="With --dataset table: CSV or Parquet of AU labels.")] = None,
+    size: Annotated[int, typer.Option(help="Side of the aligned faces, pixels: 112, 200, 224 …")] = 112,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    aus: Aus = None,
+) -> None:
+    """Find, align and store every face of a folder of images and videos, with the labels of a table if there is one.
+
+    The table has a path column (image, or video with a frame or time column), a subject column, and AU columns:
+    AU12 or AU12_c is occurrence 0/1, AU12_r intensity 0 to 5; an empty cell means not labelled. OpenFace and py-feat
+    tables are read too. Every frame without a usable face is listed with its reason in STORE/store.json.
+    """
+    store = api.prepare(
+        source,
+        out,
+        dataset=dataset,
+        labels=labels,
+        size=size,
+        workers=workers,
+        aus=None if aus is None else parse_aus(aus),
+    )
+    info = store.info
+    typer.echo(f"{out}: {len(store)} faces of {info.subjects} subjects in {info.clips} clips, AUs {_listed(store.aus)}")
+    if info.rejected:
+        typer.echo(f"{len(info.rejected)} files or frames gave no face; the reasons are in {out / 'store.json'}")
+
+
+def _listed(aus: tuple[int, ...]) -> str:
+    return ",".join(map(str, aus)) or "none"
+
+
+@app.command()
+def inspect(
+    store: Annotated[Path, typer.Argument(help="Store folder.")],
+    as_json: Json = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw sample faces with landmarks, AU centres and areas to this PNG.")
+    ] = None,
+) -> None:
+    """Show what a store holds: counts, AU base rates, label gaps, rejected frames by reason."""
+    from .data.inspection import contact_sheet, describe
+    from .data.store import Store
+
+    found = api.inspect(store)
+    if picture is not None:
+        contact_sheet(Store(store), picture)
+    _show(found, as_json, describe(found))
+
+
+@app.command()
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Method; none named: list all.")] = None,
+    aus: Annotated[str, typer.Option(help="Action units the network is built for.")] = _listed(api.BP4D_AUS),
+    recipe: Annotated[str | None, typer.Option(help="Recipe; default: the paper's own.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the methods, or show one method's parameters, GFLOPs, input size and paper."""
+    from .engine.config import recipe_names
+    from .methods.registry import method_class, method_names
+
+    if name is None:
+        found = {m: {"paper": method_class(m).paper, "recipes": recipe_names(m)} for m in method_names()}
+        lines = [f"{m:20} {', '.join(about['recipes'])}\n{'':20} {about['paper']}" for m, about in found.items()]
+        _show(found, as_json, "\n".join(lines))
+        return
+    cost = api.methods(name, aus=parse_aus(aus), recipe=recipe)
+    _show(cost, as_json, "\n".join(f"{key:22} {value}" for key, value in cost.items()))
+
+
+@app.command()
+def train(
+    method: Annotated[str, typer.Argument(help="Method name, see `sparsefacs methods`.")],
+    store: Annotated[Path, typer.Argument(help="Store of faces with labels.")],
+    out: Annotated[Path, typer.Argument(help="Run folder to make.")],
+    unlabelled: Annotated[Path | None, typer.Option(help="Further store whose faces are used without labels.")] = None,
+    protocol: Annotated[
+        str, typer.Option(help="holdout:25%, kfold:3, a published protocol's name, or a JSON file of folds.")
+    ] = api.DEFAULT_PROTOCOL,
+    fold: Annotated[str, typer.Option(help="Which fold is tested on: 1, 2, … or all.")] = "1",
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="Labels that may be seen: all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, "
+            "one-per-clip:5."
+        ),
+    ] = "all",
+    recipe: Annotated[str, typer.Option(help="Settings to start from: a recipe's name or YAML file.")] = "small",
+    task: Annotated[str | None, typer.Option(help="occurrence or intensity.")] = None,
+    aus: Aus = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors file.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting, as key.sub=value; may be repeated.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the labelled faces.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of folds, label draw, weights, batches.")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a method on few labels, then score it on held-out subjects."""
+    from .reports.tables import text_table
+
+    metrics = api.train(
+        method,
+        store,
+        out,
+        unlabelled=unlabelled,
+        protocol=protocol,
+        fold=fold,
+        labels=labels,
+        recipe=recipe,
+        aus=() if aus is None else parse_aus(aus),
+        settings=settings or (),
+        devices=devices,
+        resume=resume,
+        task=task,
+        network__init=init,
+        training__epochs=epochs,
+        seed=seed,
+    )
+    if metrics:
+        _show(metrics, as_json, text_table(metrics) + f"\nRun: {out}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    store: Annotated[Path | None, typer.Argument(help="Another store to score on; default: the held-out fold.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a run per AU, with 95 % intervals from resampling subjects."""
+    from .reports.tables import text_table
+
+    metrics = api.evaluate(run, store)
+    _show(metrics, as_json, text_table(metrics))
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Photos, videos, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Codes to write: a .csv or .parquet file.")],
+    overlay: Annotated[
+        Path | None, typer.Option(help="Also write the video (.mp4) or photo with codes drawn in.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw AU curves over time to this .png.")] = None,
+) -> None:
+    """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p)."""
+    summary = api.predict(run, inputs, out, overlay=overlay, plot=plot)
+    typer.echo(str(summary))
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="Web page to write (.html).")],
+    results: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    codes: Annotated[list[Path] | None, typer.Option(help="Codes of `predict` to show as curves.")] = None,
+) -> None:
+    """Write one self-contained web page that compares runs."""
+    typer.echo(str(api.report(out, results, codes=codes or ())))
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on stderr and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except InputError as error:
+        print(f"sparsefacs: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What a method costs: parameters and GFLOPs, in training and at inference, measured on the real modules."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..data.batches import Batch
+from ..networks.classifier import NetworkConfig
+from .contract import MethodConfig, Setting, Task
+from .registry import method_class
+
+CONVENTION = "1 FLOP = 1 multiply-add, forward pass, one face"
+_FACES = 2
+
+
+class _BlankBatches:
+    """Blank faces that count how often they are drawn."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.drawn = setting, 0
+
+    def _batch(self) -> Batch:
+        self.drawn += _FACES
+        size, aus = self.setting.network.input_size, len(self.setting.aus)
+        return Batch(
+            image=torch.zeros(_FACES, 3, size, size),
+            landmarks=torch.zeros(_FACES, 68, 2),
+            occurrence=torch.zeros(_FACES, aus),
+            intensity=torch.zeros(_FACES, aus),
+            row=torch.zeros(_FACES, dtype=torch.long),
+        )
+
+    def labelled(self) -> Batch:
+        return self._batch()
+
+    def unlabelled(self) -> Batch | None:
+        return self._batch()
+
+    def labels(self, count: int) -> Tensor:
+        return torch.zeros(count, len(self.setting.aus))
+
+
+def _parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def method_cost(
+    name: str, config: MethodConfig, network: NetworkConfig, task: Task, aus: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return parameters and GFLOPs of method `name`; training GFLOPs are those of one step, per face it draws."""
+    setting = Setting(task, aus, network.model_copy(update={"init": "none"}), (0.5,) * len(aus))
+    kind = method_class(name)
+    predictor = kind.build_predictor(setting).eval()
+    size = network.input_size
+    with torch.no_grad(), FlopCounterMode(display=False) as inference:
+        predictor(torch.zeros(1, 3, size, size))
+    method = kind(config, setting).train()
+    blank = _BlankBatches(setting)
+    with FlopCounterMode(display=False) as training:
+        for _ in method.updates(blank, 0):
+            pass
+    return {
+        "method": name,
+        "paper": kind.paper,
+        "aus": list(aus),
+        "backbone": network.backbone,
+        "input_size": size,
+        "parameters_inference": _parameters(predictor),
+        "parameters_training": _parameters(method),
+        "gflops_inference": round(inference.get_total_flops() / 2e9, 3),
+        "gflops_training": round(training.get_total_flops() / 2e9 / max(blank.drawn, 1), 3),
+        "flop_convention": CONVENTION,
+    }

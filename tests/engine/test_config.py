@@ -1,0 +1,50 @@
+"""Configuration: strict, with the nearest name; recipes load; the length given last holds."""
+
+import pytest
+
+from sparsefacs import InputError
+from sparsefacs.engine.config import recipe_names, resolve
+from sparsefacs.methods.registry import method_names
+
+
+@pytest.mark.parametrize(("method", "recipe"), [(m, r) for m in method_names() for r in recipe_names(m)])
+def test_every_recipe_resolves(method: str, recipe: str) -> None:
+    config = resolve(method, recipe)
+    assert config.name == method
+    assert config.training.steps or config.training.epochs
+    assert resolve(method, recipe).as_json() == config.as_json()
+
+
+def test_paper_settings_of_adversarial() -> None:
+    bp4d, disfa = resolve("adversarial", "paper-bp4d"), resolve("adversarial", "paper-disfa")
+    assert (bp4d.network.backbone, bp4d.network.input_size, bp4d.optimiser.name) == ("resnet50", 224, "adam")
+    assert (bp4d.method["alpha"], disfa.method["alpha"]) == (0.01, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("method.alfa=1", r"no setting method\.alfa.*Did you mean alpha"),
+        ("optimiser.learning=1", r"no setting optimiser\.learning"),
+        ("optimizer.lr=1", r"no setting optimizer.*Did you mean optimiser"),
+        ("network.input_size=7", r"network\.input_size"),
+        ("training.steps=zero", r"training\.steps"),
+        ("nonsense", "key.sub=value"),
+        ("seed.sub=1", "seed"),
+    ],
+)
+def test_a_bad_setting_is_named(setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve("adversarial", settings=(setting,))
+
+
+def test_the_length_given_last_holds() -> None:
+    assert resolve("supervised", training__epochs=3).training.steps is None
+    assert resolve("supervised", "paper", ("training.steps=9",)).training.epochs is None
+
+
+def test_unknown_method_and_recipe_are_named() -> None:
+    with pytest.raises(InputError, match="Did you mean adversarial"):
+        resolve("adverserial")
+    with pytest.raises(InputError, match="small"):
+        resolve("adversarial", "huge")

@@ -1,0 +1,60 @@
+"""Two gloo processes make the same gradients as one."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.multiprocessing.spawn import spawn
+
+from conftest import build_store
+from sparsefacs.data.store import Store
+from sparsefacs.engine.config import resolve
+from sparsefacs.engine.devices import share_gradients
+from sparsefacs.engine.trainer import make_batches, make_method, training_set
+from sparsefacs.protocols.folds import make_protocol
+
+# vit: no batch statistics, which are a process's own by nature
+SETTINGS = (
+    "network.backbone=test_vit",
+    "network.input_size=160",
+    "data.labelled_batch=4",
+    "data.unlabelled_batch=4",
+)
+
+
+def gradients(rank: int, world: int, folder: str, method_name: str) -> None:
+    torch.set_num_threads(1)
+    if world > 1:
+        torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    store = Store(f"{folder}/store")
+    config = resolve(method_name, settings=SETTINGS, aus=store.aus)
+    fold = make_protocol("holdout:25%", store.strings("subject").tolist(), 0).folds[0]
+    data = training_set(store, None, fold, "entries:40%", config)
+    method: nn.Module = make_method(config, data)
+    collected = []
+    with ThreadPoolExecutor(1) as pool:
+        batches = make_batches(data, config, True, pool, rank, world)
+        for update in method.updates(batches, 0):
+            parameters = method.parameters_by_optimiser()[update.optimiser]
+            for parameter in parameters:
+                parameter.grad = None
+            update.loss.backward()
+            share_gradients(parameters)
+            collected += [p.grad.flatten().clone() for p in parameters if p.grad is not None]
+    if rank == 0:
+        np.save(f"{folder}/gradient-{world}.npy", torch.cat(collected).numpy())
+    if world > 1:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("method", ["supervised", "adversarial"])
+def test_two_processes_equal_one(method: str, tmp_path: Path) -> None:
+    build_store(tmp_path / "store", frames=4, aus=(1, 2, 4, 6, 12))
+    gradients(0, 1, str(tmp_path), method)
+    spawn(gradients, (2, str(tmp_path), method), nprocs=2)
+    one, two = np.load(tmp_path / "gradient-1.npy"), np.load(tmp_path / "gradient-2.npy")
+    assert np.abs(one).max() > 1e-4
+    np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)

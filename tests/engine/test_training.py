@@ -1,0 +1,198 @@
+"""The loop: exact resume, α = 0, hidden labels, threads, NaN, and who may be trained on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import build_store
+from sparsefacs import InputError, api
+from sparsefacs.data.store import Store
+from sparsefacs.engine.config import resolve
+from sparsefacs.engine.trainer import training_set
+from sparsefacs.methods import supervised
+from sparsefacs.networks.backbone import read_safetensors
+from sparsefacs.protocols.folds import make_protocol
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_safetensors(run / "model.safetensors")
+
+
+def same(first: Path, second: Path) -> bool:
+    one, two = weights(first), weights(second)
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+def fit(method: str, store: Path, out: Path, settings: tuple[str, ...], **more: object) -> dict:
+    return api.train(method, store, out, settings=settings, **{"labels": "50%"} | more)  # type: ignore[arg-type]
+
+
+def test_a_run_learns_and_leaves_every_file(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    metrics = fit("supervised", store.path, tmp_path / "run", (*tiny_settings, "training.steps=150"), labels="all")
+    assert metrics["pooled"]["mean"]["auc"]["value"] > 0.8
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names >= {"config.yaml", "protocol.json", "labels.parquet", "log.csv", "model.safetensors", "model.json"}
+    assert names >= {"predictions.parquet", "metrics.json", "checkpoint", "tensorboard"}
+
+
+def test_alpha_zero_is_the_supervised_baseline_bit_for_bit(
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    steps = "training.steps=6"
+    fit("supervised", store.path, tmp_path / "base", (*tiny_settings, steps))
+    fit("adversarial", store.path, tmp_path / "zero", (*tiny_settings, steps, "method.alpha=0"))
+    fit("adversarial", store.path, tmp_path / "some", (*tiny_settings, steps, "method.alpha=0.5"))
+    assert same(tmp_path / "base", tmp_path / "zero")
+    assert not same(tmp_path / "base", tmp_path / "some")
+
+
+def test_intensity_is_learned_too(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    metrics = fit(
+        "supervised", store.path, tmp_path / "r", (*tiny_settings, "training.steps=200"), labels="all", task="intensity"
+    )
+    assert metrics["pooled"]["mean"]["icc"]["value"] > 0.4
+    with pytest.raises(InputError, match="does not learn intensity"):
+        fit("adversarial", store.path, tmp_path / "a", tiny_settings, task="intensity")
+
+
+@pytest.mark.parametrize("method", ["supervised", "adversarial"])
+def test_an_interrupted_run_resumes_bit_for_bit(
+    method: str, store: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparsefacs.methods.registry import method_class
+
+    settings = (*tiny_settings, "training.steps=9", "training.checkpoint_every=4", "network.dropout=0.3")
+    whole = fit(method, store.path, tmp_path / "whole", settings)
+    kind = method_class(method)
+
+    def stop(self: object, step: int) -> None:
+        if step == 6:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "after_step", stop)
+        with pytest.raises(InputError, match="--resume"):
+            fit(method, store.path, tmp_path / "cut", settings)
+    resumed = fit(method, store.path, tmp_path / "cut", settings, resume=True)
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert resumed["pooled"] == whole["pooled"]
+    rows = [line.split(",")[0] for line in (tmp_path / "cut" / "log.csv").read_text().splitlines()[1:]]
+    assert rows == [str(step) for step in range(1, 10)]
+
+
+def test_kill_nine_and_resume_equal_an_uninterrupted_run(
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    settings = [*tiny_settings, "training.steps=60", "training.checkpoint_every=5"]
+    flags = [flag for setting in settings for flag in ("--set", setting)]
+    command = [sys.executable, "-m", "sparsefacs.cli", "train", "adversarial", str(store.path)]
+    tail = ["--labels", "50%", *flags]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    killed = subprocess.Popen([*command, str(tmp_path / "cut"), *tail], env=environment, stderr=subprocess.DEVNULL)
+    checkpoint = tmp_path / "cut" / "checkpoint" / "last.pt"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert checkpoint.exists()
+    assert not (tmp_path / "cut" / "model.json").exists()
+    for out, extra in ((tmp_path / "cut", ["--resume"]), (tmp_path / "whole", [])):
+        subprocess.run([*command, str(out), *tail, *extra], env=environment, check=True, capture_output=True)
+    assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_resume_refuses_other_settings_and_train_refuses_an_existing_folder(
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    settings = (*tiny_settings, "training.steps=2")
+    fit("supervised", store.path, tmp_path / "run", settings)
+    with pytest.raises(InputError, match="already exists"):
+        fit("supervised", store.path, tmp_path / "run", settings)
+    with pytest.raises(InputError, match="other settings"):
+        fit("supervised", store.path, tmp_path / "run", settings, seed=1, resume=True)
+
+
+def test_hidden_and_test_labels_change_nothing(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    """Whatever labels lie outside the budget or on test subjects, the trained weights are the same."""
+    settings = (*tiny_settings, "training.steps=5")
+    plain = build_store(tmp_path / "plain")
+    fit("adversarial", plain.path, tmp_path / "a", settings, labels="subjects:2")
+    plan = (tmp_path / "a" / "protocol.json").read_text()
+    from sparsefacs.protocols.budgets import VisibleLabels
+
+    seen = VisibleLabels.load(tmp_path / "a" / "labels.parquet").mask
+    shown = iter(seen)
+
+    def flip_unseen(truth: np.ndarray) -> np.ndarray:
+        return np.where(next(shown), truth, 1 - truth).astype(np.int8)
+
+    other = build_store(tmp_path / "other", hide=flip_unseen)
+    assert (other.occurrence() != plain.occurrence()).mean() > 0.5
+    fit("adversarial", other.path, tmp_path / "b", settings, labels="subjects:2")
+    assert same(tmp_path / "a", tmp_path / "b")
+    assert "subjects:2" in plan
+
+
+def test_thread_count_changes_nothing(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    settings = (*tiny_settings, "training.steps=4")
+    fit("adversarial", store.path, tmp_path / "one", (*settings, "data.workers=1"))
+    fit("adversarial", store.path, tmp_path / "three", (*settings, "data.workers=3"))
+    assert same(tmp_path / "one", tmp_path / "three")
+
+
+def test_a_seed_changes_the_run(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    settings = (*tiny_settings, "training.steps=2")
+    fit("supervised", store.path, tmp_path / "a", settings)
+    fit("supervised", store.path, tmp_path / "b", settings, seed=5)
+    assert not same(tmp_path / "a", tmp_path / "b")
+
+
+def test_nan_stops_with_the_name_of_the_loss_term(
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervised, "occurrence_loss", lambda logits, labels: logits.sum() * float("nan"))
+    with pytest.raises(InputError, match=r"loss term 'recognition' is not a number in step 1.*optimiser\.lr"):
+        fit("supervised", store.path, tmp_path / "run", (*tiny_settings, "training.steps=2"))
+
+
+@pytest.mark.parametrize("spec", ["holdout:25%", "kfold:3"])
+@pytest.mark.parametrize("labels", ["all", "5%", "missing:30%", "entries:30%", "subjects:2"])
+def test_no_test_subject_is_ever_trained_on(store: Store, spec: str, labels: str, tmp_path: Path) -> None:
+    more = build_store(tmp_path / "more", subjects=9, seed=3)  # shares the names s00 … s05 with the first store
+    config = resolve("adversarial", aus=store.aus)
+    for fold in make_protocol(spec, store.strings("subject").tolist(), 0).folds:
+        data = training_set(store, more, fold, labels, config)
+        subjects = np.concatenate([store.strings("subject"), more.strings("subject")])
+        used = np.concatenate([data.labelled, data.unlabelled])
+        assert not set(subjects[used]) & set(fold.test)
+        assert len(np.intersect1d(data.labelled, data.unlabelled)) == 0
+        assert (data.occurrence[data.unlabelled] == -1).all()
+        assert (data.occurrence[np.isin(subjects, fold.test)] == -1).all()
+        assert set(subjects[data.unlabelled]) & {"s06", "s07", "s08"}
+
+
+def test_all_folds_are_pooled(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    settings = (*tiny_settings, "training.steps=2")
+    metrics = fit("supervised", store.path, tmp_path / "cv", settings, fold="all", protocol="kfold:3")
+    assert metrics["pooled"]["frames"] == len(store)
+    assert set(metrics["folds"]) == {"1", "2", "3"}
+    again = api.evaluate(tmp_path / "cv")
+    assert again["pooled"] == metrics["pooled"]
+
+
+def test_evaluation_on_another_store_leaves_trained_subjects_out(
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    fit("supervised", store.path, tmp_path / "run", (*tiny_settings, "training.steps=2"))
+    other = build_store(tmp_path / "other", subjects=8, seed=9)
+    metrics = api.evaluate(tmp_path / "run", other.path)
+    assert metrics["pooled"]["subjects"] == 8 - 4  # four of the six shared names were trained on
+    assert (tmp_path / "run" / "on-other" / "metrics.json").exists()
