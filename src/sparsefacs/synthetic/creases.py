@@ -110,7 +110,7 @@ def _eyes(d: _Drawing, w: NDArray[np.float64]) -> None:
         dx, dy = d.side - 0.78, d.y
         along = dx * np.cos(turn) + dy * np.sin(turn)
         away = -dx * np.sin(turn) + dy * np.cos(turn) + 0.03 * along * np.sin(9 * along + w[4])
-        d.line(away, 0.016, _between(along, 0.03, 0.27, 0.03), {6: 0.75, 12: 0.12, AGE: 0.8}, 0.17)
+        d.line(away, 0.021, _between(along, 0.03, 0.20, 0.04), {6: 0.40, 12: 0.08, AGE: 0.6}, 0.11)
     below = d.y + 0.20 - 0.06 * np.cos((d.side - 0.5) * 5)
     d.line(below, 0.028, _between(d.side, 0.27, 0.72, 0.05), {6: 0.55, 7: 0.30, AGE: 0.5}, 0.13)
     d.line(below - 0.075, 0.020, _between(d.side, 0.30, 0.68, 0.05), {7: 0.45, 6: 0.3}, 0.11)

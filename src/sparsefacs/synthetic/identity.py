@@ -79,6 +79,8 @@ def make_subject(seed: int, number: int) -> Subject:
     ancestry = rng.dirichlet([0.45, 0.45, 0.45]).astype(np.float32)  # African, Asian, European
     weights = _macro_weights(rng, head, female, age, ancestry) | _local_weights(rng, head) | AT_REST
     vertices = head.shapes.apply(head.vertices, weights)
+    for group, drop in (("helper-upper-teeth", 0.065), ("helper-lower-teeth", 0.045)):
+        vertices[head.group_vertices(group), 1] -= np.float32(drop)  # so that an open mouth shows both rows
     hair = _hair_style(rng, female, age)
     vertices = _with_hair(vertices, hair, rng)
     eyes = np.concatenate(face_mesh().eyes)

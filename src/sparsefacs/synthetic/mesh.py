@@ -87,10 +87,12 @@ def _landmark_vertices(head: Head) -> NDArray[np.int64]:
 
 
 def _ear_weight(head: Head) -> F32:
+    """How much a vertex belongs to an ear, 0–1: shapes that shift an ear move all of it alike."""
     weight = np.zeros(len(head.vertices), np.float32)
     for side in "lr":
-        index, delta = head.shapes.moved(f"{side}-ear-scale-incr")
-        weight[index] = np.maximum(weight[index], np.clip((np.linalg.norm(delta, axis=1) - 0.030) / 0.020, 0, 1))
+        index, delta = head.shapes.moved(f"{side}-ear-trans-forward")
+        moved = np.linalg.norm(delta, axis=1)
+        weight[index] = np.maximum(weight[index], np.clip((moved / moved.max() - 0.3) / 0.4, 0, 1))
     return weight
 
 
@@ -129,6 +131,13 @@ def _quad_charts(head: Head, ear: F32) -> NDArray[np.str_]:
     return chart
 
 
+def _near(skin: F32, corners: F32) -> NDArray[np.int64]:
+    """Return the numbers of the 4 skin vertices nearest to each corner, (..., 4)."""
+    from scipy.spatial import cKDTree
+
+    return np.asarray(cKDTree(skin).query(corners, k=4)[1], np.int64)
+
+
 def _chart_fractions(head: Head, name: str, quads: NDArray[np.bool_]) -> F32:
     """Return, (Q', 4, 2), where in its patch each corner of the chosen quads lies."""
     corners = head.vertices[head.quads[quads]]
@@ -146,16 +155,16 @@ def _chart_fractions(head: Head, name: str, quads: NDArray[np.bool_]) -> F32:
             (corners[..., [2, 1]] - span[:, 0]) / (span[:, 1] - span[:, 0]) * [1, -1] + [0, 1], np.float32
         )
     if name == "lash":
-        uv = head.quad_uv[quads]
-        places = np.zeros_like(uv)
-        for kind in ("1", "2"):
-            mine = np.isin(head.group[quads], [GROUPS[f"helper-{side}-eyelashes-{kind}"] for side in "lr"])
-            for side in "lr":
-                own = head.group[quads] == GROUPS[f"helper-{side}-eyelashes-{kind}"]
-                low, high = uv[own].min(axis=(0, 1)), uv[own].max(axis=(0, 1))
-                places[own] = (uv[own] - low) / (high - low)
-            if mine.any():
-                places[mine, :, 1] = 0.5 * places[mine, :, 1] + (0.5 if kind == "2" else 0.0)
+        skin = head.vertices[head.group_vertices("body")]
+        height = np.sqrt(((corners[:, :, None] - skin[_near(skin, corners)]) ** 2).sum(-1).min(-1))
+        places = np.zeros(corners.shape[:2] + (2,), np.float32)
+        for group in range(GROUPS["helper-l-eyelashes-1"], GROUPS["helper-r-eyelashes-2"] + 1):
+            own = head.group[quads] == group
+            x = corners[own][..., 0]
+            places[own, :, 0] = (x - x.min()) / np.ptp(x)
+            tall = height[own] / height[own].max()
+            upper = group in (GROUPS["helper-l-eyelashes-2"], GROUPS["helper-r-eyelashes-2"])
+            places[own, :, 1] = 0.5 * tall + (0.0 if upper else 0.5)
         return places
     if name == "hair":
         turn = np.arctan2(corners[..., 0], corners[..., 2] - AXIS_Z) / (2 * np.pi) + 0.5

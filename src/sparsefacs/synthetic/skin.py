@@ -114,12 +114,12 @@ def paint_skin(subject: Subject, scale: int) -> F32:
     albedo = _mix(albedo, dark, np.clip((0.75 + 0.4 * colours.make_up) * mask["lash_upper"], 0, 0.95))
     albedo = _mix(albedo, dark, np.clip((0.18 + 0.5 * colours.make_up) * mask["lash_lower"], 0, 0.8))
     albedo = _mix(albedo, _brow_colour(subject), _brows(subject, mask, rng, side))
-    height = np.float32(0.0011) * fine + np.float32(0.0012) * middle * (1 + subject.age)
+    height = np.float32(0.00012) * fine + np.float32(0.00030) * middle * (1 + subject.age)
     gloss = 0.55 * colours.gloss * (1 + 0.5 * mask["t_zone"] + 0.5 * mask["lips"] + 0.1 * middle)
     if subject.hair != "bald":
         cover, strands = _scalp_hair(mask, rng, side, subject.hair)
         albedo = _mix(albedo, colours.hair * np.exp(0.35 * strands)[..., None], cover)
-        height = height * (1 - cover) + 0.004 * strands * cover
+        height = height * (1 - cover) + 0.0015 * strands * cover
         gloss = gloss * (1 - cover) + 0.9 * cover
     out[..., :3] = albedo
     out[..., 3] = np.clip(gloss, 0.05, 3)
@@ -135,7 +135,7 @@ def _mix(below: F32, above: F32, cover: F32) -> F32:
 
 
 def _brow_colour(subject: Subject) -> F32:
-    return np.asarray(subject.colours.hair * 0.75, np.float32)
+    return np.asarray(np.minimum(subject.colours.hair * 0.6, subject.colours.skin * 0.45), np.float32)
 
 
 def _brows(subject: Subject, mask: dict[str, F32], rng: np.random.Generator, side: int) -> F32:
@@ -149,15 +149,15 @@ def _brows(subject: Subject, mask: dict[str, F32], rng: np.random.Generator, sid
     lean = x * 34 - (y - centre) * np.interp(along, [0, 0.3, 1], [30, 55, 75])  # hairs lie over towards the temple
     hairs = 0.5 + 0.5 * np.sin(lean * 7 + 1.5 * noise(rng, side, (120, 120)))
     body = smoothstep(1 - np.abs(across), 0, 0.9) * smoothstep(along, -0.04, 0.1) * smoothstep(-along, -1.04, -0.85)
-    ragged = np.clip(body * (0.55 + 0.6 * hairs + 0.12 * noise(rng, side, (160, 160))), 0, 1)
-    return np.asarray(ragged * 0.92 * (mask["z"] > 0.7), np.float32)
+    ragged = np.clip(body * (0.75 + 0.6 * hairs + 0.12 * noise(rng, side, (160, 160))), 0, 1)
+    return np.asarray(ragged * 0.95 * (mask["z"] > 0.7), np.float32)
 
 
 def _scalp_hair(mask: dict[str, F32], rng: np.random.Generator, side: int, style: str) -> tuple[F32, F32]:
     """Return how much hair covers each texel and its strand pattern (mean 0)."""
     strands = 0.7 * noise(rng, side, (10, 170)) + 0.45 * noise(rng, side, (24, 256)) + 0.5 * noise(rng, side, (8, 40))
-    edge = mask["hair"] + 0.025 * strands
-    cover = smoothstep(edge, -0.01, 0.06)
+    edge = mask["hair"] - rng.normal(0, 0.05) + 0.018 * strands
+    cover = smoothstep(edge, -0.03, 0.07)
     if style == "buzz":
         cover = 0.75 * cover * np.clip(0.8 + 0.2 * noise(rng, side, (256, 256)), 0, 1)
         strands = 0.3 * strands

@@ -86,7 +86,7 @@ def _lower_teeth(subject: Subject, patch: F32, u: F32, v: F32) -> None:
 
 
 def _mouth(subject: Subject, patch: F32, u: F32, v: F32) -> None:
-    patch[..., :3] = np.float32([0.26, 0.075, 0.065])
+    patch[..., :3] = np.float32([0.20, 0.055, 0.05])
     patch[..., 3] = 0.3
 
 
@@ -96,12 +96,21 @@ def _tongue(subject: Subject, patch: F32, u: F32, v: F32) -> None:
 
 
 def _lashes(subject: Subject, patch: F32, u: F32, v: F32) -> None:
+    """Upper lashes in the upper half of the patch, lower ones below; v rises from root to tip in each."""
     rng = subject.rng(6)
-    side = max(patch.shape[:2])
-    strands = noise(rng, side, (2, 60))[: patch.shape[0]]
+    count = 34
+    place = u * count + 0.25 * np.sin(u * 61 + rng.uniform(0, 6.28))
+    across = np.abs(place - np.floor(place) - 0.5)  # 0 in the middle of a lash
+    upper = v < 0.5
+    along = np.where(upper, 2 * v, 2 * v - 1)
+    made_up = subject.colours.make_up
+    length = np.where(upper, 0.45 + 0.35 * subject.female + 0.3 * made_up, 0.12 + 0.25 * made_up)
+    length = length * (0.75 + 0.25 * np.sin(np.floor(place) * 2.4))
+    width = (0.30 + 0.15 * made_up) * (1 - along / np.maximum(length, 0.05))
+    root = along < np.where(upper, 0.16 + 0.12 * made_up, 0.0)
     patch[..., :3] = np.minimum(subject.colours.hair, np.float32(0.04)) * 0.5
     patch[..., 3] = 0.1
-    patch[..., 7] = strands + 0.25 + 0.8 * subject.female > 0.45
+    patch[..., 7] = (across < width) | root
 
 
 def _hair_sheet(subject: Subject, patch: F32, u: F32, v: F32) -> None:
