@@ -1,228 +1,13 @@
-"""A small generator of fake run folders and stores, with the files and keys a real run leaves."""
+"""Fixtures of the report's tests: a fake store, runs on it, and a maker of further runs."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
+from fake_results import fake_codes, fake_run, fake_store
+from PIL import Image
 
-AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
-RATES = np.array([0.21, 0.17, 0.2, 0.46, 0.55, 0.6, 0.56, 0.47, 0.17, 0.34, 0.17, 0.15])
-
-
-def _score(rng, value, entries, positives=None):
-    wide = float(rng.uniform(0.02, 0.09))
-    score = {"value": value, "low": value - wide, "high": value + wide, "entries": entries}
-    return score if positives is None else {**score, "positives": positives}
-
-
-def _f1(truth, said):
-    used = truth >= 0
-    hits = (used & (truth == 1) & said).sum()
-    wrong = (used & ((truth == 1) != said)).sum()
-    return float(2 * hits / (2 * hits + wrong)) if hits + wrong else float("nan")
-
-
-def fake_truth(rows=240, subjects=6, aus=AUS, seed=0):
-    """Return (subject names (M,), occurrence (M, A) with some entries −1)."""
-    rng = np.random.default_rng(seed)
-    names = np.array([f"S{i * subjects // rows:02d}" for i in range(rows)])
-    latent = rng.normal(size=(rows, 1)) + rng.normal(size=(rows, len(aus)))
-    cut = np.quantile(latent, 1 - np.resize(RATES, len(aus)), axis=0).diagonal()
-    truth = (latent > cut).astype(np.int8)
-    truth[rng.random(truth.shape) < 0.03] = -1
-    return names, truth
-
-
-def fake_store(path: Path, rows=240, subjects=6, aus=AUS, kind="synthetic", size=64) -> Path:
-    from io import BytesIO
-
-    from PIL import Image
-
-    from sparsefacs.data.store import FaceRow, StoreInfo, StoreWriter
-    from sparsefacs.faces.alignment import FaceRecipe
-
-    rng = np.random.default_rng(3)
-    names, truth = fake_truth(rows, subjects, aus)
-    info = StoreInfo(aus=aus, recipe=FaceRecipe(size=size).as_json(), source={"kind": kind})
-    writer = StoreWriter(path, info, {"fake": 1})
-
-    def faces():
-        for row in range(rows):
-            yy, xx = np.mgrid[:size, :size] / size - 0.5
-            skin = rng.integers(120, 230)
-            face = np.where((xx**2 / 0.12 + yy**2 / 0.2) < 1, skin, 40)[..., None] * np.array([1, 0.85, 0.75])
-            buffer = BytesIO()
-            Image.fromarray(face.astype(np.uint8)).save(buffer, format="JPEG")
-            yield FaceRow(
-                image=buffer.getvalue(),
-                subject=str(names[row]),
-                clip="T1",
-                frame=row,
-                time=row / 25,
-                face=0,
-                landmarks=np.zeros((68, 2), np.float32),
-                matrix=np.zeros((2, 3), np.float32),
-                occurrence=truth[row],
-                intensity=np.where(truth[row] < 0, np.nan, truth[row] * 2.0).astype(np.float32),
-                score=0.9,
-                source="fake",
-            )
-
-    writer.write_part(0, faces(), [])
-    writer.finish(1)
-    return path
-
-
-def fake_run(
-    path: Path,
-    *,
-    method="adversarial",
-    task="occurrence",
-    noise=0.8,
-    store: Path | None = None,
-    rows=240,
-    subjects=6,
-    aus=AUS,
-    seed=1,
-    folds=("fold 1", "fold 2", "fold 3"),
-    provenance=None,
-    name_subject=lambda name: name,
-) -> Path:
-    """Write a run folder whose predictions are its labels behind `noise`."""
-    rng = np.random.default_rng(seed)
-    names, truth = fake_truth(rows, subjects, aus)
-    names = np.array([name_subject(name) for name in names])
-    path.mkdir(parents=True)
-    occurrence = task == "occurrence"
-    clean = np.where(truth < 0, 0.5, truth) * (2 if occurrence else 3)
-    said = clean - (1 if occurrence else 0) + rng.normal(scale=noise, size=truth.shape)
-    predicted = (1 / (1 + np.exp(-2 * said))) if occurrence else np.clip(said, 0, 5)
-    columns = {
-        "row": np.arange(rows),
-        "subject": names,
-        "clip": "T1",
-        "frame": np.arange(rows),
-        "time": np.arange(rows) / 25,
-        "fold": [folds[i * len(folds) // rows] for i in range(rows)],
-    }
-    for i, au in enumerate(aus):
-        columns[f"AU{au:02d}_{'p' if occurrence else 'r'}"] = predicted[:, i].astype(np.float32)
-        columns[f"AU{au:02d}_true"] = (
-            truth[:, i] if occurrence else np.where(truth[:, i] < 0, np.nan, 3.0 * truth[:, i])
-        )
-    pd.DataFrame(columns).to_parquet(path / "predictions.parquet")
-    metrics = {
-        "format": 1,
-        "method": method,
-        "task": task,
-        "aus": list(aus),
-        "threshold": 0.5,
-        "pooled": _scores(rng, task, aus, truth, predicted, subjects),
-        "folds": {name: _scores(rng, task, aus, truth, predicted, subjects // len(folds)) for name in folds},
-        "provenance": {
-            "store": None if store is None else str(store),
-            "store_hash": "5f2c0e6b9a7d4c31",
-            "recipe_hash": "0aa1b2c3d4e5f607",
-            "protocol": {"name": "kfold:3", "hash": "77aa12bb34cc56dd"},
-            "labels": {"spec": "5%", "hash": "90ab12cd34ef56aa", "frames": 300, "entries": 3564},
-            "seed": seed,
-            "selection_rule": "last epoch",
-            "images_seen": 48000,
-            "seconds": 131.5,
-            "parameters": 11_176_512,
-            "version": "0.1.0",
-            **(provenance or {}),
-        },
-    }
-    if occurrence:
-        metrics["distributions"] = _distributions(aus, truth, predicted >= 0.5)
-    (path / "metrics.json").write_text(json.dumps(_nulls(metrics)))
-    steps = np.arange(1, 401)
-    loss = np.exp(-steps / 150) + rng.normal(scale=0.03, size=400) + 0.2
-    log = pd.DataFrame(
-        {"step": steps, "epoch": steps // 100, "seconds": steps * 0.3, "images": steps * 32, "loss": loss}
-    )
-    if method != "supervised":
-        log["discriminator"] = np.where(steps % 2, 1.38 - 0.2 * loss, np.nan)
-    log.to_csv(path / "log.csv", index=False)
-    (path / "config.yaml").write_text(f"method: {method}\nbackbone: resnet18\nnote: <b>bold & wild</b>\n")
-    held = np.array_split(np.unique(names), len(folds))
-    listed = [
-        {"name": name, "train": sorted(set(names) - set(test)), "test": list(test)}
-        for name, test in zip(folds, held, strict=True)
-    ]
-    (path / "protocol.json").write_text(json.dumps({"name": "kfold:3", "folds": listed, "source": "made"}))
-    return path
-
-
-def _scores(rng, task, aus, truth, predicted, subjects):
-    kinds = ("f1", "auc", "accuracy") if task == "occurrence" else ("icc", "mse", "mae")
-    per_au = {}
-    for i, au in enumerate(aus):
-        entries, positives = int((truth[:, i] >= 0).sum()), int((truth[:, i] == 1).sum())
-        main = _f1(truth[:, i], predicted[:, i] >= 0.5)
-        values = (main, min(main + 0.1, 1.0), min(main + 0.15, 1.0)) if task == "occurrence" else (main - 0.3, 0.9, 0.5)
-        per_au[str(au)] = {
-            kind: _score(rng, value, entries, positives if task == "occurrence" else None)
-            for kind, value in zip(kinds, values, strict=True)
-        }
-    mean = {
-        kind: _score(rng, float(np.mean([per_au[str(au)][kind]["value"] for au in aus])), int((truth >= 0).sum()))
-        for kind in kinds
-    }
-    return {
-        "frames": len(truth),
-        "subjects": subjects,
-        "entries": int((truth >= 0).sum()),
-        "per_au": per_au,
-        "mean": mean,
-    }
-
-
-def _distributions(aus, truth, said):
-    def described(values):
-        used = truth >= 0
-        marginal = [float(values[used[:, j], j].mean()) for j in range(len(aus))]
-        conditional = np.full((len(aus), len(aus)), np.nan)
-        for i, j in np.ndindex(conditional.shape):
-            given = used[:, i] & used[:, j] & (values[:, i] == 1)
-            if given.any():
-                conditional[i, j] = values[given, j].mean()
-        return {"marginal": marginal, "conditional": conditional.tolist()}
-
-    true, predicted = described((truth == 1).astype(int)), described(said.astype(int))
-    gap = {key: np.abs(np.subtract(true[key], predicted[key])) for key in ("marginal", "conditional")}
-    difference = {key: value.tolist() for key, value in gap.items()}
-    difference["mean_marginal"] = float(np.nanmean(gap["marginal"]))
-    difference["mean_conditional"] = float(np.nanmean(gap["conditional"]))
-    entries = int((truth >= 0).sum())
-    return {"aus": list(aus), "entries": entries, "true": true, "predicted": predicted, "difference": difference}
-
-
-def _nulls(content):
-    if isinstance(content, dict):
-        return {key: _nulls(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_nulls(value) for value in content]
-    return None if isinstance(content, float) and not np.isfinite(content) else content
-
-
-def fake_codes(path: Path, frames=200, aus=AUS) -> Path:
-    """Write a codes CSV of one face that is lost for a while."""
-    time = np.arange(frames) / 25
-    there = (np.arange(frames) < 90) | (np.arange(frames) >= 120)
-    table = pd.DataFrame(
-        {"frame": np.arange(1, frames + 1), "face_id": 0, "timestamp": time, "confidence": 0.9, "success": there * 1}
-    )
-    for i, au in enumerate(aus):
-        value = 0.5 + 0.45 * np.sin(time * (0.5 + 0.2 * i))
-        table[f"AU{au:02d}_p"] = np.where(there, value, np.nan)
-        table[f"AU{au:02d}_c"] = np.where(there, value >= 0.5, np.nan)
-    table.to_csv(path, index=False)
-    return path
+from sparsefacs.reports import report
 
 
 @pytest.fixture(scope="session")
@@ -232,8 +17,9 @@ def store_path(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def make_run(tmp_path) -> Callable[..., Path]:
-    """Return a maker of run folders under the test's own folder: make_run(name, **settings)."""
-    return lambda name, **settings: fake_run(tmp_path / name, **settings)
+    """Return a maker of small run folders under the test's own folder: make_run(name, **settings)."""
+    small = {"aus": (1, 4, 12), "rows": 120}
+    return lambda name, **settings: fake_run(tmp_path / name, **{**small, **settings})
 
 
 @pytest.fixture(scope="session")
@@ -244,3 +30,13 @@ def pair(tmp_path_factory, store_path) -> tuple[Path, Path]:
         fake_run(folder / "adversarial", noise=0.8, store=store_path),
         fake_run(folder / "supervised", method="supervised", noise=1.3, store=store_path, seed=2),
     )
+
+
+@pytest.fixture(scope="session")
+def page_path(pair, tmp_path_factory) -> Path:
+    """A whole report of both runs, with codes and a still picture beside it."""
+    folder = tmp_path_factory.mktemp("page")
+    still = folder / "still.png"
+    Image.new("RGB", (1400, 600), (90, 120, 140)).save(still)
+    codes = fake_codes(folder / "smile.csv")
+    return report(folder / "report.html", list(pair), codes=[codes], stills=[still])
