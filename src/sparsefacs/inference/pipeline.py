@@ -1,12 +1,12 @@
 """`predict`: photos and videos in, a table of codes out, with decoding, landmarks and network at work together."""
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ..errors import InputError
 from ..faces.video import VideoReader
@@ -19,8 +19,9 @@ from .overlay import OverlayWriter, open_overlay, overlay_suffixes
 from .plot import PLOT_SUFFIXES, plot_codes
 from .sources import Source, list_sources
 from .stages import Closed, Opened, code_frames, find_faces, read_pictures
-from .threads import overlapped
+from .threads import cores_shared, overlapped
 
+T = TypeVar("T")
 DECODED_AHEAD = 8  # frames decoded before their landmarks are wanted
 FOUND_AHEAD = 32  # frames with landmarks before the network wants them
 CODED_AHEAD = 8  # coded frames before they are drawn and written
@@ -132,7 +133,13 @@ def coded_frames(
     depths = (DECODED_AHEAD, FOUND_AHEAD, CODED_AHEAD) if threads else (0, 0, 0)
     pictures = overlapped(read_pictures(sources), depths[0], "decode")
     frames = overlapped(find_faces(pictures, coder.recipe, keep_images=keep_images), depths[1], "landmarks")
-    yield from overlapped(code_frames(frames, coder, batch_size), depths[2], "network")
+    coded = code_frames(frames, coder, batch_size)
+    yield from overlapped(_sharing_cores(coded) if threads else coded, depths[2], "network")
+
+
+def _sharing_cores(items: Iterator[T]) -> Generator[T, None, None]:
+    with cores_shared():
+        yield from items
 
 
 def _claimed_frames(sources: Sequence[Source]) -> int | None:

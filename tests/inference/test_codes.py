@@ -1,0 +1,110 @@
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparsefacs.errors import InputError
+from sparsefacs.inference.codes import CodedFace, CodedFrame, CodesWriter, code_columns, open_codes
+
+AUS = (1, 12)
+
+
+def face(face_id, *codes):
+    box, points = np.array([1, 2, 30.123, 40], np.float32), np.zeros((68, 2), np.float32)
+    return CodedFace(face_id, 0.9, box, points, np.array(codes, np.float32))
+
+
+def frame(index, faces=(), lost=(), time_s=None):
+    return CodedFrame("a.mp4", index, index / 10 if time_s is None else time_s, tuple(faces), tuple(lost))
+
+
+def write(path, frames, *, task="occurrence", with_input=False, threshold=0.5):
+    with open_codes(path, code_columns(AUS, with_input=with_input)) as rows:
+        writer = CodesWriter(rows, AUS, task, threshold, with_input=with_input)
+        for one in frames:
+            writer.write(one)
+    return writer
+
+
+def test_columns_are_openfaces_plus_probabilities():
+    columns = code_columns(AUS, with_input=True)
+    assert columns[:6] == ["input", "frame", "face_id", "timestamp", "confidence", "success"]
+    assert columns[-6:] == ["AU01_c", "AU12_c", "AU01_r", "AU12_r", "AU01_p", "AU12_p"]
+    assert "input" not in code_columns(AUS, with_input=False)
+
+
+def test_occurrence_row_has_probability_and_presence_and_no_intensity(tmp_path):
+    write(tmp_path / "c.csv", [frame(0, [face(0, 0.25, 0.75)])])
+    row = pd.read_csv(tmp_path / "c.csv").iloc[0]
+    assert (row["frame"], row["success"], row["confidence"]) == (1, 1, 0.9)
+    assert (row["AU01_c"], row["AU12_c"], row["AU01_p"], row["AU12_p"]) == (0, 1, 0.25, 0.75)
+    assert np.isnan(row["AU01_r"]) and row["face_x1"] == pytest.approx(30.12)
+
+
+def test_intensity_row_has_intensity_and_no_probability(tmp_path):
+    write(tmp_path / "c.csv", [frame(0, [face(0, 0.5, 3.25)])], task="intensity", threshold=1.0)
+    row = pd.read_csv(tmp_path / "c.csv").iloc[0]
+    assert (row["AU01_r"], row["AU12_r"], row["AU01_c"], row["AU12_c"]) == (0.5, 3.25, 0, 1)
+    assert np.isnan(row["AU12_p"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_lost_face_is_success_0_and_empty_never_zero(tmp_path, suffix):
+    path = tmp_path / f"c{suffix}"
+    write(path, [frame(0, [face(0, 0.1, 0.9)]), frame(1, lost=[0])])
+    table = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    lost = table.iloc[1]
+    assert (lost["frame"], lost["face_id"], lost["success"]) == (2, 0, 0)
+    assert lost.drop(["frame", "face_id", "timestamp", "success"]).isna().all()
+
+
+def test_csv_and_parquet_hold_the_same(tmp_path):
+    frames = [frame(i, [face(0, i / 3000, 0.5), face(1, 0.2, 0.3)], [2] if i % 7 == 0 else []) for i in range(1500)]
+    for suffix in (".csv", ".parquet"):
+        write(tmp_path / f"c{suffix}", frames, with_input=True)
+    comma, parquet = pd.read_csv(tmp_path / "c.csv"), pd.read_parquet(tmp_path / "c.parquet")
+    assert len(parquet) == 3000 + 215
+    pd.testing.assert_frame_equal(comma, parquet, check_dtype=False, rtol=1e-6)
+
+
+def test_frames_before_the_first_face_are_lost_rows_of_it(tmp_path):
+    write(tmp_path / "c.csv", [frame(0), frame(1), frame(2, [face(3, 0.1, 0.9)])])
+    table = pd.read_csv(tmp_path / "c.csv")
+    assert table[["frame", "face_id", "success"]].values.tolist() == [[1, 3, 0], [2, 3, 0], [3, 3, 1]]
+    assert table["timestamp"].tolist() == [0.0, 0.1, 0.2]
+
+
+def test_no_face_at_all_leaves_only_the_header(tmp_path):
+    writer = write(tmp_path / "c.csv", [frame(0), frame(1)])
+    with (tmp_path / "c.csv").open() as handle:
+        assert list(csv.reader(handle)) == [code_columns(AUS, with_input=False)]
+    assert writer.take_counts() == (0, 0)
+    write(tmp_path / "c.parquet", [frame(0)])
+    assert pd.read_parquet(tmp_path / "c.parquet").shape == (0, len(code_columns(AUS, with_input=False)))
+
+
+def test_next_source_forgets_the_faceless_frames_before(tmp_path):
+    with open_codes(tmp_path / "c.csv", code_columns(AUS, with_input=True)) as rows:
+        writer = CodesWriter(rows, AUS, "occurrence", 0.5, with_input=True)
+        writer.write(frame(0))
+        writer.next_source()
+        writer.write(frame(0, [face(0, 0.1, 0.9)]))
+        assert writer.take_counts() == (1, 0)
+    assert len(pd.read_csv(tmp_path / "c.csv")) == 1
+
+
+def test_other_suffix_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"codes\.xlsx.*\.csv or \.parquet"):
+        write(tmp_path / "codes.xlsx", [])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_error_midway_leaves_no_file(tmp_path, suffix):
+    def frames():
+        yield frame(0, [face(0, 0.1, 0.9)])
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write(tmp_path / f"c{suffix}", frames())
+    assert list(tmp_path.iterdir()) == []
