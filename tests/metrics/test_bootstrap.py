@@ -43,15 +43,28 @@ def test_weights_equal_repeating_the_frames(kind):
             assert np.allclose(found[name][b], expected[name][0], atol=1e-9, equal_nan=True), name
 
 
-def test_both_ways_to_the_auc_agree():
+def test_both_ways_to_the_auc_agree(monkeypatch):
     truth, predicted, used, subject = made(12)
     weights = next(subject_weights(12, 60, 3))
     for a in range(len(AUS)):
         keep = used[:, a]
         part = truth[keep, a] > 0.5, predicted[keep, a], subject[keep], 12
         assert np.allclose(PairWins(*part).auc(weights), WeightedRanks(*part).auc(weights), atol=1e-12)
+    monkeypatch.setattr("sparsefacs.metrics.occurrence._BLOCK_COUNTS", 40)  # the whole sequence in one block
+    assert np.allclose(PairWins(*part).auc(weights), WeightedRanks(*part).auc(weights), atol=1e-12)
     nobody = np.zeros(0, bool), np.zeros(0), np.zeros(0, np.int64), 12
     assert np.isnan(PairWins(*nobody).auc(weights)).all() and np.isnan(WeightedRanks(*nobody).auc(weights)).all()
+
+
+def test_pair_wins_against_literal_loops():
+    truth, predicted, _, subject = made(4, 20)
+    positive, value = truth[:, 0] > 0.5, predicted[:, 0]
+    expected = np.zeros((4, 4))
+    for i in np.flatnonzero(positive):
+        for j in np.flatnonzero(~positive):
+            expected[subject[i], subject[j]] += (value[i] > value[j]) + 0.5 * (value[i] == value[j])
+    assert np.array_equal(PairWins(positive, value, subject, 4).wins_SS, expected)
+    assert (expected % 1 == 0.5).any()  # ties are in it
 
 
 def test_more_subjects_than_resamples():

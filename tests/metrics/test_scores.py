@@ -9,6 +9,7 @@ import pytest
 from sparsefacs.errors import InputError
 from sparsefacs.files import without_nan
 from sparsefacs.metrics import paired_difference, score
+from sparsefacs.metrics.intensity import icc_3_1
 
 AUS = (1, 2, 4, 12)
 M, S = 400, 10
@@ -130,6 +131,16 @@ def test_lost_faces_are_left_out_and_counted():
     assert same(one["per_au"], other["per_au"]) and same(one["mean"], other["mean"])
 
 
+@pytest.mark.parametrize("task", ["occurrence", "intensity"])
+def test_a_single_missing_prediction_is_left_out_like_a_missing_label(task):
+    truth, predicted, subject = made(5, task)
+    gone = np.random.default_rng(5).random(truth.shape) < 0.2
+    one = score(task, AUS, truth, np.where(gone, np.nan, predicted), subject, resamples=30)["pooled"]
+    other = score(task, AUS, np.where(gone, np.nan, truth), predicted, subject, resamples=30)["pooled"]
+    assert one["lost"] == (gone & (truth >= 0)).sum() > 0
+    assert same(one["per_au"], other["per_au"])
+
+
 def test_undefined_values_are_nan_and_left_out_of_the_mean():
     truth = np.array([[0, 1, 0, -1], [0, 1, 0, -1], [0, 0, 0, -1], [0, 1, 0, -1]])
     predicted = np.array([[0.1, 0.9, 0.9, 0.9]] * 4) + np.array([[0], [0], [-0.05], [0]])
@@ -151,6 +162,14 @@ def test_constant_intensities_have_no_icc():
     result = score("intensity", (6, 12), truth, predicted, np.array(list("aabbcc")), resamples=20)
     assert math.isnan(metric(result, 6, "icc")) and metric(result, 12, "icc") == 0
     assert metric(result, 6, "mse") == pytest.approx(1.7**2)
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 2.7, 1e-3])
+def test_rounding_is_not_variation(value):
+    """A resample may hold only faces of one constant pair of values, away from the mean of all."""
+    x, y, n = np.full(7, value), np.full(7, -value / 3), np.array(7.0)
+    sums = [np.asarray(sum(terms)) for terms in (x, y, x * x, y * y, x * y)]
+    assert np.isnan(icc_3_1(n, *sums))
 
 
 def test_folds_and_their_mean():

@@ -16,7 +16,7 @@ def icc_3_1(count: Floats, x: Floats, y: Floats, xx: Floats, yy: Floats, xy: Flo
     safe = np.where(count > 0, count, 1.0)
     covariance = xy - x * y / safe
     variances = (xx - x * x / safe) + (yy - y * y / safe)
-    defined = (count >= 2) & (variances > _FLAT * (xx + yy))
+    defined = variances > _FLAT * (xx + yy)
     icc: Floats = np.divide(2 * covariance, variances, out=np.full(count.shape, np.nan), where=defined)
     return icc
 
