@@ -16,7 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     help="Learn to code facial action units (AUs) from few labels; code photos and videos with what was learned.\n\n"
     "The way: synth or prepare makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict turns "
     "a RUN and videos into codes; report makes a web page of RUNs.",
@@ -33,11 +33,12 @@ def _show(result: dict[str, Any], as_json: bool, text: str) -> None:
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo-out"),
+    media: Annotated[Path | None, typer.Option(help="A photo or video of yours to code at the end.")] = None,
 ) -> None:
     """Run the whole path on this machine: synthetic faces, training on 5 % of the labels, codes, report (minutes)."""
     from .demo import demo as run
 
-    run(out)
+    run(out, media)
 
 
 @app.command()
@@ -222,10 +223,18 @@ def predict(
         Path | None, typer.Option(help="Also write the video (.mp4) or photo with codes drawn in.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw AU curves over time to this .png.")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p)."""
+    """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p).
+
+    Where a face is lost, its row has success 0 and empty codes. Files that cannot be read are named and left out.
+    """
     summary = api.predict(run, inputs, out, overlay=overlay, plot=plot)
-    typer.echo(str(summary))
+    for line in summary.messages():
+        typer.echo(line, err=True)
+    rate = summary.frames / max(summary.seconds, 1e-9)
+    text = f"{out}: {summary.rows} rows of {summary.frames} frames, {rate:.1f} frames/s"
+    _show(summary.as_json(), as_json, text)
 
 
 @app.command()
@@ -241,7 +250,7 @@ def report(
 def main() -> None:
     """Run the command line; what the user can mend is one line on stderr and exit code 2."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="sparsefacs")
     except InputError as error:
         print(f"sparsefacs: {error}", file=sys.stderr)
         sys.exit(2)

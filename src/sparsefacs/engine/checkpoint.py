@@ -1,5 +1,6 @@
 """The whole state of a training, saved atomically; loading it and going on equals never having stopped."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from torch import nn
 
 from ..data.batches import Batches
 from ..errors import InputError
-from ..files import atomic_path
+from ..files import write_bytes
 
 
 def save_checkpoint(
@@ -29,8 +30,9 @@ def save_checkpoint(
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    content = io.BytesIO()  # torch's own file writer hides a full disk behind a RuntimeError
+    torch.save(state, content)
+    write_bytes(path, content.getvalue())
 
 
 def load_checkpoint(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import InputError
-from ..files import atomic_path, read_json, write_json, write_text
+from ..files import read_json, write_bytes, write_json, write_text
 
 if TYPE_CHECKING:
     from ..methods.contract import Setting
@@ -73,10 +73,9 @@ class RunFolder:
         self, setting: "Setting", recipe: Mapping[str, Any], method: str, weights: Mapping[str, Any]
     ) -> None:
         """Write weights and description of the network that codes faces."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
-        with atomic_path(self.weights) as temporary:
-            save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, str(temporary))
+        write_bytes(self.weights, save({key: value.detach().cpu().contiguous() for key, value in weights.items()}))
         write_json(
             self.model,
             {
