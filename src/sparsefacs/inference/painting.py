@@ -14,7 +14,6 @@ SIDE_MIN = 240  # pixels; smaller pictures are enlarged by a whole factor, or le
 FONT_MIN, FONT_MAX = 10, 40
 _PRESENT, _ABSENT = (255, 176, 0), (132, 166, 200)
 _FACE, _LOST, _TEXT, _TICK = (64, 220, 255), (255, 96, 96), (245, 245, 245), (255, 255, 255)
-_SHADE = 0.38  # what the panel leaves of the picture below it
 _STAY = 0.15  # a panel changes sides only if it hides that much less (share of the panel) than where it is
 
 Image = NDArray[np.uint8]
@@ -61,7 +60,7 @@ class Painter:
         """Return the frame's image (H, W, 3 RGB) with its codes drawn in, enlarged if its shorter side is tiny."""
         assert frame.image is not None
         times = enlargement(frame.image.shape[:2])
-        canvas = np.repeat(np.repeat(frame.image, times, axis=0), times, axis=1)
+        canvas = frame.image.repeat(times, axis=0).repeat(times, axis=1) if times > 1 else frame.image.copy()
         thick = max(1, round(min(canvas.shape[:2]) / 360))
         boxes = {face.face_id: (face.box + 0.5) * times - 0.5 for face in frame.faces}
         for face in frame.faces:
@@ -104,8 +103,7 @@ class Painter:
         import cv2
 
         x0, y0, x1, y1 = place
-        below = canvas[y0:y1, x0:x1]
-        below[:] = (below * _SHADE).astype(np.uint8)
+        _shade(canvas[y0:y1, x0:x1])
         font, bar_width = layout.font, round(layout.font * 2.6)
         for number, (label, value) in enumerate(zip(self._labels, codes.tolist(), strict=True)):
             column, row = divmod(number, layout.rows)
@@ -135,7 +133,13 @@ def write(canvas: Image, text: str, corner: tuple[int, int], font: int, colour: 
     x, y = max(0, corner[0]), max(0, corner[1])
     part = canvas[y : y + mask.shape[0], x : x + mask.shape[1]]
     alpha = mask[: part.shape[0], : part.shape[1], None]
-    part[:] = (part * (1 - alpha) + np.array(colour) * alpha + 0.5).astype(np.uint8)
+    part[:] = (part * (1 - alpha) + np.array(colour, np.float32) * alpha + 0.5).astype(np.uint8)
+
+
+def _shade(part: Image) -> None:
+    """Darken a part of a picture, in place, to three eighths."""
+    part >>= 3
+    part *= 3
 
 
 @lru_cache(maxsize=4096)
@@ -175,14 +179,13 @@ def _mark_lost(canvas: Image, box: NDArray[np.floating], face_id: int, thick: in
 
 
 def _label(canvas: Image, box: NDArray[np.floating], text: str, colour: tuple[int, int, int]) -> None:
-    """Write `text` in the upper left corner of a face's box, on a shade, inside the picture."""
+    """Write `text` on a shade above the upper left corner of a face's box, or in it at the picture's upper edge."""
     x0, y0, _, _ = _rectangle(box)
     font = int(np.clip(min(min(canvas.shape[:2]) / 24, _height(box) / 7), FONT_MIN, FONT_MAX))
     height, width = _text_mask(text, font).shape
-    x = min(max(0, x0 + font // 3), max(0, canvas.shape[1] - width))
-    y = min(max(0, y0 + font // 4), max(0, canvas.shape[0] - height))
-    below = canvas[y : y + height, x : x + width]
-    below[:] = (below * _SHADE).astype(np.uint8)
+    x = min(max(0, x0), max(0, canvas.shape[1] - width))
+    y = min(y0 - height if y0 >= height else max(0, y0 + font // 4), max(0, canvas.shape[0] - height))
+    _shade(canvas[y : y + height, x : x + width])
     write(canvas, text, (x, y), font, colour)
 
 
