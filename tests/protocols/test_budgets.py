@@ -135,6 +135,8 @@ def test_two_faces_in_a_frame_are_drawn_apart():
     }  # fmt: skip
     pairs = apply_budget("50%", seed=0, **store).mask.reshape(100, 2)
     assert pairs.sum() == 100 and 20 < (pairs.sum(axis=1) == 1).sum() < 80
+    repeated = store | {"rows": np.r_[np.arange(200)[::-1], 3, 3]}  # neither order nor repeats of `rows` matter
+    assert np.array_equal(apply_budget("50%", seed=0, **repeated).mask.reshape(100, 2), pairs)
     assert apply_budget("every:10", seed=0, **store).mask.reshape(100, 2)[::10].all()
 
 

@@ -1,9 +1,9 @@
 """95 % intervals by resampling subjects with replacement.
 
 Frames of one person resemble each other, so people are what is resampled: each resample draws as many subjects as
-there are, with all their frames. The interval is the 2.5th to 97.5th percentile over the
-resamples in which the value is defined. With few
-subjects (say under ten) percentile intervals are too narrow; the number of subjects stands beside every score.
+there are, with all their frames. The interval is the 2.5th to 97.5th percentile over the resamples in which the
+value is defined. With few subjects (say under ten) percentile intervals are too narrow; the number of subjects
+stands beside every score.
 """
 
 from collections.abc import Iterator
