@@ -44,6 +44,7 @@ def test_best_follows_the_metric_and_the_decimals_shown():
     assert tables.best_of([0.614, 0.607, 0.5], "f1") == {0, 1}
     assert tables.best_of([0.9, 0.4], "mse") == {1}
     assert tables.best_of([0.9, None], "f1") == set()
+    assert tables.best_of([0.501, 0.499, None], "f1") == set()
 
 
 def test_terminal_table_fits_and_holds_every_score(pair):

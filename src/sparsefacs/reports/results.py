@@ -152,7 +152,7 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
     path = folder / "metrics.json"
     if not folder.is_dir():
         raise InputError("is not a run folder", path=folder, remedy="Give the folder that `sparsefacs train` made")
-    content = read_json(path, what="the run's scores", remedy=_EVALUATE)
+    content = read_json(path, what="the record of the run's scores", remedy=_EVALUATE)
     problem = _problem(content)
     if problem:
         raise InputError(problem, path=path, remedy=_EVALUATE_AGAIN)

@@ -73,9 +73,9 @@ def all_aus(results: Sequence[Result]) -> tuple[int, ...]:
 
 
 def best_of(values: Sequence[float | None], metric: str, digits: int = 2) -> set[int]:
-    """Return which of the values are best, to the decimals shown; none when fewer than two are defined."""
+    """Return which of the values are best, to the decimals shown; none when all that are defined are equal."""
     rounded = {i: round(value, digits) for i, value in enumerate(values) if value is not None}
-    if len(rounded) < 2:
+    if len(set(rounded.values())) < 2:
         return set()
     best = min(rounded.values()) if metric in LOWER_IS_BETTER else max(rounded.values())
     return {i for i, value in rounded.items() if value == best}
