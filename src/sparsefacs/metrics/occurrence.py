@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _MOST_PAIRED = 2000  # subjects whose pairs are tabulated: 32 MB an AU
-_BLOCK_COUNTS = 4_000_000  # counts held at a time by _wins_in_order
 
 
 def f1(true_positive: Floats, false_positive: Floats, false_negative: Floats) -> Floats:
@@ -82,17 +81,21 @@ def ranking(
 class PairWins:
     """AUC from wins_SS: over positives of s and negatives of t, how many pairs rank rightly (a tie counts half).
 
-    A weighting w then has AUC = wᵀ wins w / (w·positives · w·negatives): exact, and no frame is touched again.
+    A weighting w then has AUC = wᵀ wins w / (w·positives · w·negatives): exact, one pass over the frames per subject.
     """
 
     def __init__(
         self, positive_N: NDArray[np.bool_], predicted_N: Floats, subject_N: NDArray[np.int64], subjects: int
     ) -> None:
-        ties_won = np.lexsort((positive_N, predicted_N))  # among equals the negatives first: their pairs count 1 …
-        ties_lost = np.lexsort((~positive_N, predicted_N))  # … or last: 0. The mean of the two is a half, exactly
-        orders = (ties_won, ties_lost) if not np.array_equal(ties_won, ties_lost) else (ties_won,)
-        wins = [_wins_in_order(positive_N[order], subject_N[order], subjects) for order in orders]
-        self.wins_SS = np.asarray(np.mean(wins, axis=0))
+        levels, level_N = np.unique(predicted_N, return_inverse=True)
+        order = np.flatnonzero(positive_N)
+        winner_P, level_P = subject_N[order], level_N[order]
+        self.wins_SS = np.zeros((subjects, subjects))
+        for loser in np.unique(subject_N[~positive_N]):
+            losing = level_N[~positive_N & (subject_N == loser)]
+            at = np.bincount(losing, minlength=len(levels))
+            below = np.cumsum(at) - 0.5 * at
+            self.wins_SS[:, loser] = np.bincount(winner_P, weights=below[level_P], minlength=subjects)
         self.positive_S = np.bincount(subject_N, weights=positive_N, minlength=subjects)
         self.negative_S = np.bincount(subject_N, weights=~positive_N, minlength=subjects)
 
@@ -100,26 +103,6 @@ class PairWins:
         """Return the AUC (B,) of each weighting; NaN where a class is missing."""
         wins = np.sum((weights_BS @ self.wins_SS) * weights_BS, axis=1)
         return _ratio(wins, (weights_BS @ self.positive_S) * (weights_BS @ self.negative_S))
-
-
-def _wins_in_order(positive_N: NDArray[np.bool_], subject_N: NDArray[np.int64], subjects: int) -> Floats:
-    """Return (S, S): over the sequence, how many positives of s come after how many negatives of t.
-
-    Between blocks of the sequence that is a matrix product of counts; within a block, pairs are counted one by one.
-    """
-    length = max(32, -(-len(subject_N) * subjects // _BLOCK_COUNTS))
-    blocks = -(-len(subject_N) // length)
-    cell_N = np.arange(len(subject_N)) // length * subjects + subject_N
-    positives = np.bincount(cell_N, weights=positive_N, minlength=blocks * subjects).reshape(blocks, subjects)
-    negatives = np.bincount(cell_N, weights=~positive_N, minlength=blocks * subjects).reshape(blocks, subjects)
-    wins_SS = positives.T @ (np.cumsum(negatives, axis=0) - negatives)
-    for apart in range(1, length):
-        before, after = slice(None, -apart), slice(apart, None)
-        same_block = np.arange(len(subject_N) - apart) % length < length - apart
-        pair = np.flatnonzero(same_block & ~positive_N[before] & positive_N[after])
-        cell = subject_N[after][pair] * subjects + subject_N[before][pair]
-        wins_SS += np.bincount(cell, minlength=subjects**2).reshape(subjects, subjects)
-    return wins_SS
 
 
 class WeightedRanks:
