@@ -18,12 +18,13 @@ from .outputs import plan_outputs
 from .overlay import OverlayWriter, open_overlay, overlay_suffixes
 from .plot import PLOT_SUFFIXES, plot_codes
 from .sources import Source, list_sources
-from .stages import Closed, Opened, code_frames, find_faces, read_pictures
+from .stages import Closed, Opened, code_frames, cut_faces, find_faces, read_pictures
 from .threads import cores_shared, overlapped
 
 T = TypeVar("T")
 DECODED_AHEAD = 8  # frames decoded before their landmarks are wanted
-FOUND_AHEAD = 32  # frames with landmarks before the network wants them
+LOCATED_AHEAD = 2  # frames with landmarks, which still have their pixels, before their faces are cut out
+CUT_AHEAD = 32  # frames whose faces are cut out before the network wants them
 CODED_AHEAD = 8  # coded frames before they are drawn and written
 
 
@@ -126,15 +127,16 @@ def predict(
 def coded_frames(
     coder: Coder, sources: Sequence[Source], batch_size: int = 32, *, threads: bool = True, keep_images: bool = False
 ) -> Generator[Opened | CodedFrame | Closed, None, None]:
-    """Yield the coded frames of all `sources` in order; decoding, landmarks and network each have a thread.
+    """Yield the coded frames of all `sources` in order; decoding, landmarks, cutting and network have a thread each.
 
     Native code does the work in each (PyAV, MediaPipe, torch) and lets go of Python's lock meanwhile.
     """
-    depths = (DECODED_AHEAD, FOUND_AHEAD, CODED_AHEAD) if threads else (0, 0, 0)
-    pictures = overlapped(read_pictures(sources), depths[0], "decode")
-    frames = overlapped(find_faces(pictures, coder.recipe, keep_images=keep_images), depths[1], "landmarks")
+    decoded, located, cut, ready = (DECODED_AHEAD, LOCATED_AHEAD, CUT_AHEAD, CODED_AHEAD) if threads else (0, 0, 0, 0)
+    pictures = overlapped(read_pictures(sources), decoded, "decode")
+    faces = overlapped(find_faces(pictures), located, "landmarks")
+    frames = overlapped(cut_faces(faces, coder.recipe, keep_images=keep_images), cut, "cut out")
     coded = code_frames(frames, coder, batch_size)
-    yield from overlapped(_sharing_cores(coded) if threads else coded, depths[2], "network")
+    yield from overlapped(_sharing_cores(coded) if threads else coded, ready, "network")
 
 
 def _sharing_cores(items: Iterator[T]) -> Generator[T, None, None]:

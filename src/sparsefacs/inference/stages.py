@@ -1,4 +1,4 @@
-"""The stages of `predict`: files → pictures → faces → codes, each a generator that can run ahead in its own thread."""
+"""The stages of `predict`: files → pictures → faces → cut-outs → codes, generators that can each have a thread."""
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +48,15 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class LocatedFrame:
+    """A frame with the faces found in it."""
+
+    source: Source
+    picture: Picture
+    found: list[TrackedFace]
+
+
+@dataclass(frozen=True)
 class FoundFrame:
     """A frame with its faces, found and cut out: `aligned` (F, size, size, 3), and the ids of lost faces."""
 
@@ -80,26 +89,39 @@ def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Clo
 
 
 def find_faces(
-    pictures: Iterator[Opened | Picture | Closed], recipe: FaceRecipe, *, keep_images: bool
-) -> Generator[Opened | FoundFrame | Closed, None, None]:
-    """Find, name and cut out the faces of every picture; `keep_images` passes the pixels on, for an overlay."""
+    pictures: Iterator[Opened | Picture | Closed],
+) -> Generator[Opened | LocatedFrame | Closed, None, None]:
+    """Find and name the faces of every picture."""
     with FaceFinder() as finder:
-        tracker, presence, source = FaceTracker(finder), Presence(), None
+        tracker, source = FaceTracker(finder), None
         for item in pictures:
             if isinstance(item, Opened):
-                tracker, presence, source = FaceTracker(finder), Presence(), item.source
+                tracker, source = FaceTracker(finder), item.source
             if not isinstance(item, Picture):
                 yield item
                 continue
             assert source is not None
-            if item.time_s is None:
-                found, time_s = _photo_faces(finder, item.image), 0.0
-            else:
-                found, time_s = tracker.update(item.image, item.time_s), item.time_s
-            faces, aligned = _cut_out(item.image, found, recipe)
-            lost = presence.lost([face.face for face in faces], time_s)
-            image = item.image if keep_images else None
-            yield FoundFrame(source, item.index, item.time_s, faces, aligned, tuple(lost), image)
+            is_photo = item.time_s is None
+            found = _photo_faces(finder, item.image) if is_photo else tracker.update(item.image, item.time_s or 0.0)
+            yield LocatedFrame(source, item, found)
+
+
+def cut_faces(
+    frames: Iterator[Opened | LocatedFrame | Closed], recipe: FaceRecipe, *, keep_images: bool
+) -> Generator[Opened | FoundFrame | Closed, None, None]:
+    """Cut the faces out and say which known ones are lost; `keep_images` passes the pixels on, for an overlay."""
+    presence = Presence()
+    for item in frames:
+        if isinstance(item, Opened):
+            presence = Presence()
+        if not isinstance(item, LocatedFrame):
+            yield item
+            continue
+        picture = item.picture
+        faces, aligned = _cut_out(picture.image, item.found, recipe)
+        lost = presence.lost([face.face for face in faces], picture.time_s or 0.0)
+        image = picture.image if keep_images else None
+        yield FoundFrame(item.source, picture.index, picture.time_s, faces, aligned, tuple(lost), image)
 
 
 def _photo_faces(finder: FaceFinder, image: NDArray[np.uint8]) -> list[TrackedFace]:
