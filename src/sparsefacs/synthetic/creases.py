@@ -5,17 +5,18 @@ frame, in inter-ocular distances from the point between the eyes; they wander a 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .identity import Subject
-from .skin import SKIN_SIDE, fixed_masks
+from .mesh import SKIN_SIDE
+from .skin import fixed_masks
 
-F32 = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 INTEROCULAR, EYE_HEIGHT = 0.62, 7.28  # dm, of the base head
-WINDOW = (slice(0.14, 0.86), slice(0.16, 0.84))  # rows, columns of the skin in which creases can lie
+WINDOW = ((0.14, 0.86), (0.16, 0.84))  # rows, columns of the skin in which creases can lie
 DEPTH = 0.020  # dm, of a full furrow
 
 
@@ -29,19 +30,21 @@ class Creases:
     keys: tuple[tuple[int, str], ...]
     start: NDArray[np.int64]
     index: NDArray[np.int32]
-    values: F32
+    values: Floats
     touched: NDArray[np.int32]
 
 
 class _Drawing:
     """Collects the furrow depth and darkening of each AU on the window of the skin."""
 
-    def __init__(self, x: F32, y: F32, front: F32) -> None:
+    def __init__(self, x: Floats, y: Floats, front: Floats) -> None:
         self.x, self.y, self.side, self.front = x, y, np.abs(x), front
-        self.height: dict[int, F32] = {}
-        self.dark: dict[int, F32] = {}
+        self.height: dict[int, Floats] = {}
+        self.dark: dict[int, Floats] = {}
 
-    def line(self, away: F32, width: float, where: F32, strengths: dict[int, float | F32], dark: float) -> None:
+    def line(
+        self, away: Floats, width: float, where: Floats, strengths: dict[int, float | Floats], dark: float
+    ) -> None:
         """Add a furrow `width` wide where `away` (distance across it) is 0, to each AU by its strength."""
         furrow = np.exp(-((away / width) ** 2)) * where * self.front
         ridge = np.exp(-(((np.abs(away) - 1.9 * width) / width) ** 2)) * where * self.front
@@ -50,7 +53,7 @@ class _Drawing:
             self.dark[au] = self.dark.get(au, 0) + strength * furrow * dark
 
 
-def _between(value: F32, low: float, high: float, soft: float) -> F32:
+def _between(value: Floats, low: float, high: float, soft: float) -> Floats:
     rise = 1 / (1 + np.exp(np.clip(-(value - low) / soft, -30, 30)))
     fall = 1 / (1 + np.exp(np.clip((value - high) / soft, -30, 30)))
     return np.asarray(rise * fall, np.float32)
@@ -61,7 +64,7 @@ AGE = 0  # the layer of lines that are always there
 
 def bake_creases(subject: Subject, scale: int) -> Creases:
     """Return the crease layers of a subject for an atlas of `scale`."""
-    mask = {name: values[WINDOW_OF(scale)] for name, values in fixed_masks(scale).items()}
+    mask = {name: values[_window(scale)] for name, values in fixed_masks(scale).items()}
     x = np.asarray(mask["x"] / INTEROCULAR, np.float32)
     y = np.asarray((mask["y"] - EYE_HEIGHT) / INTEROCULAR, np.float32)
     front = (mask["z"] > 0.55) * (1 - mask["lips"]) * (mask["hair"] < 0)
@@ -70,10 +73,10 @@ def bake_creases(subject: Subject, scale: int) -> Creases:
     return _sparse(drawing, subject, mask["x"], scale)
 
 
-def WINDOW_OF(scale: int) -> tuple[slice, slice]:  # noqa: N802
-    """Return the window as texel slices."""
+def _window(scale: int) -> tuple[slice, slice]:
     side = SKIN_SIDE * scale
-    return tuple(slice(int(part.start * side), int(part.stop * side)) for part in WINDOW)  # type: ignore[return-value]
+    (top, bottom), (left, right) = WINDOW
+    return slice(int(top * side), int(bottom * side)), slice(int(left * side), int(right * side))
 
 
 def _draw_all(d: _Drawing, subject: Subject) -> None:
@@ -128,9 +131,9 @@ def _nasolabial(d: _Drawing, w: NDArray[np.float64]) -> None:
     length = float(np.hypot(*line))
     px, py = d.side - wing[0], d.y - wing[1]
     along = (px * line[0] + py * line[1]) / length**2
-    away = (px * line[1] - py * line[0]) / length - 0.12 * length * np.sin(np.clip(along, 0, 1.1) * 2.8)
+    away = (px * line[1] - py * line[0]) / length + 0.16 * length * np.sin(np.clip(along, 0, 1.1) * 2.8)
     away = -away - 0.01 * np.sin(4 * along + w[6])
-    strengths: dict[int, float | F32] = {12: 0.60, 10: 0.65, 9: 0.55, 15: 0.2, 20: 0.2, 6: 0.25, AGE: 0.8}
+    strengths: dict[int, float | Floats] = {12: 0.60, 10: 0.65, 9: 0.55, 15: 0.2, 20: 0.2, 6: 0.25, AGE: 0.8}
     d.line(np.asarray(away, np.float32), 0.034, _between(along, -0.02, 0.95, 0.08), strengths, 0.17)
 
 
@@ -151,8 +154,8 @@ def _mouth(d: _Drawing, w: NDArray[np.float64]) -> None:
         d.line(d.side - 0.07 - 0.10 * k, 0.012, above_lip, {23: 0.35, 24: 0.25}, 0.08)
 
 
-def _sparse(d: _Drawing, subject: Subject, x_dm: F32, scale: int) -> Creases:
-    rows, columns = WINDOW_OF(scale)
+def _sparse(d: _Drawing, subject: Subject, x_dm: Floats, scale: int) -> Creases:
+    rows, columns = _window(scale)
     side = SKIN_SIDE * scale
     flat = (np.arange(rows.start, rows.stop)[:, None] * side + np.arange(columns.start, columns.stop)).astype(np.int32)
     keys, start, index, values = [], [0], [], []
@@ -171,24 +174,3 @@ def _sparse(d: _Drawing, subject: Subject, x_dm: F32, scale: int) -> Creases:
             start.append(start[-1] + int(felt.sum()))
     joined = np.concatenate(index)
     return Creases(tuple(keys), np.array(start, np.int64), joined, np.concatenate(values), np.unique(joined))
-
-
-@njit(cache=True, fastmath=True)
-def mix_creases(
-    texture: F32, base: F32, touched: NDArray[np.int32], start: NDArray[np.int64], index: NDArray[np.int32],
-    values: F32, weights: F32, width: int,
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    """Set channels 4–6 of `texture` (h, w, 8) to those of `base` with crease layers added by `weights` (layers,)."""
-    for i in range(touched.shape[0]):
-        row, column = touched[i] // width, touched[i] % width
-        for c in range(4, 7):
-            texture[row, column, c] = base[row, column, c]
-    for k in range(weights.shape[0]):
-        weight = weights[k]
-        if weight <= 0.003:
-            continue
-        for n in range(start[k], start[k + 1]):
-            row, column = index[n] // width, index[n] % width
-            texture[row, column, 5] += weight * values[n, 0]
-            texture[row, column, 6] += weight * values[n, 1]
-            texture[row, column, 4] *= np.float32(1.0) - min(weight * values[n, 2], np.float32(0.6))

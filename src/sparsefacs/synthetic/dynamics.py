@@ -66,7 +66,7 @@ def tetrachoric(first: float, second: float, both: float) -> float:
 
 
 def subject_share(rate: float, spread: float) -> float:
-    """Return the share of latent variance fixed per subject at which subjects' rates have standard deviation `spread`."""
+    """Return the latent variance share, fixed per subject, that spreads subjects' rates by sd `spread`."""
     from scipy.stats import norm
 
     shares = np.linspace(0.001, 0.9, 400)

@@ -6,11 +6,11 @@ from functools import lru_cache
 from importlib import resources
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .identity import Subject
 from .mesh import face_mesh
+from .raster import add_units
 
 F32 = NDArray[np.float32]
 PIVOT = np.array([0.0, 6.35, 0.15], np.float32)  # where the head turns on the neck, dm
@@ -82,23 +82,12 @@ def unit_weights(subject: Subject, expression: Expression, gaze: tuple[float, fl
     return out
 
 
-@njit(cache=True)
-def _add_units(
-    vertices: F32, weights: F32, start: NDArray[np.int64], index: NDArray[np.int32], delta: F32
-) -> None:  # pragma: no cover - compiled
-    for k in range(weights.shape[0]):
-        if weights[k] != 0:
-            for n in range(start[k], start[k + 1]):
-                for c in range(3):
-                    vertices[index[n], c] += weights[k] * delta[n, c]
-
-
 def move_face(subject: Subject, expression: Expression, pose: Pose) -> F32:
     """Return the vertices (V, 3), dm, in the camera's axes: expression, gaze and head pose applied."""
     mesh = face_mesh()
     units = mesh.head.units
     vertices = subject.vertices.copy()
-    _add_units(vertices, unit_weights(subject, expression, pose.gaze), units.start, units.index, units.delta)
+    add_units(vertices, unit_weights(subject, expression, pose.gaze), units.start, units.index, units.delta)
     turn = Pose(yaw=pose.gaze[0], pitch=pose.gaze[1]).rotation.astype(np.float32)
     for eye in mesh.eyes:
         ball = subject.vertices[eye]
@@ -107,7 +96,7 @@ def move_face(subject: Subject, expression: Expression, pose: Pose) -> F32:
     bend = np.clip((vertices[:, 1] - 5.4) / 0.8, 0, 1)[:, None]  # the neck follows gradually
     arm = vertices - PIVOT
     vertices += bend * (_rotated(arm, pose.rotation.astype(np.float32)) - arm)
-    return np.asarray(vertices + np.float32(pose.shift), np.float32)
+    return np.asarray(vertices + np.array(pose.shift, np.float32), np.float32)
 
 
 def _rotated(points: F32, rotation: F32) -> F32:

@@ -3,44 +3,12 @@
 import io
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from .raster import FAR
+from .raster import FAR, carry
 from .render import FaceRenderer, Picture
 
 F32 = NDArray[np.float32]
-DEPTH_SLACK = 0.04  # dm; nearer than this to what is seen there counts as seen
-
-
-@njit(cache=True)
-def _carry(
-    seen: NDArray[np.int32], bary: F32, triangles: NDArray[np.int32], after: F32, depth_after: F32, flow: F32,
-    hidden: NDArray[np.bool_],
-) -> None:  # fmt: skip  # pragma: no cover - compiled
-    height, width = seen.shape
-    for y in range(height):
-        for x in range(width):
-            t = seen[y, x]
-            if t < 0:
-                continue
-            w1, w2 = bary[y, x, 0], bary[y, x, 1]
-            w0 = np.float32(1) - w1 - w2
-            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            u = w0 * after[a, 0] + w1 * after[b, 0] + w2 * after[c, 0]
-            v = w0 * after[a, 1] + w1 * after[b, 1] + w2 * after[c, 1]
-            z = w0 * after[a, 2] + w1 * after[b, 2] + w2 * after[c, 2]
-            flow[y, x, 0] = u - x
-            flow[y, x, 1] = v - y
-            column, row = int(np.floor(u + 0.5)), int(np.floor(v + 0.5))
-            if column < 0 or row < 0 or column >= width or row >= height:
-                hidden[y, x] = True
-                continue
-            farthest = np.float32(-1)
-            for i in range(max(row - 1, 0), min(row + 2, height)):
-                for j in range(max(column - 1, 0), min(column + 2, width)):
-                    farthest = max(farthest, depth_after[i, j])
-            hidden[y, x] = z > farthest + np.float32(DEPTH_SLACK)
 
 
 def true_flow(renderer: FaceRenderer, now: Picture, after: Picture, side: int) -> tuple[F32, NDArray[np.bool_]]:
@@ -65,7 +33,7 @@ def true_flow(renderer: FaceRenderer, now: Picture, after: Picture, side: int) -
     inside = ((ends >= 0) & (ends < side)).all(axis=-1)
     landed = np.clip(ends, 0, side - 1)
     hidden = ~inside | (seen_after_depth[landed[..., 1], landed[..., 0]] < FAR)
-    _carry(seen, bary, renderer.mesh.triangles, after.points, seen_after_depth, flow, hidden)
+    carry(seen, bary, renderer.mesh.triangles, after.points, seen_after_depth, flow, hidden)
     return flow, hidden
 
 

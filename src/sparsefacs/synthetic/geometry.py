@@ -4,6 +4,7 @@ Units: decimetres; x to the subject's left, y up, z towards the viewer. The pars
 cache folder, keyed by the files it came from, so only the first start pays for parsing text.
 """
 
+import contextlib
 import gzip
 import hashlib
 import importlib.util
@@ -120,10 +121,8 @@ def load_head() -> Head:
         except (OSError, ValueError, KeyError):
             cache.unlink(missing_ok=True)  # a damaged cache is made again
     arrays = _parse(folder)
-    try:
+    with contextlib.suppress(InputError):  # a read-only home only costs the parsing time again
         write_with(cache, lambda handle: np.savez(handle, **arrays))  # type: ignore[arg-type]
-    except InputError:
-        pass  # a read-only home only costs the parsing time again
     return _from_arrays(arrays)
 
 

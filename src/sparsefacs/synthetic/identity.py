@@ -24,7 +24,7 @@ LEFT_OUT = ("head-trans", "head-angle", "head-age", "neck-", "nose-trans", "ear-
             "measure", "mouth-trans", "eye-push", "mouth-angles", "eyebrows-", "head-scale-depth")  # fmt: skip
 QUIET = {"head-": 0.6, "eye-": 0.7, "mouth-": 0.7, "ear-": 0.5, "forehead": 0.7, "nose-": 0.9}
 # The base mesh looks stern; a face at rest does not: brows a little higher, mouth corners a little up.
-AT_REST = {"mouth-angles-up": 0.30, "eyebrows-trans-up": 0.35, "eyebrows-angle-up": -0.0}
+AT_REST = {"mouth-angles-up": 0.30, "eyebrows-trans-up": 0.35}
 
 F32 = NDArray[np.float32]
 
@@ -79,12 +79,14 @@ def make_subject(seed: int, number: int) -> Subject:
     ancestry = rng.dirichlet([0.45, 0.45, 0.45]).astype(np.float32)  # African, Asian, European
     weights = _macro_weights(rng, head, female, age, ancestry) | _local_weights(rng, head) | AT_REST
     vertices = head.shapes.apply(head.vertices, weights)
-    for group, drop in (("helper-upper-teeth", 0.065), ("helper-lower-teeth", 0.045)):
-        vertices[head.group_vertices(group), 1] -= np.float32(drop)  # so that an open mouth shows both rows
+    # so that an open mouth shows both rows and no tooth shows through lip or chin
+    for group, drop, back in (("helper-upper-teeth", 0.065, 0.01), ("helper-lower-teeth", 0.02, 0.05)):
+        vertices[head.group_vertices(group)] -= np.array([0, drop, back], np.float32)
+    vertices += face_mesh().strands
     hair = _hair_style(rng, female, age)
     vertices = _with_hair(vertices, hair, rng)
     eyes = np.concatenate(face_mesh().eyes)
-    vertices -= vertices[eyes].mean(axis=0) - np.float32([0, 7.28, 1.25])
+    vertices -= vertices[eyes].mean(axis=0) - np.array([0, 7.28, 1.25], np.float32)
     aus = range(1, 60)
     return Subject(
         number=number,

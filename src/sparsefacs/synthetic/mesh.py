@@ -42,7 +42,8 @@ class FaceMesh:
 
     triangles, uv_of: (T, 3) numbers of vertices and of `uv` places (texels at scale 1); material: (T,);
     solid: triangles [0, solid) are opaque, [solid, lashes) hair sheets, the rest lashes; landmarks: (68,) vertices;
-    eyes: vertices of the left and right eye; ear, scalp: (V,) 0–1; cavity: (V,) bool inside of mouth and sockets.
+    eyes: vertices of the left and right eye; ear, scalp: (V,) 0–1; cavity: (V,) bool inside of mouth and sockets;
+    strands: (V, 3) offsets, dm, that widen the hair.
     """
 
     head: Head
@@ -56,6 +57,7 @@ class FaceMesh:
     ear: F32
     scalp: F32
     cavity: NDArray[np.bool_]
+    strands: F32
 
 
 def unrolled(points: F32) -> F32:
@@ -71,7 +73,7 @@ def patch_places(name: str, fractions: F32) -> F32:
     """Return atlas places (texels at scale 1) of fractions (..., 2) of the patch `name`, kept off its edge."""
     left, top, width, height = PATCHES[name]
     inside = np.clip(fractions, 0.02, 0.98)
-    return (np.array([left, top]) + inside * np.array([width - 1, height - 1])).astype(np.float32)
+    return np.asarray(np.array([left, top]) + inside * np.array([width - 1, height - 1]), np.float32)
 
 
 def _box(points: F32, axes: tuple[int, int]) -> F32:
@@ -126,8 +128,8 @@ def _quad_charts(head: Head, ear: F32) -> NDArray[np.str_]:
         ("helper-hair", "hair"),
     ):
         chart[head.group == GROUPS[number]] = name
-    for number in range(GROUPS["helper-l-eyelashes-1"], GROUPS["helper-r-eyelashes-2"] + 1):
-        chart[head.group == number] = "lash"
+    lashes = (head.group >= GROUPS["helper-l-eyelashes-1"]) & (head.group <= GROUPS["helper-r-eyelashes-2"])
+    chart[lashes] = "lash"
     return chart
 
 
@@ -158,12 +160,12 @@ def _chart_fractions(head: Head, name: str, quads: NDArray[np.bool_]) -> F32:
         skin = head.vertices[head.group_vertices("body")]
         height = np.sqrt(((corners[:, :, None] - skin[_near(skin, corners)]) ** 2).sum(-1).min(-1))
         places = np.zeros(corners.shape[:2] + (2,), np.float32)
-        for group in range(GROUPS["helper-l-eyelashes-1"], GROUPS["helper-r-eyelashes-2"] + 1):
-            own = head.group[quads] == group
+        for number in range(GROUPS["helper-l-eyelashes-1"], GROUPS["helper-r-eyelashes-2"] + 1):
+            own = head.group[quads] == number
             x = corners[own][..., 0]
             places[own, :, 0] = (x - x.min()) / np.ptp(x)
             tall = height[own] / height[own].max()
-            upper = group in (GROUPS["helper-l-eyelashes-2"], GROUPS["helper-r-eyelashes-2"])
+            upper = number in (GROUPS["helper-l-eyelashes-2"], GROUPS["helper-r-eyelashes-2"])
             places[own, :, 1] = 0.5 * tall + (0.0 if upper else 0.5)
         return places
     if name == "hair":
@@ -171,7 +173,32 @@ def _chart_fractions(head: Head, name: str, quads: NDArray[np.bool_]) -> F32:
         return np.stack([turn, np.clip((8.5 - corners[..., 1]) / 4.0, 0, 1)], -1).astype(np.float32)
     flat = corners.reshape(-1, 3)
     axes = (2, 1) if name in ("mouth", "socket", "tongue") else (0, 1)
-    return _box(flat, axes).reshape(corners.shape[:2] + (2,)) * np.float32([1, -1]) + np.float32([0, 1])
+    return _box(flat, axes).reshape(corners.shape[:2] + (2,)) * np.array([1, -1], np.float32) + np.array(
+        [0, 1], np.float32
+    )
+
+
+def _widened_strands(head: Head) -> F32:
+    """Return offsets (V, 3) that widen the hair strands, which otherwise leave slits between each other."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(head.vertices)
+    quads = head.quads[head.group == GROUPS["helper-hair"]]
+    links = (np.ones(3 * len(quads)), (np.repeat(quads[:, 0], 3), quads[:, 1:].ravel()))
+    strand = connected_components(coo_matrix(links, shape=(count, count)), directed=False)[1]
+    offsets = np.zeros_like(head.vertices)
+    for number in np.unique(strand[quads]):
+        own = np.flatnonzero(strand == number)
+        x, y, z = head.vertices[own].T
+        turn, reach = np.arctan2(x, z - AXIS_Z), np.hypot(x, z - AXIS_Z)
+        wide = (y < 7.9) & (np.abs(x) > 0.05)  # the crown, where all strands meet, stays
+        if wide.sum() < 6:
+            continue
+        middle = np.polyval(np.polyfit(y[wide], turn[wide], 2), y)
+        wider = np.where(wide, middle + 1.45 * (turn - middle), turn)
+        offsets[own, 0], offsets[own, 2] = reach * np.sin(wider) - x, reach * np.cos(wider) + AXIS_Z - z
+    return offsets
 
 
 @lru_cache(maxsize=1)
@@ -215,6 +242,7 @@ def face_mesh() -> FaceMesh:
         ear=ear,
         scalp=_scalp_weight(head.vertices, ear),
         cavity=cavity,
+        strands=_widened_strands(head),
     )
 
 

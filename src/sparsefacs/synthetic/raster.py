@@ -5,6 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 FAR = np.float32(1e9)
+DEPTH_SLACK = 0.04  # dm; nearer than this to what is seen there counts as seen
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
@@ -135,6 +136,49 @@ def vertex_normals(vertices: F32, triangles: I32) -> F32:  # pragma: no cover - 
         for k in range(3):
             normals[i, k] /= length
     return normals
+
+
+@njit(cache=True)
+def add_units(
+    vertices: F32, weights: F32, start: NDArray[np.int64], index: NDArray[np.int32], delta: F32
+) -> None:  # pragma: no cover - compiled
+    """Add to vertices (V, 3) the sparse displacements of `geometry.Shapes`, weighted by weights (shapes,)."""
+    for k in range(weights.shape[0]):
+        if weights[k] != 0:
+            for n in range(start[k], start[k + 1]):
+                for c in range(3):
+                    vertices[index[n], c] += weights[k] * delta[n, c]
+
+
+@njit(cache=True)
+def carry(
+    seen: I32, bary: F32, triangles: I32, after: F32, depth_after: F32, flow: F32,
+    hidden: NDArray[np.bool_],
+) -> None:  # fmt: skip  # pragma: no cover - compiled
+    """Set `flow` and `hidden` where `seen` shows a triangle: where points `after` (V, 3) put it, and if it is seen."""
+    height, width = seen.shape
+    for y in range(height):
+        for x in range(width):
+            t = seen[y, x]
+            if t < 0:
+                continue
+            w1, w2 = bary[y, x, 0], bary[y, x, 1]
+            w0 = np.float32(1) - w1 - w2
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            u = w0 * after[a, 0] + w1 * after[b, 0] + w2 * after[c, 0]
+            v = w0 * after[a, 1] + w1 * after[b, 1] + w2 * after[c, 1]
+            z = w0 * after[a, 2] + w1 * after[b, 2] + w2 * after[c, 2]
+            flow[y, x, 0] = u - x
+            flow[y, x, 1] = v - y
+            column, row = int(np.floor(u + 0.5)), int(np.floor(v + 0.5))
+            if column < 0 or row < 0 or column >= width or row >= height:
+                hidden[y, x] = True
+                continue
+            farthest = np.float32(-1)
+            for i in range(max(row - 1, 0), min(row + 2, height)):
+                for j in range(max(column - 1, 0), min(column + 2, width)):
+                    farthest = max(farthest, depth_after[i, j])
+            hidden[y, x] = z > farthest + np.float32(DEPTH_SLACK)
 
 
 def buffers(height: int, width: int) -> tuple[F32, I32, F32]:

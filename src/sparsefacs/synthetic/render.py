@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..faces.alignment import FaceRecipe, alignment_matrix
-from .creases import AGE, bake_creases, mix_creases
+from .creases import AGE, bake_creases
 from .expression import Expression, Pose, move_face
 from .identity import Subject
 from .mesh import FaceMesh, face_mesh
 from .raster import FAR, buffers, draw, draw_cutout, draw_depth, vertex_normals
 from .scene import Scene
-from .shading import resolve, shade, surface_gradients
+from .shading import mix_creases, resolve, shade, surface_gradients
 from .texture import paint_atlas
 
 F32 = NDArray[np.float32]
@@ -100,7 +100,7 @@ class FaceRenderer:
         shade(
             seen, bary, mesh.triangles, mesh.uv_of, self.uv, mesh.material,
             surface_gradients(vertices, mesh.triangles, self.uv, mesh.uv_of),
-            vertex_normals(vertices, mesh.triangles), self._ambient_now(expression), lit_points, shadow,
+            vertex_normals(vertices, mesh.triangles), self.ambient, lit_points, shadow,
             self.texture, scene.lights, scene.sky, scene.ground, fine,
         )  # fmt: skip
         behind = cv2.warpAffine(
@@ -123,13 +123,6 @@ class FaceRenderer:
                     bary,
                 )  # fmt: skip
         return seen, bary
-
-    def _ambient_now(self, expression: Expression) -> F32:
-        """Return how much sky each vertex sees; an opening mouth lets light in."""
-        if not expression.weights:
-            return self.ambient
-        out = self.ambient.copy()
-        return out
 
     def _shadow(self, vertices: F32, scene: Scene) -> tuple[F32, F32]:
         frame = _light_frame(scene.lights[0, :3])

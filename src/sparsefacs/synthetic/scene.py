@@ -73,9 +73,9 @@ def make_scene(rng: np.random.Generator, skin: F32) -> Scene:
         ground=ground.astype(np.float32),
         background=_background(rng) * np.float32(0.5 / exposure * rng.uniform(0.5, 1.5)),
         exposure=exposure,
-        blur=float(rng.choice([0.0, rng.uniform(0.25, 0.8)])),
+        blur=float(rng.uniform(0.25, 0.8) * rng.integers(2)),
         noise=float(rng.uniform(0.5, 4.0)),
-        jpeg=int(rng.choice([0, rng.integers(45, 92)])),
+        jpeg=int(rng.integers(45, 92) * rng.integers(2)),
     )
 
 
@@ -105,7 +105,7 @@ def photograph(picture: F32, scene: Scene, rng: np.random.Generator) -> NDArray[
     image = np.clip(picture + grain + 0.5, 0, 255).astype(np.uint8)
     if scene.jpeg:
         coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, scene.jpeg])[1]
-        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1]
+        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))[..., ::-1]
     return np.ascontiguousarray(image)
 
 

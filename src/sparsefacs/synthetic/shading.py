@@ -59,7 +59,7 @@ def _lit(shadow: F32, x: np.float32, y: np.float32, z: np.float32, soft: int) ->
 
 
 @njit(cache=True, fastmath=True)
-def shade(
+def shade(  # noqa: PLR0912, PLR0915 - one pass over the pixels
     seen: I32, bary: F32, triangles: I32, uv_of: I32, uv: F32, material: I32, gradients: F32, normals: F32,
     ambient: F32, lit_points: F32, shadow: F32, texture: F32, lights: F32, sky: F32, ground: F32, out: F32,
 ) -> None:  # fmt: skip  # pragma: no cover - compiled
@@ -115,7 +115,7 @@ def shade(
             gloss = zero
             power = 24 if kind != 1 else 220
             base = np.float32(0.045) if kind != 1 else np.float32(0.5)
-            if kind == 3 or kind == 4:
+            if 3 <= kind <= 4:
                 base = np.float32(0.02)
             for n in range(2):
                 # half vector between the light and the viewer, who is taken to be far away on z
@@ -169,3 +169,24 @@ def resolve(fine: F32, behind: F32, step: int, exposure: np.float32, out: F32) -
                 else:
                     value = np.float32(1.055) * value ** np.float32(1 / 2.4) - np.float32(0.055)
                 out[y, x, n] = value * np.float32(255)
+
+
+@njit(cache=True, fastmath=True)
+def mix_creases(
+    texture: F32, base: F32, touched: I32, start: NDArray[np.int64], index: I32,
+    values: F32, weights: F32, width: int,
+) -> None:  # fmt: skip  # pragma: no cover - compiled
+    """Set channels 4–6 of `texture` (h, w, 8) to those of `base` with crease layers added by `weights` (layers,)."""
+    for i in range(touched.shape[0]):
+        row, column = touched[i] // width, touched[i] % width
+        for c in range(4, 7):
+            texture[row, column, c] = base[row, column, c]
+    for k in range(weights.shape[0]):
+        weight = weights[k]
+        if weight <= 0.003:
+            continue
+        for n in range(start[k], start[k + 1]):
+            row, column = index[n] // width, index[n] % width
+            texture[row, column, 5] += weight * values[n, 0]
+            texture[row, column, 6] += weight * values[n, 1]
+            texture[row, column, 4] *= np.float32(1.0) - min(weight * values[n, 2], np.float32(0.6))

@@ -6,6 +6,7 @@ Formulas are in the base head's frame (dm), so paint follows features whatever a
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +15,10 @@ from .identity import Subject
 from .mesh import SKIN_SIDE, hairline, skin_maps
 
 CHANNELS = 8
-F32 = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
-def noise(rng: np.random.Generator, side: int, cells: tuple[int, int], *, octaves: int = 1) -> F32:
+def noise(rng: np.random.Generator, side: int, cells: tuple[int, int], *, octaves: int = 1) -> Floats:
     """Return smooth noise (side, side), mean 0, sd about 1: random lattices of `cells` (down, across), refined."""
     import cv2
 
@@ -32,18 +33,18 @@ def noise(rng: np.random.Generator, side: int, cells: tuple[int, int], *, octave
     return total * np.float32(1.3 / np.sqrt(norm))
 
 
-def smoothstep(value: F32, low: float, high: float) -> F32:
+def smoothstep(value: Floats, low: float, high: float) -> Floats:
     """Return 0 below `low`, 1 above `high`, smooth between."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
-def _bell(value: F32, centre: float, width: float) -> F32:
+def _bell(value: Floats, centre: float, width: float) -> Floats:
     return np.asarray(np.exp(-(((value - centre) / width) ** 2)), np.float32)
 
 
 @lru_cache(maxsize=2)
-def fixed_masks(scale: int) -> dict[str, F32]:
+def fixed_masks(scale: int) -> dict[str, Floats]:
     """Return the masks (S, S) that are the same for everyone: where on the skin things are."""
     import cv2
 
@@ -82,7 +83,7 @@ def fixed_masks(scale: int) -> dict[str, F32]:
     }
 
 
-def _beard(side: F32, y: F32, z: F32) -> F32:
+def _beard(side: Floats, y: Floats, z: Floats) -> Floats:
     """Where a beard grows, 0–1: upper lip, chin, jaw up to the ears."""
     jaw_top = np.interp(side, [0.0, 0.2, 0.3, 0.45, 0.6, 0.75], [6.55, 6.56, 6.62, 6.68, 6.85, 7.05])
     jaw = smoothstep(jaw_top - y, -0.02, 0.1) * smoothstep(y, 5.95, 6.15)
@@ -90,7 +91,7 @@ def _beard(side: F32, y: F32, z: F32) -> F32:
     return np.asarray(np.maximum(jaw, moustache * (z > 1.2)) * (z > 0.3), np.float32)
 
 
-def paint_skin(subject: Subject, scale: int) -> F32:
+def paint_skin(subject: Subject, scale: int) -> Floats:
     """Return the skin part (S, S, 8) of a subject's atlas, creases not included."""
     side = SKIN_SIDE * scale
     mask, colours, rng = fixed_masks(scale), subject.colours, subject.rng(2)
@@ -102,10 +103,10 @@ def paint_skin(subject: Subject, scale: int) -> F32:
     blush *= 1 + 0.3 * coarse
     shade = 0.16 * mask["below_eye"] + 0.12 * mask["lid"] + 0.25 * colours.make_up * mask["lid"]
     albedo = colours.skin * tone[..., None]
-    albedo *= 1 - np.clip(blush, 0, 0.9)[..., None] * np.float32([0.04, 0.26, 0.24])
-    albedo *= 1 - np.clip(shade, 0, 0.7)[..., None] * np.float32([0.7, 0.9, 0.85])
+    albedo *= 1 - np.clip(blush, 0, 0.9)[..., None] * np.array([0.04, 0.26, 0.24], np.float32)
+    albedo *= 1 - np.clip(shade, 0, 0.7)[..., None] * np.array([0.7, 0.9, 0.85], np.float32)
     spots = smoothstep(noise(rng, side, (150, 150)), 2.0, 2.6) * (0.25 + colours.freckles)
-    albedo *= 1 - np.clip(spots, 0, 0.6)[..., None] * np.float32([0.3, 0.5, 0.6])
+    albedo *= 1 - np.clip(spots, 0, 0.6)[..., None] * np.array([0.3, 0.5, 0.6], np.float32)
     stubble = colours.stubble * mask["beard"] * (0.5 + 0.16 * fine + 0.1 * middle)
     albedo = _mix(albedo, colours.hair * 0.5 + colours.skin * 0.12, np.clip(stubble, 0, 0.8))
     lips = colours.lips * (1 + 0.08 * noise(rng, side, (10, 200)))[..., None]
@@ -130,15 +131,15 @@ def paint_skin(subject: Subject, scale: int) -> F32:
     return out
 
 
-def _mix(below: F32, above: F32, cover: F32) -> F32:
+def _mix(below: Floats, above: Floats, cover: Floats) -> Floats:
     return np.asarray(below + (above - below) * cover[..., None], np.float32)
 
 
-def _brow_colour(subject: Subject) -> F32:
+def _brow_colour(subject: Subject) -> Floats:
     return np.asarray(np.minimum(subject.colours.hair * 0.6, subject.colours.skin * 0.45), np.float32)
 
 
-def _brows(subject: Subject, mask: dict[str, F32], rng: np.random.Generator, side: int) -> F32:
+def _brows(subject: Subject, mask: dict[str, Floats], rng: np.random.Generator, side: int) -> Floats:
     """Return how much of each texel brow hairs cover."""
     x, y = mask["side"], mask["y"]
     along = np.clip((x - 0.115) / 0.42, -0.2, 1.2)
@@ -153,7 +154,7 @@ def _brows(subject: Subject, mask: dict[str, F32], rng: np.random.Generator, sid
     return np.asarray(ragged * 0.95 * (mask["z"] > 0.7), np.float32)
 
 
-def _scalp_hair(mask: dict[str, F32], rng: np.random.Generator, side: int, style: str) -> tuple[F32, F32]:
+def _scalp_hair(mask: dict[str, Floats], rng: np.random.Generator, side: int, style: str) -> tuple[Floats, Floats]:
     """Return how much hair covers each texel and its strand pattern (mean 0)."""
     strands = 0.7 * noise(rng, side, (10, 170)) + 0.45 * noise(rng, side, (24, 256)) + 0.5 * noise(rng, side, (8, 40))
     edge = mask["hair"] - rng.normal(0, 0.05) + 0.018 * strands

@@ -1,5 +1,7 @@
 """A subject's whole texture atlas: the skin, and the patches of eyes, ears, teeth, mouth, lashes and hair sheets."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,11 +9,11 @@ from .identity import Subject
 from .mesh import ATLAS_HEIGHT, ATLAS_WIDTH, PATCHES, SKIN_SIDE
 from .skin import CHANNELS, noise, paint_skin, smoothstep
 
-F32 = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 TOOTH_GAPS = (0.0, 0.085, 0.152, 0.222, 0.272)  # dm from the middle, on the arch seen from the front
 
 
-def paint_atlas(subject: Subject, scale: int) -> F32:
+def paint_atlas(subject: Subject, scale: int) -> Floats:
     """Return the atlas (704·scale, 512·scale, 8) of a subject; channels as in `skin`."""
     atlas = np.zeros((ATLAS_HEIGHT * scale, ATLAS_WIDTH * scale, CHANNELS), np.float32)
     atlas[..., 4] = 1
@@ -35,13 +37,13 @@ def paint_atlas(subject: Subject, scale: int) -> F32:
     return np.ascontiguousarray(atlas)
 
 
-def _eye(subject: Subject, patch: F32, u: F32, v: F32) -> None:
+def _eye(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
     """The ball seen from the front: radius 0.47 of the patch; the iris spans a little under half of it."""
     rng = subject.rng(3)
     x, y = (u - 0.5) / 0.47, (v - 0.5) / 0.47
     radius, turn = np.hypot(x, y), np.arctan2(y, x)
-    white = np.float32([0.62, 0.55, 0.51]) * (1 - 0.35 * smoothstep(radius, 0.45, 1.0))[..., None]
-    white *= 1 - 0.12 * smoothstep(np.abs(x), 0.5, 1)[..., None] * np.float32([0.1, 1, 1])
+    white = np.array([0.62, 0.55, 0.51], np.float32) * (1 - 0.35 * smoothstep(radius, 0.45, 1.0))[..., None]
+    white *= 1 - 0.12 * smoothstep(np.abs(x), 0.5, 1)[..., None] * np.array([0.1, 1, 1], np.float32)
     spokes = np.zeros_like(radius)
     for count in (17, 29, 43):
         spokes += np.sin(count * turn + rng.uniform(0, 6.28) + 3 * radius) / 3
@@ -55,47 +57,47 @@ def _eye(subject: Subject, patch: F32, u: F32, v: F32) -> None:
     patch[..., 3] = 1
 
 
-def _ear(subject: Subject, patch: F32, u: F32, v: F32) -> None:
+def _ear(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
     tone = (
         1 + 0.05 * noise(subject.rng(4), max(patch.shape[:2]), (12, 12), octaves=2)[: patch.shape[0], : patch.shape[1]]
     )
-    patch[..., :3] = subject.colours.skin * np.float32([1, 0.86, 0.86]) * tone[..., None]
+    patch[..., :3] = subject.colours.skin * np.array([1, 0.86, 0.86], np.float32) * tone[..., None]
     patch[..., 3] = 0.3
 
 
-def _teeth(subject: Subject, patch: F32, u: F32, v: F32, gum_edge: float, upper: bool) -> None:
+def _teeth(subject: Subject, patch: Floats, u: Floats, v: Floats, gum_edge: float, upper: bool) -> None:
     x = np.abs(u - 0.5) * 0.62
     width = 1.0 if upper else 0.68
     gap = np.min([np.abs(x - width * edge) for edge in TOOTH_GAPS], axis=0)
     inside = np.sqrt(np.clip(gap / 0.035, 0, 1))
     yellow = subject.rng(5).uniform(0, 1)
-    enamel = np.float32([0.66, 0.63, 0.56]) * (1 - yellow * np.float32([0.05, 0.10, 0.22]))
+    enamel = np.array([0.66, 0.63, 0.56], np.float32) * (1 - yellow * np.array([0.05, 0.10, 0.22], np.float32))
     colour = enamel * (0.45 + 0.55 * smoothstep(gap, 0.0, 0.012))[..., None]
     edge = gum_edge - (0.12 * inside if upper else -0.12 * inside)
     gum = smoothstep(edge - v, -0.03, 0.03) if upper else smoothstep(v - edge, -0.03, 0.03)
-    patch[..., :3] = colour * (1 - gum[..., None]) + np.float32([0.38, 0.13, 0.12]) * gum[..., None]
+    patch[..., :3] = colour * (1 - gum[..., None]) + np.array([0.38, 0.13, 0.12], np.float32) * gum[..., None]
     patch[..., 3] = 0.8
 
 
-def _upper_teeth(subject: Subject, patch: F32, u: F32, v: F32) -> None:
+def _upper_teeth(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
     _teeth(subject, patch, u, v, 0.45, True)
 
 
-def _lower_teeth(subject: Subject, patch: F32, u: F32, v: F32) -> None:
+def _lower_teeth(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
     _teeth(subject, patch, u, v, 0.62, False)
 
 
-def _mouth(subject: Subject, patch: F32, u: F32, v: F32) -> None:
-    patch[..., :3] = np.float32([0.20, 0.055, 0.05])
+def _mouth(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
+    patch[..., :3] = np.array([0.20, 0.055, 0.05], np.float32)
     patch[..., 3] = 0.3
 
 
-def _tongue(subject: Subject, patch: F32, u: F32, v: F32) -> None:
-    patch[..., :3] = np.float32([0.46, 0.17, 0.15])
+def _tongue(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
+    patch[..., :3] = np.array([0.46, 0.17, 0.15], np.float32)
     patch[..., 3] = 0.6
 
 
-def _lashes(subject: Subject, patch: F32, u: F32, v: F32) -> None:
+def _lashes(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
     """Upper lashes in the upper half of the patch, lower ones below; v rises from root to tip in each."""
     rng = subject.rng(6)
     count = 34
@@ -113,7 +115,7 @@ def _lashes(subject: Subject, patch: F32, u: F32, v: F32) -> None:
     patch[..., 7] = (across < width) | root
 
 
-def _hair_sheet(subject: Subject, patch: F32, u: F32, v: F32) -> None:
+def _hair_sheet(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
     rng = subject.rng(7)
     side = max(patch.shape[:2])
     strands = noise(rng, side, (3, 90))[: patch.shape[0]] + 0.6 * noise(rng, side, (2, side // 2))[: patch.shape[0]]
