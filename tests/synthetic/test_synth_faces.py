@@ -17,7 +17,7 @@ from sparsefacs.synthetic.identity import make_subject
 from sparsefacs.synthetic.render import FaceRenderer
 from sparsefacs.synthetic.scene import make_scene
 
-SIZE = 192
+SIZE = 160
 
 
 @pytest.fixture(scope="module")

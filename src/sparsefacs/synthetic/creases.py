@@ -164,13 +164,12 @@ def _sparse(d: _Drawing, subject: Subject, x_dm: Floats, scale: int) -> Creases:
         height, dark = np.asarray(d.height[au], np.float32), np.asarray(d.dark[au], np.float32)
         for name, part in (("both", np.float32(1)),) if au == AGE else (("left", left), ("right", 1 - left)):
             slopes = np.gradient(height * part)
-            layer = np.stack([slopes[1], slopes[0], dark * part], axis=-1)
-            if au == AGE:
-                layer = layer * subject.colours.wrinkles * 3
-            felt = (np.abs(layer[..., :2]).max(axis=-1) > 2e-5 / scale) | (layer[..., 2] > 2e-3)
+            strong = np.float32(3 * subject.colours.wrinkles if au == AGE else 1)
+            across, down, darker = slopes[1] * strong, slopes[0] * strong, dark * part * strong
+            felt = np.flatnonzero((np.maximum(np.abs(across), np.abs(down)) > 2e-5 / scale) | (darker > 2e-3))
             keys.append((au, name))
-            index.append(flat[felt])
-            values.append(layer[felt].astype(np.float32))
-            start.append(start[-1] + int(felt.sum()))
+            index.append(flat.ravel()[felt])
+            values.append(np.stack([each.ravel()[felt] for each in (across, down, darker)], axis=-1).astype(np.float32))
+            start.append(start[-1] + len(felt))
     joined = np.concatenate(index)
     return Creases(tuple(keys), np.array(start, np.int64), joined, np.concatenate(values), np.unique(joined))

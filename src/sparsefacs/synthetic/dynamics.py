@@ -131,19 +131,21 @@ def _mixed(root: F64, noise: F64) -> F64:
 
 def latent(process: Dynamics, seed: int, subject: int, clip: int, frames: int) -> F64:
     """Return the latent values (T, A) of one clip; any clip of any subject can be had on its own."""
-    from scipy.ndimage import gaussian_filter1d
+    from scipy.fft import irfft, next_fast_len, rfft
 
     own = np.random.default_rng(np.random.SeedSequence([seed, subject, 10]))
     fixed = _mixed(process.root, own.standard_normal((1, len(process.aus))))
     rng = np.random.default_rng(np.random.SeedSequence([seed, subject, 11, clip]))
     total = np.zeros((frames, len(process.aus)))
     for width, share in ((process.slow, process.slow_share), (process.fast, 1 - process.slow_share)):
-        margin = int(np.ceil(4 * width.max())) + 1
-        noise = _mixed(process.root, rng.standard_normal((frames + 2 * margin, len(process.aus))))
-        for a, sigma in enumerate(width):
-            # unit variance after filtering: Σk² of a Gaussian kernel is 1 / (2 √π σ)
-            smooth = gaussian_filter1d(noise[:, a], sigma, mode="constant", truncate=4.0)[margin : margin + frames]
-            total[:, a] += np.sqrt(share[a] * 2 * np.sqrt(np.pi) * sigma) * smooth
+        length = next_fast_len(
+            frames + int(np.ceil(4 * width.max())), real=True
+        )  # the filter wraps round behind the clip
+        noise = _mixed(process.root, rng.standard_normal((length, len(process.aus))))
+        frequency = np.arange(length // 2 + 1)[:, None] / length
+        smooth = irfft(rfft(noise, axis=0) * np.exp(-2 * (np.pi * frequency * width) ** 2), length, axis=0)[:frames]
+        # unit variance after filtering: Σk² of a Gaussian kernel is 1 / (2 √π σ)
+        total += np.sqrt(share * 2 * np.sqrt(np.pi) * width) * smooth
     return np.asarray(np.sqrt(process.subject_share) * fixed + np.sqrt(1 - process.subject_share) * total)
 
 

@@ -181,7 +181,9 @@ def _colours(rng: np.random.Generator, female: float, age: float, ancestry: F32)
     grey = float(np.clip((age - 0.45) * 2.2 + rng.normal(0, 0.2), 0, 0.9))
     hair = hair * (1 - grey) + grey * np.array([0.33, 0.32, 0.31])
     light_eyes = european > 0.55 and rng.random() < 0.65
-    irises = [[0.10, 0.20, 0.30], [0.12, 0.19, 0.13], [0.20, 0.16, 0.07]] if light_eyes else [[0.060, 0.028, 0.012]]
+    irises = (
+        [[0.075, 0.125, 0.165], [0.085, 0.115, 0.075], [0.14, 0.105, 0.045]] if light_eyes else [[0.060, 0.028, 0.012]]
+    )
     iris = np.array(irises[int(rng.integers(len(irises)))]) * np.exp(rng.normal(0, 0.25))
     return Colours(
         skin=skin.astype(np.float32),

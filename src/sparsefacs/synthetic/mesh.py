@@ -33,6 +33,8 @@ PATCHES: dict[str, tuple[int, int, int, int]] = {
 AXIS_Z, FRONT_TURN = 0.45, 1.1
 MIDDLE_Y, HALF_Y, FRONT_RISE = 7.0, 1.55, 1.2
 
+NECK_LINE = 5.6  # hair below is out of the picture
+
 F32 = NDArray[np.float32]
 
 
@@ -178,8 +180,8 @@ def _chart_fractions(head: Head, name: str, quads: NDArray[np.bool_]) -> F32:
     )
 
 
-def _widened_strands(head: Head) -> F32:
-    """Return offsets (V, 3) that widen the hair strands, which otherwise leave slits between each other."""
+def _hair_strands(head: Head) -> list[NDArray[np.int64]]:
+    """Return the vertices of each separate strand of the helper hair."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -187,9 +189,13 @@ def _widened_strands(head: Head) -> F32:
     quads = head.quads[head.group == GROUPS["helper-hair"]]
     links = (np.ones(3 * len(quads)), (np.repeat(quads[:, 0], 3), quads[:, 1:].ravel()))
     strand = connected_components(coo_matrix(links, shape=(count, count)), directed=False)[1]
+    return [np.flatnonzero(strand == number) for number in np.unique(strand[quads])]
+
+
+def _widened(head: Head, strands: list[NDArray[np.int64]]) -> F32:
+    """Return offsets (V, 3) that widen the hair strands, which otherwise leave slits between each other."""
     offsets = np.zeros_like(head.vertices)
-    for number in np.unique(strand[quads]):
-        own = np.flatnonzero(strand == number)
+    for own in strands:
         x, y, z = head.vertices[own].T
         turn, reach = np.arctan2(x, z - AXIS_Z), np.hypot(x, z - AXIS_Z)
         wide = (y < 7.9) & (np.abs(x) > 0.05)  # the crown, where all strands meet, stays
@@ -214,7 +220,9 @@ def face_mesh() -> FaceMesh:
     cavity[head.quads[inner]] = True
     cavity &= ~outer
     middle = head.vertices[head.quads].mean(axis=1)
-    curtain = (chart == "hair") & ((middle[:, 2] > 0.75) | (middle[:, 1] < NECK_LINE))
+    strands = _hair_strands(head)
+    before_face = np.concatenate([own for own in strands if head.vertices[own, 2].mean() > 0.9])
+    curtain = (chart == "hair") & (np.isin(head.quads[:, 0], before_face) | (middle[:, 1] < NECK_LINE))
     quads = np.nonzero(~curtain)[0]
     rank = np.where(chart == "lash", 2, np.where(chart == "hair", 1, 0))
     quads = quads[np.argsort(rank[quads], kind="stable")]
@@ -242,11 +250,8 @@ def face_mesh() -> FaceMesh:
         ear=ear,
         scalp=_scalp_weight(head.vertices, ear),
         cavity=cavity,
-        strands=_widened_strands(head),
+        strands=_widened(head, strands),
     )
-
-
-NECK_LINE = 5.6
 
 
 @lru_cache(maxsize=2)

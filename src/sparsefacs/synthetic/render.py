@@ -174,7 +174,7 @@ def open_sky(vertices: F32, mesh: FaceMesh) -> F32:
         depth_in = vertices[own, 2].max() - vertices[own, 2]
         share[own] = high - (high - low) * np.clip(depth_in / 0.45, 0, 1)
     for eye in mesh.eyes:
-        share[eye] = 0.8
+        share[eye] = 0.7
     inside = mesh.cavity & ~np.isin(np.arange(len(vertices)), head.group_vertices(
         "helper-upper-teeth", "helper-lower-teeth", "helper-tongue"))  # fmt: skip
     share[inside] = 0.16

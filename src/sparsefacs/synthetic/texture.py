@@ -42,7 +42,7 @@ def _eye(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
     rng = subject.rng(3)
     x, y = (u - 0.5) / 0.47, (v - 0.5) / 0.47
     radius, turn = np.hypot(x, y), np.arctan2(y, x)
-    white = np.array([0.62, 0.55, 0.51], np.float32) * (1 - 0.35 * smoothstep(radius, 0.45, 1.0))[..., None]
+    white = np.array([0.52, 0.47, 0.44], np.float32) * (1 - 0.35 * smoothstep(radius, 0.45, 1.0))[..., None]
     white *= 1 - 0.12 * smoothstep(np.abs(x), 0.5, 1)[..., None] * np.array([0.1, 1, 1], np.float32)
     spokes = np.zeros_like(radius)
     for count in (17, 29, 43):
