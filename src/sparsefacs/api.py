@@ -1,6 +1,7 @@
 """The Python face of the program: one function a stage; the command line is a thin skin over these."""
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +81,9 @@ def train(
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
     labelled = Store(store)
     extra = None if unlabelled is None else Store(unlabelled)
-    plan = make_protocol(protocol, labelled.strings("subject").tolist(), config.seed)
+    plan = make_protocol(protocol, labelled.strings("subject").tolist(), config.split_seed)
+    for note in plan.notes:
+        print(note, file=sys.stderr)
     out = Path(out)
     if str(fold) != "all":
         number = _fold_number(fold, len(plan.folds))
@@ -136,13 +139,20 @@ def _pool(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
     runs = [RunFolder(folder) for folder in folders]
     table = pd.concat([pd.read_parquet(run.predictions) for run in runs], ignore_index=True)
     first = json.loads(runs[0].metrics.read_text(encoding="utf-8"))
-    settings = first["provenance"] | {"fold": "all"}
+    settings = first["provenance"] | {"fold": "all"} | _over_folds(runs)
     metrics = metrics_of(table, load_coder(folders[0]), runs[0].read_config(), settings)
     target = RunFolder(out)
     with atomic_path(target.predictions) as temporary:
         table.to_parquet(temporary, index=False)
     write_json(target.metrics, metrics)
     return metrics
+
+
+def _over_folds(runs: Sequence[Any]) -> dict[str, Any]:
+    """Return what a pooled score has to say per fold: cost and label counts, in fold order."""
+    each = [json.loads(run.metrics.read_text(encoding="utf-8"))["provenance"] for run in runs]
+    names = ("labels", "labelled_faces", "unlabelled_faces", "images_seen", "training_seconds", "config_hash")
+    return {"per_fold": {name: [settings[name] for settings in each] for name in names}}
 
 
 def evaluate(run: PathLike, store: PathLike | None = None) -> dict[str, Any]:
@@ -189,8 +199,15 @@ def predict(
     )
 
 
-def report(out: PathLike, results: Sequence[PathLike], *, codes: Sequence[PathLike] = ()) -> Path:
-    """Write one self-contained HTML page that compares results."""
+def report(
+    out: PathLike, results: Sequence[PathLike], *, codes: Sequence[PathLike] = (), stills: Sequence[PathLike] = ()
+) -> Path:
+    """Write one self-contained HTML page that compares results; codes and stills are what `predict` wrote."""
     from .reports.page import report as write
 
-    return write(Path(out), [Path(path) for path in results], codes=[Path(path) for path in codes])
+    return write(
+        Path(out),
+        [Path(path) for path in results],
+        codes=[Path(path) for path in codes],
+        stills=[Path(path) for path in stills],
+    )

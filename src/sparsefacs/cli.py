@@ -171,7 +171,8 @@ def train(
         list[str] | None, typer.Option("--set", help="Any setting, as key.sub=value; may be repeated.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the labelled faces.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of folds, label draw, weights, batches.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")] = None,
+    split_seed: Annotated[int | None, typer.Option(min=0, help="Seed of drawn folds and labels.")] = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")] = False,
     as_json: Json = False,
@@ -196,6 +197,7 @@ def train(
         network__init=init,
         training__epochs=epochs,
         seed=seed,
+        split_seed=split_seed,
     )
     if metrics:
         _show(metrics, as_json, text_table(metrics) + f"\nRun: {out}")
@@ -242,9 +244,10 @@ def report(
     out: Annotated[Path, typer.Argument(help="Web page to write (.html).")],
     results: Annotated[list[Path], typer.Argument(help="Run folders.")],
     codes: Annotated[list[Path] | None, typer.Option(help="Codes of `predict` to show as curves.")] = None,
+    still: Annotated[list[Path] | None, typer.Option(help="Overlay pictures of `predict` to show.")] = None,
 ) -> None:
-    """Write one self-contained web page that compares runs."""
-    typer.echo(str(api.report(out, results, codes=codes or ())))
+    """Write one self-contained web page that compares runs: tables, curves, heat maps, example faces, settings."""
+    typer.echo(str(api.report(out, results, codes=codes or (), stills=still or ())))
 
 
 def main() -> None:

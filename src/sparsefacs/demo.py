@@ -32,7 +32,8 @@ def demo(out: Path, media: Path | None = None) -> Path:
     made = [_code(runs[-1], picture, out)] if picture is not None else []
     page = out / "report.html"
     page.unlink(missing_ok=True)
-    api.report(page, runs, codes=[codes for codes, _ in made])
+    stills = [overlay for _, overlay in made if overlay.suffix == ".png"]
+    api.report(page, runs, codes=[codes for codes, _ in made], stills=stills)
     _tell(out, runs, page, made, time.monotonic() - started)
     return page
 

@@ -53,7 +53,7 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
             for step in range(start, t.steps):
                 terms = _step(t, step)
                 done = step + 1
-                if done % t.config.training.log_every == 0 or done == t.steps:
+                if done % t.config.training.log_every == 0 or done in (1, t.steps):
                     _log(t, log, board, done, terms, time.monotonic() - started)
                 if done % t.config.training.checkpoint_every == 0 or done == t.steps:
                     _save(t, log, done, time.monotonic() - started)

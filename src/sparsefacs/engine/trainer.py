@@ -62,7 +62,7 @@ def training_set(store: Store, unlabelled: Store | None, fold: Fold, labels: str
         occurrence=occurrence,
         intensity=intensity,
         rows=rows,
-        seed=config.seed,
+        seed=config.split_seed,
     )
     occurrence, intensity = visible.hide(occurrence, intensity)
     labelled = np.flatnonzero(visible.mask.any(axis=1))

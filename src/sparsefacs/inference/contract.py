@@ -21,5 +21,6 @@ class Coder(Protocol):
     def __call__(self, faces_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return, for aligned RGB faces (B, size, size, 3), probabilities 0–1 or intensities 0–5, (B, A).
 
-        A face's codes do not depend on what else is in the batch.
+        What else is in the batch changes nothing; how many are in it may change the last bits, which
+        `batching.code_faces` rules out.
         """

@@ -17,6 +17,7 @@ from ..files import atomic_path, hash_json, read_json, write_json
 from ..metrics.distributions import au_distributions
 from ..metrics.scores import score
 from ..progress import progress
+from .batching import code_faces
 from .model import NetworkCoder, load_coder
 
 BATCH = 128
@@ -34,7 +35,7 @@ def code_store(coder: NetworkCoder, store: Store, rows: NDArray[np.int64]) -> ND
     with progress("code held-out faces", len(rows), "faces") as bar:
         for first in range(0, len(rows), BATCH):
             part = rows[first : first + BATCH]
-            coded.append(coder(np.stack([store.image(int(row)) for row in part])))
+            coded.append(code_faces(coder, np.stack([store.image(int(row)) for row in part])))
             bar.advance(len(part))
     return np.concatenate(coded)
 
@@ -115,7 +116,7 @@ def metrics_of(
     )
     metrics = {"format": 1, "method": config["name"]} | scores
     if coder.task == "occurrence":
-        metrics["distributions"] = au_distributions(coder.aus, truth, predicted >= coder.threshold)
+        metrics["distributions"] = au_distributions(coder.aus, truth, predicted, coder.threshold)
     return metrics | {"provenance": dict(settings)}
 
 

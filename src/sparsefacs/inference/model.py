@@ -14,11 +14,9 @@ from ..networks.backbone import read_safetensors
 from ..networks.classifier import NetworkConfig
 from .contract import Task
 
-CHUNK = 16  # faces a forward pass; always this many, so that a face's codes do not depend on its company
-
 
 class NetworkCoder:
-    """Codes aligned faces with the network of a run, in float32, always in passes of the same size."""
+    """Codes aligned faces with the network of a run, in float32."""
 
     def __init__(self, run: RunFolder) -> None:
         import torch
@@ -47,19 +45,13 @@ class NetworkCoder:
         """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3)."""
         import torch
 
-        coded = []
         with torch.inference_mode():
-            for first in range(0, len(faces_BHWC), CHUNK):
-                chunk = faces_BHWC[first : first + CHUNK]
-                padded = np.zeros((CHUNK, *chunk.shape[1:]), np.uint8)
-                padded[: len(chunk)] = chunk
-                image = torch.from_numpy(padded).to(self.device).permute(0, 3, 1, 2).float() / 255
-                if image.shape[-1] != self.input_size:
-                    size = (self.input_size, self.input_size)
-                    image = torch.nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
-                answer = torch.sigmoid(self.network(image))[: len(chunk)]
-                coded.append((answer * 5 if self.task == "intensity" else answer).float().cpu().numpy())
-        return np.concatenate(coded) if coded else np.zeros((0, len(self.aus)), np.float32)
+            image = torch.from_numpy(faces_BHWC).to(self.device).permute(0, 3, 1, 2).float() / 255
+            if image.shape[-1] != self.input_size:
+                size = (self.input_size, self.input_size)
+                image = torch.nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
+            answer = torch.sigmoid(self.network(image))
+            return np.asarray((answer * 5 if self.task == "intensity" else answer).float().cpu().numpy())
 
 
 def load_coder(run: str | Path) -> NetworkCoder:
