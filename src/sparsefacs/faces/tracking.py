@@ -17,7 +17,7 @@ _GROWTH = 2.0  # how much it may grow or shrink between looks
 _CUT = 25.0
 _ALIKE_AFTER_CUT = 0.65
 _ALIKE_AFTER_GAP = 0.35  # lower, since a hand may still cover part of a face that comes back in its place
-_LOOK = FaceRecipe(size=32)
+_LOOK = FaceRecipe(size=32)  # hair and jaw line included: without them smiling faces correlate by up to 0.8
 
 
 @dataclass(frozen=True)

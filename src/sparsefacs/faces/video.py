@@ -16,7 +16,7 @@ from ..errors import InputError
 
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Frame", "VideoReader", "decode", "is_image", "is_video", "read_image"]
 
-_BREAK_SHARE = 0.9  # a video that gives fewer than this share of the frames its header names has been cut short
+_BREAK_SHARE = 0.9  # a video that ends before this share of the length its header names has been cut short
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,16 @@ class VideoReader:
         self._stream.codec_context.thread_count = threads
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
         self.fps = float(rate)
-        self.frames = self._claimed_frames()
+        self._claimed_s = self._claimed_seconds()
+        claimed = int(self._stream.frames) or int(self._claimed_s * self.fps + 0.5)
+        self.frames: int | None = claimed or None
 
-    def _claimed_frames(self) -> int | None:
-        if self._stream.frames:
-            return int(self._stream.frames)
+    def _claimed_seconds(self) -> float:
+        """Return how long the video says it is, 0 where it does not say."""
         if self._stream.duration and self._stream.time_base:
-            return max(1, int(float(self._stream.duration * self._stream.time_base) * self.fps + 0.5))
-        if self._container.duration:
-            return max(1, int(self._container.duration / 1e6 * self.fps + 0.5))
-        return None
+            return float(self._stream.duration * self._stream.time_base)
+        alone = len(self._container.streams) == 1  # else the sound may be what lasts so long
+        return float(self._container.duration or 0) / 1e6 if alone else 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -107,35 +107,47 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        index, start = 0, None
+        index, start, last = 0, None, 0.0
         for raw in self._raw_frames():
-            seconds = None if raw.pts is None else float(raw.pts * raw.time_base)
+            seconds = None if raw.pts is None else float(raw.pts * self._stream.time_base)
             start = seconds if start is None else start
-            since = index / self.fps if seconds is None or start is None else seconds - start
+            last = index / self.fps if seconds is None or start is None else seconds - start
             if raw.is_corrupt:
                 self.rejected.append((index, "damaged frame"))
             else:
-                yield Frame(index, since, _upright(raw))
+                yield Frame(index, last, _upright(raw))
             index += 1
         if not index:
             reason = self.rejected[0][1] if self.rejected else "no frame can be decoded"
             raise InputError(reason, path=self.path, remedy="Copy or export the video again")
-        claimed = self._stream.frames
-        if not self.rejected and claimed and index < _BREAK_SHARE * claimed:
-            self.rejected.append((index, f"the video breaks off after {index} of {claimed} frames"))
+        if not self.rejected and self._claimed_s and last + 1 / self.fps < _BREAK_SHARE * self._claimed_s:
+            self.rejected.append((index, f"the video breaks off after {index} frames, {last:.1f} s"))
 
     def _raw_frames(self) -> Iterator[Any]:
         import av
 
-        count = 0
+        count, broken = 0, ""
         try:
             for frame in self._container.decode(self._stream):
                 count += 1
                 yield frame
         except (av.FFmpegError, OSError, ValueError) as error:
             # Frames beyond damage could not be numbered surely, and labels go by frame number: so stop here.
-            reason = getattr(error, "strerror", None) or error
-            self.rejected.append((count, f"the video breaks off after {count} frames ({reason})"))
+            broken = str(getattr(error, "strerror", None) or error)
+        if broken:
+            for frame in self._still_held():
+                count += 1
+                yield frame
+            self.rejected.append((count, f"the video breaks off after {count} frames ({broken})"))
+
+    def _still_held(self) -> list[Any]:
+        """Return the frames before the damage that the decoder still holds back to put them in order."""
+        import av
+
+        try:
+            return list(self._stream.codec_context.decode(None))
+        except (av.FFmpegError, OSError, ValueError):
+            return []
 
 
 def decode(path: Path, *, threads: int = 1) -> Iterator[Frame]:

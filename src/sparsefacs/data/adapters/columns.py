@@ -221,7 +221,7 @@ def _refuse(
     rows = np.flatnonzero(bad)
     if len(rows):
         more = f" ({len(rows)} such rows)" if len(rows) > 1 else ""
-        raise InputError(f"row {rows[0] + 1}: {values[rows[0]]:g} is a {what}{more}", path=path, remedy=remedy)
+        raise InputError(f"row {rows[0] + 1}: {values[rows[0]]:g} for {what}{more}", path=path, remedy=remedy)
 
 
 def _mask_lost(

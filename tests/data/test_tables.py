@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sparsefacs.data.adapters import ADAPTERS, Request, find_adapter
+from sparsefacs.data.adapters.columns import read_labels
+from sparsefacs.data.adapters.folder import plan_folder
+from sparsefacs.data.adapters.table import plan_table
+from sparsefacs.errors import InputError
+
+
+@pytest.fixture
+def media_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "media"
+    for name in ("a/one.mp4", "b/two.mp4", "c/walk/img_001.jpg", "c/walk/img_007.jpg", "solo.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return folder
+
+
+def write(folder: Path, text: str, name: str = "labels.csv") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_folders_give_subject_clip_and_frame(media_folder) -> None:
+    plan = plan_folder(Request(media_folder))
+    assert [(item.source, item.subject, item.clip, item.frame) for item in plan.items] == [
+        ("a/one.mp4", "a", "one", 0),
+        ("b/two.mp4", "b", "two", 0),
+        ("c/walk/img_001.jpg", "c", "walk", 1),
+        ("c/walk/img_007.jpg", "c", "walk", 7),
+        ("solo.png", "solo", "solo", 0),
+    ]
+
+
+def test_empty_is_unlabelled_and_every_spelling_is_read(tmp_path) -> None:
+    table = read_labels(
+        write(tmp_path, "path,subject,AU1,AU02_c,AU4_occ,AU12_r,AU6_intensity,AU09_p\nx.png,s,1,,0,2.5,,0.3\n")
+    )
+    assert table.aus == (1, 2, 4, 6, 12)
+    assert table.occurrence.tolist() == [[1, -1, 0, -1, -1]]
+    assert np.isnan(table.intensity[0, :4]).all() and table.intensity[0, 4] == 2.5
+
+
+def test_parquet_and_semicolons_are_read_alike(tmp_path) -> None:
+    frame = pd.DataFrame({"path": ["x.png", "y.png"], "subject": ["s", "t"], "AU12": [1.0, np.nan]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv", sep=";", index=False)
+    for name in ("t.parquet", "t.csv"):
+        assert read_labels(tmp_path / name).occurrence.tolist() == [[1], [-1]]
+
+
+def test_openface_counts_from_one_and_its_lost_frames_say_nothing(media_folder, tmp_path) -> None:
+    text = (
+        "frame, face_id, timestamp, confidence, success, AU12_r, AU12_c\n"
+        "1, 0, 0.0, 0.98, 1, 2.1, 1\n2, 0, 0.04, 0.02, 0, 0.0, 0\n"
+    )
+    plan = plan_table(Request(media_folder, write(tmp_path, text, "one.csv")))
+    (item,) = plan.items
+    assert item.source == "a/one.mp4"
+    assert item.by_frame[0][0].occurrence.tolist() == [1]
+    assert item.by_frame[0][0].intensity.tolist() == [pytest.approx(2.1)]
+    assert item.by_frame[1][0].occurrence.tolist() == [-1]
+    assert item.by_frame[0][0].face is None
+
+
+def test_a_folder_of_openface_tables(media_folder, tmp_path) -> None:
+    labels = tmp_path / "tables"
+    labels.mkdir()
+    for name in ("one.csv", "two.csv", "three.csv"):
+        write(labels, "frame,face_id,timestamp,confidence,success,AU04_c\n1,0,0,1,1,1\n", name)
+    plan = plan_table(Request(media_folder, labels))
+    assert [item.source for item in plan.items] == ["a/one.mp4", "b/two.mp4"]
+    assert len(plan.rejected) == 1 and plan.rejected[0].source == "three.csv"
+
+
+def test_fex_probabilities_become_occurrence(media_folder, tmp_path) -> None:
+    text = "frame,FaceRectX,FaceScore,AU01,AU12,input\n0,5,0.99,0.49,0.5,/elsewhere/one.mp4\n1,,,,,/elsewhere/one.mp4\n"
+    (item,) = plan_table(Request(media_folder, write(tmp_path, text))).items
+    assert item.by_frame[0][0].occurrence.tolist() == [0, 1]
+    assert item.by_frame[1][0].occurrence.tolist() == [-1, -1]
+
+
+def test_several_faces_are_told_apart_by_their_column(media_folder, tmp_path) -> None:
+    text = "path,subject,face,AU1\nsolo.png,s,0,1\nsolo.png,s,1,0\n"
+    (item,) = plan_table(Request(media_folder, write(tmp_path, text))).items
+    assert [label.face for label in item.by_frame[0]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("subject,AU1\ns,1\n", "no column path"),
+        ("path,AU1\nsolo.png,1\n", "no column subject"),
+        ("path,subject\nsolo.png,s\n", "no AU column"),
+        ("path,subject,AU99\nsolo.png,s,1\n", "AU99 is not a known"),
+        ("path,subject,AU1,AU01_c\nsolo.png,s,1,1\n", "both give AU1"),
+        ("path,subject,AU1\nsolo.png,s,1\nsolo.png,s,9\n", "row 2: 9"),
+        ("path,subject,AU1_r\nsolo.png,s,5.5\n", "outside 0 to 5"),
+        ("path,subject,AU1\nsolo.png,s,yes\n", "not a number"),
+        ("path,subject,AU1\nsolo.png,s,1\nsolo.png,s,0\n", "rows 1 and 2 label the same frame"),
+        ("path,subject,AU1\na/one.mp4,s,1\n", "neither frame nor time"),
+        ("path,subject,frame,AU1\na/one.mp4,s,-1,1\n", "before the first"),
+        ("path,subject,frame,AU1\na/one.mp4,s,0,1\na/one.mp4,t,1,1\n", "belongs to subject t"),
+        ("path,subject,AU1\n,s,1\n", "path is empty"),
+        ("path,subject,AU1\nnowhere.png,s,1\n", "none of the files"),
+        ("path,subject,x_0,AU1\nsolo.png,s,nan,1\n", "landmark x_0 is not a number"),
+        ("path,subject,AU1\n", "no rows"),
+        ("", "cannot be read"),
+    ],
+)
+def test_bad_tables_are_one_line_with_file_and_row(media_folder, tmp_path, text, words) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=words) as caught:
+        plan_table(Request(media_folder, path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_requests(media_folder, tmp_path) -> None:
+    good = write(tmp_path, "path,subject,AU1\nsolo.png,s,1\n")
+    for request, words in (
+        (Request(media_folder), "labels are missing"),
+        (Request(media_folder, tmp_path / "none.csv"), "not there"),
+        (Request(media_folder, good, aus=(12,)), "no labels of AU12"),
+        (Request(tmp_path / "none", good), "not there"),
+    ):
+        with pytest.raises(InputError, match=words):
+            plan_table(request)
+    (tmp_path / "x.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_labels(tmp_path / "x.parquet")
+    with pytest.raises(InputError, match="no data set"):
+        find_adapter("nonesuch")
+    assert set(ADAPTERS) == {"folder", "table"}
