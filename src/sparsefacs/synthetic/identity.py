@@ -167,12 +167,12 @@ def _with_hair(vertices: F32, hair: str, rng: np.random.Generator) -> F32:
 def _colours(rng: np.random.Generator, female: float, age: float, ancestry: F32) -> Colours:
     african, asian, european = (float(part) for part in ancestry)
     melanin = float(np.clip(0.88 * african + 0.36 * asian + 0.16 * european + rng.normal(0, 0.10), 0, 1))
-    knots = np.log([[0.66, 0.41, 0.31], [0.47, 0.255, 0.155], [0.22, 0.105, 0.058], [0.075, 0.037, 0.022]])
+    knots = np.log([[0.72, 0.43, 0.32], [0.52, 0.27, 0.16], [0.22, 0.105, 0.058], [0.075, 0.037, 0.022]])
     place = melanin * 3
     k = min(int(place), 2)
     skin = np.exp(knots[k] * (k + 1 - place) + knots[k + 1] * (place - k))
     skin *= np.exp(rng.normal(0, 0.04, 3))
-    red = np.array([0.95, 0.55, 0.55]) if melanin < 0.6 else np.array([0.95, 0.66, 0.72])
+    red = np.array([0.86, 0.50, 0.52]) if melanin < 0.6 else np.array([0.95, 0.66, 0.72])
     make_up = float(female > 0.5) * float(rng.beta(0.8, 1.6))
     lips = skin * red * (1 - 0.35 * make_up) + 0.35 * make_up * np.array([0.42, 0.05, 0.06])
     fair = european > 0.6 and rng.random() < 0.6

@@ -54,7 +54,8 @@ def fixed_masks(scale: int) -> dict[str, Floats]:
     open_eye = (y > 8.9).astype(np.uint8)
     open_eye[: int(0.30 * len(y))] = 0
     open_eye[int(0.45 * len(y)) :] = 0
-    unseen = (y > 8.9) & (np.abs(np.linspace(-1, 1, len(y)))[None] < 0.4)  # eye openings and the slit of the mouth
+    # eye openings, the slit of the mouth, and the places of the ears; further up nothing but scalp is missing
+    unseen = (y > 8.9) & (np.linspace(0, 1, len(y))[:, None] > 0.22)
     x, y, z = (np.where(unseen, value, axis) for value, axis in ((0.3, x), (7.1, y), (1.3, z)))
     side = np.abs(x)
     reach = 3 * scale
@@ -98,7 +99,7 @@ def paint_skin(subject: Subject, scale: int) -> Floats:
     out = np.zeros((side, side, CHANNELS), np.float32)
     coarse, middle, fine = noise(rng, side, (24, 24), octaves=3), noise(rng, side, (90, 90), octaves=2), noise(
         rng, side, (SKIN_SIDE // 2, SKIN_SIDE // 2))  # fmt: skip
-    tone = 1 + 0.035 * coarse + 0.03 * middle + 0.025 * fine
+    tone = 1 + 0.022 * coarse + 0.018 * middle + 0.015 * fine
     blush = (0.55 * mask["cheeks"] + 0.6 * mask["nose"] + 0.5 * mask["ears"]) * (0.25 + 0.6 * colours.redness)
     blush *= 1 + 0.3 * coarse
     shade = 0.16 * mask["below_eye"] + 0.12 * mask["lid"] + 0.25 * colours.make_up * mask["lid"]
@@ -109,8 +110,8 @@ def paint_skin(subject: Subject, scale: int) -> Floats:
     albedo *= 1 - np.clip(spots, 0, 0.6)[..., None] * np.array([0.3, 0.5, 0.6], np.float32)
     stubble = colours.stubble * mask["beard"] * (0.5 + 0.16 * fine + 0.1 * middle)
     albedo = _mix(albedo, colours.hair * 0.5 + colours.skin * 0.12, np.clip(stubble, 0, 0.8))
-    lips = colours.lips * (1 + 0.08 * noise(rng, side, (10, 200)))[..., None]
-    albedo = _mix(albedo, lips, mask["lips"])
+    lips = colours.lips * (1 + 0.05 * noise(rng, side, (10, 200)))[..., None]
+    albedo = _mix(albedo, lips, (0.75 + 0.2 * colours.make_up) * mask["lips"])
     dark = np.minimum(colours.hair, np.float32(0.05)) * 0.6
     albedo = _mix(albedo, dark, np.clip((0.75 + 0.4 * colours.make_up) * mask["lash_upper"], 0, 0.95))
     albedo = _mix(albedo, dark, np.clip((0.18 + 0.5 * colours.make_up) * mask["lash_lower"], 0, 0.8))
@@ -149,7 +150,7 @@ def _brows(subject: Subject, mask: dict[str, Floats], rng: np.random.Generator, 
     across = (y - centre) / half
     lean = x * 34 - (y - centre) * np.interp(along, [0, 0.3, 1], [30, 55, 75])  # hairs lie over towards the temple
     hairs = 0.5 + 0.5 * np.sin(lean * 7 + 1.5 * noise(rng, side, (120, 120)))
-    body = smoothstep(1 - np.abs(across), 0, 0.9) * smoothstep(along, -0.04, 0.1) * smoothstep(-along, -1.04, -0.85)
+    body = smoothstep(1 - np.abs(across), 0, 0.9) * smoothstep(along, -0.08, 0.22) * smoothstep(-along, -1.04, -0.85)
     ragged = np.clip(body * (0.75 + 0.6 * hairs + 0.12 * noise(rng, side, (160, 160))), 0, 1)
     return np.asarray(ragged * 0.95 * (mask["z"] > 0.7), np.float32)
 
