@@ -1,0 +1,106 @@
+"""The store: what is written is read, HF `datasets` loads it, parts are whole or absent."""
+
+import json
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+
+from conftest import build_store
+from sparsefacs import InputError
+from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
+from sparsefacs.faces.alignment import FaceRecipe
+
+
+def row(frame: int, subject: str = "s") -> FaceRow:
+    return FaceRow(
+        image=b"bytes",
+        subject=subject,
+        clip="c",
+        frame=frame,
+        time=frame / 2,
+        face=0,
+        landmarks=np.full((68, 2), frame, np.float32),
+        matrix=np.arange(6, dtype=np.float32).reshape(2, 3),
+        occurrence=np.array([-1, 1], np.int8),
+        intensity=np.array([np.nan, 4.5], np.float32),
+        score=0.5,
+        source="a.mp4",
+    )
+
+
+def writer(path: Path, job: dict[str, int]) -> StoreWriter:
+    return StoreWriter(path, StoreInfo((4, 12), FaceRecipe().as_json(), {}), job)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    made = writer(tmp_path / "s", {})
+    made.write_part(1, [row(7, "t")], [])
+    made.write_part(0, [row(1), row(2)], [Reject("b.mp4", 3, "no face")])
+    store = made.finish(2)
+    assert (len(store), store.info.subjects, store.info.clips) == (3, 2, 2)
+    assert store.numbers("frame").tolist() == [1, 2, 7]
+    assert store.strings("subject").tolist() == ["s", "s", "t"]
+    assert store.occurrence().tolist() == [[-1, 1]] * 3
+    np.testing.assert_array_equal(store.intensity((12, 4)), [[4.5, np.nan]] * 3)
+    assert store.info.rejected == (Reject("b.mp4", 3, "no face"),)
+    loaded = datasets.load_from_disk(str(tmp_path / "s"))
+    assert loaded[2]["landmarks"][:2] == [7.0, 7.0]
+    assert loaded[2]["matrix"] == [0, 1, 2, 3, 4, 5]
+    assert not (tmp_path / "s" / "job.json").exists()
+
+
+def test_a_part_without_faces_leaves_only_its_rejects(tmp_path: Path) -> None:
+    made = writer(tmp_path / "s", {})
+    made.write_part(0, [], [Reject("x", None, "corrupt")])
+    made.write_part(1, [row(1)], [])
+    assert [r.reason for r in made.finish(2).info.rejected] == ["corrupt"]
+
+
+def test_no_face_at_all_is_an_error_that_gives_the_first_reason(tmp_path: Path) -> None:
+    made = writer(tmp_path / "s", {})
+    made.write_part(0, [], [Reject("x.mp4", 4, "no face")])
+    with pytest.raises(InputError, match=r"no face was found.*x\.mp4 frame 4"):
+        made.finish(1)
+
+
+def test_an_unfinished_store_goes_on_only_with_the_same_job(tmp_path: Path) -> None:
+    writer(tmp_path / "s", {"size": 112}).write_part(0, [row(1)], [])
+    with pytest.raises(InputError, match="unfinished"):
+        Store(tmp_path / "s")
+    with pytest.raises(InputError, match="other settings"):
+        writer(tmp_path / "s", {"size": 200})
+    again = writer(tmp_path / "s", {"size": 112})
+    assert again.is_done(0) and not again.is_done(1)
+    with pytest.raises(InputError, match="already exists"):
+        again.finish(1)
+        writer(tmp_path / "s", {"size": 112})
+
+
+def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    made = writer(tmp_path / "s", {})
+
+    def broken() -> object:
+        yield row(1)
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        made.write_part(0, broken(), [])  # type: ignore[arg-type]
+    assert not made.is_done(0)
+    assert not list((tmp_path / "s").glob("*data*"))
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    store = build_store(tmp_path / "s", subjects=2, frames=2)
+    raw = json.loads((store.path / "store.json").read_text())
+    (store.path / "store.json").write_text(json.dumps(raw | {"faces": 99}))
+    with pytest.raises(InputError, match="99"):
+        Store(store.path)
+    (store.path / "store.json").write_text(json.dumps(raw))
+    (store.path / "data-00001.arrow").unlink()
+    with pytest.raises(InputError, match="cannot be read"):
+        Store(store.path)
+    (store.path / "store.json").unlink()
+    with pytest.raises(InputError, match=r"store\.json"):
+        Store(store.path)
