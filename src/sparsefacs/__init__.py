@@ -1,9 +1,8 @@
 """sparsefacs: learn to code facial action units from very few labels."""
 
-__version__ = "0.1.0"
-
 from .api import evaluate, inspect, load, methods, predict, prepare, report, synth, train
 from .errors import InputError
+from .version import VERSION as __version__
 
 __all__ = [
     "InputError",

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..data.store import Store
 from ..engine.run import RunFolder
 from ..errors import InputError
@@ -17,6 +16,7 @@ from ..files import atomic_path, hash_json, read_json, write_json
 from ..metrics.distributions import au_distributions
 from ..metrics.scores import score
 from ..progress import progress
+from ..version import VERSION
 from .batching import code_faces
 from .model import NetworkCoder, load_coder
 
@@ -146,5 +146,5 @@ def provenance(run: RunFolder, plan: Mapping[str, Any], tested: Store) -> dict[s
         "steps": None if cost is None else int(cost["step"]),
         "images_seen": None if cost is None else int(cost["images"]),
         "training_seconds": None if cost is None else float(cost["seconds"]),
-        "version": __version__,
+        "version": VERSION,
     }

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
 from ..errors import InputError
 from ..files import refuse_existing, write_text
+from ..version import VERSION
 from . import plots, tables
 from .codes import Track, read_codes, read_stills
 from .comparison import Difference, difference, is_clear
@@ -88,7 +88,7 @@ def _content(
         omissions += [f"{r.label}: its scores hold no AU distributions." for r in results if r not in distributed]
     content: dict[str, Any] = {
         "title": title or _title(results, baseline),
-        "version": __version__,
+        "version": VERSION,
         "several": len(results) > 1,
         "synthetic": bool(synthetic),
         "warning": _warning(synthetic, len(results)),
