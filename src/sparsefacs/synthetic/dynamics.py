@@ -50,9 +50,9 @@ def joint_probability(first: float, second: float, rho: F64) -> F64:
 
     Integrates the bivariate normal density over the correlation (Plackett 1954).
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
-    h, k = norm.isf(first), norm.isf(second)
+    h, k = -ndtri(first), -ndtri(second)
     density = np.exp(-(h * h - 2 * rho * h * k + k * k) / (2 * (1 - rho**2))) / (2 * np.pi * np.sqrt(1 - rho**2))
     steps = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(rho))])
     zero = np.interp(0.0, rho, steps)
@@ -67,12 +67,12 @@ def tetrachoric(first: float, second: float, both: float) -> float:
 
 def subject_share(rate: float, spread: float) -> float:
     """Return the latent variance share, fixed per subject, that spreads subjects' rates by sd `spread`."""
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     shares = np.linspace(0.001, 0.9, 400)
     nodes, weight = np.polynomial.hermite_e.hermegauss(40)
     weight = weight / weight.sum()
-    rates = norm.cdf((np.sqrt(shares)[:, None] * nodes - norm.isf(rate)) / np.sqrt(1 - shares)[:, None])
+    rates = ndtr((np.sqrt(shares)[:, None] * nodes + ndtri(rate)) / np.sqrt(1 - shares)[:, None])
     spreads = np.sqrt(((rates - rate) ** 2 * weight).sum(axis=1))
     return float(np.interp(spread, spreads, shares))
 
@@ -151,11 +151,11 @@ def latent(process: Dynamics, seed: int, subject: int, clip: int, frames: int) -
 
 def clip_track(process: Dynamics, seed: int, subject: int, clip: int, frames: int) -> Track:
     """Return the driving weights and labels of one clip."""
-    from scipy.stats import norm
+    from scipy.special import ndtr, ndtri
 
     values = latent(process, seed, subject, clip, frames)
-    threshold = norm.isf(process.rate)
-    rank = np.clip((norm.cdf(values) - (1 - process.rate)) / process.rate, 0, 1)
+    threshold = -ndtri(process.rate)
+    rank = np.clip((ndtr(values) - (1 - process.rate)) / process.rate, 0, 1)
     fading = np.clip(1 + (values - threshold) / FADE, 0, 1)
     below = process.lowest * fading**2 * (3 - 2 * fading) * 0.999
     weights = np.where(values >= threshold, process.lowest + (1 - process.lowest) * rank, below)

@@ -43,14 +43,14 @@ def surface_gradients(vertices: F32, triangles: I32, uv: F32, uv_of: I32) -> F32
 
 
 @njit(cache=True, fastmath=True)
-def _lit(shadow: F32, x: np.float32, y: np.float32, z: np.float32, soft: int) -> np.float32:
+def _lit(shadow: F32, x: np.float32, y: np.float32, z: np.float32) -> np.float32:
     """Return which share of the shadow map's neighbourhood leaves the point in light, 0–1."""
     side = shadow.shape[0]
     column, row = int(x + np.float32(0.5)), int(y + np.float32(0.5))
     lit, all_ = np.float32(0), np.float32(0)
-    for dy in range(-2, 3):
-        for dx in range(-2, 3):
-            i, j = row + dy * soft, column + dx * soft
+    for dy in range(-2, 3, 2):
+        for dx in range(-2, 3, 2):
+            i, j = row + dy, column + dx
             if 0 <= i < side and 0 <= j < side:
                 all_ += np.float32(1)
                 # a ramp instead of a step: no hard dots
@@ -73,6 +73,11 @@ def shade(  # noqa: PLR0912, PLR0915 - one pass over the pixels
     one, half, zero = np.float32(1), np.float32(0.5), np.float32(0)
     tex_h, tex_w = texture.shape[0], texture.shape[1]
     t8 = np.zeros(7, np.float32)
+    halfway = np.zeros((2, 3), np.float32)  # between each light and the viewer, who is taken to be far away on z
+    for n in range(2):
+        hx, hy, hz = lights[n, 0], lights[n, 1], lights[n, 2] + one
+        length = one / np.sqrt(hx * hx + hy * hy + hz * hz)
+        halfway[n, 0], halfway[n, 1], halfway[n, 2] = hx * length, hy * length, hz * length
     for y in range(height):
         for x in range(width):
             t = seen[y, x]
@@ -109,7 +114,7 @@ def shade(  # noqa: PLR0912, PLR0915 - one pass over the pixels
             lx = w0 * lit_points[a, 0] + w1 * lit_points[b, 0] + w2 * lit_points[c, 0]
             ly = w0 * lit_points[a, 1] + w1 * lit_points[b, 1] + w2 * lit_points[c, 1]
             lz = w0 * lit_points[a, 2] + w1 * lit_points[b, 2] + w2 * lit_points[c, 2]
-            lit = _lit(shadow, lx, ly, lz, 1)
+            lit = _lit(shadow, lx, ly, lz)
             deep = half + half * t8[4]  # creases shade direct light too
             up = half + half * ny
             gloss = zero
@@ -118,9 +123,7 @@ def shade(  # noqa: PLR0912, PLR0915 - one pass over the pixels
             if 3 <= kind <= 4:
                 base = np.float32(0.02)
             for n in range(2):
-                # half vector between the light and the viewer, who is taken to be far away on z
-                hx, hy, hz = lights[n, 0], lights[n, 1], lights[n, 2] + one
-                facing = max((nx * hx + ny * hy + nz * hz) / np.sqrt(hx * hx + hy * hy + hz * hz), zero)
+                facing = max(nx * halfway[n, 0] + ny * halfway[n, 1] + nz * halfway[n, 2], zero)
                 share = lit if n == 0 else one
                 gloss += base * t8[3] * share * facing**power * (lights[n, 3] + lights[n, 4] + lights[n, 5]) * half
             rim = (one - max(nz, zero)) ** 4 * np.float32(0.06) * open_sky * t8[3]
