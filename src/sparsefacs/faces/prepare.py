@@ -1,6 +1,7 @@
 """From photos and videos to a store: plan by adapter, cut in parallel, go on after a kill."""
 
 import os
+import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,7 +107,8 @@ def _run(writer: StoreWriter, parts: list[tuple[MediaItem, ...]], settings: CutS
     counts = {number: sum(count_frames(item.path) for item in parts[number]) for number in waiting}
     with progress("prepare", sum(counts.values()) or None) as bar, _watch(writer.path, counts, bar) as finished:
         # Unordered: the store puts parts in their place by number, so a slow one holds nothing up.
-        jobs = (delayed(_write)(writer, number, parts[number], settings, os.getpid()) for number in waiting)
+        main = (platform.node(), os.getpid())
+        jobs = (delayed(_write)(writer, number, parts[number], settings, *main) for number in waiting)
         pool = Parallel(
             n_jobs=min(workers, len(waiting) or 1), return_as="generator_unordered", pre_dispatch="2*n_jobs"
         )
@@ -115,14 +117,13 @@ def _run(writer: StoreWriter, parts: list[tuple[MediaItem, ...]], settings: CutS
 
 
 def _write(
-    writer: StoreWriter, number: int, items: tuple[MediaItem, ...], settings: CutSettings, parent: int
+    writer: StoreWriter, number: int, items: tuple[MediaItem, ...], settings: CutSettings, host: str, parent: int
 ) -> tuple[int, int]:
     """Write part `number` and return it with its count of frames; runs in a worker process."""
     note = _note_path(writer.path, number)
-    local = os.getppid() == parent
 
     def looked_at(frames: int) -> None:
-        if local and os.getppid() != parent:
+        if host == platform.node() and _has_died(parent):
             os._exit(1)  # the main process was killed: leave the store to its successor
         if frames % _COUNT_EVERY == 0:
             note.write_text(str(frames))
@@ -131,6 +132,18 @@ def _write(
     writer.write_part(number, cutter.rows(items), cutter.rejected)
     note.unlink(missing_ok=True)
     return number, cutter.frames
+
+
+def _has_died(process: int) -> bool:
+    if os.name != "posix":  # elsewhere signal 0 is not a mere question
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _note_path(store: Path, number: int) -> Path:
