@@ -133,7 +133,7 @@ def _nasolabial(d: _Drawing, w: NDArray[np.float64]) -> None:
     along = (px * line[0] + py * line[1]) / length**2
     away = (px * line[1] - py * line[0]) / length + 0.16 * length * np.sin(np.clip(along, 0, 1.1) * 2.8)
     away = -away - 0.01 * np.sin(4 * along + w[6])
-    strengths: dict[int, float | Floats] = {12: 0.60, 10: 0.65, 9: 0.55, 15: 0.2, 20: 0.2, 6: 0.25, AGE: 0.8}
+    strengths: dict[int, float | Floats] = {12: 0.45, 10: 0.45, 9: 0.45, 15: 0.2, 20: 0.2, 6: 0.12, AGE: 0.8}
     d.line(np.asarray(away, np.float32), 0.034, _between(along, -0.02, 0.95, 0.08), strengths, 0.17)
 
 

@@ -14,6 +14,7 @@ from .raster import add_units
 
 F32 = NDArray[np.float32]
 PIVOT = np.array([0.0, 6.35, 0.15], np.float32)  # where the head turns on the neck, dm
+SOFT_LIMIT = 0.8  # unit weights above are pressed together, to 1.2 at most
 GAZE_DEGREES = 30.0  # of eye rotation at full weight of the eyeLook units
 
 
@@ -79,7 +80,10 @@ def unit_weights(subject: Subject, expression: Expression, gaze: tuple[float, fl
         out[number[f"eyeLook{'Up' if up > 0 else 'Down'}{side}"]] += abs(up)
         closed, squint = number[f"eyeBlink{side}"], number[f"eyeSquint{side}"]
         out[squint] *= 1 - 0.8 * min(1.0, float(out[closed]))  # a closed lid cannot close further
-    return out
+        smile, raised = number[f"mouthSmile{side}"], number[f"mouthUpperUp{side}"]
+        out[raised] *= 1 - 0.35 * min(1.0, float(out[smile]))  # a smile has raised the lip already
+    # units that several AUs share do not add up without end
+    return np.where(out > SOFT_LIMIT, SOFT_LIMIT + 0.4 * np.tanh((out - SOFT_LIMIT) / 0.4), out).astype(np.float32)
 
 
 def move_face(subject: Subject, expression: Expression, pose: Pose) -> F32:

@@ -79,9 +79,7 @@ def make_subject(seed: int, number: int) -> Subject:
     ancestry = rng.dirichlet([0.45, 0.45, 0.45]).astype(np.float32)  # African, Asian, European
     weights = _macro_weights(rng, head, female, age, ancestry) | _local_weights(rng, head) | AT_REST
     vertices = head.shapes.apply(head.vertices, weights)
-    # so that an open mouth shows both rows and no tooth shows through lip or chin
-    for group, drop, back in (("helper-upper-teeth", 0.065, 0.01), ("helper-lower-teeth", 0.02, 0.05)):
-        vertices[head.group_vertices(group)] -= np.array([0, drop, back], np.float32)
+    _seat_teeth(head, vertices)
     vertices += face_mesh().strands
     hair = _hair_style(rng, female, age)
     vertices = _with_hair(vertices, hair, rng)
@@ -100,6 +98,15 @@ def make_subject(seed: int, number: int) -> Subject:
         amplitude={au: float(np.exp(rng.normal(0, 0.15))) for au in aus},
         lean={au: float(np.clip(rng.normal(0, 0.12), -0.35, 0.35)) for au in aus},
     )
+
+
+def _seat_teeth(head: Head, vertices: F32) -> None:
+    """Place the teeth so that an open mouth shows both rows, raised lips gum, and nothing shows through skin."""
+    upper, lower = head.group_vertices("helper-upper-teeth"), head.group_vertices("helper-lower-teeth")
+    height = vertices[upper, 1]
+    vertices[upper, 1] += 0.13 * (height - height.min()) / np.ptp(height) - 0.065
+    vertices[upper, 2] -= 0.01
+    vertices[lower] -= np.array([0, 0.02, 0.05], np.float32)
 
 
 def _macro_weights(rng: np.random.Generator, head: Head, female: float, age: float, ancestry: F32) -> dict[str, float]:

@@ -63,7 +63,7 @@ def make_scene(rng: np.random.Generator, skin: F32) -> Scene:
         ]
     )
     received = 0.55 * (sky.mean() + ground.mean()) + 0.62 * key + 0.4 * fill
-    exposure = 0.62 / (received * float(skin.mean()) ** 0.55) * 0.66 * float(np.exp(rng.normal(0, 0.14)))
+    exposure = 0.62 / (received * float(skin.mean()) ** 0.45) * 0.74 * float(np.exp(rng.normal(0, 0.14)))
     return Scene(
         distance=distance,
         focal=face * distance / 0.62,

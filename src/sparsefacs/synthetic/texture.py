@@ -73,14 +73,14 @@ def _teeth(subject: Subject, patch: Floats, u: Floats, v: Floats, gum_edge: floa
     yellow = subject.rng(5).uniform(0, 1)
     enamel = np.array([0.66, 0.63, 0.56], np.float32) * (1 - yellow * np.array([0.05, 0.10, 0.22], np.float32))
     colour = enamel * (0.45 + 0.55 * smoothstep(gap, 0.0, 0.012))[..., None]
-    edge = gum_edge - (0.12 * inside if upper else -0.12 * inside)
+    edge = gum_edge - (0.08 * inside if upper else -0.12 * inside)
     gum = smoothstep(edge - v, -0.03, 0.03) if upper else smoothstep(v - edge, -0.03, 0.03)
     patch[..., :3] = colour * (1 - gum[..., None]) + np.array([0.38, 0.13, 0.12], np.float32) * gum[..., None]
     patch[..., 3] = 0.8
 
 
 def _upper_teeth(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
-    _teeth(subject, patch, u, v, 0.45, True)
+    _teeth(subject, patch, u, v, 0.66, True)
 
 
 def _lower_teeth(subject: Subject, patch: Floats, u: Floats, v: Floats) -> None:
