@@ -2,7 +2,9 @@
 
 from .api import evaluate, inspect, load, methods, predict, prepare, report, synth, train
 from .errors import InputError
-from .version import VERSION as __version__
+from .version import VERSION
+
+__version__ = VERSION
 
 __all__ = [
     "InputError",

@@ -78,6 +78,9 @@ def prepare(
     dataset: Annotated[str, typer.Option(help="How the source is laid out: folder or table.")],
     labels: Annotated[Path | None, typer.Option(help="With --dataset table: CSV or Parquet of AU labels.")] = None,
     size: Annotated[int, typer.Option(help="Side of the aligned faces, pixels: 112, 200, 224 …")] = 112,
+    frame_step: Annotated[int, typer.Option(min=1, help="Take every N-th frame of a video without labels.")] = 1,
+    labelled_only: Annotated[bool, typer.Option("--labelled-only", help="Leave out frames without labels.")] = False,
+    first_frame: Annotated[int | None, typer.Option(help="Number the table gives a video's first frame.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     aus: Aus = None,
 ) -> None:
@@ -93,6 +96,9 @@ def prepare(
         dataset=dataset,
         labels=labels,
         size=size,
+        frame_step=frame_step,
+        unlabelled_frames=not labelled_only,
+        first_frame=first_frame,
         workers=workers,
         aus=None if aus is None else parse_aus(aus),
     )

@@ -1,6 +1,7 @@
 """Backbones: every one by its timm name, behind this one door."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ from torch import nn
 from ..errors import InputError
 
 
-def create_backbone(name: str, init: str = "none") -> tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]:
+def create_backbone(
+    name: str, init: str = "none", options: Mapping[str, Any] | None = None
+) -> tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]:
     """Return timm backbone `name` without its classifier, its feature width, and the pixel mean and deviation.
 
     init: `none` (random), `imagenet` (timm's published weights, fetched once from their hub) or a .safetensors
-    file of timm keys. The module maps (B, 3, H, W) to pooled features (B, width). Raises InputError for an
-    unknown name, weights that cannot be fetched, or a file that does not fit.
+    file of timm keys. options: further arguments of `timm.create_model`. The module maps (B, 3, H, W) to pooled
+    features (B, width). Raises InputError for an unknown name, weights that cannot be fetched, or a file that
+    does not fit.
     """
     import timm
 
@@ -24,8 +28,14 @@ def create_backbone(name: str, init: str = "none") -> tuple[nn.Module, int, tupl
         raise InputError(
             f"{name!r} is not a backbone timm knows", remedy=f"Close: {', '.join(close) or 'see timm.list_models()'}"
         )
+    if "pretrained" in (options or {}):
+        raise InputError("network.options holds pretrained", remedy="Use --init imagenet")
     try:
-        network = timm.create_model(name, pretrained=init == "imagenet", num_classes=0)
+        network = timm.create_model(name, pretrained=init == "imagenet", num_classes=0, **(options or {}))
+    except TypeError as error:
+        raise InputError(
+            f"{name} does not take these network.options ({error})", remedy="See timm's documentation of the model"
+        ) from error
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"the ImageNet weights of {name} could not be fetched ({type(error).__name__})",

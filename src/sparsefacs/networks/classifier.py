@@ -1,6 +1,6 @@
 """The plain AU network: a backbone on the whole face and one fully connected layer (Adversarial, section 3.2)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +17,7 @@ class NetworkConfig(BaseModel):
     backbone: str = Field("resnet18", description="a timm model name")
     input_size: Annotated[int, Field(ge=32, le=1024)] = Field(112, description="side of the face it sees, pixels")
     init: str = Field("none", description="none, imagenet, or a .safetensors file")
+    options: dict[str, Any] = Field({}, description="further arguments of timm.create_model, such as channels")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
@@ -28,7 +29,7 @@ class AUClassifier(nn.Module):
 
     def __init__(self, config: NetworkConfig, aus: int) -> None:
         super().__init__()
-        self.backbone, width, mean, deviation = create_backbone(config.backbone, config.init)
+        self.backbone, width, mean, deviation = create_backbone(config.backbone, config.init, config.options)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(width, aus)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))

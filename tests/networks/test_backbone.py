@@ -1,0 +1,40 @@
+"""Backbones by timm name: options, starting weights, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sparsefacs import InputError
+from sparsefacs.networks.backbone import create_backbone
+from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
+
+
+def test_options_reach_timm() -> None:
+    network, width, _, _ = create_backbone("resnet10t", options={"channels": [8, 16, 32, 64]})
+    assert width == 64
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 64)
+    with pytest.raises(InputError, match=r"network\.options"):
+        create_backbone("resnet10t", options={"no_such_thing": 1})
+    with pytest.raises(InputError, match="--init imagenet"):
+        create_backbone("resnet10t", options={"pretrained": True})
+
+
+def test_starting_weights_come_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    saved, *_ = create_backbone("test_resnet")
+    extra = {"fc.weight": torch.zeros(10, 4), **saved.state_dict()}
+    save_file({key: value.contiguous() for key, value in extra.items()}, tmp_path / "w.safetensors")
+    loaded, *_ = create_backbone("test_resnet", str(tmp_path / "w.safetensors"))
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in saved.state_dict().items())
+    with pytest.raises(InputError, match="does not fit"):
+        create_backbone("resnet10t", str(tmp_path / "w.safetensors"))
+
+
+def test_a_face_is_normalised_inside_the_network() -> None:
+    classifier = AUClassifier(NetworkConfig(backbone="test_resnet", input_size=32), 3).eval()
+    seen: list[torch.Tensor] = []
+    classifier.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    classifier(classifier.mean.expand(1, 3, 32, 32))
+    assert seen[0].abs().max() < 1e-6
