@@ -1,16 +1,12 @@
-"""Small stores whose AUs can be seen: each active AU brightens its own patch of the face."""
+"""Fixtures for all tests."""
 
-import io
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
-from sparsefacs.faces.alignment import FaceRecipe
+from made_stores import build_store
+from sparsefacs.data.store import Store
 
 torch.set_num_threads(1)
 
@@ -23,58 +19,6 @@ def media() -> Path:
     if not MEDIA.is_dir():
         pytest.skip("the real clips are not beside this checkout")
     return MEDIA
-
-
-def patch_face(active: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A noisy grey square in which AU i, when active, brightens the i-th cell of a 3 × 3 grid."""
-    image = rng.normal(90, 18, (size, size, 3))
-    cell = size // 3
-    for place, on in enumerate(active):
-        if on > 0:
-            y, x = divmod(place, 3)
-            image[y * cell : (y + 1) * cell, x * cell : (x + 1) * cell] += 70
-    return np.clip(image, 0, 255).astype(np.uint8)
-
-
-def build_store(
-    path: Path,
-    *,
-    subjects: int = 6,
-    frames: int = 12,
-    aus: tuple[int, ...] = (1, 4, 12),
-    size: int = 32,
-    seed: int = 0,
-    prefix: str = "s",
-    hide: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> Store:
-    """Write a store of `subjects` × `frames` patch faces; `hide` may take labels away (occurrence (A,) → (A,))."""
-    rng = np.random.default_rng(seed)
-    info = StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"})
-    writer = StoreWriter(path, info, {"seed": seed})
-    for number in range(subjects):
-        rows = []
-        for frame in range(frames):
-            truth = (rng.random(len(aus)) < 0.4).astype(np.int8)
-            encoded = io.BytesIO()
-            Image.fromarray(patch_face(truth, size, rng)).save(encoded, "PNG")
-            rows.append(
-                FaceRow(
-                    image=encoded.getvalue(),
-                    subject=f"{prefix}{number:02d}",
-                    clip="c1",
-                    frame=frame,
-                    time=frame / 25,
-                    face=0,
-                    landmarks=rng.uniform(0, size, (68, 2)).astype(np.float32),
-                    matrix=np.eye(2, 3, dtype=np.float32),
-                    occurrence=truth if hide is None else hide(truth),
-                    intensity=np.where(truth > 0, rng.integers(2, 6, len(aus)), 0).astype(np.float32),
-                    score=1.0,
-                    source="made",
-                )
-            )
-        writer.write_part(number, rows, [Reject("made", 99, "no face")] if number == 0 else [])
-    return writer.finish(subjects)
 
 
 @pytest.fixture

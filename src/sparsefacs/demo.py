@@ -8,10 +8,10 @@ from typing import Any
 from . import api
 from .files import atomic_path, hash_json, read_json, refuse_existing, write_json
 
-SYNTH: dict[str, Any] = {"subjects": 40, "clips": 2, "frames": 30, "size": 96, "seed": 1}
+SYNTH: dict[str, Any] = {"subjects": 40, "clips": 10, "frames": 6, "size": 96, "seed": 1}
 LABELS = "5%"
 METHODS = ("supervised", "adversarial")
-SETTINGS = ("network.input_size=80", "training.steps=250", "data.unlabelled_batch=16")
+SETTINGS = ("training.steps=150", "data.unlabelled_batch=16")
 
 
 def demo(out: Path, media: Path | None = None) -> Path:

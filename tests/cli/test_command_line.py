@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from conftest import build_store
+from made_stores import build_store
 from sparsefacs import cli
 from sparsefacs.data.store import Store
 

@@ -43,6 +43,11 @@ def test_the_length_given_last_holds() -> None:
     assert resolve("supervised", "paper", ("training.steps=9",)).training.epochs is None
 
 
+def test_another_backbone_drops_the_options_of_the_recipes_own() -> None:
+    assert resolve("supervised").network.options
+    assert resolve("supervised", settings=("network.backbone=resnet18",)).network.options == {}
+
+
 def test_unknown_method_and_recipe_are_named() -> None:
     with pytest.raises(InputError, match="Did you mean adversarial"):
         resolve("adverserial")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
-from conftest import build_store
+from made_stores import build_store
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.devices import share_gradients

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import build_store
+from made_stores import build_store
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve

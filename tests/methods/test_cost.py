@@ -24,4 +24,4 @@ def test_small_recipe_and_aus_are_honoured() -> None:
         api.methods("adversarial", aus=AUS, recipe="small"),
         api.methods("adversarial", aus=(1,), recipe="small"),
     )
-    assert twelve["parameters_inference"] - three["parameters_inference"] == 11 * (512 + 1)
+    assert twelve["parameters_inference"] - three["parameters_inference"] == 11 * (256 + 1)

@@ -7,7 +7,7 @@ import datasets
 import numpy as np
 import pytest
 
-from conftest import build_store
+from made_stores import build_store
 from sparsefacs import InputError
 from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
 from sparsefacs.faces.alignment import FaceRecipe

@@ -173,3 +173,5 @@ def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
     other = {"steps": "epochs", "epochs": "steps"}.get(path[-1])
     if path[0] == "training" and other is not None and value is not None:
         values.pop(other, None)  # the length given last holds
+    if path == ["network", "backbone"]:
+        values.pop("options", None)  # a recipe's options are those of its own backbone
