@@ -8,10 +8,10 @@ from typing import Any
 from . import api
 from .files import atomic_path, hash_json, read_json, refuse_existing, write_json
 
-SYNTH: dict[str, Any] = {"subjects": 40, "clips": 10, "frames": 6, "size": 96, "seed": 1}
+SYNTH: dict[str, Any] = {"subjects": 50, "clips": 10, "frames": 6, "size": 96, "seed": 1}
 LABELS = "5%"
 METHODS = ("supervised", "adversarial")
-SETTINGS = ("training.steps=150", "data.unlabelled_batch=16")
+SETTINGS = ("training.steps=220", "data.unlabelled_batch=16")
 
 
 def demo(out: Path, media: Path | None = None) -> Path:
