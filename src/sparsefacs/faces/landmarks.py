@@ -74,6 +74,7 @@ def _crop(image: NDArray[np.uint8], box: NDArray[np.floating]) -> tuple[NDArray[
     crop[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
     wanted = min(max(side, CROP_MIN), CROP_MAX)
     if wanted != side:
-        way = cv2.INTER_AREA if wanted < side else cv2.INTER_LINEAR
+        # a slight shrink does not alias, and area averaging costs five times as much
+        way = cv2.INTER_AREA if side > 1.5 * wanted else cv2.INTER_LINEAR
         crop = np.asarray(cv2.resize(crop, (wanted, wanted), interpolation=way), np.uint8)
     return crop, wanted / side, np.array([x0, y0], np.float64)
