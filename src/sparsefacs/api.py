@@ -76,6 +76,7 @@ def train(
     """
     from .data.store import Store
     from .engine.config import resolve
+    from .engine.devices import first_process
     from .protocols.folds import make_protocol
 
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
@@ -93,7 +94,7 @@ def train(
     folders = [out / f"fold-{number}" for number in range(1, len(plan.folds) + 1)]
     for number, folder in enumerate(folders, start=1):
         _train_one(config, labelled, folder, plan, number, labels, extra, devices, resume and folder.exists())
-    return _pool(out, folders)
+    return _pool(out, folders) if first_process() else {}
 
 
 def _fold_number(fold: int | str, folds: int) -> int:
@@ -113,14 +114,13 @@ def _train_one(
     devices: int,
     resume: bool,
 ) -> dict[str, Any]:
+    from .engine.devices import first_process
     from .engine.trainer import train_fold
     from .inference.evaluation import evaluate_run
 
     fold = plan.folds[number - 1]
     run = train_fold(config, store, out, plan, fold, labels, unlabelled, devices, resume)
-    import torch
-
-    if torch.distributed.is_initialized() and torch.distributed.get_rank() != 0:
+    if not first_process():
         return {}
     if run.metrics.exists():
         return dict(json.loads(run.metrics.read_text(encoding="utf-8")))

@@ -53,6 +53,12 @@ def make_fabric(devices: int, precision: Precision) -> "Fabric":
     )
 
 
+def first_process() -> bool:
+    """Say whether this process is the one that writes and prints; alone, it is."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return not together or torch.distributed.get_rank() == 0
+
+
 def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Add the gradients of `parameters` over all processes; each loss already divides by the global count."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
