@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PathLike = str | Path
 DEFAULT_PROTOCOL = "holdout:25%"
-BP4D_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+DEFAULT_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 
 
 def synth(out: PathLike, **settings: Any) -> "Store":
@@ -42,7 +42,7 @@ def inspect(store: PathLike) -> dict[str, Any]:
     return inspect_store(Store(store))
 
 
-def methods(name: str, *, aus: Sequence[int] = BP4D_AUS, recipe: str | None = None) -> dict[str, Any]:
+def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None = None) -> dict[str, Any]:
     """Return parameters, GFLOPs, input size and paper of a method's recipe (default: the paper's)."""
     from .engine.config import recipe_names, resolve
     from .methods.cost import method_cost

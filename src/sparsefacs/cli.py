@@ -133,7 +133,7 @@ def inspect(
 @app.command()
 def methods(
     name: Annotated[str | None, typer.Argument(help="Method; none named: list all.")] = None,
-    aus: Annotated[str, typer.Option(help="Action units the network is built for.")] = _listed(api.BP4D_AUS),
+    aus: Annotated[str, typer.Option(help="Action units the network is built for.")] = _listed(api.DEFAULT_AUS),
     recipe: Annotated[str | None, typer.Option(help="Recipe; default: the paper's own.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -36,7 +36,7 @@ def gradients(rank: int, world: int, folder: str, method_name: str) -> None:
     config = resolve(method_name, settings=SETTINGS, aus=store.aus)
     fold = make_protocol("holdout:25%", store.strings("subject").tolist(), 0).folds[0]
     data = training_set(store, None, fold, "entries:40%", config)
-    method: nn.Module = make_method(config, data)
+    method: nn.Module = make_method(config)
     collected = []
     with ThreadPoolExecutor(1) as pool:
         batches = make_batches(data, config, True, pool, rank, world)

@@ -115,16 +115,12 @@ def make_batches(
     )
 
 
-def make_method(config: RunConfig, data: TrainingSet) -> Method:
+def make_method(config: RunConfig) -> Method:
     """Return the method, its weights drawn from the seed."""
     import torch
 
     torch.manual_seed(config.seed)
-    seen = data.occurrence[data.labelled]
-    counts = (seen >= 0).sum(axis=0)
-    rates = np.where(counts > 0, (seen == 1).sum(axis=0) / np.maximum(counts, 1), 0.5)
-    setting = Setting(config.task, config.aus, config.network, tuple(float(rate) for rate in rates))
-    return method_class(config.name)(config.method_config(), setting)
+    return method_class(config.name)(config.method_config(), Setting(config.task, config.aus, config.network))
 
 
 def total_steps(config: RunConfig, labelled: int) -> tuple[int, float]:
@@ -209,7 +205,7 @@ def _train(
 ) -> None:
     import torch
 
-    method = make_method(config, data)
+    method = make_method(config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
     optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
     batches = make_batches(data, config, method.uses_unlabelled(), pool, fabric.global_rank, fabric.world_size)

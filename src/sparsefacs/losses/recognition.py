@@ -7,16 +7,14 @@ from torch import Tensor
 from .reduction import labelled_mean
 
 
-def occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor, positive_weight_A: Tensor | None = None) -> Tensor:
+def occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor) -> Tensor:
     """Return the cross-entropy summed over AUs and averaged over faces (Adversarial, eq. 5, inside eq. 4).
 
     logits_BA: (B, A); occurrence_BA: (B, A), −1 unlabelled. With missing entries the sum over A AUs becomes
     A times the mean over all labelled entries of all processes, which is the same when nothing is missing.
     """
     labelled = occurrence_BA >= 0
-    entropy = F.binary_cross_entropy_with_logits(
-        logits_BA.float(), occurrence_BA.clamp(min=0), reduction="none", pos_weight=positive_weight_A
-    )
+    entropy = F.binary_cross_entropy_with_logits(logits_BA.float(), occurrence_BA.clamp(min=0), reduction="none")
     return logits_BA.shape[1] * labelled_mean(entropy, labelled)
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -22,12 +22,11 @@ class MethodConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Setting:
-    """What every method is built from: the task, the AUs in column order, the network, and P(AU) in training labels."""
+    """What every method is built from: the task, the AUs in column order, and the network."""
 
     task: Task
     aus: tuple[int, ...]
     network: NetworkConfig
-    base_rates: tuple[float, ...] = field(default=())
 
 
 @dataclass(frozen=True)

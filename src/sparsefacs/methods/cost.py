@@ -50,7 +50,7 @@ def method_cost(
     name: str, config: MethodConfig, network: NetworkConfig, task: Task, aus: tuple[int, ...]
 ) -> dict[str, Any]:
     """Return parameters and GFLOPs of method `name`; training GFLOPs are those of one step, per face it draws."""
-    setting = Setting(task, aus, network.model_copy(update={"init": "none"}), (0.5,) * len(aus))
+    setting = Setting(task, aus, network.model_copy(update={"init": "none"}))
     kind = method_class(name)
     predictor = kind.build_predictor(setting).eval()
     size = network.input_size
