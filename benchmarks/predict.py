@@ -120,14 +120,17 @@ def memory(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 def peak_mib(arguments: argparse.Namespace) -> float:
     """Code a video in this process and return its peak resident memory, MiB."""
-    import resource
-
     from sparsefacs.inference.pipeline import predict
 
     with tempfile.TemporaryDirectory() as folder:
         predict(make_coder(arguments.run), [arguments.peak_of], Path(folder) / "codes.csv")
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, 1)
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would hold the parent's peak too: it survives fork and exec
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return round(int(line.split()[1]) / 2**10, 1)
+    import resource
+
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
 
 
 def make_coder(run: Path | None):
