@@ -73,18 +73,34 @@ def synth(
 
 @app.command()
 def prepare(
-    source: Annotated[Path, typer.Argument(help="Folder (or one file) of images and videos.")],
+    source: Annotated[Path, typer.Argument(help="Folder (or one file) as it was delivered. Nothing in it is changed.")],
     out: Annotated[Path, typer.Argument(help="Store folder to make. An unfinished one is gone on with.")],
-    dataset: Annotated[str, typer.Option(help="How the source is laid out: folder or table.")],
+    dataset: Annotated[str, typer.Option(help="How the source is laid out: a data set named below.")],
     labels: Annotated[Path | None, typer.Option(help="With --dataset table: CSV or Parquet of AU labels.")] = None,
     size: Annotated[int, typer.Option(help="Side of the aligned faces, pixels: 112, 200, 224 …")] = 112,
-    frame_step: Annotated[int, typer.Option(min=1, help="Take every N-th frame of a video without labels.")] = 1,
+    frame_step: Annotated[int, typer.Option(min=1, help="Take every N-th of the frames without labels.")] = 1,
     labelled_only: Annotated[bool, typer.Option("--labelled-only", help="Leave out frames without labels.")] = False,
-    first_frame: Annotated[int | None, typer.Option(help="Number the table gives a video's first frame.")] = None,
+    min_face: Annotated[float, typer.Option(min=0, help="Reject faces narrower than this, pixels of the source.")] = 0,
+    landmarks: Annotated[
+        str, typer.Option(help="detected, or delivered: those that came with bp4d, disfa, affectnet, celeba.")
+    ] = "detected",
+    frame_offset: Annotated[
+        int | None, typer.Option(help="bp4d, bp4d+: image number less label frame number. Default: found.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="disfa: left (default), right or both.")] = None,
+    drop_failed_tracking: Annotated[
+        bool, typer.Option("--drop-failed-tracking", help="disfa: leave out the published list of failed frames.")
+    ] = False,
+    first_frame: Annotated[
+        int | None, typer.Option(help="table: number the table gives a video's first frame.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     aus: Aus = None,
 ) -> None:
-    """Find, align and store every face of a folder of images and videos, with the labels of a table if there is one.
+    """Find, align and store every face of a data set, or of your own images and videos, with its AU labels.
+
+    Data sets: bp4d, bp4d+, disfa, disfa+ (labelled); emotionet, affectnet, casia-webface, imdb-wiki, celeba (faces);
+    folder (any photos and videos, no labels); table (your own label table). Point SOURCE at the folder as delivered.
 
     The table has a path column (image, or video with a frame or time column), a subject column, and AU columns:
     AU12 or AU12_c is occurrence 0/1, AU12_r intensity 0 to 5; an empty cell means not labelled. OpenFace and py-feat
@@ -98,6 +114,11 @@ def prepare(
         size=size,
         frame_step=frame_step,
         unlabelled_frames=not labelled_only,
+        min_face=min_face,
+        delivered_landmarks=_one_of("--landmarks", landmarks, ("detected", "delivered")) == "delivered",
+        frame_offset=frame_offset,
+        camera=None if camera is None else _one_of("--camera", camera, ("left", "right", "both")),
+        drop_failed_tracking=drop_failed_tracking,
         first_frame=first_frame,
         workers=workers,
         aus=None if aus is None else parse_aus(aus),
@@ -106,6 +127,12 @@ def prepare(
     typer.echo(f"{out}: {len(store)} faces of {info.subjects} subjects in {info.clips} clips, AUs {_listed(store.aus)}")
     if info.rejected:
         typer.echo(f"{len(info.rejected)} files or frames gave no face; the reasons are in {out / 'store.json'}")
+
+
+def _one_of(option: str, given: str, known: tuple[str, ...]) -> str:
+    if given not in known:
+        raise InputError(f"{option} {given} is not possible", remedy=f"Choose {' or '.join(known)}")
+    return given
 
 
 def _listed(aus: tuple[int, ...]) -> str:

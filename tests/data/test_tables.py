@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sparsefacs.data.adapters import ADAPTERS, Request, find_adapter
+from sparsefacs.data.adapters import DATA_SETS, Request, find_data_set, make_plan
 from sparsefacs.data.adapters.columns import read_labels
 from sparsefacs.data.adapters.folder import plan_folder
 from sparsefacs.data.adapters.table import plan_table
@@ -134,5 +134,7 @@ def test_bad_requests(media_folder, tmp_path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_labels(tmp_path / "x.parquet")
     with pytest.raises(InputError, match="no data set"):
-        find_adapter("nonesuch")
-    assert set(ADAPTERS) == {"folder", "table"}
+        find_data_set("nonesuch")
+    assert {"bp4d", "bp4d+", "disfa", "disfa+", "celeba", "folder", "table"} <= set(DATA_SETS)
+    with pytest.raises(InputError, match="takes no --labels"):
+        make_plan("folder", Request(media_folder, good))

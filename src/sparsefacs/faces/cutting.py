@@ -1,6 +1,7 @@
 """One part of a `prepare`: decode, find faces, align, encode; rows out, rejects noted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,24 +12,30 @@ from ..data.adapters.plan import FaceLabel, MediaItem, unlabelled
 from ..data.media import is_video
 from ..data.store import FaceRow, Reject
 from ..errors import InputError
+from ..facs import points_to_68
 from .alignment import FaceRecipe, align_face
-from .detection import FACE_MIN, FaceFinder
+from .detection import FACE_MIN, FaceFinder, landmark_box
 from .tracking import FaceTracker, TrackedFace
 from .video import Frame, VideoReader, read_image
 
 NO_FACE = f"no face at least {FACE_MIN:.0f} pixels wide was found"
-_PHOTO_RATE = 25.0  # frames a second that a clip of numbered photos is taken to have
+NO_POINTS = "no landmarks were delivered for this frame"
+_PHOTO_RATE = 25.0  # frames a second that numbered photos are taken to have where nothing is known
 _EVER = float("inf")
 
 
 @dataclass(frozen=True)
 class CutSettings:
-    """How a part is cut: the recipe, the number of AUs, every how many frames of a video, and unlabelled frames."""
+    """How a part is cut: the recipe, the number of AUs, every how many frames of a clip, and unlabelled frames.
+
+    min_face: faces narrower than this in the source, in pixels, are rejected.
+    """
 
     recipe: FaceRecipe
     aus: int
     frame_step: int = 1
     unlabelled_frames: bool = True
+    min_face: float = 0.0
 
 
 @dataclass
@@ -43,41 +50,91 @@ class PartCutter:
     rejected: list[Reject] = field(default_factory=list)
     frames: int = 0
 
-    def rows(self, items: tuple[MediaItem, ...]) -> Iterator[FaceRow]:
+    def rows(self, items: Sequence[MediaItem]) -> Iterator[FaceRow]:
         """Yield the rows of `items`; a file that cannot be read is rejected and the rest goes on."""
         import cv2
 
         cv2.setNumThreads(1)  # the parts run side by side; more threads in each would only get in the way
-        with FaceFinder() as finder:
+        with ExitStack() as stack:
+            finder = None if all(item.points for item in items) else stack.enter_context(FaceFinder())
             clip: tuple[str, str] | None = None
-            tracker = FaceTracker(finder)
+            tracker = None
             for item in items:
                 if is_video(item.path):
                     yield from self._video(item, finder)
                     continue
                 if clip != (item.subject, item.clip):
                     clip = (item.subject, item.clip)
-                    tracker = FaceTracker(finder, look_every=1)
+                    tracker = self._photo_tracker(item, finder)
                 yield from self._photo(item, tracker)
+
+    def _photo_tracker(self, item: MediaItem, finder: FaceFinder | None) -> FaceTracker | None:
+        """Return the tracker of a clip of photos: a clip with a frame rate is followed like a video."""
+        if finder is None:
+            return None
+        return FaceTracker(finder, look_every=1) if item.fps is None else FaceTracker(finder)
 
     def _count(self) -> None:
         self.frames += 1
         self.on_frame(self.frames)
 
-    def _photo(self, item: MediaItem, tracker: FaceTracker) -> Iterator[FaceRow]:
+    def _photo(self, item: MediaItem, tracker: FaceTracker | None) -> Iterator[FaceRow]:
         self._count()
+        labels = item.by_frame.get(item.frame, ())
+        if item.fps is not None and not self._keeps(item.frame, labels):
+            return
         try:
-            image = read_image(item.path)
+            image = read_image(item.path, item.member)
         except InputError as error:
             self.rejected.append(Reject(item.source, None, error.problem))
             return
-        frame = Frame(item.frame, item.frame / _PHOTO_RATE, image)
-        faces = tracker.update(image, frame.time_s)
-        if not faces:
-            self.rejected.append(Reject(item.source, None, NO_FACE))
-        yield from self._faces(item, frame, faces, item.by_frame.get(item.frame, ()))
+        frame = Frame(item.frame, item.frame / (item.fps or _PHOTO_RATE), image)
+        try:
+            yield from self._frame(item, frame, tracker, labels, None)
+        except InputError as error:  # the file of its delivered landmarks
+            self.rejected.append(Reject(item.source, None, f"{error.path}: {error.problem}"))
 
-    def _video(self, item: MediaItem, finder: FaceFinder) -> Iterator[FaceRow]:
+    def _keeps(self, number: int, labels: tuple[FaceLabel, ...]) -> bool:
+        """Say whether a clip's frame is wanted: labelled ones always are."""
+        return bool(labels) or (self.settings.unlabelled_frames and number % self.settings.frame_step == 0)
+
+    def _frame(
+        self,
+        item: MediaItem,
+        frame: Frame,
+        tracker: FaceTracker | None,
+        labels: tuple[FaceLabel, ...],
+        number: int | None,
+    ) -> Iterator[FaceRow]:
+        """Yield the faces of one picture; number: the frame a reject names, None for a photo."""
+        faces, problem = self._found(item, frame, tracker)
+        if not faces:
+            self.rejected.append(Reject(item.source, number, problem))
+        yield from self._faces(item, frame, faces, labels, number)
+
+    def _found(self, item: MediaItem, frame: Frame, tracker: FaceTracker | None) -> tuple[list[TrackedFace], str]:
+        """Return the faces of one picture, and why there is none if there is none."""
+        if item.points is not None:
+            delivered = item.points.at(frame.index)
+            if delivered is None:
+                return [], NO_POINTS
+            try:
+                points = points_to_68(delivered)
+            except ValueError as error:
+                return [], str(error)
+            faces = [TrackedFace(0, points, landmark_box(points), 1.0)]
+        elif tracker is not None:
+            faces = tracker.update(frame.image, frame.time_s)
+        else:
+            raise RuntimeError("an item without landmarks needs a face finder")
+        if not faces:
+            return [], NO_FACE
+        large = [face for face in faces if face.box[2] - face.box[0] >= self.settings.min_face]
+        if item.alone and large:
+            large = [face for face in large if face.face == _largest(large)]
+        return large, f"no face at least {self.settings.min_face:.0f} pixels wide"
+
+    def _video(self, item: MediaItem, finder: FaceFinder | None) -> Iterator[FaceRow]:
         try:
             with VideoReader(item.path) as reader:
                 yield from self._video_rows(item, reader, finder)
@@ -85,22 +142,19 @@ class PartCutter:
         except InputError as error:
             self.rejected.append(Reject(item.source, None, error.problem))
 
-    def _video_rows(self, item: MediaItem, reader: VideoReader, finder: FaceFinder) -> Iterator[FaceRow]:
+    def _video_rows(self, item: MediaItem, reader: VideoReader, finder: FaceFinder | None) -> Iterator[FaceRow]:
         sparse = self.settings.frame_step > 1 or not self.settings.unlabelled_frames
-        tracker = FaceTracker(finder, gap_s=_EVER) if sparse else FaceTracker(finder)
+        tracker = None
+        if finder is not None:
+            tracker = FaceTracker(finder, gap_s=_EVER) if sparse else FaceTracker(finder)
         timed = _TimedLabels(item, 0.5 / reader.fps)
         last = -1
         for frame in reader:
             last = frame.index
             self._count()
             labels = (*item.by_frame.get(frame.index, ()), *timed.at(frame.time_s))
-            kept = self.settings.unlabelled_frames and frame.index % self.settings.frame_step == 0
-            if not labels and not kept:
-                continue
-            faces = tracker.update(frame.image, frame.time_s)
-            if not faces:
-                self.rejected.append(Reject(item.source, frame.index, NO_FACE))
-            yield from self._faces(item, frame, faces, labels)
+            if self._keeps(frame.index, labels):
+                yield from self._frame(item, frame, tracker, labels, frame.index)
         beyond = [frame for frame in sorted(item.by_frame) if frame > last]
         self.rejected.extend(Reject(item.source, frame, "labelled, but beyond the video's end") for frame in beyond)
         self.rejected.extend(
@@ -109,14 +163,19 @@ class PartCutter:
         )
 
     def _faces(
-        self, item: MediaItem, frame: Frame, faces: list[TrackedFace], labels: tuple[FaceLabel, ...]
+        self,
+        item: MediaItem,
+        frame: Frame,
+        faces: list[TrackedFace],
+        labels: tuple[FaceLabel, ...],
+        number: int | None,
     ) -> Iterator[FaceRow]:
         given = self._assign(item, frame, faces, labels)
         for face in faces:
             try:
                 aligned, points, matrix = align_face(frame.image, face.landmarks, self.settings.recipe)
             except ValueError as error:
-                self.rejected.append(Reject(item.source, frame.index, str(error)))
+                self.rejected.append(Reject(item.source, number, str(error)))
                 continue
             label = given.get(face.face) or unlabelled(self.settings.aus)
             yield FaceRow(
@@ -140,7 +199,7 @@ class PartCutter:
         """Give each label its face: by id where the label names one, else the largest; reject labels left over."""
         if not faces:
             return {}
-        largest = max(faces, key=lambda face: (float(np.prod(face.box[2:] - face.box[:2])), -face.face)).face
+        largest = _largest(faces)
         present = {face.face for face in faces}
         given: dict[int, FaceLabel] = {}
         for label in labels:
@@ -152,6 +211,10 @@ class PartCutter:
             else:
                 given[face] = label
         return given
+
+
+def _largest(faces: list[TrackedFace]) -> int:
+    return max(faces, key=lambda face: (float(np.prod(face.box[2:] - face.box[:2])), -face.face)).face
 
 
 class _TimedLabels:

@@ -2,12 +2,15 @@
 
 import os
 import platform
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from ..data.adapters import Plan, Request, find_adapter
+from ..data.adapters import Plan, Request, find_data_set, make_plan
 from ..data.adapters.plan import MediaItem
 from ..data.media import is_video
 from ..data.store import Store, StoreInfo, StoreWriter
@@ -34,13 +37,15 @@ def prepare(
     aus: tuple[int, ...] | None = None,
     frame_step: int = 1,
     unlabelled_frames: bool = True,
-    first_frame: int | None = None,
+    min_face: float = 0.0,
+    **options: Any,
 ) -> Store:
     """Cut every face of `source` (a file or folder) into the store `out`, and return it.
 
-    dataset: `folder` or `table` (with `labels`). size: side of the stored faces, pixels. frame_step: keep every n-th
-    frame of a video (labelled ones always). unlabelled_frames: keep frames of a labelled video that the table does
-    not name. first_frame: the number that the table gives a video's first frame. A killed run goes on with the same
+    dataset: a name of `data.adapters.DATA_SETS`. size: side of the stored faces, pixels. frame_step: keep every n-th
+    frame of a clip (labelled ones always). unlabelled_frames: keep frames of a labelled clip that have no label.
+    min_face: reject faces narrower than this, source pixels. options: what some data sets take, see `Request`
+    (first_frame, delivered_landmarks, frame_offset, camera, drop_failed_tracking). A killed run goes on with the same
     arguments, to the same bytes for any number of workers. Raises InputError for bad input; a single bad file or
     frame is listed in `store.json` instead.
     """
@@ -49,12 +54,17 @@ def prepare(
         name = "workers" if workers < 1 else "frame_step"
         raise InputError(f"{name} must be at least 1", remedy="Choose 1 or more")
     recipe = FaceRecipe(size=size)
-    request = Request(source, Path(labels) if labels else None, aus, first_frame)
-    plan = find_adapter(dataset)(request)
-    settings = CutSettings(recipe, len(plan.aus), frame_step, unlabelled_frames)
-    info = StoreInfo(plan.aus, recipe.as_json(), _described(request, dataset, settings))
-    for model in (YUNET, LANDMARKER):  # once here, so that the workers do not all download
-        find_model(model)
+    request = Request(source, Path(labels) if labels else None, aus, **options)
+    plan = make_plan(dataset, request)
+    if plan.landmarks is not None:
+        recipe = replace(recipe, landmarks=plan.landmarks)
+    for note in plan.notes:
+        print(f"note: {note}", file=sys.stderr)
+    settings = CutSettings(recipe, len(plan.aus), frame_step, unlabelled_frames, min_face)
+    info = StoreInfo(plan.aus, recipe.as_json(), _described(request, dataset, settings, plan))
+    if plan.landmarks is None:
+        for model in (YUNET, LANDMARKER):  # once here, so that the workers do not all download
+            find_model(model)
     parts = split(plan)
     job = {"source": info.source, "recipe": recipe.as_json(), "aus": list(plan.aus), "items": _digest(plan)}
     writer = StoreWriter(out, info, job)
@@ -81,17 +91,21 @@ def split(plan: Plan) -> list[tuple[MediaItem, ...]]:
     return [*parts, tuple(batch)] if batch else parts
 
 
-def _described(request: Request, dataset: str, settings: CutSettings) -> dict[str, object]:
+def _described(request: Request, dataset: str, settings: CutSettings, plan: Plan) -> dict[str, object]:
     labels = request.labels
     tables = [] if labels is None else sorted(labels.iterdir()) if labels.is_dir() else [labels]
     return {
         "made_by": "prepare",
         "dataset": dataset,
+        "people": find_data_set(dataset).people,
         "source": str(request.source),
         "labels": {path.name: sha256_file(path) for path in tables if path.is_file()},
         "frame_step": settings.frame_step,
         "unlabelled_frames": settings.unlabelled_frames,
-        "models": {model.name: model.sha256 for model in (YUNET, LANDMARKER)},
+        "min_face": settings.min_face,
+        "models": {} if plan.landmarks else {model.name: model.sha256 for model in (YUNET, LANDMARKER)},
+        "notes": list(plan.notes),
+        **plan.facts,
     }
 
 

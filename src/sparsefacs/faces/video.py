@@ -1,9 +1,13 @@
 """Pictures from files: photos by Pillow, videos frame by frame by PyAV, in flat memory."""
 
+import io
 import struct
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,10 +32,11 @@ class Frame:
     image: NDArray[np.uint8]
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, member: str | None = None) -> NDArray[np.uint8]:
     """Read a photo as upright RGB, (H, W, 3) uint8, turned as its EXIF orientation says.
 
-    Raises InputError when the file is missing, empty, damaged or no image.
+    member: the photo's name inside the zip file `path`. Raises InputError when the file is missing, empty, damaged or
+    no image.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -40,7 +45,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if path.stat().st_size == 0:
         raise InputError("is empty (0 bytes)", path=path, remedy="Copy the image again")
     try:
-        with Image.open(path) as opened:
+        with Image.open(path if member is None else io.BytesIO(_from_zip(path, member))) as opened:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255
@@ -51,6 +56,19 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
         reason = "is no image" if isinstance(error, UnidentifiedImageError) else f"is damaged ({error})"
         raise InputError(reason, path=path, remedy="Copy or export the image again") from error
+
+
+@lru_cache(maxsize=2)
+def _zip_file(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
+def _from_zip(path: Path, member: str) -> bytes:
+    """Return a zip file's member; raises OSError when the zip or the member is damaged or missing."""
+    try:
+        return _zip_file(path).read(member)
+    except (KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise OSError(f"{member} in the zip: {error}") from error
 
 
 class VideoReader:

@@ -2,7 +2,7 @@
 
 from .areas import AREA_MIRROR, AREA_NAMES, AREAS, EDGES, facial_areas
 from .centres import au_centres, centre_aus, mirrored_centres
-from .landmarks import MEDIAPIPE_TO_68, MIRROR_68, flip_landmarks
+from .landmarks import MEDIAPIPE_TO_68, MIRROR_68, flip_landmarks, points_to_68
 from .units import UNITS, ActionUnit, column, parse_aus
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "flip_landmarks",
     "mirrored_centres",
     "parse_aus",
+    "points_to_68",
 ]

@@ -11,7 +11,6 @@ Deeper folders join the clip's name with `/`. Two files of one folder with one s
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from ...errors import InputError
 from ...facs import UNITS
 from ..media import is_image, list_media
 from .plan import MediaItem, Plan, Request, photo_frames
@@ -19,8 +18,6 @@ from .plan import MediaItem, Plan, Request, photo_frames
 
 def plan_folder(request: Request) -> Plan:
     """Plan every photo and video under SOURCE (or SOURCE itself, a file); labels are not taken."""
-    if request.labels is not None:
-        raise InputError("a plain folder takes no labels", path=request.labels, remedy="Give --dataset table")
     files = list_media(request.source)
     root = request.source if request.source.is_dir() else request.source.parent
     return Plan(request.aus or tuple(UNITS), tuple(media_items(files, root)))
