@@ -8,7 +8,7 @@ training frames (or entries): "5 % of the frames" is what a coder would have had
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -127,6 +127,49 @@ class _Frames:
 
     def keys(self) -> NDArray[np.uint64]:
         return draw_keys(self.seed, "frame", self.names)
+
+
+def budget_card(
+    visible: VisibleLabels,
+    aus: Sequence[int],
+    occurrence: NDArray[np.int8],
+    intensity: NDArray[np.float32],
+    subject: NDArray[np.str_],
+    rows: NDArray[np.integer] | None = None,
+) -> dict[str, Any]:
+    """Return `visible.as_json()` with who has labels, and how many each AU has: what a reader of a result must know.
+
+    occurrence, intensity (M, A), subject (M,): as `apply_budget` had them, nothing hidden; rows: training rows, of
+    whose labels percentages are told (None: all rows). Adds subjects, labelled_subjects, percent, and per_au, AU →
+    labelled (visible labels), positive and negative (of occurrence), percent, and intensity where the labels have it.
+    """
+    occurrence, intensity = np.asarray(occurrence), np.asarray(intensity)
+    there = (occurrence >= 0) | ~np.isnan(intensity)
+    training = there if rows is None else there[np.unique(rows)]
+    shown = visible.mask & there
+    graded = shown & ~np.isnan(intensity)
+    per_au: dict[str, dict[str, int | float]] = {}
+    for column, au in enumerate(aus):
+        mask, codes = shown[:, column], occurrence[:, column]
+        per_au[str(au)] = {
+            "labelled": int(mask.sum()),
+            "positive": int((mask & (codes == 1)).sum()),
+            "negative": int((mask & (codes == 0)).sum()),
+            "percent": _percentage(int(mask.sum()), int(training[:, column].sum())),
+        }
+        if graded.any():
+            per_au[str(au)]["intensity"] = int(graded[:, column].sum())
+    people = np.unique(np.asarray(subject)[shown.any(axis=1)]).tolist()
+    return visible.as_json() | {
+        "subjects": len(people),
+        "labelled_subjects": people,
+        "percent": _percentage(int(shown.sum()), int(training.sum())),
+        "per_au": per_au,
+    }
+
+
+def _percentage(part: int, whole: int) -> float:
+    return round(100 * part / whole, 3) if whole else 0.0
 
 
 def parse_budget(spec: str) -> tuple[str, float]:
