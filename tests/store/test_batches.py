@@ -58,7 +58,14 @@ def test_seek_goes_on_where_it_was(store: Store) -> None:
 
 def test_rows_count_through_the_stores(store: Store) -> None:
     loader = stream(store).loader
-    assert np.array_equal(loader.image(2), loader.image(len(store) + 2))
+    points = store.vectors("landmarks").reshape(-1, 68, 2)
+    for row in (2, len(store) - 1):
+        for again in (row, len(store) + row):
+            image, landmarks = loader.face(again)
+            assert np.array_equal(image, store.image(row))
+            assert np.array_equal(landmarks, points[row]) and landmarks.dtype == np.float32
+    with pytest.raises(IndexError):
+        store.face(len(store))
 
 
 def test_label_vectors_are_drawn_with_replacement_from_the_labels() -> None:

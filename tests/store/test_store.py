@@ -9,6 +9,7 @@ import pytest
 
 from made_stores import build_store
 from sparsefacs import InputError
+from sparsefacs.data.rejects import ReasonCounts
 from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
 from sparsefacs.faces.alignment import FaceRecipe
 
@@ -104,3 +105,30 @@ def test_damage_is_named(tmp_path: Path) -> None:
     (store.path / "store.json").unlink()
     with pytest.raises(InputError, match=r"store\.json"):
         Store(store.path)
+
+
+def test_many_rejects_are_counted_whole_and_listed_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparsefacs.data.rejects.LISTED", 5)
+    monkeypatch.setattr("sparsefacs.data.store.LISTED", 5)
+    made = writer(tmp_path / "s", {})
+    first = [Reject(f"a, {at}\n.jpg", at or None, f"is damaged ({at} bytes missing)") for at in range(4)]
+    made.write_part(0, [row(1)], first)
+    made.write_part(1, [], [Reject("b.jpg", None, "no face at least 40 pixels wide")] * 8)
+    store = made.finish(2)
+    expected = (*first, *[Reject("b.jpg", None, "no face at least 40 pixels wide")] * 8)
+    for info in (store.info, Store(store.path).info):
+        assert len(info.rejected) == 12 and tuple(info.rejected) == expected
+        assert info.rejected[-1] == expected[-1] and info.rejected[2:4] == list(expected[2:4])
+        assert dict(info.reasons) == {"no face at least 40 pixels wide": 8, "is damaged (…)": 4}
+    raw = json.loads((store.path / "store.json").read_text())
+    assert (raw["rejected_count"], len(raw["rejected"])) == (12, 5)
+    assert Store(store.path).info.as_json() == raw
+    (store.path / "rejected.csv").unlink()
+    with pytest.raises(InputError, match=r"rejected\.csv"):
+        list(Store(store.path).info.rejected)
+
+
+def test_reasons_that_differ_in_a_number_are_one() -> None:
+    reasons = ["labelled face 3 not found", "labelled face 12 not found", "no face", "is damaged (x 1)"]
+    counts = ReasonCounts(Reject("a", None, reason) for reason in reasons)
+    assert counts.as_dict() == {"labelled face … not found": 2, "no face": 1, "is damaged (x 1)": 1}

@@ -71,8 +71,8 @@ class RowStream:
 class FaceLoader:
     """Decodes and augments faces of one or several stores, with the labels that may be seen.
 
-    Rows count through the stores in order. occurrence (M, A) int8 and intensity (M, A) float32 are the visible
-    labels of every row.
+    Rows count through the stores in order; faces are read when asked for, and none is kept. occurrence (M, A) int8
+    and intensity (M, A) float32 are the visible labels of every row.
     """
 
     def __init__(
@@ -87,12 +87,11 @@ class FaceLoader:
         self.stores, self.occurrence, self.intensity = stores, occurrence, intensity
         self.first_rows = np.cumsum([0, *(len(store) for store in stores)])
         self.input_size, self.augmentation, self.seed = input_size, augmentation, seed
-        self.landmarks = np.concatenate([store.vectors("landmarks").reshape(-1, 68, 2) for store in stores])
 
-    def image(self, row: int) -> NDArray[np.uint8]:
-        """Decode the face of row `row`, (S, S, 3) uint8 RGB."""
+    def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return the face of row `row`, (S, S, 3) uint8 RGB, and its landmarks (68, 2), pixels of it."""
         which = int(np.searchsorted(self.first_rows, row, side="right")) - 1
-        return self.stores[which].image(row - int(self.first_rows[which]))
+        return self.stores[which].face(row - int(self.first_rows[which]))
 
     def load(self, rows: NDArray[np.int64], draw: int, first: int = 0) -> Batch:
         """Load `rows` as batch number `draw`; `first` is the place of rows[0] in the whole batch of all processes."""
@@ -100,7 +99,7 @@ class FaceLoader:
 
         images, points = [], []
         for place, row in enumerate(rows, start=first):
-            image, landmarks = self.image(int(row)), self.landmarks[row]
+            image, landmarks = self.face(int(row))
             if self.augmentation is None:
                 view, moved = resize(image, landmarks, self.input_size)
             else:

@@ -1,6 +1,7 @@
 """The store: a folder of aligned faces and labels that HF `datasets` loads (`datasets.load_from_disk`).
 
     STORE/store.json              AUs, face recipe and its hash, source, counts, rejected frames
+    STORE/rejected.csv            the rejected frames where they are too many for store.json
     STORE/data-00000.arrow …      Arrow streams, one a finished part, memory-mapped when read
     STORE/state.json, dataset_info.json   what HF `datasets` wants to find
     STORE/job.json, done/         only while unfinished: what is being built, and each part's rejects
@@ -11,8 +12,10 @@ Parts are written whole or not at all, in any order, by any process, so a killed
 import io
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +24,13 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import atomic_path, hash_json, read_json, refuse_existing, write_json
+from .rejects import LISTED, Reject, gather, read_rejected
 
 if TYPE_CHECKING:
     import datasets
+    import pyarrow as pa
+
+__all__ = ["STORE_FORMAT", "UNLABELLED", "FaceRow", "Reject", "Store", "StoreInfo", "StoreWriter", "features"]
 
 STORE_FORMAT = 1
 UNLABELLED = -1
@@ -55,17 +62,12 @@ class FaceRow:
 
 
 @dataclass(frozen=True)
-class Reject:
-    """A source file or frame that gave no face, and why; frame None means the whole file."""
-
-    source: str
-    frame: int | None
-    reason: str
-
-
-@dataclass(frozen=True)
 class StoreInfo:
-    """What `store.json` says of a store."""
+    """What `store.json` says of a store.
+
+    rejected: all of them, read from `rejected.csv` where there are many; reasons: their counts by reason, the most
+    frequent first.
+    """
 
     aus: tuple[int, ...]
     recipe: dict[str, Any]
@@ -73,7 +75,8 @@ class StoreInfo:
     faces: int = 0
     subjects: int = 0
     clips: int = 0
-    rejected: tuple[Reject, ...] = ()
+    rejected: Sequence[Reject] = ()
+    reasons: Mapping[str, int] = field(default_factory=dict)
     format: int = STORE_FORMAT
 
     @property
@@ -97,7 +100,9 @@ class StoreInfo:
             "faces": self.faces,
             "subjects": self.subjects,
             "clips": self.clips,
-            "rejected": [vars(reject) for reject in self.rejected],
+            "rejected_count": len(self.rejected),
+            "rejected_reasons": dict(self.reasons),
+            "rejected": [reject.as_json() for reject in islice(self.rejected, LISTED)],
         }
 
 
@@ -167,7 +172,7 @@ class StoreWriter:
                 count += len(batch)
         write_json(
             self.path / "done" / f"{part:05d}.json",
-            {"faces": count, "rejected": [vars(reject) for reject in rejected]},
+            {"faces": count, "rejected": [reject.as_json() for reject in rejected]},
         )
         return count
 
@@ -175,10 +180,9 @@ class StoreWriter:
         """Make the store readable once all `parts` parts are written; raises InputError when no face was found."""
         import datasets
 
-        done = [json.loads((self.path / "done" / f"{part:05d}.json").read_text()) for part in range(parts)]
-        rejected = tuple(Reject(**reject) for part in done for reject in part["rejected"])
-        faces = sum(part["faces"] for part in done)
-        if not faces:
+        faces = [int(self._done(part)["faces"]) for part in range(parts)]
+        rejected, reasons = gather(lambda: self._rejects(parts), self.path)
+        if not sum(faces):
             first = f" The first of {len(rejected)} rejects: {_told(rejected[0])}" if rejected else ""
             shutil.rmtree(self.path)
             raise InputError(
@@ -186,7 +190,7 @@ class StoreWriter:
                 path=self.path,
                 remedy="Check that the source shows faces at least 40 pixels wide",
             )
-        files = [f"data-{part:05d}.arrow" for part in range(parts) if done[part]["faces"]]
+        files = [f"data-{part:05d}.arrow" for part in range(parts) if faces[part]]
         schema = features(len(self.info.aus), self.extras)
         description = datasets.DatasetInfo(features=schema)
         description.write_to_directory(str(self.path))
@@ -200,24 +204,33 @@ class StoreWriter:
             "_split": None,
         }
         write_json(self.path / "state.json", state)
-        table = datasets.load_from_disk(str(self.path)).select_columns(["subject", "clip"]).with_format("numpy")
-        subjects, clips = table["subject"][:], table["clip"][:]
+        names = datasets.load_from_disk(str(self.path)).data.table.select(["subject", "clip"])
+        clips = names.group_by(["subject", "clip"]).aggregate([])
         info = replace(
             self.info,
-            faces=faces,
-            subjects=len(set(subjects)),
-            clips=len(set(zip(subjects, clips, strict=True))),
+            faces=sum(faces),
+            subjects=len(clips.column("subject").unique()),
+            clips=len(clips),
             rejected=rejected,
+            reasons=reasons,
         )
         write_json(self.path / "store.json", info.as_json())
         for part in range(parts):
-            if not done[part]["faces"]:
-                (self.path / f"data-{part:05d}.arrow").unlink()
+            if not faces[part]:
+                (self.path / f"data-{part:05d}.arrow").unlink(missing_ok=True)
         shutil.rmtree(self.path / "done")
         for stale in self.path.glob(".*.tmp*"):  # half-written files of a killed run
             stale.unlink()
         (self.path / "job.json").unlink()
         return Store(self.path)
+
+    def _rejects(self, parts: int) -> Iterator[Reject]:
+        for part in range(parts):
+            yield from (Reject(**reject) for reject in self._done(part)["rejected"])
+
+    def _done(self, part: int) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.path / "done" / f"{part:05d}.json").read_text())
+        return content
 
 
 class Store:
@@ -243,7 +256,8 @@ class Store:
             faces=raw["faces"],
             subjects=raw["subjects"],
             clips=raw["clips"],
-            rejected=tuple(Reject(**reject) for reject in raw["rejected"]),
+            rejected=read_rejected(self.path, raw),
+            reasons=raw.get("rejected_reasons", {}),
         )
         try:
             self.dataset: datasets.Dataset = datasets.load_from_disk(str(self.path))
@@ -263,6 +277,16 @@ class Store:
     def aus(self) -> tuple[int, ...]:
         """The AUs whose labels the store holds, in column order."""
         return self.info.aus
+
+    @property
+    def parts(self) -> "tuple[Store, ...]":
+        """The stores that this one is made of: itself (several in a `JoinedStore`)."""
+        return (self,)
+
+    def subject_name(self, part: "Store", name: str) -> str:
+        """Return what subject `name` of store `part` is called here: the same."""
+        del part
+        return name
 
     def strings(self, name: str) -> NDArray[np.str_]:
         """Return the text column `name` (subject, clip, source) as an array of M strings."""
@@ -296,13 +320,40 @@ class Store:
             )
         return [self.aus.index(au) for au in wanted]
 
+    @cached_property
+    def _chunks(self) -> "tuple[NDArray[np.int64], list[pa.Array], list[pa.Array]]":
+        """The memory-mapped pieces of the store: their first rows, encoded images, landmarks."""
+        columns = self.dataset.data.table
+        images, landmarks = columns.column("image").chunks, columns.column("landmarks").chunks
+        if [len(chunk) for chunk in images] != [len(chunk) for chunk in landmarks]:
+            raise RuntimeError("the columns of the store are cut into different pieces")
+        first_rows = np.cumsum([0, *(len(chunk) for chunk in images)])
+        return first_rows, [chunk.field("bytes") for chunk in images], landmarks
+
+    def _at(self, row: int) -> tuple[int, int]:
+        """Return the piece that row `row` lies in, and its place there."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of a store of {len(self)} faces")
+        first_rows = self._chunks[0]
+        piece = int(np.searchsorted(first_rows, row, side="right")) - 1
+        return piece, row - int(first_rows[piece])
+
     def image(self, row: int) -> NDArray[np.uint8]:
         """Decode the face of row `row` to RGB, (H, W, 3) uint8."""
         from PIL import Image
 
-        content = self.dataset[int(row)]["image"]["bytes"]
-        with Image.open(io.BytesIO(content)) as image:
+        piece, place = self._at(int(row))
+        with Image.open(io.BytesIO(self._chunks[1][piece][place].as_py())) as image:
             return np.asarray(image.convert("RGB"))
+
+    def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return the face of row `row`, RGB (H, W, 3) uint8, and its landmarks (68, 2), pixels of it.
+
+        Only this row is read from the disk.
+        """
+        piece, place = self._at(int(row))
+        points = self._chunks[2][piece][place].values.to_numpy(zero_copy_only=False)
+        return self.image(row), points.reshape(68, 2).copy()
 
 
 def _told(reject: Reject) -> str:
