@@ -81,7 +81,7 @@ class PartCutter:
     def _photo(self, item: MediaItem, tracker: FaceTracker | None) -> Iterator[FaceRow]:
         self._count()
         labels = item.by_frame.get(item.frame, ())
-        if item.fps is not None and not self._keeps(item.frame, labels):
+        if item.fps is not None and not self._keeps(item, item.frame, labels):
             return
         try:
             image = read_image(item.path, item.member)
@@ -89,13 +89,12 @@ class PartCutter:
             self.rejected.append(Reject(item.source, None, error.problem))
             return
         frame = Frame(item.frame, item.frame / (item.fps or _PHOTO_RATE), image)
-        try:
-            yield from self._frame(item, frame, tracker, labels, None)
-        except InputError as error:  # the file of its delivered landmarks
-            self.rejected.append(Reject(item.source, None, f"{error.path}: {error.problem}"))
+        yield from self._frame(item, frame, tracker, labels, None)
 
-    def _keeps(self, number: int, labels: tuple[FaceLabel, ...]) -> bool:
-        """Say whether a clip's frame is wanted: labelled ones always are."""
+    def _keeps(self, item: MediaItem, number: int, labels: tuple[FaceLabel, ...]) -> bool:
+        """Say whether a clip's frame is wanted: labelled ones always are, unless they are to be skipped."""
+        if number in item.skip:
+            return False
         return bool(labels) or (self.settings.unlabelled_frames and number % self.settings.frame_step == 0)
 
     def _frame(
@@ -115,11 +114,13 @@ class PartCutter:
     def _found(self, item: MediaItem, frame: Frame, tracker: FaceTracker | None) -> tuple[list[TrackedFace], str]:
         """Return the faces of one picture, and why there is none if there is none."""
         if item.points is not None:
-            delivered = item.points.at(frame.index)
-            if delivered is None:
-                return [], NO_POINTS
             try:
+                delivered = item.points.at(frame.index)
+                if delivered is None:
+                    return [], NO_POINTS
                 points = points_to_68(delivered)
+            except InputError as error:  # one damaged file of many must not end the clip
+                return [], f"{Path(error.path or '').name}: {error.problem}"
             except ValueError as error:
                 return [], str(error)
             faces = [TrackedFace(0, points, landmark_box(points), 1.0)]
@@ -143,7 +144,7 @@ class PartCutter:
             self.rejected.append(Reject(item.source, None, error.problem))
 
     def _video_rows(self, item: MediaItem, reader: VideoReader, finder: FaceFinder | None) -> Iterator[FaceRow]:
-        sparse = self.settings.frame_step > 1 or not self.settings.unlabelled_frames
+        sparse = self.settings.frame_step > 1 or not self.settings.unlabelled_frames or bool(item.skip)
         tracker = None
         if finder is not None:
             tracker = FaceTracker(finder, gap_s=_EVER) if sparse else FaceTracker(finder)
@@ -153,7 +154,7 @@ class PartCutter:
             last = frame.index
             self._count()
             labels = (*item.by_frame.get(frame.index, ()), *timed.at(frame.time_s))
-            if self._keeps(frame.index, labels):
+            if self._keeps(item, frame.index, labels):
                 yield from self._frame(item, frame, tracker, labels, frame.index)
         beyond = [frame for frame in sorted(item.by_frame) if frame > last]
         self.rejected.extend(Reject(item.source, frame, "labelled, but beyond the video's end") for frame in beyond)

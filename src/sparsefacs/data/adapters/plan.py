@@ -41,7 +41,7 @@ class MediaItem:
     of a video (a photo's stand under `frame`). by_time: (seconds, label) of a video, in order of time. member: the
     photo's name inside the zip file `path`. fps: frames a second of the clip that a photo is a frame of; None: a photo
     by itself. alone: only the largest face is meant, others in the picture are bystanders. points: landmarks that came
-    with the data set, by the same frame numbers; None: faces must be found.
+    with the data set, by the same frame numbers; None: faces must be found. skip: frames that are not to become faces.
     """
 
     path: Path
@@ -55,6 +55,7 @@ class MediaItem:
     fps: float | None = None
     alone: bool = False
     points: DeliveredPoints | None = None
+    skip: frozenset[int] = frozenset()
 
     def as_json(self) -> list[Any]:
         """Return what identifies the item, its file's size included, as JSON, to be hashed."""
@@ -62,7 +63,7 @@ class MediaItem:
         times = [[time, label.as_json()] for time, label in self.by_time]
         points = None if self.points is None else self.points.as_json()
         size = self.path.stat().st_size
-        more = [self.member, self.fps, self.alone, points]
+        more = [self.member, self.fps, self.alone, points, sorted(self.skip)]
         return [self.source, self.subject, self.clip, self.frame, size, frames, times, *more]
 
 
