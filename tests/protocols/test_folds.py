@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsefacs.errors import InputError
-from sparsefacs.protocols import Protocol, make_protocol, protocol_names
-from sparsefacs.protocols.partitions import published as _published
+from sparsefacs.files import hash_json
+from sparsefacs.protocols import Protocol, make_protocol
 
 SUBJECTS = [f"S{i:02d}" for i in range(12)]
 NAMES = st.lists(st.text("abÉ9_ /", min_size=1, max_size=4), min_size=2, max_size=40, unique=True)
@@ -18,9 +18,10 @@ NAMES = st.lists(st.text("abÉ9_ /", min_size=1, max_size=4), min_size=2, max_si
 def check(protocol: Protocol, subjects):
     for fold in protocol.folds:
         assert fold.train and fold.test
-        assert not set(fold.train) & set(fold.test)
-        assert set(fold.train) | set(fold.test) <= set(subjects)
-        assert list(fold.train) == sorted(set(fold.train)) and list(fold.test) == sorted(set(fold.test))
+        sides = [fold.train, fold.validation, fold.test]
+        together = [name for side in sides for name in side]
+        assert len(together) == len(set(together)) and set(together) <= set(subjects)
+        assert all(list(side) == sorted(side) for side in sides)
 
 
 @settings(max_examples=60, deadline=None)
@@ -62,25 +63,6 @@ def test_default_is_a_quarter():
     assert make_protocol(subjects=["a", "b"]).folds[0].test  # never rounded to nobody
 
 
-@pytest.mark.parametrize("name", ["bp4d-3fold", "disfa-3fold", "bp4d+-4fold", "fera2015-bp4d"])
-def test_published_partitions(name):
-    count, folds = {
-        "bp4d-3fold": (41, 3),
-        "disfa-3fold": (27, 3),
-        "bp4d+-4fold": (140, 4),
-        "fera2015-bp4d": (41, 1),
-    }[name]
-    assert name in protocol_names()
-    everyone = {s for fold in _published()[name]["folds"] for s in fold["test"] + fold.get("train", [])}
-    assert len(everyone) == count
-    protocol = make_protocol(name, sorted(everyone), 0)
-    check(protocol, everyone)
-    assert len(protocol.folds) == folds and protocol.notes == () and protocol.source
-    assert all(len(fold.train) + len(fold.test) == count for fold in protocol.folds)
-    tested = [subject for fold in protocol.folds for subject in fold.test]
-    assert len(tested) == len(set(tested)) == (20 if folds == 1 else count)
-
-
 def test_published_with_absent_and_foreign_subjects_says_so():
     protocol = make_protocol("bp4d-3fold", ["F001", "F003", "F004", "F002", "me"], 0)
     check(protocol, ["F001", "F002", "F003", "F004"])
@@ -109,10 +91,42 @@ def test_file_of_folds_and_back(tmp_path):
     assert again == protocol and again.hash == protocol.hash
     part = make_protocol("bp4d-3fold", ["F001", "F003", "F004", "me"], 0)
     assert part.notes and make_protocol(write(tmp_path, part.as_json()), ["F001", "F003", "F004"], 0) == part
+    scored = make_protocol("disfa-3fold", ["SN001", "SN003", "SN006"], 0)
+    assert make_protocol(write(tmp_path, scored.as_json()), ["SN001", "SN003", "SN006"], 0).aus == scored.aus != {}
     edited = protocol.as_json()
     edited["folds"][1]["train"] = ["S04"]
     with pytest.raises(InputError, match="hash is not that of its folds"):
         make_protocol(write(tmp_path, edited), SUBJECTS, 0)
+
+
+def test_validation_in_a_file_is_neither_trained_nor_tested_on(tmp_path):
+    lists = {"test": ["S01"], "validation": ["S03", "S02"]}
+    protocol = make_protocol(write(tmp_path, {"folds": [lists]}), SUBJECTS, 0)
+    check(protocol, SUBJECTS)
+    assert protocol.folds[0].validation == ("S02", "S03")
+    assert protocol.folds[0].train == tuple(s for s in SUBJECTS if s not in ("S01", "S02", "S03"))
+    assert make_protocol(write(tmp_path, protocol.as_json()), SUBJECTS, 0) == protocol
+    moved = protocol.as_json()
+    moved["folds"][0]["validation"] = ["S02"]
+    with pytest.raises(InputError, match="hash is not that of its folds"):
+        make_protocol(write(tmp_path, moved), SUBJECTS, 0)
+
+
+def test_files_that_part_the_names_of_a_person_are_refused(tmp_path):
+    person = {"S01": "ann", "S05": "ann"}
+    left = make_protocol(write(tmp_path, {"folds": [{"test": ["S05"]}]}), SUBJECTS, 0, person)
+    assert left.folds[0].train == tuple(s for s in SUBJECTS if s not in ("S01", "S05"))
+    path = write(tmp_path, {"folds": [{"test": ["S05"], "train": ["S01", "S02"]}]})
+    assert make_protocol(path, SUBJECTS, 0).folds[0].train == ("S01", "S02")
+    with pytest.raises(InputError, match="people of two names on two sides: S05 in both train and test") as caught:
+        make_protocol(path, SUBJECTS, 0, person)
+    assert str(path) in str(caught.value)
+
+
+def test_a_hash_of_folds_as_they_stand_is_still_read(tmp_path):
+    lists = [{"name": "b", "train": ["S01"], "test": ["S02"]}, {"name": "a", "train": ["S02"], "test": ["S01"]}]
+    old = {"folds": lists, "hash": hash_json(lists)}
+    assert make_protocol(write(tmp_path, old), SUBJECTS, 0).hash != old["hash"]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +142,14 @@ def test_file_of_folds_and_back(tmp_path):
         ({"folds": [{"test": "S01"}]}, "not a list of subject names"),
         ({"folds": [{"test": ["S01", "S01"]}]}, "names S01 twice"),
         ({"folds": [{"tests": ["S01"], "test": ["S01"]}]}, "unknown key 'tests'"),
+        ({"folds": [{"train": ["S01"], "validation": ["S01"], "test": ["S02"]}]}, "S01 in both train and validation"),
+        ({"folds": [{"validation": ["S02"], "test": ["S02"]}]}, "S02 in both validation and test"),
+        ({"folds": [{"validation": [], "test": ["S02"]}]}, "fold 1 validation is empty"),
+        ({"folds": [{"validation": ["X"], "test": ["S02"]}]}, "store does not have: X"),
+        ({"folds": [{"validation": SUBJECTS[1:], "test": ["S00"]}]}, "no subject to train on"),
+        ({"folds": [{"test": ["S01"]}], "aus": [1, 2]}, '"aus" is not lists'),
+        ({"folds": [{"test": ["S01"]}], "aus": {"occurrence": ["AU1"]}}, '"aus" is not lists'),
+        ({"folds": [{"test": ["S01"]}], "aus": {"faces": [1]}}, "unknown key 'faces'"),
         ({"fold": []}, "no list of folds"),
         ({"folds": []}, "no list of folds"),
         ([], "no list of folds"),
@@ -144,7 +166,25 @@ def test_bad_files_are_one_line_naming_the_file(tmp_path, content, told):
 
 
 @pytest.mark.parametrize(
-    "spec", ["kfold:0", "kfold:1", "kfold:13", "holdout:0%", "holdout:100%", "holdout:25", "x", ""]
+    "spec",
+    [
+        "kfold:0",
+        "kfold:1",
+        "kfold:13",
+        "holdout:0%",
+        "holdout:100%",
+        "holdout:25",
+        "x",
+        "",
+        "split:100",
+        "split:60-50",
+        "split:80-20-0",
+        "split:25-25-25-25",
+        "60-40",
+        "bp4d-3fold@",
+        "bp4d-3fold@nobody",
+        "bp4d-3fold:me-graphau",
+    ],
 )
 def test_bad_specs(spec):
     with pytest.raises(InputError) as caught:

@@ -4,6 +4,7 @@ Frames, single labels and subjects are drawn by draw numbers that hash the seed 
 So, for one seed, 1 % lies within 5 %, `count:100` within `count:1000`, `missing:95%` keeps what `5%` keeps, and
 the choice depends neither on the order of the store nor on the test subjects. Percentages count the *labelled*
 training frames (or entries): "5 % of the frames" is what a coder would have had to code of the training set.
+A stratified draw keeps about the share of each label combination, and the smaller lies in the larger there too.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,10 @@ from ..errors import InputError
 from ..files import atomic_path, hash_json
 from .draw import draw_keys, entry_keys, shuffled
 
-FORMS = "all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, one-per-clip:5"
+FORMS = (
+    "all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, one-per-clip:5; "
+    "the label combinations keep their shares in 5%:stratified, count:1000:stratified, missing:30%:stratified"
+)
 _PATTERNS = {
     "all": r"all",
     "percent": r"(\d+(?:\.\d+)?)%",
@@ -32,6 +36,8 @@ _PATTERNS = {
     "every": r"every:(\d+)",
     "one-per-clip": r"one-per-clip:(\d+)",
 }
+_STRATIFIED = ":stratified"
+_CAN_STRATIFY = ("percent", "count", "missing")
 _WRITTEN_BY = "Take the file that `sparsefacs train` wrote, or train again"
 
 
@@ -111,6 +117,22 @@ class VisibleLabels:
         return labels
 
 
+class Budget(NamedTuple):
+    """What a label budget's text says; `all` has the number 0."""
+
+    kind: str
+    number: float
+    stratified: bool = False
+
+    @property
+    def spec(self) -> str:
+        """The one spelling of this budget."""
+        value = f"{self.number:g}" if self.number % 1 else str(int(self.number))
+        plain = {"all": "all", "percent": f"{value}%"}.get(self.kind, f"{self.kind}:{value}")
+        hides = "%" if self.kind in ("missing", "entries") else ""
+        return plain + hides + _STRATIFIED * self.stratified
+
+
 @dataclass(frozen=True)
 class _Frames:
     """The training frames: store rows (n,) in order, labelled entries (n, A), and who they show."""
@@ -119,6 +141,7 @@ class _Frames:
     labelled: NDArray[np.bool_]
     names: list[tuple[str, str, int, int]]  # subject, clip, frame number, which face of that frame
     seed: int
+    combinations: NDArray[np.int8] | None  # (n, C) labels that make a frame's stratum; None: the draw is plain
 
     @property
     def candidates(self) -> NDArray[np.int64]:
@@ -127,6 +150,29 @@ class _Frames:
 
     def keys(self) -> NDArray[np.uint64]:
         return draw_keys(self.seed, "frame", self.names)
+
+    def in_order(self) -> NDArray[np.int64]:
+        """Places of the labelled frames, first drawn first."""
+        keys = self.keys()[self.candidates]
+        if self.combinations is None:
+            return self.candidates[np.argsort(keys, kind="stable")]
+        return self.candidates[_stratified_order(keys, self.combinations[self.candidates])]
+
+
+def _stratified_order(keys: NDArray[np.uint64], combinations: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Order frames, keys (n,), so that every beginning has about the share of each label combination (n, C).
+
+    The k-th of a combination's n frames, by key, gets the rank (k + u) / n with u uniform in 0–1, and ranks decide:
+    of any share t of the ranks, t × n frames of each combination are expected, of rare ones too. u is a second number
+    of the frame's own: the key itself is small for the first of many, so rare combinations would come too early.
+    """
+    _, stratum, sizes = np.unique(combinations, axis=0, return_inverse=True, return_counts=True)
+    stratum = stratum.ravel()
+    by_stratum = np.lexsort((keys, stratum))
+    position = np.empty(len(keys))
+    position[by_stratum] = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    within = entry_keys(keys, 1)[:, 0] / 2.0**64
+    return np.lexsort((keys, (position + within) / sizes[stratum]))
 
 
 def budget_card(
@@ -172,17 +218,23 @@ def _percentage(part: int, whole: int) -> float:
     return round(100 * part / whole, 3) if whole else 0.0
 
 
-def parse_budget(spec: str) -> tuple[str, float]:
+def parse_budget(spec: str) -> Budget:
     """Return the kind and number of a label budget (`all` → 0); raises InputError that lists the forms."""
     text = spec.strip().lower()
+    stratified = text.endswith(_STRATIFIED)
+    text = text.removesuffix(_STRATIFIED)
     for kind, pattern in _PATTERNS.items():
         if match := re.fullmatch(pattern, text):
             number = float(match[1]) if match.groups() else 0.0
             hides = kind in ("missing", "entries")
             fits = {"all": True, "percent": 0 < number <= 100}.get(kind, 0 <= number < 100 if hides else number >= 1)
-            if fits:
-                return kind, number
-            raise InputError(f"the label budget {spec!r} leaves no label or is over 100 %", remedy=f"Forms: {FORMS}")
+            if not fits:
+                raise InputError(
+                    f"the label budget {spec!r} leaves no label or is over 100 %", remedy=f"Forms: {FORMS}"
+                )
+            if stratified and kind not in _CAN_STRATIFY:
+                raise InputError(f"the label budget {text!r} cannot be stratified", remedy=f"Forms: {FORMS}")
+            return Budget(kind, number, stratified)
     raise InputError(f"{spec!r} is not a label budget", remedy=f"Forms: {FORMS}")
 
 
@@ -202,30 +254,36 @@ def apply_budget(
     subject, clip, frame: (M,); occurrence (M, A) −1 unlabelled; intensity (M, A) NaN unlabelled; rows: training rows.
     spec: `all`; `P%` or `count:N` frames at random; `missing:P%` frames lose all labels; `entries:P%` single labels
     go missing; `subjects:N` all labels of N subjects; `every:N` each clip's first labelled frame and every N-th after
-    it; `one-per-clip:N` one frame at random of each run of N frames of a clip. See the module for how draws behave.
+    it; `one-per-clip:N` one labelled frame at random of each piece of N frames of a clip. Both count the frames that
+    the store has of the clip, in order of frame number (`every` the labelled ones): gaps in the numbers do not count,
+    and a clip's last piece may be shorter. `:stratified` after a `P%`, `count:N` or `missing:P%`: frames are drawn so
+    that each combination of labels (occurrence with its unlabelled entries, intensity rounded) keeps about its share
+    of the training frames. See the module for how draws behave.
     Raises InputError for a bad spec, for more than there is, and when no training label is left.
     """
-    kind, number = parse_budget(spec)
+    budget = parse_budget(spec)
     in_order = np.unique(np.asarray(rows, dtype=np.int64))
     labelled = (np.asarray(occurrence)[in_order] >= 0) | ~np.isnan(np.asarray(intensity)[in_order])
     if not labelled.any():
         raise InputError(
             "no training face carries a label", remedy="Check the label file, or the folds' train subjects"
         )
-    frames = _Frames(in_order, labelled, _names(subject, clip, frame, in_order), seed)
-    shown = _CHOICES[kind](frames, number, spec)
+    strata = _combinations(occurrence, intensity, in_order) if budget.stratified else None
+    frames = _Frames(in_order, labelled, _names(subject, clip, frame, in_order), seed, strata)
+    shown = _CHOICES[budget.kind](frames, budget.number, spec)
     if not shown.any():
         raise InputError(f"the label budget {spec!r} leaves no label", remedy="Give a larger budget")
     mask = np.zeros((len(subject), labelled.shape[1]), dtype=bool)
     mask[in_order] = shown
-    return VisibleLabels(_canonical(kind, number), seed, mask)
+    return VisibleLabels(budget.spec, seed, mask)
 
 
-def _canonical(kind: str, number: float) -> str:
-    value = f"{number:g}" if number % 1 else str(int(number))
-    return {"all": "all", "percent": f"{value}%"}.get(
-        kind, f"{kind}:{value}%" if kind in ("missing", "entries") else f"{kind}:{value}"
-    )
+def _combinations(
+    occurrence: NDArray[np.int8], intensity: NDArray[np.float32], rows: NDArray[np.int64]
+) -> NDArray[np.int8]:
+    """Labels (n, 2A) that make a frame's stratum: occurrence, and rounded intensity; −1 where there is none."""
+    graded = np.rint(np.nan_to_num(np.asarray(intensity)[rows], nan=-1.0)).astype(np.int8)
+    return np.concatenate([np.asarray(occurrence)[rows].astype(np.int8), graded], axis=1)
 
 
 def _names(
@@ -251,9 +309,7 @@ def _only(frames: _Frames, places: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _first(frames: _Frames, count: int) -> NDArray[np.bool_]:
-    candidates = frames.candidates
-    order = np.argsort(frames.keys()[candidates], kind="stable")
-    return _only(frames, candidates[order[:count]])
+    return _only(frames, frames.in_order()[:count])
 
 
 def _percent(frames: _Frames, number: float, _spec: str) -> NDArray[np.bool_]:

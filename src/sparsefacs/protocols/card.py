@@ -1,6 +1,7 @@
 """The card of a run: its protocol, fold, labels and choices, as JSON (protocol.json) and in words."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from .division import Fold, Protocol
@@ -86,8 +87,10 @@ def _active(labels: Mapping[str, Any]) -> str:
     return f"{shares} % of the visible labels of these AUs"
 
 
-def _tail(path: str | None, length: int = 28) -> str:
-    """Return the end of a path: that is the part that tells stores apart."""
+def _tail(path: str | Sequence[str] | None, length: int = 28) -> str:
+    """Return the end of a path, which tells stores apart; of several joined stores, their names."""
+    if path is not None and not isinstance(path, str):
+        path = " + ".join(PurePath(one).name for one in path)
     return path or "" if len(path or "") <= length else f"…{str(path)[1 - length :]}"
 
 

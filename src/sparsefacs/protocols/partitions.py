@@ -49,6 +49,12 @@ def partition(spec: str, known: Sequence[str], person: Person | None = None) -> 
         notes.append(f"{len(absent)} of the {len(everyone)} subjects of {name} are not in the store: {few(absent)}")
     if unused := sorted(set(known) - set(everyone)):
         notes.append(f"{len(unused)} subjects of the store are not part of {name} and are not used: {few(unused)}")
+    for fold in folds:
+        if dropped := sorted((set(everyone) & set(known)) - {*fold.train, *fold.test}):
+            notes.append(
+                f"fold {fold.name}: {len(dropped)} subjects are people of the test subjects under another name "
+                f"and are not trained on: {few(dropped)}"
+            )
     aus = {task: tuple(numbers) for task, numbers in entry["aus"].items()}
     return Protocol(spec, folds, entry["source"], tuple(notes), aus)
 
@@ -58,10 +64,10 @@ def _present(
 ) -> Fold:
     """Return a listed fold with the subjects that the store has; one on each side must remain."""
     there = set(known)
-    tested = {who(subject, person) for subject in listed["test"]}
+    test = [subject for subject in listed["test"] if subject in there]
+    tested = {who(subject, person) for subject in test}
     train = [s for s in listed.get("train", against_rest("", listed["test"], everyone).train) if s in there]
     train = [subject for subject in train if who(subject, person) not in tested]
-    test = [subject for subject in listed["test"] if subject in there]
     if not train or not test:
         raise InputError(
             f"the store has no {'test' if train else 'train'} subject of fold {listed['name']} of {name} "
