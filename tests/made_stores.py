@@ -32,10 +32,11 @@ def build_store(
     seed: int = 0,
     prefix: str = "s",
     hide: Callable[[np.ndarray], np.ndarray] | None = None,
+    source: dict[str, object] | None = None,
 ) -> Store:
     """Write a store of `subjects` × `frames` patch faces; `hide` may take labels away (occurrence (A,) → (A,))."""
     rng = np.random.default_rng(seed)
-    info = StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"})
+    info = StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"} | (source or {}))
     writer = StoreWriter(path, info, {"seed": seed})
     for number in range(subjects):
         rows = []

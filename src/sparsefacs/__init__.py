@@ -1,6 +1,6 @@
 """sparsefacs: learn to code facial action units from very few labels."""
 
-from .api import evaluate, inspect, load, methods, predict, prepare, report, synth, train
+from .api import evaluate, inspect, load, methods, predict, prepare, protocol, report, synth, train
 from .errors import InputError
 from .version import VERSION
 
@@ -14,6 +14,7 @@ __all__ = [
     "methods",
     "predict",
     "prepare",
+    "protocol",
     "report",
     "synth",
     "train",

@@ -10,10 +10,12 @@ from .errors import InputError
 from .files import refuse_existing, write_json
 
 if TYPE_CHECKING:
+    from .data.joined import AnyStore
     from .data.store import Store
     from .engine.config import RunConfig
     from .inference.model import NetworkCoder
     from .inference.pipeline import Summary
+    from .protocols.folds import Protocol
 
 PathLike = str | Path
 DEFAULT_PROTOCOL = "holdout:25%"
@@ -55,7 +57,7 @@ def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None =
 
 def train(
     method: str,
-    store: PathLike,
+    store: PathLike | Sequence[PathLike],
     out: PathLike,
     *,
     unlabelled: PathLike | None = None,
@@ -71,20 +73,20 @@ def train(
 ) -> dict[str, Any]:
     """Train `method` on a store and score it on the fold's held-out subjects; return the metrics.
 
-    fold: 1-based, or "all" for one run a fold in OUT/fold-1 … and pooled scores in OUT. overrides: dotted
-    settings with `__` for the dot. Raises InputError on anything the user can mend.
+    store: one, or several to be joined (subjects are then called `corpus:subject`). fold: 1-based, or "all" for one
+    run a fold in OUT/fold-1 … and pooled scores in OUT. overrides: dotted settings with `__` for the dot.
+    Raises InputError on anything the user can mend.
     """
-    from .data.store import Store
+    from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.devices import first_process
-    from .protocols.folds import make_protocol
 
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
-    labelled = Store(store)
-    extra = None if unlabelled is None else Store(unlabelled)
-    plan = make_protocol(protocol, labelled.strings("subject").tolist(), config.split_seed)
+    labelled = open_stores(store)
+    extra = None if unlabelled is None else open_stores(unlabelled)
+    plan = _plan(labelled, protocol, config)
     for note in plan.notes:
-        print(note, file=sys.stderr)
+        print(f"note: {note}", file=sys.stderr)
     out = Path(out)
     if str(fold) != "all":
         number = _fold_number(fold, len(plan.folds))
@@ -97,6 +99,46 @@ def train(
     return _pool(out, folders) if first_process() else {}
 
 
+def _plan(store: "AnyStore", protocol: str, config: "RunConfig") -> "Protocol":
+    from .data.people import person_names
+    from .protocols.folds import make_protocol
+
+    return make_protocol(protocol, store.strings("subject").tolist(), config.split_seed, person=person_names(store))
+
+
+def protocol(
+    store: PathLike | Sequence[PathLike],
+    *,
+    protocol: str = DEFAULT_PROTOCOL,
+    labels: str = "all",
+    unlabelled: PathLike | None = None,
+    out: PathLike | None = None,
+    settings: Sequence[str] = (),
+    aus: Sequence[int] = (),
+    **overrides: Any,
+) -> list[dict[str, Any]]:
+    """Return the card of each fold, as `train` would write it to protocol.json, without training anything.
+
+    The arguments are those of `train`. out: also write the folds there, as JSON that `protocol` takes again.
+    """
+    from .data.joined import open_stores
+    from .engine.config import resolve
+    from .engine.trainer import describe, training_set, with_aus
+
+    labelled = open_stores(store)
+    extra = None if unlabelled is None else open_stores(unlabelled)
+    config = resolve("supervised", "small", tuple(settings), aus=tuple(aus) or None, **overrides)
+    plan = _plan(labelled, protocol, config)
+    config = with_aus(config, plan, labelled)
+    cards = [
+        describe(labelled, extra, plan, training_set(labelled, extra, fold, labels, config)) for fold in plan.folds
+    ]
+    if out is not None:
+        refuse_existing(Path(out), what="file of folds")
+        write_json(Path(out), plan.as_json())
+    return cards
+
+
 def _fold_number(fold: int | str, folds: int) -> int:
     if not str(fold).isdigit() or not 1 <= int(fold) <= folds:
         raise InputError(f"there is no fold {fold}", remedy=f"This protocol has folds 1 to {folds}, or say --fold all")
@@ -105,12 +147,12 @@ def _fold_number(fold: int | str, folds: int) -> int:
 
 def _train_one(
     config: "RunConfig",
-    store: "Store",
+    store: "AnyStore",
     out: Path,
-    plan: Any,
+    plan: "Protocol",
     number: int,
     labels: str,
-    unlabelled: "Store | None",
+    unlabelled: "AnyStore | None",
     devices: int,
     resume: bool,
 ) -> dict[str, Any]:
@@ -139,7 +181,8 @@ def _pool(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
     runs = [RunFolder(folder) for folder in folders]
     table = pd.concat([pd.read_parquet(run.predictions) for run in runs], ignore_index=True)
     first = json.loads(runs[0].metrics.read_text(encoding="utf-8"))
-    settings = first["provenance"] | {"fold": "all"} | _over_folds(runs)
+    over = _over_folds(runs)
+    settings = first["provenance"] | {"fold": "all"} | over | _agreed(over["per_fold"])
     metrics = metrics_of(table, load_coder(folders[0]), runs[0].read_config(), settings)
     target = RunFolder(out)
     with atomic_path(target.predictions) as temporary:
@@ -151,13 +194,30 @@ def _pool(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
 def _over_folds(runs: Sequence[Any]) -> dict[str, Any]:
     """Return what a pooled score has to say per fold: cost and label counts, in fold order."""
     each = [json.loads(run.metrics.read_text(encoding="utf-8"))["provenance"] for run in runs]
-    names = ("labels", "labelled_faces", "unlabelled_faces", "images_seen", "training_seconds", "config_hash")
+    names = (
+        *("labels", "labelled_faces", "unlabelled_faces", "images_seen", "training_seconds", "config_hash"),
+        *("selection", "selected_step", "threshold"),
+    )
     return {"per_fold": {name: [settings[name] for settings in each] for name in names}}
+
+
+def _agreed(per_fold: dict[str, list[Any]]) -> dict[str, Any]:
+    """Return what is said of all folds at once: a choice on the test fold of any is a mark on all."""
+    from .protocols.selection import is_marked
+
+    rules = per_fold["selection"]
+    marked = next((rule for rule in rules if is_marked(rule)), rules[0])
+    same = len(set(per_fold["threshold"])) == 1
+    return {
+        "selection": marked,
+        "selected_step": None,
+        "threshold": per_fold["threshold"][0] if same else None,
+    }
 
 
 def evaluate(run: PathLike, store: PathLike | None = None) -> dict[str, Any]:
     """Score a run on its held-out subjects, or on another store; a folder of all folds is scored pooled."""
-    from .data.store import Store
+    from .data.joined import open_stores
     from .inference.evaluation import evaluate_run
 
     folders = sorted(Path(run).glob("fold-*/"), key=lambda folder: int(folder.name.partition("-")[2]))
@@ -169,7 +229,7 @@ def evaluate(run: PathLike, store: PathLike | None = None) -> dict[str, Any]:
         raise InputError(
             "holds several folds", path=run, remedy=f"Name one of them to evaluate on another store: {folders[0]}"
         )
-    return evaluate_run(Path(run), None if store is None else Store(store))
+    return evaluate_run(Path(run), None if store is None else open_stores(store))
 
 
 def load(run: PathLike) -> "NetworkCoder":

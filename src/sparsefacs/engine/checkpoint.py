@@ -10,6 +10,7 @@ from torch import nn
 from ..data.batches import Batches
 from ..errors import InputError
 from ..files import write_bytes
+from .selection import Selector
 
 
 def save_checkpoint(
@@ -19,14 +20,16 @@ def save_checkpoint(
     optimisers: dict[str, torch.optim.Optimizer],
     batches: Batches,
     seconds: float,
+    selector: Selector | None,
 ) -> None:
-    """Save the state after `step` finished steps: weights, optimisers, stream positions, random generators."""
+    """Save the state after `step` finished steps: weights, optimisers, streams, random generators, the best so far."""
     state: dict[str, Any] = {
         "step": step,
         "seconds": seconds,
         "method": method.state_dict(),
         "optimisers": {name: optimiser.state_dict() for name, optimiser in optimisers.items()},
         "positions": batches.positions(),
+        "selection": None if selector is None else selector.state(),
         "random": torch.get_rng_state(),
         "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
@@ -36,7 +39,11 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, method: nn.Module, optimisers: dict[str, torch.optim.Optimizer], batches: Batches
+    path: Path,
+    method: nn.Module,
+    optimisers: dict[str, torch.optim.Optimizer],
+    batches: Batches,
+    selector: Selector | None,
 ) -> tuple[int, float]:
     """Restore everything that `save_checkpoint` saved; return finished steps and seconds spent.
 
@@ -48,11 +55,13 @@ def load_checkpoint(
         for name, optimiser in optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
         batches.seek(state["positions"])
+        if selector is not None:
+            selector.load(state["selection"])
         torch.set_rng_state(state["random"])
         if torch.cuda.is_available() and state["random_cuda"]:
             torch.cuda.set_rng_state_all(state["random_cuda"])
         return int(state["step"]), float(state["seconds"])
-    except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
         raise InputError(
             f"this checkpoint cannot be resumed ({type(error).__name__})",
             path=path,

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..methods.contract import MethodConfig, Task
 from ..methods.registry import method_class
 from ..networks.classifier import NetworkConfig
+from ..protocols.selection import SelectionRule
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Model = TypeVar("Model", bound=BaseModel)
@@ -56,6 +57,20 @@ class TrainingConfig(BaseModel):
     checkpoint_every: Positive = Field(100, description="steps between two savings of the whole state")
 
 
+class SelectionConfig(BaseModel):
+    """What is chosen on a score, and on whose faces.
+
+    A choice made on the test fold (`published-practice`) is marked on every table that shows its numbers.
+    """
+
+    model_config = _STRICT
+
+    rule: SelectionRule = Field("validation", description="validation, last or published-practice")
+    threshold: Literal["fixed", "chosen"] = Field("fixed", description="0.5, or chosen with the epoch by F1")
+    share: Annotated[float, Field(gt=0, lt=1, description="of the labelled training subjects, to validate on")] = 0.2
+    checks: Positive = Field(10, description="how often in a training the score is taken")
+
+
 class RunConfig(BaseModel):
     """Everything that decides what a run learns, besides the store and the labels."""
 
@@ -71,6 +86,7 @@ class RunConfig(BaseModel):
     data: DataConfig = DataConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     training: TrainingConfig = TrainingConfig()
+    selection: SelectionConfig = SelectionConfig()
     method: dict[str, Any] = {}
 
     def method_config(self) -> MethodConfig:
@@ -156,6 +172,11 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
         if value is not None:
             _put(values, key.split("__"), value)
     config = _checked(RunConfig, values)
+    if config.selection.threshold == "chosen" and (config.selection.rule == "last" or config.task == "intensity"):
+        raise InputError(
+            "selection.threshold=chosen needs occurrence labels to choose on",
+            remedy="Use --selection validation or published-practice, or leave the threshold fixed at 0.5",
+        )
     checked = config.model_copy(update={"method": config.method_config().model_dump(mode="json")})
     if checked.task not in method_class(method).tasks:
         tasks = " and ".join(method_class(method).tasks)

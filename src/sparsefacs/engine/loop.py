@@ -16,6 +16,7 @@ from .config import RunConfig
 from .devices import share_gradients
 from .optimisers import rate_factor, set_rates
 from .run import CsvLog, RunFolder
+from .selection import Selector
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,6 +34,7 @@ class Training:
     run: RunFolder
     steps: int
     steps_per_epoch: float
+    selector: Selector | None = None
 
 
 def fit(training: Training, start: int, seconds_before: float) -> float:
@@ -53,8 +55,9 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
             for step in range(start, t.steps):
                 terms = _step(t, step)
                 done = step + 1
-                if done % t.config.training.log_every == 0 or done in (1, t.steps):
-                    _log(t, log, board, done, terms, time.monotonic() - started)
+                checked = {} if t.selector is None else t.selector.check(done, t.method.predictor())
+                if done % t.config.training.log_every == 0 or done in (1, t.steps) or checked:
+                    _log(t, log, board, done, terms, checked, time.monotonic() - started)
                 if done % t.config.training.checkpoint_every == 0 or done == t.steps:
                     _save(t, log, done, time.monotonic() - started)
                 bar.advance(1, _note(terms))
@@ -117,8 +120,16 @@ def _images(t: Training) -> int:
     return positions["labelled"] * data.labelled_batch + positions["unlabelled"] * data.unlabelled_batch
 
 
-def _log(t: Training, log: CsvLog, board: Any, done: int, terms: dict[str, torch.Tensor], seconds: float) -> None:
-    values = {name: float(global_sum(term)) for name, term in terms.items()}
+def _log(
+    t: Training,
+    log: CsvLog,
+    board: Any,
+    done: int,
+    terms: dict[str, torch.Tensor],
+    checked: dict[str, float],
+    seconds: float,
+) -> None:
+    values = {name: float(global_sum(term)) for name, term in terms.items()} | checked
     if not t.fabric.is_global_zero:
         return
     log.add(
@@ -130,7 +141,7 @@ def _log(t: Training, log: CsvLog, board: Any, done: int, terms: dict[str, torch
 
 def _save(t: Training, log: CsvLog, done: int, seconds: float) -> None:
     if t.fabric.is_global_zero:
-        save_checkpoint(t.run.checkpoint, done, t.method, t.optimisers, t.batches, seconds)
+        save_checkpoint(t.run.checkpoint, done, t.method, t.optimisers, t.batches, seconds, t.selector)
         log.write()
     t.fabric.barrier()
 

@@ -70,9 +70,15 @@ class RunFolder:
         return dict(content)
 
     def write_model(
-        self, setting: "Setting", recipe: Mapping[str, Any], method: str, weights: Mapping[str, Any]
+        self,
+        setting: "Setting",
+        recipe: Mapping[str, Any],
+        method: str,
+        weights: Mapping[str, Any],
+        threshold: float = 0.5,
+        step: int | None = None,
     ) -> None:
-        """Write weights and description of the network that codes faces."""
+        """Write weights and description of the network that codes faces; step: after which they were taken."""
         from safetensors.torch import save
 
         write_bytes(self.weights, save({key: value.detach().cpu().contiguous() for key, value in weights.items()}))
@@ -84,7 +90,8 @@ class RunFolder:
                 "aus": list(setting.aus),
                 "network": setting.network.model_dump(mode="json") | {"init": "none"},
                 "recipe": dict(recipe),
-                "threshold": 0.5,
+                "threshold": threshold,
+                "step": step,
             },
         )
 

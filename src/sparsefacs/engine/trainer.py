@@ -1,5 +1,6 @@
 """From a store and a configuration to a trained run: folds, visible labels, streams, optimisers, loop, model."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,19 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.batches import Batch, Batches, FaceLoader, FaceStream, LabelStream, RowStream
+from ..data.joined import AnyStore, paths_of
+from ..data.people import SeenPeople, people_of, person_names, same_people
 from ..data.store import UNLABELLED, Store
 from ..errors import InputError
 from ..files import hash_json, read_json, refuse_existing, write_json
 from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
-from ..protocols.budgets import VisibleLabels, apply_budget
+from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
+from ..protocols.card import card_text, protocol_card
 from ..protocols.folds import Fold, Protocol
+from ..protocols.selection import SelectionRule, draw_validation
 from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
+from .selection import FIXED_THRESHOLD, Selector, check_steps
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -30,64 +36,108 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The faces a fold trains on: rows (over the stores in order) with and without visible labels, and the labels."""
+    """The faces a fold trains on: rows (over the stores in order) with and without visible labels, and the labels.
+
+    fold: as it is in effect, validation subjects taken out of the training ones. rule: the selection rule in effect.
+    selection, selection_truth: the rows (of the labelled store) that the epoch is chosen on, and their labels (M, A)
+    of the task; −1 or NaN where hidden. budget: what `budget_card` says of the visible labels. seen: whose faces have a
+    part in the training or in choosing from it.
+    """
 
     stores: tuple[Store, ...]
+    fold: Fold
+    rule: SelectionRule
     labelled: NDArray[np.int64]
     unlabelled: NDArray[np.int64]
     occurrence: NDArray[np.int8]
     intensity: NDArray[np.float32]
     visible: VisibleLabels
+    budget: dict[str, Any]
+    selection: NDArray[np.int64]
+    selection_truth: NDArray[Any]
+    seen: SeenPeople
 
 
-def training_set(store: Store, unlabelled: Store | None, fold: Fold, labels: str, config: RunConfig) -> TrainingSet:
-    """Return what fold `fold` may train on under label budget `labels`.
+def training_set(
+    store: AnyStore, unlabelled: AnyStore | None, fold: Fold, labels: str, config: RunConfig
+) -> TrainingSet:
+    """Return what fold `fold` may train on under label budget `labels`, and what it chooses its epoch on.
 
-    Faces of test subjects are left out of every part, the unlabelled store included (subjects match by name).
+    The budget is of all labels that anyone looks at before the test: training and validation subjects together.
+    Faces of test and validation people are left out of every part that is trained on, the unlabelled store included.
     Raises InputError when no label is left, or the stores hold faces cut differently.
     """
-    aus = config.aus
     subject = store.strings("subject")
-    rows = np.flatnonzero(np.isin(subject, fold.train))
-    occurrence, intensity = store.occurrence(aus), store.intensity(aus)
-    if config.task == "intensity":
-        occurrence = np.full_like(occurrence, UNLABELLED)
-    else:
-        intensity = np.full_like(intensity, np.nan)
+    given = _task_labels(store, config)
+    budgeted = np.flatnonzero(np.isin(subject, (*fold.train, *fold.validation)))
     visible = apply_budget(
         labels,
         subject=subject,
         clip=store.strings("clip"),
         frame=store.numbers("frame"),
-        occurrence=occurrence,
-        intensity=intensity,
-        rows=rows,
+        occurrence=given[0],
+        intensity=given[1],
+        rows=budgeted,
         seed=config.split_seed,
     )
-    occurrence, intensity = visible.hide(occurrence, intensity)
-    labelled = np.flatnonzero(visible.mask.any(axis=1))
+    budget = budget_card(visible, config.aus, *given, subject, budgeted)
+    occurrence, intensity = visible.hide(*given)
+    shown = visible.mask.any(axis=1)
+    fold, rule = _with_validation(fold, np.unique(subject[shown]).tolist(), store, config)
+    training = np.isin(subject, fold.train)
+    labelled = np.flatnonzero(shown & training)
     if len(labelled) == 0:
         raise InputError(
-            f"no {config.task} label of AUs {','.join(map(str, aus))} is left to train on",
+            f"no {config.task} label of AUs {','.join(map(str, config.aus))} is left to train on",
             path=store.path,
             remedy="Use a larger --labels budget, or a store with labels of the training subjects",
         )
-    free = np.setdiff1d(rows, labelled)
-    stores: tuple[Store, ...] = (store,)
+    truths = given if rule == "published-practice" else (occurrence, intensity)
+    truth = truths[1] if config.task == "intensity" else truths[0]
+    chosen_on = {"validation": fold.validation, "published-practice": fold.test, "last": ()}[rule]
+    selection = np.flatnonzero(np.isin(subject, chosen_on) & (truth >= 0).any(axis=1))
+    free = np.flatnonzero(training & ~shown)
+    stores = store.parts
     if unlabelled is not None:
         if unlabelled.info.recipe_hash != store.info.recipe_hash:
             raise InputError(
                 "its faces are cut differently from the labelled store's",
                 path=unlabelled.path,
-                remedy="Prepare both with the same --size and version",
+                remedy="Prepare both with the same --size, --landmarks and version",
             )
-        others = np.flatnonzero(~np.isin(unlabelled.strings("subject"), fold.test))
+        people = people_of(store)
+        kept_apart = [people[name] for name in (*fold.test, *fold.validation)]
+        others = np.flatnonzero(~same_people(unlabelled, kept_apart))
         free = np.concatenate([free, len(store) + others])
-        stores = (store, unlabelled)
-        blank = (len(unlabelled), len(aus))
+        stores = (*stores, *unlabelled.parts)
+        blank = (len(unlabelled), len(config.aus))
         occurrence = np.concatenate([occurrence, np.full(blank, UNLABELLED, np.int8)])
         intensity = np.concatenate([intensity, np.full(blank, np.nan, np.float32)])
-    return TrainingSet(stores, labelled, free, occurrence, intensity, visible)
+    seen = SeenPeople.of(store, (*fold.train, *fold.validation), unlabelled)
+    return TrainingSet(
+        stores, fold, rule, labelled, free, occurrence, intensity, visible, budget, selection, truth[selection], seen
+    )
+
+
+def _task_labels(store: AnyStore, config: RunConfig) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return the store's labels (M, A) of the AUs in question, those of the other task left out."""
+    occurrence, intensity = store.occurrence(config.aus), store.intensity(config.aus)
+    if config.task == "intensity":
+        return np.full_like(occurrence, UNLABELLED), intensity
+    return occurrence, np.full_like(intensity, np.nan)
+
+
+def _with_validation(fold: Fold, labelled: list[str], store: AnyStore, config: RunConfig) -> tuple[Fold, SelectionRule]:
+    """Return the fold and the rule in effect: with too few labelled subjects to spare one, the last epoch is kept."""
+    rule = config.selection.rule
+    if rule != "validation":
+        return fold, rule
+    if not fold.validation:
+        drawn = draw_validation(
+            fold.train, labelled, config.selection.share, config.split_seed, person=person_names(store)
+        )
+        fold = fold.with_validation(drawn)
+    return fold, rule if set(labelled) & set(fold.validation) else "last"
 
 
 def make_batches(
@@ -115,6 +165,11 @@ def make_batches(
     )
 
 
+def with_aus(config: RunConfig, protocol: Protocol, store: AnyStore) -> RunConfig:
+    """Return the configuration with its AUs named: as asked, else those the protocol scores, else all of the store."""
+    return config.model_copy(update={"aus": config.aus or protocol.aus.get(config.task) or store.aus})
+
+
 def make_method(config: RunConfig) -> Method:
     """Return the method, its weights drawn from the seed."""
     import torch
@@ -131,33 +186,28 @@ def total_steps(config: RunConfig, labelled: int) -> tuple[int, float]:
     return max(1, round((config.training.epochs or 1) * per_epoch)), per_epoch
 
 
-def describe(
-    store: Store, unlabelled: Store | None, protocol: Protocol, fold: Fold, data: TrainingSet
-) -> dict[str, Any]:
+def describe(store: AnyStore, unlabelled: AnyStore | None, protocol: Protocol, data: TrainingSet) -> dict[str, Any]:
     """Return the content of protocol.json: who trains, who tests, which labels are seen, with their hashes."""
-    return {
-        "protocol": protocol.as_json(),
-        "protocol_hash": protocol.hash,
-        "fold": {"name": fold.name, "train": list(fold.train), "test": list(fold.test)},
-        "labels": data.visible.as_json(),
-        "store": str(store.path.resolve()),
+    facts = {
+        "store": paths_of(store),
         "store_hash": hash_json(store.info.as_json()),
         "recipe_hash": store.info.recipe_hash,
         "unlabelled_store": None if unlabelled is None else str(unlabelled.path.resolve()),
         "labelled_faces": len(data.labelled),
         "unlabelled_faces": len(data.unlabelled),
-        "selection_rule": "last epoch (no choice was made on any score)",
+        "seen": data.seen.as_json(),
     }
+    return protocol_card(protocol, data.fold, data.budget, data.rule, facts)
 
 
 def train_fold(
     config: RunConfig,
-    store: Store,
+    store: AnyStore,
     out: Path,
     protocol: Protocol,
     fold: Fold,
     labels: str,
-    unlabelled: Store | None = None,
+    unlabelled: AnyStore | None = None,
     devices: int = 1,
     resume: bool = False,
 ) -> RunFolder:
@@ -166,13 +216,14 @@ def train_fold(
     Raises InputError when `out` exists without `resume`, or holds a run of other settings.
     """
     run = RunFolder(out)
-    config = config.model_copy(update={"aus": config.aus or store.aus})
+    config = with_aus(config, protocol, store)
     data = training_set(store, unlabelled, fold, labels, config)
-    plan = describe(store, unlabelled, protocol, fold, data)
+    plan = describe(store, unlabelled, protocol, data)
     fabric = make_fabric(devices, config.training.precision)
     fabric.launch()
     if fabric.is_global_zero:
         _begin(run, config, plan, data, resume)
+        print(card_text(plan), file=sys.stderr)
     fabric.barrier()
     if run.model.exists():
         return run
@@ -214,12 +265,35 @@ def _train(
         return batch.to(fabric.device)
 
     batches.place = place
+    steps, per_epoch = total_steps(config, len(data.labelled))
+    selector = _selector(data, config, steps) if fabric.is_global_zero else None
     start, before = 0, 0.0
     if resume and run.checkpoint.exists():
-        start, before = load_checkpoint(run.checkpoint, method, optimisers, batches)
-    steps, per_epoch = total_steps(config, len(data.labelled))
-    training = Training(fabric, method, optimisers, batches, config, run, steps, per_epoch)
+        start, before = load_checkpoint(run.checkpoint, method, optimisers, batches, selector)
+    training = Training(fabric, method, optimisers, batches, config, run, steps, per_epoch, selector)
     fit(training, start, before)
     if fabric.is_global_zero:
         setting = Setting(config.task, config.aus, config.network)
-        run.write_model(setting, data.stores[0].info.recipe, config.name, method.predictor().state_dict())
+        best = None if selector is None else selector.best
+        run.write_model(
+            setting,
+            data.stores[0].info.recipe,
+            config.name,
+            method.predictor().state_dict() if best is None else best["weights"],
+            threshold=FIXED_THRESHOLD if best is None else best["threshold"],
+            step=steps if best is None else best["step"],
+        )
+
+
+def _selector(data: TrainingSet, config: RunConfig, steps: int) -> Selector | None:
+    """Return what chooses the epoch; None where the last one is kept."""
+    if data.rule == "last":
+        return None
+    return Selector(
+        setting=Setting(config.task, config.aus, config.network),
+        stores=data.stores,
+        rows=data.selection,
+        truth_MA=data.selection_truth,
+        steps=check_steps(steps, config.selection.checks),
+        threshold_chosen=config.selection.threshold == "chosen",
+    )

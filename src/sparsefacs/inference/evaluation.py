@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.store import Store
+from ..data.joined import AnyStore, open_stores, paths_of
+from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..facs.units import column
@@ -23,7 +24,7 @@ from .model import NetworkCoder, load_coder
 BATCH = 128
 
 
-def code_store(coder: NetworkCoder, store: Store, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the codes (len(rows), A) of faces of a store; raises InputError if they are cut differently."""
     if store.info.recipe_hash != coder.recipe.hash:
         raise InputError(
@@ -40,19 +41,19 @@ def code_store(coder: NetworkCoder, store: Store, rows: NDArray[np.int64]) -> ND
     return np.concatenate(coded)
 
 
-def evaluate_run(path: Path, store: Store | None = None) -> dict[str, Any]:
-    """Score run `path` on its fold's test subjects, or on every subject of another `store` it did not train on.
+def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
+    """Score run `path` on its fold's test subjects, or on the people of another `store` that it has not seen.
 
-    Writes predictions.parquet and metrics.json, into the run folder or into `on-<store name>/` of it, and returns
-    the metrics. Raises InputError when no test subject is left or the AUs do not match.
+    Not seen: neither trained on, labelled or not, nor used to choose the epoch. Writes predictions.parquet and
+    metrics.json, into the run folder or into `on-<store name>/` of it, and returns the metrics. Raises InputError when
+    no test subject is left or the AUs do not match.
     """
     run = RunFolder(path)
     coder = load_coder(path)
     plan = read_json(run.protocol, what="the run's protocol", remedy="Train again")
     own = store is None or hash_json(store.info.as_json()) == plan["store_hash"]
     tested = store or _training_store(plan)
-    subjects = tested.strings("subject")
-    wanted = np.isin(subjects, plan["fold"]["test"]) if own else ~np.isin(subjects, plan["fold"]["train"])
+    wanted = np.isin(tested.strings("subject"), plan["fold"]["test"]) if own else ~_seen(plan).rows(tested)
     rows = np.flatnonzero(wanted)
     if len(rows) == 0:
         raise InputError(
@@ -68,8 +69,14 @@ def evaluate_run(path: Path, store: Store | None = None) -> dict[str, Any]:
     return metrics
 
 
-def _training_store(plan: Mapping[str, Any]) -> Store:
-    store = Store(plan["store"])
+def _seen(plan: Mapping[str, Any]) -> SeenPeople:
+    if "seen" in plan:
+        return SeenPeople.from_json(plan["seen"])
+    return SeenPeople(frozenset((None, str(name)) for name in plan["fold"]["train"]))  # a run of an earlier version
+
+
+def _training_store(plan: Mapping[str, Any]) -> AnyStore:
+    store = open_stores(plan["store"])
     if hash_json(store.info.as_json()) != plan["store_hash"]:
         raise InputError(
             "is no longer the store this run was trained on", path=store.path, remedy="Name the store to evaluate on"
@@ -77,8 +84,8 @@ def _training_store(plan: Mapping[str, Any]) -> Store:
     return store
 
 
-def predictions_table(coder: NetworkCoder, store: Store, rows: NDArray[np.int64], fold: str) -> pd.DataFrame:
-    """Return a row a face: row, subject, clip, frame, time, fold, and per AU the prediction and the truth."""
+def predictions_table(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], fold: str) -> pd.DataFrame:
+    """Return a row a face: row, subject, clip, frame, time, fold, threshold, and per AU prediction and truth."""
     coded = code_store(coder, store, rows)
     kind, truth = (
         ("p", store.occurrence(coder.aus)) if coder.task == "occurrence" else ("r", store.intensity(coder.aus))
@@ -90,6 +97,7 @@ def predictions_table(coder: NetworkCoder, store: Store, rows: NDArray[np.int64]
         "frame": store.numbers("frame")[rows],
         "time": store.numbers("time")[rows],
         "fold": fold,
+        "threshold": coder.threshold,
     }
     for number, au in enumerate(coder.aus):
         columns[column(au, kind)] = coded[:, number]
@@ -100,10 +108,11 @@ def predictions_table(coder: NetworkCoder, store: Store, rows: NDArray[np.int64]
 def metrics_of(
     table: pd.DataFrame, coder: NetworkCoder, config: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of metrics.json for a table of predictions."""
+    """Return the content of metrics.json for a table of predictions; each row counts at its own fold's threshold."""
     kind = "p" if coder.task == "occurrence" else "r"
     predicted = table[[column(au, kind) for au in coder.aus]].to_numpy(np.float64)
     truth = table[[column(au, "true") for au in coder.aus]].to_numpy(np.float64)
+    threshold = table["threshold"].to_numpy(np.float64)
     scores = score(
         coder.task,
         coder.aus,
@@ -111,25 +120,25 @@ def metrics_of(
         predicted,
         table["subject"].to_numpy(dtype=np.str_),
         table["fold"].to_numpy(dtype=np.str_),
-        threshold=coder.threshold,
+        threshold=threshold,
         seed=int(config["seed"]),
     )
     metrics = {"format": 1, "method": config["name"]} | scores
     if coder.task == "occurrence":
-        metrics["distributions"] = au_distributions(coder.aus, truth, predicted, coder.threshold)
+        metrics["distributions"] = au_distributions(coder.aus, truth, predicted, threshold[:, None])
     return metrics | {"provenance": dict(settings)}
 
 
-def provenance(run: RunFolder, plan: Mapping[str, Any], tested: Store) -> dict[str, Any]:
+def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dict[str, Any]:
     """Return everything a number must carry to be comparable: hashes, seed, threshold, selection rule, cost."""
-    config = run.read_config()
+    config, model = run.read_config(), run.read_model()
     cost = pd.read_csv(run.log).iloc[-1] if run.log.exists() else None
     return {
         "method": config["name"],
         "recipe": config["recipe"],
         "config_hash": hash_json(config),
         "seed": config["seed"],
-        "store": str(tested.path.resolve()),
+        "store": paths_of(tested),
         "store_hash": hash_json(tested.info.as_json()),
         "store_source": tested.info.source.get("kind", "unknown"),
         "recipe_hash": tested.info.recipe_hash,
@@ -139,8 +148,11 @@ def provenance(run: RunFolder, plan: Mapping[str, Any], tested: Store) -> dict[s
         "labels": plan["labels"],
         "labelled_faces": plan["labelled_faces"],
         "unlabelled_faces": plan["unlabelled_faces"],
+        "selection": plan.get("selection", "last"),
         "selection_rule": plan["selection_rule"],
-        "threshold": 0.5,
+        "selected_step": model.get("step"),
+        "threshold": model["threshold"],
+        "threshold_rule": config.get("selection", {}).get("threshold", "fixed"),
         "backbone": config["network"]["backbone"],
         "input_size": config["network"]["input_size"],
         "steps": None if cost is None else int(cost["step"]),

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 from ..methods.contract import Setting
 from ..methods.registry import method_class
+from ..networks.answers import answers
 from ..networks.backbone import read_safetensors
 from ..networks.classifier import NetworkConfig
 from .contract import Task
@@ -43,15 +44,7 @@ class NetworkCoder:
 
     def __call__(self, faces_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3)."""
-        import torch
-
-        with torch.inference_mode():
-            image = torch.from_numpy(faces_BHWC).to(self.device).permute(0, 3, 1, 2).float() / 255
-            if image.shape[-1] != self.input_size:
-                size = (self.input_size, self.input_size)
-                image = torch.nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
-            answer = torch.sigmoid(self.network(image))
-            return np.asarray((answer * 5 if self.task == "intensity" else answer).float().cpu().numpy())
+        return answers(self.network, faces_BHWC, self.input_size, self.task)
 
 
 def load_coder(run: str | Path) -> NetworkCoder:

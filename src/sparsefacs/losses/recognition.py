@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reduction import labelled_mean
+from .reduction import labelled_mean, wide
 
 
 def occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor) -> Tensor:
@@ -14,7 +14,7 @@ def occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor) -> Tensor:
     A times the mean over all labelled entries of all processes, which is the same when nothing is missing.
     """
     labelled = occurrence_BA >= 0
-    entropy = F.binary_cross_entropy_with_logits(logits_BA.float(), occurrence_BA.clamp(min=0), reduction="none")
+    entropy = F.binary_cross_entropy_with_logits(wide(logits_BA), occurrence_BA.clamp(min=0), reduction="none")
     return logits_BA.shape[1] * labelled_mean(entropy, labelled)
 
 
@@ -25,5 +25,5 @@ def intensity_loss(logits_BA: Tensor, intensity_BA: Tensor) -> Tensor:
     """
     labelled = ~torch.isnan(intensity_BA)
     target = torch.nan_to_num(intensity_BA) / 5
-    error = (torch.sigmoid(logits_BA.float()) - target) ** 2
+    error = (torch.sigmoid(wide(logits_BA)) - target) ** 2
     return logits_BA.shape[1] * labelled_mean(error, labelled)

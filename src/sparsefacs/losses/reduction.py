@@ -22,3 +22,8 @@ def labelled_mean(values: Tensor, labelled: Tensor) -> Tensor:
     """
     count = global_sum(labelled.sum()).clamp(min=1)
     return torch.where(labelled, values, torch.zeros((), dtype=values.dtype, device=values.device)).sum() / count
+
+
+def wide(values: Tensor) -> Tensor:
+    """Return `values` in float32 where they are narrower (bf16 under autocast); wider ones stay as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..data.batches import BatchSource
 from ..losses.adversarial import confusion_loss, discriminator_loss
 from ..losses.recognition import occurrence_loss
+from ..losses.reduction import wide
 from ..networks.classifier import AUClassifier
 from ..networks.discriminator import LabelDiscriminator
 from ..networks.statistics import frozen_statistics
@@ -59,7 +60,7 @@ class Adversarial(Method):
             for _ in range(self.config.discriminator_updates):
                 image, _, real_BA = self._faces(batches)
                 with torch.no_grad(), frozen_statistics(self.recogniser):
-                    fake_BA = torch.sigmoid(self.recogniser(image).float())
+                    fake_BA = torch.sigmoid(wide(self.recogniser(image)))
                 loss = discriminator_loss(self._judge(real_BA, real_BA), self._judge(fake_BA, real_BA))
                 yield Update("discriminator", loss, {"discriminator": loss})
         for _ in range(self.config.recogniser_updates):
@@ -69,7 +70,7 @@ class Adversarial(Method):
             if alpha == 0:
                 yield Update("recogniser", recognition, {"recognition": recognition})
                 continue
-            confusion = confusion_loss(self._judge(torch.sigmoid(logits_BA.float()), known_BA))
+            confusion = confusion_loss(self._judge(torch.sigmoid(wide(logits_BA)), known_BA))
             loss = alpha * confusion + (1 - alpha) * recognition  # eq. 4
             yield Update("recogniser", loss, {"recognition": recognition, "confusion": confusion})
 

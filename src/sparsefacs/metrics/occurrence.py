@@ -24,8 +24,9 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 class OccurrenceSums:
     """What F1, AUC and accuracy need of each subject.
 
-    truth_MA: 0 or 1; predicted_MA: probabilities, positive when ≥ threshold; used_MA: entries that count (the others
-    may hold anything); subject_M: subject index 0 … S−1; resamples: how many weightings will be asked for.
+    truth_MA: 0 or 1; predicted_MA: probabilities, positive when ≥ threshold (one, or (M, 1) one a row); used_MA:
+    entries that count (the others may hold anything); subject_M: subject index 0 … S−1; resamples: how many weightings
+    will be asked for.
     """
 
     metrics = ("f1", "auc", "accuracy")
@@ -36,7 +37,7 @@ class OccurrenceSums:
         predicted_MA: Floats,
         used_MA: NDArray[np.bool_],
         subject_M: NDArray[np.int64],
-        threshold: float,
+        threshold: float | Floats,
         resamples: int,
     ) -> None:
         subjects = int(subject_M.max()) + 1 if len(subject_M) else 0

@@ -19,6 +19,7 @@ from .occurrence import OccurrenceSums
 
 Task = Literal["occurrence", "intensity"]
 Floats = NDArray[np.float64]
+Threshold = float | Sequence[float] | Floats
 RESAMPLES = 1000
 
 
@@ -29,28 +30,32 @@ def score(
     predicted_MA: NDArray[Any],
     subjects_M: NDArray[Any],
     folds_M: NDArray[Any] | None = None,
-    threshold: float = 0.5,
+    threshold: Threshold = 0.5,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Score predictions (M, A) against labels (M, A) of `aus`; subjects_M and folds_M name each row's.
 
     occurrence: truth −1/NaN, 0, 1, predicted probabilities (present when ≥ threshold) → f1, auc, accuracy;
-    intensity: truth NaN or 0–5, predicted 0–5 → icc (ICC(3,1)), mse, mae. Keys of the result: task, aus, threshold,
-    resamples, seed, pooled, folds, and fold_mean when there are several folds. Raises InputError when nothing can be
-    scored or the threshold is outside 0–1.
+    intensity: truth NaN or 0–5, predicted 0–5 → icc (ICC(3,1)), mse, mae. threshold: one, or one a row (M,), where
+    folds chose different ones. Keys of the result: task, aus, threshold (null where rows differ), resamples, seed,
+    pooled, folds, and fold_mean when there are several folds. Raises InputError when nothing can be scored or a
+    threshold is outside 0–1.
     """
     truth, predicted = np.asarray(truth_MA, np.float64), np.asarray(predicted_MA, np.float64)
-    _check(task, aus, truth, predicted, len(subjects_M), threshold)
+    threshold_M1 = _by_row(threshold, len(truth))
+    _check(task, aus, truth, predicted, len(subjects_M), threshold_M1)
     labelled = truth >= 0  # NaN is not
     if not labelled.any():
         raise InputError("there is no labelled entry to score", remedy="Evaluate on a store whose faces carry labels")
 
     def scores_of(rows: NDArray[np.intp]) -> dict[str, Any]:
         part = truth[rows], predicted[rows], labelled[rows], np.asarray(subjects_M)[rows]
-        return _scores(task, aus, *part, threshold, resamples, seed)
+        return _scores(task, aus, *part, threshold_M1[rows], resamples, seed)
 
-    result: dict[str, Any] = {"task": task, "aus": [int(au) for au in aus], "threshold": float(threshold)}
+    distinct = np.unique(threshold_M1)
+    result: dict[str, Any] = {"task": task, "aus": [int(au) for au in aus]}
+    result["threshold"] = float(distinct[0]) if len(distinct) == 1 else None
     result |= {"resamples": resamples, "seed": seed, "pooled": scores_of(np.arange(len(truth))), "folds": {}}
     if folds_M is not None:
         folds = np.asarray(folds_M).astype(str)
@@ -68,24 +73,31 @@ def paired_difference(
     first_MA: NDArray[Any],
     second_MA: NDArray[Any],
     subjects_M: NDArray[Any],
-    threshold: float = 0.5,
+    threshold: Threshold = 0.5,
+    second_threshold: Threshold | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Return first − second of each metric's mean over AUs, and per AU, with intervals from the same resamples.
 
-    Only entries that both predict count. Keys: metric → {"value", "low", "high", "entries", "per_au": {au: …}}.
+    Only entries that both predict count. threshold: of the first, and of the second unless it has its own. Keys:
+    metric → {"value", "low", "high", "entries", "per_au": {au: …}}.
     """
     truth = np.asarray(truth_MA, np.float64)
     first, second = np.asarray(first_MA, np.float64), np.asarray(second_MA, np.float64)
-    _check(task, aus, truth, first, len(subjects_M), threshold)
-    _check(task, aus, truth, second, len(subjects_M), threshold)
+    thresholds = [
+        _by_row(each, len(truth)) for each in (threshold, threshold if second_threshold is None else second_threshold)
+    ]
+    for predicted, each in zip((first, second), thresholds, strict=True):
+        _check(task, aus, truth, predicted, len(subjects_M), each)
     used = (truth >= 0) & ~np.isnan(first) & ~np.isnan(second)
     rows = used.any(axis=1)
     subject = np.unique(np.asarray(subjects_M)[rows], return_inverse=True)[1]
     draws = [
-        resampled(_sums(task, truth[rows], predicted[rows], used[rows], subject, threshold, resamples), resamples, seed)
-        for predicted in (first, second)
+        resampled(
+            _sums(task, truth[rows], predicted[rows], used[rows], subject, each[rows], resamples), resamples, seed
+        )
+        for predicted, each in zip((first, second), thresholds, strict=True)
     ]
     entries_A = used.sum(axis=0)
     result: dict[str, Any] = {}
@@ -97,15 +109,32 @@ def paired_difference(
     return result
 
 
-def _check(task: Task, aus: Sequence[int], truth: Floats, predicted: Floats, subjects: int, threshold: float) -> None:
+def mean_score(
+    task: Task, truth_MA: NDArray[Any], predicted_MA: NDArray[Any], threshold: float = 0.5
+) -> dict[str, float]:
+    """Return each metric's mean over AUs, without intervals: what choosing an epoch looks at. NaN where undefined."""
+    truth, predicted = np.asarray(truth_MA, np.float64), np.asarray(predicted_MA, np.float64)
+    used = (truth >= 0) & ~np.isnan(predicted)
+    alone = np.zeros(len(truth), np.int64)
+    sums = _sums(task, truth, predicted, used, alone, _by_row(threshold, len(truth)), 1)
+    return {name: float(mean_over_aus(values_1A)[0]) for name, values_1A in sums.values(np.ones((1, 1))).items()}
+
+
+def _by_row(threshold: Threshold, rows: int) -> Floats:
+    """Return the threshold of each row, (M, 1)."""
+    return np.broadcast_to(np.asarray(threshold, np.float64).reshape(-1, 1), (rows, 1))
+
+
+def _check(task: Task, aus: Sequence[int], truth: Floats, predicted: Floats, subjects: int, threshold: Floats) -> None:
     if truth.ndim != 2 or truth.shape != predicted.shape or truth.shape != (subjects, len(aus)):
         raise ValueError(f"shapes differ: truth {truth.shape}, predicted {predicted.shape}, {subjects} × {len(aus)}")
     if np.isinf(predicted).any() or np.isinf(truth).any():
         raise ValueError("an infinite value cannot be scored")
     if task == "occurrence" and not np.isin(truth[truth >= 0], (0, 1)).all():
         raise ValueError("occurrence is 0 or 1 (−1 or NaN: unlabelled)")
-    if not 0 <= threshold <= 1:
-        raise InputError(f"the threshold {threshold:g} is not a probability", remedy="Give one from 0 to 1")
+    if not ((threshold >= 0) & (threshold <= 1)).all():
+        wrong = float(threshold[~((threshold >= 0) & (threshold <= 1))][0])
+        raise InputError(f"the threshold {wrong:g} is not a probability", remedy="Give one from 0 to 1")
 
 
 def _sums(
@@ -114,7 +143,7 @@ def _sums(
     predicted: Floats,
     used: NDArray[np.bool_],
     subject: NDArray[np.int64],
-    threshold: float,
+    threshold: Floats,
     resamples: int,
 ) -> SubjectSums:
     if task == "occurrence":
@@ -129,14 +158,14 @@ def _scores(
     predicted: Floats,
     labelled: NDArray[np.bool_],
     subjects: NDArray[Any],
-    threshold: float,
+    threshold: Floats,
     resamples: int,
     seed: int,
 ) -> dict[str, Any]:
     used = labelled & ~np.isnan(predicted)
     rows = used.any(axis=1)
     names, subject = np.unique(subjects[rows], return_inverse=True)
-    sums = _sums(task, truth[rows], predicted[rows], used[rows], subject, threshold, resamples)
+    sums = _sums(task, truth[rows], predicted[rows], used[rows], subject, threshold[rows], resamples)
     values = resampled(sums, resamples, seed)
     entries_A = used.sum(axis=0)
     positives_A = (used & (truth > 0.5)).sum(axis=0) if task == "occurrence" else None

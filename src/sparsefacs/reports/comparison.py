@@ -54,7 +54,8 @@ def difference(run: Result, baseline: Result) -> Difference | str:
         _columns(ours, [run.predicted_column(au) for au in aus]),
         _columns(theirs, [baseline.predicted_column(au) for au in aus]),
         ours["subject"].to_numpy(dtype=np.str_),
-        threshold=run.threshold,
+        threshold=run.thresholds(ours),
+        second_threshold=baseline.thresholds(theirs),
     )[run.main_metric]
     if number(found["value"]) is None:
         return "no AU has a defined score in both"
@@ -85,12 +86,20 @@ def _unpaired(
     )
     checks = (
         (not aus, "they share no AU"),
-        (run.threshold != baseline.threshold, "they were scored at different thresholds"),
+        (_differing_thresholds(run, baseline), "they were scored at different thresholds"),
         (not same, "they were not scored on the same held-out frames"),
         (same and not _equal_labels(_columns(ours, names), _columns(theirs, names)), "their held-out labels differ"),
         (not np.any(_columns(ours, names) >= 0), "none of their held-out frames is labelled"),
     )
     return next((words for failed, words in checks if failed), "")
+
+
+def _differing_thresholds(run: Result, baseline: Result) -> bool:
+    """Say whether the two count AUs from different probabilities on; each choosing its own is one rule for both."""
+    if run.fact("threshold_rule") == baseline.fact("threshold_rule") == "chosen":
+        return False
+    used = [result.thresholds(result.predictions) for result in (run, baseline) if result.predictions is not None]
+    return len(np.unique(np.concatenate(used))) > 1
 
 
 def _in_row_order(result: Result) -> "pd.DataFrame | None":

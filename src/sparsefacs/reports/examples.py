@@ -74,7 +74,7 @@ def judged(table: "pd.DataFrame", result: Result) -> tuple[NDArray[np.bool_], ND
     )
     labelled_MA = np.isfinite(truth_MA) & (truth_MA >= 0)
     if result.task == "occurrence":
-        wrong_MA = (said_MA >= result.threshold) != (truth_MA > 0.5)
+        wrong_MA = (said_MA >= result.thresholds(table)[:, None]) != (truth_MA > 0.5)
     else:
         wrong_MA = np.abs(said_MA - truth_MA) >= WRONG_BY
     return wrong_MA & labelled_MA & np.isfinite(said_MA), labelled_MA
@@ -123,16 +123,18 @@ def _table(caption: str, row: int, results: Sequence[Result]) -> Table:
             if at is None or au not in result.aus:
                 cells.append(Cell("–"))
                 continue
-            truth = float(at[f"AU{au:02d}_true"]) if truth is None else truth
-            cells.append(_verdict(result, float(at[result.predicted_column(au)]), float(at[f"AU{au:02d}_true"])))
+            truth = float(at[f"AU{au:02d}_true"].iloc[0]) if truth is None else truth
+            said = float(at[result.predicted_column(au)].iloc[0])
+            threshold = float(result.thresholds(at)[0])
+            cells.append(_verdict(result.task, said, float(at[f"AU{au:02d}_true"].iloc[0]), threshold))
         lines.append((Cell(f"AU{au}", head=True), Cell(_label_text(truth, results[0].task)), *cells))
     return Table(caption, ("AU", "Label", *(result.label for result in results)), tuple(lines))
 
 
-def _at_row(result: Result, row: int) -> Any:
+def _at_row(result: Result, row: int) -> "pd.DataFrame | None":
     assert result.predictions is not None
     found = result.predictions[result.predictions["row"] == row]
-    return None if found.empty else found.iloc[0]
+    return None if found.empty else found.iloc[:1]
 
 
 def _label_text(truth: float | None, task: str) -> str:
@@ -143,15 +145,15 @@ def _label_text(truth: float | None, task: str) -> str:
     return figure(truth, 1)
 
 
-def _verdict(result: Result, said: float, truth: float) -> Cell:
+def _verdict(task: str, said: float, truth: float, threshold: float) -> Cell:
     """Return the cell of one coded AU: its number, and ✓ or ✗ where there is a label to judge it by."""
     if not np.isfinite(said):
         return Cell("lost")
-    text = figure(said, 2 if result.task == "occurrence" else 1)
+    text = figure(said, 2 if task == "occurrence" else 1)
     if not np.isfinite(truth) or truth < 0:
         return Cell(text)
-    differs, off = (said >= result.threshold) != (truth > 0.5), abs(said - truth) >= WRONG_BY
-    wrong = differs if result.task == "occurrence" else off
+    differs, off = (said >= threshold) != (truth > 0.5), abs(said - truth) >= WRONG_BY
+    wrong = differs if task == "occurrence" else off
     return Cell(f"{text} ✗", "wrong") if wrong else Cell(f"{text} ✓", "right")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import refuse_existing, write_text
+from ..protocols.selection import FOOTNOTE, MARK
 from ..version import VERSION
 from . import plots, tables
 from .codes import Track, read_codes, read_stills
@@ -219,6 +220,10 @@ def _cautions(results: Sequence[Result]) -> list[str]:
         values = {str(value) for result in results if (value := result.fact(name)) is not None}
         if len(values) > 1:
             found.append(f"These runs {words}: compare their scores with care.")
+    if marked := [result.label for result in results if result.marked]:
+        found.append(
+            f"{', '.join(marked)}: {MARK} {FOOTNOTE}. Its numbers are better than they would be on new people."
+        )
     if len({result.aus for result in results}) > 1:
         found.append("These runs code different AUs: their means are not over the same AUs.")
     return found

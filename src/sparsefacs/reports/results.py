@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import InputError
 from ..files import read_json
+from ..protocols.selection import MARK, is_marked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,9 +70,15 @@ class Result:
         return tuple(int(au) for au in self.metrics["aus"])
 
     @property
-    def threshold(self) -> float:
-        """Probability from which an AU counts as present."""
-        return number(self.metrics.get("threshold")) or 0.5
+    def marked(self) -> bool:
+        """Whether the test fold had a say in the epoch or threshold, so that its numbers carry the mark."""
+        return is_marked(str(self.fact("selection")))
+
+    def thresholds(self, table: "pd.DataFrame") -> NDArray[np.float64]:
+        """Return the probability from which an AU counts as present, for each row of its predictions `table`, (M,)."""
+        if "threshold" in table.columns:
+            return np.asarray(table["threshold"].to_numpy(np.float64))
+        return np.full(len(table), number(self.metrics.get("threshold")) or 0.5)
 
     @property
     def main_metric(self) -> str:
@@ -127,7 +137,8 @@ def read_results(paths: Sequence[Path]) -> list[Result]:
             path=folders[0],
             remedy="Make one report for each of the two tasks",
         )
-    labels = _labels(folders, [str(content["method"]) for content in metrics])
+    names = [f"{content['method']} {MARK}" if _is_marked(content) else str(content["method"]) for content in metrics]
+    labels = _labels(folders, names)
     return [_read_result(*three) for three in zip(folders, labels, metrics, strict=True)]
 
 
@@ -136,6 +147,10 @@ def baseline_of(results: Sequence[Result]) -> Result | None:
     if len(results) < 2:
         return None
     return next((result for result in results if result.method == BASELINE_METHOD), results[0])
+
+
+def _is_marked(content: Mapping[str, Any]) -> bool:
+    return is_marked(str(content["provenance"].get("selection")))
 
 
 def _labels(folders: Sequence[Path], methods: Sequence[str]) -> list[str]:
@@ -256,6 +271,9 @@ def _read_predictions(result: Result) -> "pd.DataFrame | None":
 
 def _find_store(result: Result) -> None:
     named = result.fact("store") or result.fact("store_path")
+    if isinstance(named, list):
+        result.omissions.append(f"it was scored on {len(named)} joined stores: no example faces")
+        return
     if not named:
         result.omissions.append("its scores do not name the store: no example faces")
         return

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..facs import UNITS
+from ..protocols.selection import FOOTNOTE, MARK, is_marked
 from .comparison import Difference, is_clear
 from .results import LOWER_IS_BETTER, METRIC_NAMES, METRICS_OF_TASK, Result, flatten, number
 
@@ -248,11 +249,13 @@ def text_table(metrics: Mapping[str, Any]) -> str:
     entries = _agreed([(pooled["mean"].get(names[0]) or {}).get("entries")])
     lines.append(["mean", "", entries, *([""] if occurrence else []), *means])
     body = _in_columns(lines)
+    marked = is_marked(str((metrics.get("provenance") or {}).get("selection")))
+    mark = f" {MARK}" if marked else ""
     head = (
-        f"{metrics.get('method', '')} · {_agreed([pooled.get('frames')])} held-out frames of "
+        f"{metrics.get('method', '')}{mark} · {_agreed([pooled.get('frames')])} held-out frames of "
         f"{_agreed([pooled.get('subjects')])} subjects · value [95 % interval over subjects]"
     ).lstrip(" ·")
-    return "\n".join([head, *body])
+    return "\n".join([head, *body, *([f"{MARK} {FOOTNOTE}"] if marked else [])])
 
 
 def _in_columns(lines: Sequence[Sequence[str]]) -> list[str]:

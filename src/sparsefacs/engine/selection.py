@@ -1,0 +1,99 @@
+"""Which state of a training is kept, and at which probability an AU counts: chosen on a score, by a stated rule.
+
+A check codes the faces of the selection set with the network as it is, in float32, and scores them. Checks draw no
+random number and change nothing in the training, so a run with checks passes through the same weights as one without.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.store import Store
+from ..metrics.scores import mean_score
+from ..networks.answers import answers
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ..methods.contract import Setting
+
+CHECK_BATCH = 64
+FIXED_THRESHOLD = 0.5
+_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+MAIN_METRIC = {"occurrence": "f1", "intensity": "icc"}
+
+
+def check_steps(steps: int, checks: int) -> frozenset[int]:
+    """Return after which steps the network is checked: `checks` of them, evenly spread, the last step among them."""
+    return frozenset(round(number * steps / checks) for number in range(1, checks + 1)) - {0}
+
+
+@dataclass
+class Selector:
+    """Checks a network on the faces of rows (M,) over `stores` in order, and remembers the best state.
+
+    truth_MA: labels, −1 or NaN where they may not be seen. Of equal scores the later state is kept, having been
+    trained longer. threshold_chosen: also choose the probability from which an AU counts, one for all AUs.
+    """
+
+    setting: "Setting"
+    stores: Sequence[Store]
+    rows: NDArray[np.int64]
+    truth_MA: NDArray[Any]  # noqa: N815 -- a shape suffix
+    steps: frozenset[int]
+    threshold_chosen: bool = False
+    best: dict[str, Any] | None = None
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def check(self, step: int, network: "nn.Module") -> dict[str, float]:
+        """Score `network` if `step` is one to check at, keep its weights if it is the best; return terms to log."""
+        if step not in self.steps:
+            return {}
+        predicted_MA = self._coded(network)
+        metric = MAIN_METRIC[self.setting.task]
+        value = mean_score(self.setting.task, self.truth_MA, predicted_MA, FIXED_THRESHOLD)[metric]
+        self.history.append({"step": step, "score": value})
+        if self.best is None or not value < self.best["score"]:
+            weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+            threshold = self._threshold(predicted_MA) if self.threshold_chosen else FIXED_THRESHOLD
+            self.best = {"step": step, "score": value, "threshold": threshold, "weights": weights}
+        return {f"selection_{metric}": value}
+
+    def _threshold(self, predicted_MA: NDArray[np.float32]) -> float:
+        """Return the threshold of the best mean F1; of equal ones that nearest one half."""
+        scored = [
+            (mean_score("occurrence", self.truth_MA, predicted_MA, at)["f1"], -abs(at - 0.5), at) for at in _THRESHOLDS
+        ]
+        return max((each for each in scored if not np.isnan(each[0])), default=(0.0, 0.0, FIXED_THRESHOLD))[2]
+
+    def _coded(self, network: "nn.Module") -> NDArray[np.float32]:
+        training = network.training
+        network.eval()
+        first_rows = np.cumsum([0, *(len(store) for store in self.stores)])
+
+        def face(row: int) -> NDArray[np.uint8]:
+            which = int(np.searchsorted(first_rows, row, side="right")) - 1
+            return self.stores[which].image(row - int(first_rows[which]))
+
+        coded = []
+        for start in range(0, len(self.rows), CHECK_BATCH):
+            faces_BHWC = np.stack([face(int(row)) for row in self.rows[start : start + CHECK_BATCH]])
+            coded.append(answers(network, faces_BHWC, self.setting.network.input_size, self.setting.task))
+        network.train(training)
+        return np.concatenate(coded)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"best": self.best, "history": self.history}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
+        self.best, self.history = state["best"], list(state["history"])
+
+    def weights(self) -> "dict[str, torch.Tensor] | None":
+        """Return the weights chosen; None when nothing was checked."""
+        return None if self.best is None else dict(self.best["weights"])
