@@ -177,45 +177,107 @@ def methods(
     _show(cost, as_json, "\n".join(f"{key:22} {value}" for key, value in cost.items()))
 
 
+Protocol = Annotated[
+    str,
+    typer.Option(
+        help="holdout:25%, kfold:3, 60-20-20, leave-one-data-set-out, bp4d-3fold, disfa-3fold, bp4d+-4fold, "
+        "bp4d+-3fold, fera2015-bp4d, or a JSON file of folds."
+    ),
+]
+Labels = Annotated[
+    str,
+    typer.Option(
+        help="Labels that may be seen: all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, "
+        "one-per-clip:5; 5%:stratified keeps the shares of AU combinations."
+    ),
+]
+Unlabelled = Annotated[
+    Path | None, typer.Option(help="Further store whose faces are used without labels (people tested on left out).")
+]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", help="Further labelled store, joined to STORE; may be repeated. Common AUs are learned."),
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Any setting, as key.sub=value; may be repeated.")]
+SplitSeed = Annotated[int | None, typer.Option(min=0, help="Seed of drawn folds, labels and validation subjects.")]
+Selection = Annotated[
+    str | None,
+    typer.Option(
+        help="What the epoch is chosen on: validation (default: a fifth of the labelled training subjects), last (the "
+        "last epoch, no choice), published-practice (the test fold itself: marked † on every table)."
+    ),
+]
+Task = Annotated[str | None, typer.Option(help="occurrence or intensity.")]
+
+
+@app.command("protocol")
+def show_protocol(
+    store: Annotated[Path, typer.Argument(help="Store of faces with labels.")],
+    also: With = None,
+    unlabelled: Unlabelled = None,
+    protocol: Protocol = api.DEFAULT_PROTOCOL,
+    labels: Labels = "all",
+    selection: Selection = None,
+    task: Task = None,
+    aus: Aus = None,
+    settings: Settings = None,
+    split_seed: SplitSeed = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the folds to this .json, to be used again.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who would train, validate and test, and which labels would be seen, with hashes; nothing is trained."""
+    from .protocols.card import card_text
+
+    cards = api.protocol(
+        [store, *(also or ())],
+        protocol=protocol,
+        labels=labels,
+        unlabelled=unlabelled,
+        out=out,
+        settings=settings or (),
+        aus=() if aus is None else parse_aus(aus),
+        task=task,
+        selection__rule=selection,
+        split_seed=split_seed,
+    )
+    _show({"folds": cards}, as_json, "\n\n".join(map(card_text, cards)))
+
+
 @app.command()
 def train(
     method: Annotated[str, typer.Argument(help="Method name, see `sparsefacs methods`.")],
     store: Annotated[Path, typer.Argument(help="Store of faces with labels.")],
     out: Annotated[Path, typer.Argument(help="Run folder to make.")],
-    unlabelled: Annotated[Path | None, typer.Option(help="Further store whose faces are used without labels.")] = None,
-    protocol: Annotated[
-        str, typer.Option(help="holdout:25%, kfold:3, a published protocol's name, or a JSON file of folds.")
-    ] = api.DEFAULT_PROTOCOL,
+    also: With = None,
+    unlabelled: Unlabelled = None,
+    protocol: Protocol = api.DEFAULT_PROTOCOL,
     fold: Annotated[str, typer.Option(help="Which fold is tested on: 1, 2, … or all.")] = "1",
-    labels: Annotated[
-        str,
-        typer.Option(
-            help="Labels that may be seen: all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, "
-            "one-per-clip:5."
-        ),
-    ] = "all",
+    labels: Labels = "all",
     recipe: Annotated[str, typer.Option(help="Settings to start from: a recipe's name or YAML file.")] = "small",
-    task: Annotated[str | None, typer.Option(help="occurrence or intensity.")] = None,
+    selection: Selection = None,
+    task: Task = None,
     aus: Aus = None,
     init: Annotated[
         str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors file.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any setting, as key.sub=value; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the labelled faces.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")] = None,
-    split_seed: Annotated[int | None, typer.Option(min=0, help="Seed of drawn folds and labels.")] = None,
+    split_seed: SplitSeed = None,
     devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a method on few labels, then score it on held-out subjects."""
+    """Train a method on few labels, then score it on held-out subjects.
+
+    The AUs learned are those that --aus names, else those the protocol scores, else all of the store. With --set
+    selection.threshold=chosen the probability from which an AU counts is chosen together with the epoch.
+    """
     from .reports.tables import text_table
 
     metrics = api.train(
         method,
-        store,
+        [store, *(also or ())],
         out,
         unlabelled=unlabelled,
         protocol=protocol,
@@ -229,6 +291,7 @@ def train(
         task=task,
         network__init=init,
         training__epochs=epochs,
+        selection__rule=selection,
         seed=seed,
         split_seed=split_seed,
     )
