@@ -11,6 +11,9 @@ from . import api
 from .errors import InputError
 from .facs.units import parse_aus
 from .files import without_nan
+from .protocols.budgets import FORMS as BUDGET_FORMS
+from .protocols.folds import FORMS as PROTOCOL_FORMS
+from .protocols.folds import protocol_names
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -177,20 +180,8 @@ def methods(
     _show(cost, as_json, "\n".join(f"{key:22} {value}" for key, value in cost.items()))
 
 
-Protocol = Annotated[
-    str,
-    typer.Option(
-        help="holdout:25%, kfold:3, 60-20-20, leave-one-data-set-out, bp4d-3fold, disfa-3fold, bp4d+-4fold, "
-        "bp4d+-3fold, fera2015-bp4d, or a JSON file of folds."
-    ),
-]
-Labels = Annotated[
-    str,
-    typer.Option(
-        help="Labels that may be seen: all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, "
-        "one-per-clip:5; 5%:stratified keeps the shares of AU combinations."
-    ),
-]
+Protocol = Annotated[str, typer.Option(help=f"{PROTOCOL_FORMS}; or {', '.join(protocol_names())}.")]
+Labels = Annotated[str, typer.Option(help=f"Labels that may be seen: {BUDGET_FORMS}.")]
 Unlabelled = Annotated[
     Path | None, typer.Option(help="Further store whose faces are used without labels (people tested on left out).")
 ]
@@ -333,6 +324,27 @@ def predict(
     rate = summary.frames / max(summary.seconds, 1e-9)
     text = f"{out}: {summary.rows} rows of {summary.frames} frames, {rate:.1f} frames/s"
     _show(summary.as_json(), as_json, text)
+
+
+@app.command()
+def published(
+    paper: Annotated[
+        str | None, typer.Argument(help="adversarial, kdsrl, wsrtl, mae-face, knowledge-spreader; none named: list.")
+    ] = None,
+    item: Annotated[str | None, typer.Argument(help='Such as "Table 1"; none named: all of the paper.')] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the papers' results as they were printed, with notes on misprints and where papers disagree."""
+    from .protocols.published import published_results, published_table_text, published_tables
+
+    tables = published_tables()
+    if paper is None:
+        _show({"papers": tables}, as_json, "\n".join(f"{name:20} {', '.join(items)}" for name, items in tables.items()))
+        return
+    numbers = published_results(paper=paper, item=item)
+    items = list(dict.fromkeys(one.item for one in numbers))
+    text = "" if as_json else "\n\n".join(published_table_text(paper, each) for each in items)
+    _show({"numbers": [vars(one) for one in numbers]}, as_json, text)
 
 
 @app.command()

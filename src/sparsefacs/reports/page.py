@@ -17,6 +17,7 @@ from . import plots, tables
 from .codes import Track, read_codes, read_stills
 from .comparison import Difference, difference, is_clear
 from .examples import examples
+from .published import WARNING, published_table
 from .results import METRIC_NAMES, METRICS_OF_TASK, Result, baseline_of, number, read_results
 from .tables import Cell, Table, all_aus, au_head, figure
 
@@ -100,6 +101,8 @@ def _content(
         "au_names": tables.au_names(results),
         "difference_table": tables.difference_table(results, paired) if paired else None,
         "fold_tables": [table for metric in metrics if (table := tables.fold_table(results, metric))],
+        "published": [found for metric in metrics if (found := published_table(results, metric))],
+        "published_warning": WARNING,
         "curves": curves,
         "marginal_table": tables.marginal_table(distributed) if distributed else None,
         "marginal_figure": _marginals(distributed) if distributed else None,
