@@ -132,3 +132,5 @@ def test_reasons_that_differ_in_a_number_are_one() -> None:
     reasons = ["labelled face 3 not found", "labelled face 12 not found", "no face", "is damaged (x 1)"]
     counts = ReasonCounts(Reject("a", None, reason) for reason in reasons)
     assert counts.as_dict() == {"labelled face … not found": 2, "no face": 1, "is damaged (x 1)": 1}
+    paths = [f"/data/a b/{number}_lnd.npy: is damaged" for number in range(3)]
+    assert ReasonCounts(Reject("a", None, path) for path in paths).as_dict() == {"…: is damaged": 3}

@@ -15,7 +15,7 @@ REJECTED_CSV = "rejected.csv"
 LISTED = 10_000
 """As many rejects stand in `store.json`; more make it unreadable, and all of them then stand in `rejected.csv`."""
 
-_DIFFERS = re.compile(r"\(.*\)|\d+(?:[.,]\d+)*")
+_DIFFERS = re.compile(r"^(?:[A-Za-z]:)?[^:(]*[\\/][^:]*(?=: )|\(.*\)|\d+(?:[.,]\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Reject:
 
 
 class ReasonCounts:
-    """Counts rejects by reason; reasons that differ in numbers or in what stands in brackets are one.
+    """Counts rejects by reason; reasons that differ in a path, numbers or what stands in brackets are one.
 
     So "is damaged (4 bytes missing)" and "is damaged (9 bytes missing)" are counted together, as "is damaged (…)".
     """

@@ -12,16 +12,15 @@ from typing import Any
 
 from ..data.adapters import Plan, Request, find_data_set, make_plan
 from ..data.adapters.plan import MediaItem
-from ..data.media import is_video
 from ..data.store import Store, StoreInfo, StoreWriter
 from ..errors import InputError
-from ..files import hash_json, sha256_file
+from ..files import sha256_file
 from ..progress import Progress, progress
 from .alignment import FaceRecipe
-from .cutting import CutSettings, PartCutter, count_frames
+from .cutting import CutSettings, PartCutter
 from .models import LANDMARKER, YUNET, find_model
+from .parts import Parts, split
 
-PHOTOS_A_PART = 128
 _COUNT_EVERY = 25  # frames between two notes of a worker to the progress bar
 _LOOK_EVERY_S = 0.5
 
@@ -65,30 +64,13 @@ def prepare(
     if plan.landmarks is None:
         for model in (YUNET, LANDMARKER):  # once here, so that the workers do not all download
             find_model(model)
-    parts = split(plan)
-    job = {"source": info.source, "recipe": recipe.as_json(), "aus": list(plan.aus), "items": _digest(plan)}
+    parts = split(plan.items)
+    job = {"source": info.source, "recipe": recipe.as_json(), "aus": list(plan.aus), "items": parts.digest}
     writer = StoreWriter(out, info, job)
     _run(writer, parts, settings, workers)
     if not writer.is_done(len(parts)):
         writer.write_part(len(parts), [], plan.rejected)
     return writer.finish(len(parts) + 1)
-
-
-def split(plan: Plan) -> list[tuple[MediaItem, ...]]:
-    """Return the parts of the work: a video is a part, photos go together clip by clip, about 128 at a time."""
-    parts: list[tuple[MediaItem, ...]] = [(item,) for item in plan.items if is_video(item.path)]
-    photos = sorted(
-        (item for item in plan.items if not is_video(item.path)),
-        key=lambda item: (item.subject, item.clip, item.frame, item.source),
-    )
-    batch: list[MediaItem] = []
-    for item in photos:
-        same_clip = bool(batch) and (batch[-1].subject, batch[-1].clip) == (item.subject, item.clip)
-        if len(batch) >= PHOTOS_A_PART and not same_clip:
-            parts.append(tuple(batch))
-            batch = []
-        batch.append(item)
-    return [*parts, tuple(batch)] if batch else parts
 
 
 def _described(request: Request, dataset: str, settings: CutSettings, plan: Plan) -> dict[str, object]:
@@ -109,16 +91,12 @@ def _described(request: Request, dataset: str, settings: CutSettings, plan: Plan
     }
 
 
-def _digest(plan: Plan) -> str:
-    return hash_json([hash_json(item.as_json()) for item in plan.items])
-
-
-def _run(writer: StoreWriter, parts: list[tuple[MediaItem, ...]], settings: CutSettings, workers: int) -> None:
+def _run(writer: StoreWriter, parts: Parts, settings: CutSettings, workers: int) -> None:
     """Write the parts not yet written, in parallel, showing progress."""
     from joblib import Parallel, delayed
 
     waiting = [number for number in range(len(parts)) if not writer.is_done(number)]
-    counts = {number: sum(count_frames(item.path) for item in parts[number]) for number in waiting}
+    counts = {number: parts.frames(number) for number in waiting}
     with progress("prepare", sum(counts.values()) or None) as bar, _watch(writer.path, counts, bar) as finished:
         # Unordered: the store puts parts in their place by number, so a slow one holds nothing up.
         main = (platform.node(), os.getpid())

@@ -8,45 +8,98 @@
 Deeper folders join the clip's name with `/`. Two files of one folder with one stem keep their suffix.
 """
 
-from collections import Counter, defaultdict
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from ...facs import UNITS
 from ..media import is_image, list_media
-from .plan import MediaItem, Plan, Request, photo_frames
+from ..store import Reject
+from .collection import Names, is_media, media_below
+from .plan import LazyItems, MediaItem, Plan, Request, photo_frames
+
+
+@dataclass
+class _Media:
+    """Photos and videos by name below root; twin: another file of the folder has the same stem."""
+
+    root: Path
+    names: Names = field(default_factory=Names)
+    frames: "array[int]" = field(default_factory=lambda: array("l"))
+    twins: bytearray = field(default_factory=bytearray)
+
+    def add(self, name: str, frame: int = 0, *, twin: bool = False) -> None:
+        self.names.append(name)
+        self.frames.append(frame)
+        self.twins.append(twin)
+
+    def item(self, place: int) -> MediaItem:
+        name = self.names[place]
+        path = self.root / name
+        return MediaItem(path, name, *_subject_and_clip(name, twin=bool(self.twins[place])), self.frames[place])
 
 
 def plan_folder(request: Request) -> Plan:
     """Plan every photo and video under SOURCE (or SOURCE itself, a file); labels are not taken."""
-    files = list_media(request.source)
-    root = request.source if request.source.is_dir() else request.source.parent
-    return Plan(request.aus or tuple(UNITS), tuple(media_items(files, root)))
+    source = request.source
+    media, rejected = _Media(source if source.is_dir() else source.parent), list[Reject]()
+    if source.is_dir():
+        loose: list[str] = []
+        for subject, names in groupby(media_below(source, rejected, is_media), key=_subject):
+            if subject:
+                _add_subject(media, list(names))
+            else:
+                loose = list(names)
+        _add_loose(media, loose)
+    if not media.names:
+        _add_loose(media, [path.name for path in list_media(source)])  # one file; or raises: missing, or empty
+    return Plan(request.aus or tuple(UNITS), LazyItems(len(media.names), media.item), tuple(rejected))
 
 
-def media_items(files: list[Path], root: Path) -> list[MediaItem]:
-    """Return the items of `files`, all under `root`, with subject and clip by the folders they lie in."""
-    names = [path.relative_to(root) for path in files]
-    twins = Counter(name.with_suffix("") for name in names)
-    clips: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    keys = []
-    for number, name in enumerate(names):
-        key = _subject_and_clip(name, alone=twins[name.with_suffix("")] == 1)
-        keys.append(key)
-        clips[key].append(number)
-    frames: dict[int, int] = {}
-    for members in clips.values():
-        photos = [number for number in members if is_image(files[number])]
-        frames.update(zip(photos, photo_frames([files[number].stem for number in photos]), strict=True))
-    return [
-        MediaItem(path, name.as_posix(), subject, clip, frames.get(number, 0))
-        for number, (path, name, (subject, clip)) in enumerate(zip(files, names, keys, strict=True))
-    ]
+def _add_subject(media: _Media, names: list[str]) -> None:
+    """Add the files of one subject's folder: clip by clip, a clip's photos in order of their frames, then videos."""
+    clips: dict[str, list[str]] = {}
+    videos = [name for name in names if not _is_photo(name)]
+    for name in names:
+        if _is_photo(name):
+            clips.setdefault(_subject_and_clip(name, twin=False)[1], []).append(name)
+    for photos in clips.values():
+        frames = photo_frames([_stem(name).rpartition("/")[2] for name in photos])
+        for frame, name in sorted(zip(frames, photos, strict=True)):
+            media.add(name, frame)
+    stems = Counter(map(_stem, names)) if videos else Counter[str]()
+    for name in videos:
+        media.add(name, twin=stems[_stem(name)] > 1)
 
 
-def _subject_and_clip(name: Path, *, alone: bool) -> tuple[str, str]:
-    folders, own = name.parts[:-1], name.stem if alone else name.name
-    if not folders:
+def _add_loose(media: _Media, names: list[str]) -> None:
+    """Add files that lie in no subject's folder."""
+    stems = Counter(map(_stem, names))
+    for name in names:
+        stem = _stem(name)
+        media.add(name, photo_frames([stem])[0] if _is_photo(name) else 0, twin=stems[stem] > 1)
+
+
+def _subject(name: str) -> str:
+    return name.partition("/")[0] if "/" in name else ""
+
+
+def _stem(name: str) -> str:
+    """Return `name` without its suffix; media have one."""
+    return name.rpartition(".")[0]
+
+
+def _is_photo(name: str) -> bool:
+    return is_image(Path(name))
+
+
+def _subject_and_clip(name: str, *, twin: bool) -> tuple[str, str]:
+    *inside, file = name.split("/")
+    own = file if twin else _stem(file)
+    if not inside:
         return own, own
-    if is_image(name):
-        return folders[0], "/".join(folders[1:]) or folders[0]
-    return folders[0], "/".join((*folders[1:], own))
+    if _is_photo(name):
+        return inside[0], "/".join(inside[1:]) or inside[0]
+    return inside[0], "/".join((*inside[1:], own))

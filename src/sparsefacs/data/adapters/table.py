@@ -195,7 +195,10 @@ def _relative(path: Path, root: Path) -> Path:
 
 
 def _items(files: dict[Path, _File], root: Path) -> list[MediaItem]:
-    """Return the items sorted by name; a clip without a name is called after its video, or its photos' folder."""
+    """Return the items by name, a clip's photos side by side in order of their frames.
+
+    A clip without a name is called after its video, or its photos' folder.
+    """
     named = sorted((_relative(path, root), file) for path, file in files.items())
     clips: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     keys = []
@@ -209,9 +212,18 @@ def _items(files: dict[Path, _File], root: Path) -> list[MediaItem]:
     for members in clips.values():
         frames.update(zip(members, photo_frames([named[number][0].stem for number in members]), strict=True))
     items = []
-    for number, (name, file) in enumerate(named):
+    for number in _clip_by_clip(keys, frames):
+        name, file = named[number]
         frame = frames.get(number, 0)
         labels = {at if is_video(name) else frame: tuple(given) for at, given in sorted(file.by_frame.items())}
         times = tuple(sorted(file.by_time, key=lambda timed: timed[0]))
         items.append(MediaItem(file.path, name.as_posix(), *keys[number], frame, labels, times))
     return items
+
+
+def _clip_by_clip(keys: list[tuple[str, str]], frames: dict[int, int]) -> list[int]:
+    """Return the order of the files, given their clips and the frames of photos: clips as their first file comes."""
+    first: dict[tuple[str, str], int] = {}
+    for number, key in enumerate(keys):
+        first.setdefault(key, number)
+    return sorted(range(len(keys)), key=lambda number: (first[keys[number]], frames.get(number, 0), number))
