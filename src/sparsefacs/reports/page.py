@@ -101,7 +101,7 @@ def _content(
         "au_names": tables.au_names(results),
         "difference_table": tables.difference_table(results, paired) if paired else None,
         "fold_tables": [table for metric in metrics if (table := tables.fold_table(results, metric))],
-        "published": [found for metric in metrics if (found := published_table(results, metric))],
+        "published": [beside for metric in metrics if (beside := published_table(results, metric))],
         "published_warning": WARNING,
         "curves": curves,
         "marginal_table": tables.marginal_table(distributed) if distributed else None,
