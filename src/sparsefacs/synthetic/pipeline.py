@@ -122,6 +122,7 @@ def _source(job: Job) -> dict[str, Any]:
         "kind": "synthetic",
         "generator_version": job.version,
         "seed": job.seed,
+        "people": f"synthetic, seed {job.seed}",  # another seed's S0000 is somebody else
         "profile": job.profile,
         "fps": load_profile(job.profile).fps,
         "subjects": job.subjects,
