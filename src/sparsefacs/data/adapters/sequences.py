@@ -46,9 +46,13 @@ class Images:
 
 @dataclass
 class Coded:
-    """The labels by sequence and label frame, what was turned down, and how many frames were flagged unscorable."""
+    """The labels by sequence and label frame, what was turned down, and how many frames were flagged unscorable.
+
+    frames: every frame number in a sequence's occurrence file, also those without a label.
+    """
 
     labels: dict[Key, Labels]
+    frames: dict[Key, NDArray[np.int64]]
     rejected: list[Reject]
     unscorable: int
     intensity_aus: tuple[int, ...]
@@ -87,14 +91,17 @@ def read_coding(coding: Path, aus: tuple[int, ...] | None) -> tuple[tuple[int, .
         )
     strength = _intensity_files(coding, chosen)
     labels: dict[Key, Labels] = {}
+    frames: dict[Key, NDArray[np.int64]] = {}
     unscorable = 0
     for key in sorted(files.keys() | {key for by_key in strength.values() for key in by_key}):
         found = read_occurrence(files[key], chosen) if key in files else None
         intensity: dict[int, Column] = {au: read_intensity(of[key]) for au, of in strength.items() if key in of}
         lost = found.unscorable if found else frozenset()
+        if found:
+            frames[key] = found.columns[chosen[0]].frames
         unscorable += len(lost)
         labels[key] = combine(chosen, found.columns if found else {}, intensity, without=lost)
-    return chosen, Coded(labels, rejected, unscorable, tuple(strength))
+    return chosen, Coded(labels, frames, rejected, unscorable, tuple(strength))
 
 
 def _csv_files(folder: Path) -> list[Path]:
@@ -126,21 +133,18 @@ def _intensity_files(coding: Path, aus: tuple[int, ...]) -> dict[int, dict[Key, 
     return files
 
 
-def find_offset(labels: Mapping[Key, Labels], photos: Mapping[Key, NumberedPhotos]) -> tuple[int, dict[int, int]]:
-    """Return image number less label frame number, and how many labelled frames have an image under each candidate.
+def find_offset(
+    frames: Mapping[Key, NDArray[np.int64]], photos: Mapping[Key, NumberedPhotos]
+) -> tuple[int, dict[int, int]]:
+    """Return image number less label frame number, and how many coded frames (N,) have an image under each candidate.
 
     The candidate under which most have one, over all sequences; of equals the first of 0, −1, +1.
     """
-    frames = {key: _frames_of(labels[key]) for key in labels.keys() & photos.keys()}
+    both = frames.keys() & photos.keys()
     matched = {
-        offset: sum(int(np.isin(of + offset, photos[key].numbers).sum()) for key, of in frames.items())
-        for offset in OFFSETS
+        offset: sum(int(np.isin(frames[key] + offset, photos[key].numbers).sum()) for key in both) for offset in OFFSETS
     }
     return max(OFFSETS, key=lambda offset: matched[offset]), matched
-
-
-def _frames_of(labels: Labels) -> NDArray[np.int64]:
-    return np.fromiter(labels, np.int64, len(labels))
 
 
 def plan_sequences(
@@ -163,7 +167,7 @@ def plan_sequences(
             path=request.source,
             remedy=f"Labels are there for {_some(coded.labels)}, images for {_some(keys)}",
         )
-    offset, facts, notes = _offset(request.frame_offset, coded.labels, images.photos)
+    offset, facts, notes = _offset(request.frame_offset, coded.frames, images.photos)
     facts |= {"unscorable_frames": coded.unscorable, "intensity_aus": list(coded.intensity_aus)}
     placed = {key: _placed(key, coded.labels.get(key, {}), images, offset) for key in keys}
     if not any(placed.values()):
@@ -190,10 +194,10 @@ def plan_sequences(
 
 
 def _offset(
-    given: int | None, labels: Mapping[Key, Labels], photos: Mapping[Key, NumberedPhotos]
+    given: int | None, frames: Mapping[Key, NDArray[np.int64]], photos: Mapping[Key, NumberedPhotos]
 ) -> tuple[int, dict[str, Any], tuple[str, ...]]:
     """Return the frame offset, given or found, the facts of it, and what to tell when one other than 0 was found."""
-    found, matched = find_offset(labels, photos)
+    found, matched = find_offset(frames, photos)
     offset = found if given is None else given
     facts = {
         "frame_offset": offset,
@@ -203,7 +207,7 @@ def _offset(
     if given is not None or not offset:
         return offset, facts, ()
     note = (
-        f"image numbers are taken to be label frame numbers {offset:+d}, since so more labelled frames have an image "
+        f"image numbers are taken to be label frame numbers {offset:+d}, since so more coded frames have an image "
         f"({matched[offset]} against {matched[0]}); --frame-offset sets it"
     )
     return offset, facts, (note,)
