@@ -1,0 +1,139 @@
+"""Fake delivered trees: synthetic faces in the folders, files and quirks of each data set, to try `prepare` on.
+
+Every face is synthetic and nothing in a tree comes from the data set whose layout it has. This package is the one place
+outside `data/` and `protocols/` that knows data sets by name, since layouts are all it is about. Like a delivered tree,
+and unlike a store, it holds whole pictures: faces must be found and aligned.
+"""
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ...errors import InputError
+from ...progress import progress
+from .faces import Cast
+from .writing import Shape, Tree, staged
+
+SMALLEST, LARGEST = 120, 1024  # sides of pictures: below, a face is too small to be coded
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A data set's layout. place: module and function that write it; profile: whose AU statistics its labels follow."""
+
+    name: str
+    what: str
+    place: str
+    profile: str = "bp4d"
+
+    @property
+    def writer(self) -> Any:
+        """The function that writes it; imported when asked for."""
+        module, function = self.place.split(":")
+        return getattr(import_module(f"{__package__}.{module}"), function)
+
+    @property
+    def variants(self) -> dict[str, Any]:
+        """The ways in which the tree can vary, with their defaults."""
+        given = inspect.signature(self.writer).parameters.values()
+        return {part.name: part.default for part in given if part.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+LAYOUTS: dict[str, Layout] = {
+    row.name: row
+    for row in (
+        Layout("bp4d", "BP4D: photos a sequence, labels of a coded segment, 49 tracked points", "bp4d:write_bp4d"),
+        Layout("bp4d+", "BP4D+: a zip file of photos a subject, four of ten tasks coded", "bp4d:write_bp4d_plus"),
+    )
+}
+"""Every layout by the name that `prepare --dataset` knows it by."""
+
+
+def write_tree(
+    out: Path,
+    dataset: str,
+    *,
+    subjects: int = 4,
+    clips: int = 2,
+    frames: int = 12,
+    size: int = 160,
+    seed: int = 0,
+    hold: int = 1,
+    **variant: Any,
+) -> Path:
+    """Write a fake delivered tree of data set `dataset` to folder `out` and return it.
+
+    subjects, clips, frames: people, clips of each, labelled frames of a clip (of a collection of photos, clips × frames
+    are the photos of a person); size: side of the square pictures, pixels; hold: a new picture every `hold` frames,
+    so that long clips are made quickly; variant: what the layout's writer takes besides, see `LAYOUTS[...].variants`.
+    The same arguments give the same bytes. Raises InputError for an `out` that is not empty, and for impossible
+    arguments; the tree is whole or not there.
+    """
+    layout = find_layout(dataset)
+    given = _checked(layout, variant)
+    for name, value, least in (("subjects", subjects, 1), ("clips", clips, 1), ("frames", frames, 1),
+                               ("hold", hold, 1), ("seed", seed, 0)):  # fmt: skip
+        if value < least:
+            raise InputError(f"{name} must be at least {least}, not {value}", remedy=f"Give {name} {least} or more")
+    if not SMALLEST <= size <= LARGEST or size % 2:
+        raise InputError(
+            f"pictures of {size} pixels are not possible", remedy=f"Choose an even size of {SMALLEST} to {LARGEST}"
+        )
+    out = Path(out)
+    with staged(out) as stage, progress(f"synth {dataset}", subjects, "subjects") as shown:
+        layout.writer(
+            Tree(stage, shown), Cast(seed, size, layout.profile, hold), Shape(subjects, clips, frames), **given
+        )
+        (stage / "README.txt").write_text(_readme(layout, seed), encoding="utf-8")
+    return out
+
+
+def find_layout(name: str) -> Layout:
+    """Return the layout of data set `name`; raises InputError when there is none."""
+    if name not in LAYOUTS:
+        raise InputError(f"there is no layout {name!r}", remedy=f"Choose one of: {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def _readme(layout: Layout, seed: int) -> str:
+    return (
+        f"Every face in this folder is synthetic: rendered by sparsefacs (seed {seed}).\n"
+        f"Nothing here comes from a data set. Only the folders, file names and file formats are those of\n"
+        f"{layout.what}.\n"
+        "It is for trying `sparsefacs prepare` on; what is learned from it says nothing about real faces.\n"
+    )
+
+
+def _checked(layout: Layout, variant: dict[str, Any]) -> dict[str, Any]:
+    """Return the variant with each value of its default's type; text, as the command line has it, is read."""
+    known = layout.variants
+    out = {}
+    for name, value in variant.items():
+        if name not in known:
+            takes = ", ".join(f"{key}={_shown(default)}" for key, default in known.items()) or "none"
+            raise InputError(f"{layout.name} has no variant {name!r}", remedy=f"It has: {takes}")
+        out[name] = _read(name, value, known[name])
+    return out
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _read(name: str, value: Any, default: Any) -> Any:
+    text = str(value).strip().lower()
+    if isinstance(default, bool):
+        if text in {"true", "yes", "1"} or text in {"false", "no", "0"}:
+            return text in {"true", "yes", "1"}
+    elif isinstance(default, int):
+        if text.isdigit():
+            return int(text)
+    else:
+        return text
+    wanted = "true or false" if isinstance(default, bool) else "a whole number"
+    raise InputError(f"{name}={value} is not possible", remedy=f"Give {wanted}")
+
+
+__all__ = ["LAYOUTS", "Layout", "find_layout", "write_tree"]
