@@ -149,14 +149,27 @@ def inspect(
     picture: Annotated[
         Path | None, typer.Option(help="Also draw sample faces with landmarks, AU centres and areas to this PNG.")
     ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also draw a contact sheet to this PNG: small faces with their active AUs.")
+    ] = None,
+    faces: Annotated[
+        int | None, typer.Option(min=1, help="Faces to draw. Default: 6 with --picture, 60 with --sheet.")
+    ] = None,
 ) -> None:
-    """Show what a store holds: counts, AU base rates, label gaps, rejected frames by reason."""
-    from .data.inspection import contact_sheet, describe
+    """Show what a store holds: counts, clips, AU base rates, label gaps, rejected frames by reason.
+
+    A store of a known data set is compared with what is published of it: missing subjects and tasks are named, and
+    labelled frames and positives of each AU are counted against the published ones.
+    """
+    from .data.contact_sheet import contact_sheet, geometry_picture
+    from .data.inspection import describe
     from .data.store import Store
 
     found = api.inspect(store)
     if picture is not None:
-        contact_sheet(Store(store), picture)
+        geometry_picture(Store(store), picture, **({} if faces is None else {"faces": faces}))
+    if sheet is not None:
+        contact_sheet(Store(store), sheet, **({} if faces is None else {"faces": faces}))
     _show(found, as_json, describe(found))
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sparsefacs.data.inspection import contact_sheet, describe, draw_geometry, inspect_store
+from sparsefacs.data.contact_sheet import draw_geometry, geometry_picture
+from sparsefacs.data.inspection import describe, inspect_store
 from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe
@@ -153,13 +154,13 @@ def test_bad_sources_are_one_line_and_leave_nothing(tmp_path, photo) -> None:
 
 
 def test_the_picture_shows_faces_and_refuses_to_overwrite(prepared, tmp_path) -> None:
-    path = contact_sheet(prepared, tmp_path / "sheet.png", faces=2, columns=1, side=256)
+    path = geometry_picture(prepared, tmp_path / "sheet.png", faces=2, columns=1, side=256)
     with Image.open(path) as sheet:
         assert sheet.size == (512, 512)
     with pytest.raises(InputError, match="already exists"):
-        contact_sheet(prepared, path)
+        geometry_picture(prepared, path)
     with pytest.raises(InputError, match="PNG"):
-        contact_sheet(prepared, tmp_path / "sheet.jpg")
+        geometry_picture(prepared, tmp_path / "sheet.jpg")
     face, points = prepared.image(0), prepared.vectors("landmarks")[0].reshape(68, 2)
     drawn = draw_geometry(face, points, (1, 12), side=256)
     bare = draw_geometry(face, points, (), side=256)

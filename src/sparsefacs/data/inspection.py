@@ -1,63 +1,121 @@
-"""What a store holds, in numbers and in a picture of its faces with landmarks, AU centres and areas."""
+"""What a store holds, in numbers: counts, labels, gaps, rejects, and what is missing of the published data set."""
 
+import textwrap
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..facs import AREA_NAMES, AREAS, UNITS, au_centres, centre_aus, facial_areas
-from ..files import refuse_existing, write_with
+from ..facs import UNITS
+from .media import is_video
+from .published_counts import (
+    ClipCount,
+    Inventory,
+    PublishedCounts,
+    compare,
+    listed,
+    natural,
+    published_counts,
+    sentences,
+)
+from .rejects import ReasonCounts
 from .store import UNLABELLED, Store
 
 TOP_COMBINATIONS = 5
-_AREA_COLOURS = ("#e6194b", "#3cb44b", "#3cb44b", "#ffe119", "#4363d8", "#4363d8", "#f58231", "#911eb4")
-_DRAWN = 512  # pixels a face's side is drawn at, so that the writing can be read
+LISTED = 10_000
+"""As many subjects and clips are listed one by one; a collection of photos has more than can be read."""
+
+_SUBJECTS_TOLD = 12
+_NOTES_TOLD = 6
+_SHORT = 40  # characters of a fact
+_WIDTH = 100
+_LEVELS = 6  # intensity 0 to 5
+# Of the source's description, what is told elsewhere; the rest is how the data set was read.
+_GENERAL = frozenset({"made_by", "dataset", "people", "source", "labels", "models", "notes", "note"})
 
 
-def inspect_store(store: Store) -> dict[str, Any]:
-    """Return what `store` holds: counts, per-AU labels and base rates, frequent AU combinations, rejects by reason.
+def inspect_store(store: Store, published: PublishedCounts | None = None) -> dict[str, Any]:
+    """Return what `store` holds, as JSON values: counts, per-AU labels, clips, rejects, and what it lacks.
 
-    base_rate is positives over labelled entries; gaps is the share of faces without that label. Combinations are
-    counted over the fully labelled faces.
+    base_rate is positives over labelled entries; gaps is the share of faces without that label. combinations are the
+    distinct ones over the fully labelled faces; label_patterns are distinct rows of labels over all labelled faces,
+    not labelled being a third value. warnings tell in words what findings list in full: differences from `published`
+    (default: what the store's data set is published to hold; a user's own media have no such entry).
     """
+    info = store.info
     occurrence, intensity = store.occurrence(), store.intensity()
-    subjects = Counter(store.strings("subject").tolist())
+    labelled = ((occurrence != UNLABELLED) | ~np.isnan(intensity)).any(axis=1)
     complete = occurrence[(occurrence != UNLABELLED).all(axis=1)] if len(store.aus) else occurrence[:0]
     kinds, counts = np.unique(complete, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:TOP_COMBINATIONS]
+    clips, images, unplaced = _clips(store, labelled)
+    faces, with_label = _per_subject(clips)
+    aus = [_au_row(au, occurrence[:, i], intensity[:, i]) for i, au in enumerate(store.aus)]
+    dataset = info.source.get("dataset")
+    expected = published or published_counts(dataset)
+    positives = {row["au"]: row["positive"] for row in aus}
+    here = Inventory(tuple(clips), positives, images, len(info.source.get("cameras", ())) or 1, _left_out(info.source))
+    findings = compare(here, expected) if expected else []
     return {
         "store": str(store.path),
+        "dataset": dataset,
+        "terms": expected.terms or None if expected else None,
+        "notes": [*map(str, info.source.get("notes", ())), *filter(None, [info.source.get("note")])],
+        "facts": {name: value for name, value in info.source.items() if name not in _GENERAL},
         "faces": len(store),
-        "subjects": store.info.subjects,
-        "clips": store.info.clips,
-        "size": store.info.size,
-        "recipe_hash": store.info.recipe_hash,
-        "source": store.info.source,
+        "images": images,
+        "subjects": info.subjects,
+        "clips": info.clips,
+        "size": info.size,
+        "recipe_hash": info.recipe_hash,
+        "source": info.source,
         "faces_per_subject": {
-            "least": min(subjects.values()),
-            "median": float(np.median(list(subjects.values()))),
-            "most": max(subjects.values()),
+            "least": min(faces.values()),
+            "median": float(np.median(list(faces.values()))),
+            "most": max(faces.values()),
         },
-        "faces_labelled": int(((occurrence != UNLABELLED) | ~np.isnan(intensity)).any(axis=1).sum()),
+        "subjects_table": [
+            {"subject": name, "faces": number, "labelled": with_label[name]}
+            for name, number in list(faces.items())[:LISTED]
+        ],
+        "subjects_unlabelled": [name for name, number in with_label.items() if not number][:LISTED],
+        "clips_table": [vars(row) for row in clips[:LISTED]],
+        "clips_left_out": max(0, len(clips) - LISTED),
+        "faces_labelled": int(labelled.sum()),
         "faces_fully_labelled": len(complete),
-        "aus": [_au_row(au, occurrence[:, i], intensity[:, i]) for i, au in enumerate(store.aus)],
+        "aus": aus,
         "combinations": len(kinds),
+        "label_patterns": len(np.unique(occurrence[labelled], axis=0)),
         "frequent_combinations": [
             {"aus": [au for au, on in zip(store.aus, kinds[i], strict=True) if on == 1], "faces": int(counts[i])}
             for i in order
         ],
-        "rejected": dict(Counter(reject.reason for reject in store.info.rejected).most_common()),
-        "rejected_files": [reject.source for reject in store.info.rejected if reject.frame is None],
+        "rejected": _reasons(store),
+        "rejected_unplaced": unplaced,
+        "rejected_files": [one.source for one in info.rejected if one.frame is None][:LISTED],
+        "published": None if expected is None else {"title": expected.title, "source": expected.source},
+        "warnings": sentences(findings),
+        "findings": [finding.as_json() for finding in findings],
     }
+
+
+def _left_out(source: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many frames of each subject's clips were left out on request."""
+    if not source.get("failed_tracking_frames_dropped"):
+        return {}
+    from .adapters.disfa import failed_tracking
+
+    return {subject: len(frames) for subject, frames in failed_tracking().items()}
 
 
 def _au_row(au: int, occurrence: NDArray[np.int8], intensity: NDArray[np.float32]) -> dict[str, Any]:
     labelled = int((occurrence != UNLABELLED).sum())
     positive = int((occurrence == 1).sum())
-    graded = ~np.isnan(intensity)
+    graded = intensity[~np.isnan(intensity)]
+    levels = np.clip(np.rint(graded), 0, _LEVELS - 1).astype(np.int64)
     return {
         "au": au,
         "name": UNITS[au].name,
@@ -65,22 +123,181 @@ def _au_row(au: int, occurrence: NDArray[np.int8], intensity: NDArray[np.float32
         "positive": positive,
         "base_rate": positive / labelled if labelled else None,
         "gaps": 1 - labelled / len(occurrence),
-        "intensity_labelled": int(graded.sum()),
-        "intensity_mean": float(intensity[graded].mean()) if graded.any() else None,
+        "intensity_labelled": len(graded),
+        "intensity_mean": float(graded.mean()) if len(graded) else None,
+        "intensity_histogram": np.bincount(levels, minlength=_LEVELS).tolist() if len(graded) else None,
     }
 
 
+def _reasons(store: Store) -> dict[str, int]:
+    """Return rejects by reason, as the store counted them or, where it has not, counted here."""
+    return dict(store.info.reasons) or ReasonCounts(store.info.rejected).as_dict()
+
+
+def _clips(store: Store, labelled: NDArray[np.bool_]) -> tuple[list[ClipCount], int, int]:
+    """Return the clips in order, the number of different source files, and of rejects that belong to no known clip."""
+    subjects, subject_of = np.unique(store.strings("subject"), return_inverse=True)
+    clips, clip_of = np.unique(store.strings("clip"), return_inverse=True)
+    keys, clip_rows = np.unique(subject_of * len(clips) + clip_of, return_inverse=True)
+    faces = np.bincount(clip_rows)
+    with_label = np.bincount(clip_rows, weights=labelled).astype(int)
+    rejects = Counter(reject.source for reject in store.info.rejected)
+    rejected, images, unplaced = _place(rejects, zip(_sources(store), clip_rows.tolist(), strict=True))
+    rows = [
+        ClipCount(
+            str(subjects[key // len(clips)]),
+            str(clips[key % len(clips)]),
+            int(faces[place]),
+            int(with_label[place]),
+            rejected[place],
+        )
+        for place, key in enumerate(keys.tolist())
+    ]
+    return sorted(rows, key=lambda row: (natural(row.subject), natural(row.clip))), images, unplaced
+
+
+def _sources(store: Store) -> Iterator[str]:
+    for chunk in store.dataset.data.column("source").chunks:  # chunk by chunk: a million paths are not held at once
+        yield from chunk.to_pylist()
+
+
+def _place(rejects: Mapping[str, int], rows: Iterator[tuple[str, int]]) -> tuple[Counter[int], int, int]:
+    """Say to which clip the rejects belong: that of their source, or of all other photos of its folder.
+
+    rejects: source → number; rows: the source and clip of each face. Returns clip → rejects, the number of different
+    sources of faces and rejects together, and of rejects whose clip is not known.
+    """
+    clip_of: dict[str, int] = {}
+    folders: dict[str, set[int]] = {}
+    photos: Counter[str] = Counter()
+    for source, clip in rows:
+        if source not in clip_of:
+            clip_of[source] = clip
+            folder = source.rpartition("/")[0]
+            folders.setdefault(folder, set()).add(clip)
+            photos[folder] += 1
+    placed: Counter[int] = Counter()
+    unplaced = 0
+    for source, number in rejects.items():
+        folder = source.rpartition("/")[0]
+        alone = folders.get(folder, set())
+        if source in clip_of:
+            placed[clip_of[source]] += number
+        elif len(folders.get(source, ())) == 1:  # the folder as a whole
+            placed[next(iter(folders[source]))] += number
+        elif len(alone) == 1 and photos[folder] > 1 and not is_video(Path(source)):
+            placed[next(iter(alone))] += number
+        else:
+            unplaced += number
+    return placed, len(clip_of.keys() | rejects.keys()), unplaced
+
+
+def _per_subject(clips: list[ClipCount]) -> tuple[Counter[str], Counter[str]]:
+    """Return subject → faces and subject → labelled faces."""
+    faces: Counter[str] = Counter()
+    labelled: Counter[str] = Counter()
+    for row in clips:
+        faces[row.subject] += row.faces
+        labelled[row.subject] += row.labelled
+    return faces, labelled
+
+
 def describe(found: dict[str, Any]) -> str:
-    """Return what `inspect_store` found as lines of text."""
+    """Return what `inspect_store` found as lines of text, about 100 columns wide."""
+    lines = [*_head(found), *_warnings(found), *_subjects(found), *_au_table(found), *_histograms(found)]
+    for row in found["frequent_combinations"]:
+        lines.append(f"{row['faces']:>9} faces show {'+'.join(map(str, row['aus'])) or 'no AU'}")
+    if found["rejected"]:
+        lines.append("rejected:")
+        for reason, count in found["rejected"].items():
+            lines += _wrapped(f"{count:>9}  ", reason)
+        if found["rejected_unplaced"]:
+            lines.append(f"{found['rejected_unplaced']:>9}  of these belong to no clip that is here")
+    return "\n".join(lines)
+
+
+def _wrapped(first: str, text: str) -> list[str]:
+    return textwrap.wrap(first + text, _WIDTH, subsequent_indent=" " * len(first), drop_whitespace=True) or [first]
+
+
+def _head(found: dict[str, Any]) -> list[str]:
     per = found["faces_per_subject"]
-    lines = [
+    lines = _wrapped(
+        "",
         f"{found['store']}: {found['faces']} faces, {found['subjects']} subjects, {found['clips']} clips, "
         f"{found['size']} × {found['size']} pixels, recipe {found['recipe_hash']}",
-        f"faces per subject: {per['least']} to {per['most']}, median {per['median']:g}",
+    )
+    facts = ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in _facts(found["facts"]).items())
+    title = found["published"]["title"] if found["published"] else found["dataset"]
+    told = "; ".join(part for part in (f"data set {title}" if title else "", facts) if part)
+    lines += _wrapped("", told) if told else []
+    lines += _wrapped("terms: ", found["terms"]) if found["terms"] else []
+    for note in found["notes"][:_NOTES_TOLD]:
+        lines += _wrapped("note: ", note)
+    if len(found["notes"]) > _NOTES_TOLD:
+        lines.append(f"note: and {len(found['notes']) - _NOTES_TOLD} more notes in store.json")
+    lines.append(f"faces per subject: {per['least']} to {per['most']}, median {per['median']:g}")
+    lines += _wrapped(
+        "",
         f"labelled faces: {found['faces_labelled']}, with every AU: {found['faces_fully_labelled']}, "
         f"distinct AU combinations among these: {found['combinations']}",
-    ]
+    )
+    return lines
+
+
+def _facts(facts: dict[str, Any]) -> dict[str, str]:
+    """Return the facts that can be told in a word or two."""
+    told: dict[str, str] = {}
+    for name, value in facts.items():
+        if isinstance(value, bool):
+            told[name] = "yes" if value else "no"
+        elif isinstance(value, list) and value and all(isinstance(one, str | int) for one in value):
+            told[name] = " ".join(map(str, value))
+        elif isinstance(value, str | int | float):
+            told[name] = str(value)
+    return {name: text for name, text in told.items() if len(text) <= _SHORT}
+
+
+def _warnings(found: dict[str, Any]) -> list[str]:
+    if not found["warnings"]:
+        return [f"all that {found['published']['title']} is published to hold is here"] if found["published"] else []
+    lines = [f"differs from what {found['published']['title']} is published to hold:"]
+    for warning in found["warnings"]:
+        lines += _wrapped("  ! ", warning)
+    return lines
+
+
+def _subjects(found: dict[str, Any]) -> list[str]:
+    """Return a line for each of the first subjects, with faces and labelled faces of their clips."""
+    clips: dict[str, list[dict[str, Any]]] = {}
+    for row in found["clips_table"]:
+        clips.setdefault(row["subject"], []).append(row)
+    lines = ["faces of clips (labelled of them, where not all; rejected):"]
+    for subject in list(clips)[:_SUBJECTS_TOLD]:
+        shown = [_clip_text(row) for row in clips[subject][:_SUBJECTS_TOLD]]
+        if len(clips[subject]) > len(shown):
+            shown.append(f"and {len(clips[subject]) - len(shown)} more clips")
+        lines += _wrapped(f"  {subject}  ", ", ".join(shown))
+    if found["subjects"] > _SUBJECTS_TOLD:
+        lines.append(f"  and {found['subjects'] - _SUBJECTS_TOLD} more subjects (--json lists them)")
+    bare = found["subjects_unlabelled"]
+    if bare and found["faces_labelled"]:
+        lines += _wrapped("subjects without any label: ", listed(bare))
+    return lines
+
+
+def _clip_text(row: dict[str, Any]) -> str:
+    text = f"{row['clip'] or '(no clip)'} {row['faces']}"
+    if 0 < row["labelled"] < row["faces"]:
+        text += f" ({row['labelled']} labelled)"
+    elif not row["labelled"]:
+        text += " (none labelled)"
+    return text + (f" ({row['rejected']} rejected)" if row["rejected"] else "")
+
+
+def _au_table(found: dict[str, Any]) -> list[str]:
     shown = [row for row in found["aus"] if row["labelled"] or row["intensity_labelled"]]
+    lines = []
     if shown:
         lines.append(f"{'AU':>4}  {'name':22} {'labelled':>9} {'positive':>9} {'rate':>6} {'gaps':>6} {'graded':>8}")
     for row in shown:
@@ -90,107 +307,18 @@ def describe(found: dict[str, Any]) -> str:
             f"{row['gaps']:>6.1%} {row['intensity_labelled']:>8}"
         )
     if len(shown) < len(found["aus"]):
-        lines.append(f"AUs without any label: {','.join(str(row['au']) for row in found['aus'] if row not in shown)}")
-    for row in found["frequent_combinations"]:
-        lines.append(f"{row['faces']:>9} faces show {'+'.join(map(str, row['aus'])) or 'no AU'}")
-    if found["rejected"]:
-        lines.append("rejected:")
-        lines.extend(f"{count:>9}  {reason}" for reason, count in found["rejected"].items())
-    return "\n".join(lines)
+        bare = ",".join(str(row["au"]) for row in found["aus"] if row not in shown)
+        lines += _wrapped("AUs without any label: ", bare)
+    return lines
 
 
-def draw_geometry(
-    image: NDArray[np.uint8], landmarks: NDArray[np.floating], aus: tuple[int, ...], *, side: int = _DRAWN
-) -> NDArray[np.uint8]:
-    """Return the face `image` (H, W, 3 RGB) beside itself with its geometry drawn, (side, 2·side, 3) uint8.
-
-    Left: the 68 landmarks (68, 2, pixels of `image`), numbered, and the eight areas. Right: the two centres of each
-    AU of `aus` that has centres, AUs that share a point named together.
-    """
-    import cv2
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    height, width = image.shape[:2]
-    figure = Figure(figsize=(side / 50, side / 100), dpi=100)
-    canvas = FigureCanvasAgg(figure)
-    enlarged = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
-    points = (np.asarray(landmarks, np.float64) + 0.5) * (side / width, side / height) - 0.5
-    left, right = (figure.add_axes((x, 0, 0.5, 1)) for x in (0, 0.5))
-    for axes in (left, right):
-        axes.imshow(enlarged, interpolation="nearest")
-        axes.set_xlim(-0.5, side - 0.5)
-        axes.set_ylim(side - 0.5, -0.5)
-        axes.axis("off")
-    _draw_areas(left, points, side)
-    _draw_centres(right, points, tuple(au for au in aus if au in centre_aus()), side)
-    canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
-
-
-def _draw_areas(axes: Any, points: NDArray[np.float64], side: int) -> None:
-    from matplotlib.patches import Rectangle
-
-    size = side / _DRAWN
-    for area, name, colour, box in zip(AREAS, AREA_NAMES, _AREA_COLOURS, facial_areas(points), strict=True):
-        x0, y0, x1, y1 = box
-        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=True, alpha=0.12, color=colour, linewidth=0))
-        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, color=colour, linewidth=1.4 * size))
-        axes.text(x0 + 3, y0 + 3, f"{area} {name}", color="white", fontsize=5 * size, va="top", **_boxed(colour))
-    axes.plot(points[:, 0], points[:, 1], ".", color="white", markersize=4 * size, markeredgecolor="black", mew=0.4)
-    for number, (x, y) in enumerate(points):
-        axes.text(x + 2, y - 2, str(number), color="white", fontsize=3.6 * size, **_outlined())
-
-
-def _draw_centres(axes: Any, points: NDArray[np.float64], aus: tuple[int, ...], side: int) -> None:
-    size = side / _DRAWN
-    axes.plot(points[:, 0], points[:, 1], ".", color="white", markersize=2 * size, alpha=0.6)
-    if not aus:
-        return
-    shared: dict[tuple[float, float], list[int]] = {}
-    for au, centres in zip(aus, au_centres(points, aus), strict=True):
-        for x, y in centres:
-            shared.setdefault((round(float(x), 2), round(float(y), 2)), []).append(au)
-    for (x, y), here in shared.items():
-        axes.plot(x, y, "o", color="#ffd000", markersize=5 * size, markeredgecolor="black", mew=0.6)
-        axes.text(x + 6, y, " ".join(map(str, here)), color="#ffd000", fontsize=7 * size, va="center", **_outlined())
-
-
-def _boxed(colour: str) -> dict[str, Any]:
-    return {"bbox": {"facecolor": colour, "alpha": 0.7, "pad": 0.8, "linewidth": 0}}
-
-
-def _outlined() -> dict[str, Any]:
-    from matplotlib.patheffects import withStroke
-
-    return {"path_effects": [withStroke(linewidth=1.4, foreground="black")]}
-
-
-def contact_sheet(store: Store, path: Path, *, faces: int = 6, columns: int = 2, side: int = _DRAWN) -> Path:
-    """Write a PNG of up to `faces` faces of `store`, one of each subject first, with their geometry drawn.
-
-    Raises InputError if `path` exists or does not end in .png.
-    """
-    from PIL import Image
-
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise InputError("the picture of a store is a PNG", path=path, remedy="Name it something.png")
-    refuse_existing(path, what="picture")
-    landmarks = store.vectors("landmarks").reshape(-1, 68, 2)
-    drawn = [draw_geometry(store.image(row), landmarks[row], centre_aus(), side=side) for row in _chosen(store, faces)]
-    columns = min(columns, len(drawn))
-    drawn += [np.full_like(drawn[0], 255)] * (-len(drawn) % columns)
-    sheet = np.vstack([np.hstack(drawn[start : start + columns]) for start in range(0, len(drawn), columns)])
-    write_with(path, lambda handle: Image.fromarray(sheet).save(handle, format="PNG"))
-    return path
-
-
-def _chosen(store: Store, faces: int) -> list[int]:
-    """Return rows spread over subjects: the middle face of each, then their quarters, until there are `faces`."""
-    subjects = store.strings("subject")
-    by_subject = [np.flatnonzero(subjects == name) for name in dict.fromkeys(subjects.tolist())]
-    rows: list[int] = []
-    for share in (0.5, 0.25, 0.75, 0.0, 0.99):
-        rows.extend(int(members[int(share * len(members))]) for members in by_subject)
-    return list(dict.fromkeys(rows))[:faces]
+def _histograms(found: dict[str, Any]) -> list[str]:
+    graded = [row for row in found["aus"] if row["intensity_histogram"]]
+    if not graded:
+        return []
+    lines = ["faces by intensity, rounded to a whole level:"]
+    lines.append(f"{'AU':>4}  {'':22}" + "".join(f" {level:>9}" for level in range(_LEVELS)))
+    for row in graded:
+        counts = "".join(f" {count:>9}" for count in row["intensity_histogram"])
+        lines.append(f"{row['au']:>4}  {row['name']:22}{counts}")
+    return lines
