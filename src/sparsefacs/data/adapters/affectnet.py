@@ -88,11 +88,11 @@ class _Full:
     lists: list[Path]
     delivered: bool
     names: Names = field(default_factory=Names)  # path below the folder of the images
-    file: array[int] = field(default_factory=lambda: array("B"))
+    file: "array[int]" = field(default_factory=lambda: array("B"))
     column: list[int] = field(default_factory=list)
-    start: array[int] = field(default_factory=lambda: array("Q"))
-    length: array[int] = field(default_factory=lambda: array("Q"))
-    checksum: array[int] = field(default_factory=lambda: array("L"))
+    start: "array[int]" = field(default_factory=lambda: array("Q"))
+    length: "array[int]" = field(default_factory=lambda: array("Q"))
+    checksum: "array[int]" = field(default_factory=lambda: array("L"))
 
     def item(self, place: int) -> MediaItem:
         name, which = self.names[place], self.file[place]

@@ -32,7 +32,7 @@ class _Lists:
     """What the lists say: base names of the URLs (N), occurrence (N × A, flat), AUs outside FACS UNITS."""
 
     names: Names = field(default_factory=Names)
-    occurrence: array[int] = field(default_factory=lambda: array("b"))
+    occurrence: "array[int]" = field(default_factory=lambda: array("b"))
     others: set[int] = field(default_factory=set)
 
 

@@ -1,0 +1,387 @@
+"""Face collections: each layout is read as delivered, half a copy and broken lists are one clear line."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from sparsefacs.cli import app
+from sparsefacs.data.adapters import Plan, Request, make_plan
+from sparsefacs.data.adapters.collection import Names, encoded, find_names, media_below
+from sparsefacs.data.store import Reject, Store
+from sparsefacs.errors import InputError
+from sparsefacs.faces.parts import split
+from sparsefacs.facs import UNITS, points_to_68
+
+POINTS_5 = ((200, 108), (242, 108), (222, 130), (204, 148), (240, 148))  # eyes, nose, mouth corners of the portrait
+AFFECTNET_HEADER = (
+    "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+)
+
+
+@pytest.fixture(scope="module")
+def face() -> bytes:
+    """A JPEG with one face, 90 pixels wide: an astronaut's portrait (NASA, public domain, in scikit-image)."""
+    import skimage.data
+
+    content = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()[:256, 90:346]).save(content, "JPEG", quality=90)
+    return content.getvalue()
+
+
+def put(path: Path, content: bytes | str = b"x") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def points_68(shift: float = 0) -> np.ndarray:
+    """68 landmarks of the portrait in `face`."""
+    return points_to_68(np.array(POINTS_5, np.float32) - (90, 0)) + np.float32(shift)
+
+
+def emotionet(root: Path, face: bytes) -> None:
+    columns = "\t".join(f"AU {au}" for au in range(1, 61))
+
+    def row(url: str, **known: int) -> str:
+        return "\t".join([url, "id", *(str(known.get(f"AU{au}", 999)) for au in range(1, 61))])
+
+    rows = [
+        row("http://a.org/x/one.jpg", AU1=1, AU2=0, AU12=-1, AU60=1),
+        row("http://a.org/x/two%20b.jpg?size=3"),
+        row("http://a.org/x/gone.jpg", AU1=1),
+        row("http://a.org/y/same.jpg", AU1=1),
+        row("http://b.org/z/same.jpg", AU1=0),
+        row("http://b.org/"),
+    ]
+    put(root / "list.tsv", f"URL\toriginal URL\t{columns}\n" + "\n".join(rows) + "\n")
+    for name in ("p/one.jpg", "p/two b.jpg", "q/same.jpg", "q/stranger.jpg", "q/deep/one.jpg"):
+        put(root / name, face)
+
+
+def affectnet_full(root: Path, face: bytes) -> None:
+    points = ";".join(f"{value:.2f}" for value in points_68().ravel())
+    folder = root / "Manual_Annot"
+    rows = [
+        f"1/a.jpg,0,0,9,9,{points},1,-2,0.5",
+        f"2/b.JPG,0,0,9,9,{points},10,-2,-2",
+        f"2/gone.jpg,0,0,9,9,{points},0,0,0",
+    ]
+    put(folder / "training.csv", "\r\n".join([AFFECTNET_HEADER, *rows]) + "\r\n")
+    put(
+        folder / "validation.csv",
+        "\n".join([AFFECTNET_HEADER, "1/c.jpg,0,0,9,9,1;2;3,1,0,0", f"3/d.png,0,0,9,9,{points},2,0,0"]),
+    )
+    for name in ("1/a.jpg", "2/b.JPG", "1/c.jpg", "3/d.png"):
+        put(folder / "Manually_Annotated_Images" / name, face)
+
+
+def affectnet_small(root: Path, face: bytes) -> None:
+    for half, numbers in (("train_set", (2, 10, 11)), ("val_set", (2,))):
+        for number in numbers:
+            put(root / half / "images" / f"{number}.jpg", face)
+            content = io.BytesIO()
+            np.save(content, points_68().astype(np.float64).ravel())
+            put(root / half / "annotations" / f"{number}_exp.npy")
+            if number != 11:
+                put(root / half / "annotations" / f"{number}_lnd.npy", content.getvalue())
+
+
+def casia(root: Path, face: bytes) -> None:
+    for name in ("0000045/001.jpg", "0000045/015.jpg", "0000099/001.jpg", "0000099/.hidden.jpg", "notes/a.jpg"):
+        put(root / name, face)
+    (root / "0000100").mkdir()
+
+
+def imdb_wiki(root: Path, face: bytes) -> None:
+    from scipy.io import savemat
+
+    def cells(*values: object) -> np.ndarray:
+        made = np.empty(len(values), object)
+        made[:] = values
+        return made
+
+    paths = ("01/nm1_a.jpg", "01/nm1_b.jpg", "02/nm2_c.jpg", "02/nm2_gone.jpg")
+    table = {
+        "full_path": cells(*paths),
+        "face_score": np.array([1.5, -np.inf, 2.5, 1.0]),
+        "second_face_score": np.array([np.nan, np.nan, 1.2, np.nan]),
+        "celeb_names": cells("Ann", "Bo"),
+        "celeb_id": np.array([1.0, 1, 2, 2]),
+    }
+    for name in paths[:3]:
+        put(root / "imdb_crop" / name, face)
+    savemat(root / "imdb_crop" / "imdb.mat", {"imdb": table})
+    put(root / "wiki_crop" / "00" / "7.jpg", face)
+    wiki = {"full_path": cells("00/7.jpg"), "face_score": np.array([3.0]), "second_face_score": np.array([np.nan])}
+    savemat(root / "wiki_crop" / "wiki.mat", {"wiki": wiki})
+
+
+def celeba(root: Path, face: bytes) -> None:
+    names = [f"{number:06d}.jpg" for number in range(1, 7)]
+    for name in [*names[:5], "000009.jpg"]:
+        put(root / "Img" / "img_align_celeba" / name, face)
+    people, splits = (20, 3, 20, 3, 20, 3), (0, 0, 1, 0, 0, 2)
+    put(root / "Anno" / "identity_CelebA.txt", "".join(f"{n} {who}\n" for n, who in zip(names, people, strict=True)))
+    partition = "".join(f"{n} {split}\n" for n, split in zip(names[:4] + names[5:], splits, strict=False))
+    put(root / "Eval" / "list_eval_partition.txt", partition)
+    columns = (
+        "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y"
+    )
+    numbers = " ".join(f"{x - 90:3d}  {y:3d}" for x, y in POINTS_5)
+    rows = "".join(f"{name} {numbers}\n" for name in names)
+    put(root / "Anno" / "list_landmarks_align_celeba.txt", f"{len(names)}\n{columns}\n{rows}")
+
+
+TREES: dict[str, tuple[str, Callable[[Path, bytes], None]]] = {
+    "emotionet": ("emotionet", emotionet),
+    "affectnet-full": ("affectnet", affectnet_full),
+    "affectnet-small": ("affectnet", affectnet_small),
+    "casia": ("casia-webface", casia),
+    "imdb-wiki": ("imdb-wiki", imdb_wiki),
+    "celeba": ("celeba", celeba),
+}
+
+
+def plan_of(tree: str, root: Path, face: bytes = b"x", **options: object) -> Plan:
+    name, make = TREES[tree]
+    make(root, face)
+    plan = make_plan(name, Request(root, **options))  # type: ignore[arg-type]
+    assert split(plan.items).digest == split(make_plan(name, Request(root, **options)).items).digest  # type: ignore[arg-type]
+    keys = [(item.subject, item.clip) for item in plan.items]
+    assert len({key for key, before in zip(keys, [None, *keys], strict=False) if key != before}) == len(set(keys))
+    assert all(item.path.as_posix().endswith(f"/{item.source}") and item.path.is_file() for item in plan.items)
+    assert all(item.alone for item in plan.items)
+    return plan
+
+
+def keys_of(plan: Plan) -> list[tuple[str, str, str]]:
+    return [(item.source, item.subject, item.clip) for item in plan.items]
+
+
+def test_emotionet(tmp_path: Path) -> None:
+    plan = plan_of("emotionet", tmp_path)
+    assert keys_of(plan) == [("p/one.jpg", "one.jpg", "one.jpg"), ("p/two b.jpg", "two b.jpg", "two b.jpg")]
+    assert plan.aus == tuple(sorted(UNITS)) and 60 not in plan.aus
+    (label,) = plan.items[0].by_frame[0]
+    known = {au: int(label.occurrence[place]) for place, au in enumerate(plan.aus) if label.occurrence[place] >= 0}
+    assert known == {1: 1, 2: 0} and np.isnan(label.intensity).all()
+    assert plan.items[1].by_frame == {}
+    reasons = {reject.source: reject.reason for reject in plan.rejected}
+    assert reasons == {
+        "q/same.jpg": "several URLs of the list end in this name",
+        "q/deep/one.jpg": "another picture of this name comes before it",
+        "list.tsv": "2 URLs have no picture under SOURCE",
+    }
+    assert "1 pictures are not in the list" in plan.notes[0] and "AU60" in plan.notes[1]
+    (fewer,) = {len(item.by_frame[0][0].occurrence) for item in plan_of("emotionet", tmp_path, aus=(2,)).items[:1]}
+    assert fewer == 1
+    elsewhere = tmp_path.parent / f"{tmp_path.name}.txt"
+    elsewhere.write_bytes((tmp_path / "list.tsv").read_bytes())
+    (tmp_path / "list.tsv").unlink()
+    assert len(make_plan("emotionet", Request(tmp_path, elsewhere)).items) == 2
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_affectnet_full(tmp_path: Path, delivered: bool) -> None:
+    plan = plan_of("affectnet-full", tmp_path, delivered_landmarks=delivered)
+    folder = "Manually_Annotated_Images"
+    assert keys_of(plan) == [
+        (f"{folder}/1/a.jpg", "1/a", "train"),
+        (f"{folder}/1/c.jpg", "1/c", "val"),
+        (f"{folder}/3/d.png", "3/d", "val"),
+    ]
+    assert [reject.reason for reject in plan.rejected] == [
+        "no face according to training.csv",
+        "named in training.csv but not found",
+    ]
+    assert plan.landmarks == ("68 points delivered with AffectNet" if delivered else None)
+    if delivered:
+        points = [item.points for item in plan.items]
+        assert points[0] and points[1] and points[2]
+        np.testing.assert_allclose(points[0].at(0), points_68(), atol=0.006)
+        np.testing.assert_allclose(points[2].at(0), points_68(), atol=0.006)
+        with pytest.raises(InputError, match=r"validation\.csv.*68 points"):
+            points[1].at(0)
+
+
+def test_affectnet_small(tmp_path: Path) -> None:
+    plan = plan_of("affectnet-small", tmp_path)
+    assert [(item.subject, item.clip) for item in plan.items] == [
+        ("train/2", "train"),
+        ("train/10", "train"),
+        ("train/11", "train"),
+        ("val/2", "val"),
+    ]
+    given = make_plan("affectnet", Request(tmp_path, delivered_landmarks=True))
+    assert [item.subject for item in given.items] == ["train/2", "train/10", "val/2"]
+    assert [reject.reason for reject in given.rejected] == ["its landmarks (_lnd.npy) are missing"]
+    points = given.items[1].points
+    assert points is not None
+    np.testing.assert_allclose(points.at(0), points_68(), atol=1e-4)
+    np.save(tmp_path / "train_set" / "annotations" / "10_lnd.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(InputError, match=r"10_lnd\.npy"):
+        points.at(0)
+
+
+def test_casia(tmp_path: Path) -> None:
+    plan = plan_of("casia", tmp_path / "CASIA-WebFace")
+    assert keys_of(plan) == [
+        ("0000045/001.jpg", "0000045", "001"),
+        ("0000045/015.jpg", "0000045", "015"),
+        ("0000099/001.jpg", "0000099", "001"),
+    ]
+    assert "1 identity folders hold no images" in plan.notes
+    assert len(make_plan("casia-webface", Request(tmp_path)).items) == 3
+
+
+def test_imdb_wiki(tmp_path: Path) -> None:
+    plan = plan_of("imdb-wiki", tmp_path)
+    assert keys_of(plan) == [
+        ("imdb_crop/01/nm1_a.jpg", "Ann", "imdb_crop/01/nm1_a"),
+        ("imdb_crop/02/nm2_c.jpg", "Bo", "imdb_crop/02/nm2_c"),
+        ("wiki_crop/00/7.jpg", "wiki_crop/00/7", "wiki_crop/00/7"),
+    ]
+    assert plan.facts == {"two_faces": 1}
+    assert plan.rejected == (
+        Reject("imdb_crop/01/nm1_b.jpg", None, "no face according to imdb.mat"),
+        Reject("imdb_crop/02/nm2_gone.jpg", None, "named in imdb.mat but not found"),
+    )
+
+
+def test_celeba(tmp_path: Path) -> None:
+    plan = plan_of("celeba", tmp_path, delivered_landmarks=True)
+    assert [(item.source, item.subject, item.clip, item.frame) for item in plan.items] == [
+        ("img_align_celeba/000002.jpg", "3", "train", 2),
+        ("img_align_celeba/000004.jpg", "3", "train", 4),
+        ("img_align_celeba/000001.jpg", "20", "train", 1),
+        ("img_align_celeba/000003.jpg", "20", "val", 3),
+    ]
+    assert {(reject.source, reject.reason) for reject in plan.rejected} == {
+        ("img_align_celeba/000006.jpg", "named in identity_CelebA.txt but not found"),
+        ("img_align_celeba/000005.jpg", "not in list_eval_partition.txt"),
+    }
+    assert "1 images are not in identity_CelebA.txt" in plan.notes[0]
+    points = plan.items[0].points
+    assert points is not None and points.at(2).tolist() == [[x - 90, y] for x, y in POINTS_5]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_wrong_and_empty_folders_are_one_line(tree: str, tmp_path: Path) -> None:
+    name = TREES[tree][0]
+    put(tmp_path / "other" / "SN001" / "a.jpg")
+    for source, words in ((tmp_path / "other", "other"), (tmp_path / "none", "not there")):
+        with pytest.raises(InputError, match=words) as caught:
+            make_plan(name, Request(source))
+        assert "\n" not in str(caught.value)
+
+
+def test_another_data_set_is_told_by_name(tmp_path: Path) -> None:
+    celeba(tmp_path, b"x")
+    with pytest.raises(InputError, match="--dataset celeba"):
+        make_plan("imdb-wiki", Request(tmp_path / "Img"))
+
+
+@pytest.mark.parametrize(
+    ("tree", "file", "content", "words"),
+    [
+        ("emotionet", "list.tsv", None, r"holds no list of URLs"),
+        ("emotionet", "list.tsv", "URL\tid\tAU1\nhttp://a/one.jpg\tx\t7\n", r"list\.tsv: line 2: '7' is not 1, 0"),
+        ("emotionet", "list.tsv", "URL\tid\tAU1\tAU2\nhttp://a/one.jpg\tx\t1\n", r"line 2: has 3 columns, not 4"),
+        ("emotionet", "list.tsv", "URL\tid\tAU1\nhttp://a/else.jpg\tx\t1\n", "names no picture"),
+        ("affectnet-full", "Manual_Annot/training.csv", None, r"training\.csv is missing"),
+        ("affectnet-full", "Manual_Annot/training.csv", "a,b\n", r"training\.csv: .*no column subDirectory_filePath"),
+        ("affectnet-full", "Manual_Annot/training.csv", AFFECTNET_HEADER + "\n1/a.jpg,0\n", r"line 2: has 2 columns"),
+        ("affectnet-full", "Manual_Annot/Manually_Annotated_Images", None, "Manually_Annotated_Images"),
+        ("affectnet-small", "train_set/images", None, r"train_set: holds no folder images"),
+        ("affectnet-small", "val_set/annotations", None, r"val_set: holds no folder annotations"),
+        ("imdb-wiki", "imdb_crop/imdb.mat", None, r"imdb\.mat is missing"),
+        ("imdb-wiki", "imdb_crop/imdb.mat", "MATLAB 5.0 cut short", r"imdb\.mat: cannot be read as a MATLAB file"),
+        ("celeba", "Anno/identity_CelebA.txt", None, r"identity_CelebA\.txt is missing"),
+        ("celeba", "Anno/identity_CelebA.txt", "000001.jpg 3\n000002.jpg\n", r"identity_CelebA\.txt: line 2"),
+        ("celeba", "Anno/identity_CelebA.txt", "000001.jpg 3\n000001.jpg 4\n", r"names 000001\.jpg twice"),
+        ("celeba", "Eval/list_eval_partition.txt", "000001.jpg 5\n", r"list_eval_partition\.txt: .*0, 1 and 2"),
+        ("celeba", "Img/img_align_celeba/", None, "none of the images"),
+    ],
+)
+def test_half_a_copy_and_broken_lists_are_one_line(
+    tree: str, file: str, content: str | None, words: str, tmp_path: Path
+) -> None:
+    import shutil
+
+    name, make = TREES[tree]
+    make(tmp_path, b"x")
+    path = tmp_path / file
+    if content is not None:
+        path.write_text(content)
+    elif path.is_dir():
+        shutil.rmtree(path)
+        if file.endswith("/"):
+            path.mkdir()
+    else:
+        path.unlink()
+    with pytest.raises(InputError, match=words) as caught:
+        make_plan(name, Request(tmp_path, delivered_landmarks=tree == "affectnet-small"))
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tree", "options", "faces", "rejects"),
+    [
+        ("emotionet", [], 2, 3),
+        ("affectnet-full", ["--landmarks", "delivered"], 2, 3),
+        ("affectnet-small", ["--landmarks", "delivered"], 3, 1),
+        ("casia", [], 3, 0),
+        ("imdb-wiki", [], 3, 2),
+        ("celeba", ["--landmarks", "delivered"], 4, 2),
+    ],
+)
+def test_through_the_command_line(
+    tree: str, options: list[str], faces: int, rejects: int, tmp_path: Path, face: bytes
+) -> None:
+    """As delivered → prepare → inspect, without moving a file."""
+    name, make = TREES[tree]
+    make(tmp_path / "source", face)
+    before = sorted(tmp_path.rglob("*"))
+    command = ["prepare", str(tmp_path / "source"), str(tmp_path / "store"), "--dataset", name, "--size", "64"]
+    result = CliRunner().invoke(app, [*command, *options, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    assert sorted(path for path in tmp_path.rglob("*") if tmp_path / "store" not in (path, *path.parents)) == before
+    store = Store(tmp_path / "store")
+    assert (len(store), len(store.info.rejected)) == (faces, rejects)
+    assert set(store.numbers("face").tolist()) == {0}
+    eyes = store.vectors("landmarks").reshape(-1, 68, 2)[:, 36:48].mean(axis=1)
+    assert np.abs(eyes - [31.5, 0.35 * 64]).max() < 3
+    inspected = CliRunner().invoke(app, ["inspect", str(tmp_path / "store"), "--json"])
+    assert inspected.exit_code == 0, inspected.output
+    found = json.loads(inspected.output)
+    assert found["faces"] == faces and sum(found["rejected"].values()) == rejects
+
+
+def test_names_are_found_in_bulk_and_kept_as_they_are() -> None:
+    names = ["b/ä.jpg", "a", "", "b/ä.jpgx"]
+    kept = Names(names)
+    assert list(kept) == names and kept[-1] == names[-1] and kept[1:3] == names[1:3]
+    with pytest.raises(IndexError):
+        kept[4]
+    assert find_names(encoded(names), encoded(["z", "a", "b/ä.jpg", "a"])).tolist() == [2, 1, -1, -1]
+    assert find_names(encoded(names), encoded([])).tolist() == [-1] * 4
+    assert find_names(encoded([]), encoded(names)).tolist() == []
+
+
+def test_a_folder_is_listed_with_its_files_side_by_side(tmp_path: Path) -> None:
+    for name in ("b/x/1.jpg", "b/2.jpg", "b/z.jpg", "b-c/1.jpg", "0.jpg", ".git/1.jpg", "b/note.txt"):
+        put(tmp_path / name)
+    rejected: list[Reject] = []
+    assert list(media_below(tmp_path, rejected)) == ["0.jpg", "b/2.jpg", "b/z.jpg", "b/x/1.jpg", "b-c/1.jpg"]
+    assert rejected == []
+    try:
+        put(Path(bytes(tmp_path).decode() + "/\udcff.jpg"))
+    except OSError:
+        return  # this file system takes no such names
+    assert "0.jpg" in list(media_below(tmp_path, rejected))
+    assert [reject.reason for reject in rejected] == ["its name is not valid text (UTF-8)"]
