@@ -46,9 +46,7 @@ LAYOUTS: dict[str, Layout] = {
     for row in (
         Layout("bp4d", "BP4D: photos a sequence, labels of a coded segment, 49 tracked points", "bp4d:write_bp4d"),
         Layout("bp4d+", "BP4D+: a zip file of photos a subject, four of ten tasks coded", "bp4d:write_bp4d_plus"),
-        Layout(
-            "disfa", "DISFA: videos of two cameras, intensities by AU, 66 tracked points", "disfa:write_disfa", "disfa"
-        ),
+        Layout("disfa", "DISFA: videos of two cameras, intensities, 66 tracked points", "disfa:write_disfa", "disfa"),
         Layout("disfa+", "DISFA+: photos and intensities by trial", "disfa:write_disfa_plus", "disfa"),
     )
 }
