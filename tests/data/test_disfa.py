@@ -162,7 +162,7 @@ def test_delivered_landmarks_count_from_zero_or_in_sn031_from_one(tree: Path) ->
     top = tree / "Landmark_Points"
     track = np.random.default_rng(0).uniform(100, 400, (6, 66, 2))
     for subject, name in (("SN001", "SN001_{:04d}_lm.mat"), ("SN031", "l0{:04d}_lm.mat")):
-        folder = top / subject / "tmp_frame_lm"
+        folder = top / subject / ("tmp_frame_lm" if subject == "SN001" else "frame_lm")
         folder.mkdir(parents=True)
         for number, points in enumerate(track, int(subject == "SN031")):
             if number != 4:
@@ -195,7 +195,8 @@ def plus(tmp_path: Path) -> Path:
     for place, frames in (("SN001/A1_AU1_TrialNo_1", 8), ("SN001/Y3", 5), ("SN003/SN003/A1_AU1_TrialNo_1", 4)):
         photos(root / "Images" / place, range(frames))
         for au in AUS:
-            rows = "".join(f"{frame:03d}.jpg {(frame + au) % 6}\n" for frame in range(frames - 1))
+            gap = " " if au % 2 else "\t  "
+            rows = "".join(f"{frame:03d}.jpg{gap}{(frame + au) % 6}\n" for frame in range(frames - 1))
             write(root / "Labels" / place / f"AU{au}.txt", f"# AU{au} intensity\n{rows}\n")
     return root
 

@@ -79,11 +79,11 @@ def read_named_intensity(path: Path) -> Column:
     for number, text in _lines(path):
         content = text.split("#")[0].strip()
         if content:
-            name, _, value = content.partition(" ")
+            name, *values = content.split(maxsplit=1)
             stem = re.fullmatch(r"(\d+)\.\w+", name)
             if stem is None:
                 raise InputError(f"line {number}: {name!r} is no photo such as 000.jpg", path=path, remedy=_MEND)
-            kept.append((number, f"{stem[1]},{value.strip()}"))
+            kept.append((number, f"{stem[1]},{''.join(values)}"))
     if not kept:
         raise InputError("holds no labels", path=path, remedy=_MEND)
     return _intensity(path, kept, _numbers(path, kept, 2, "a row `000.jpg intensity`"), 0, not_coded=False)

@@ -12,6 +12,7 @@ disfa_failed_tracking.csv lists the frames that JAA-Net leaves out since trackin
 import csv
 import re
 from collections import defaultdict
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -160,8 +161,6 @@ def failed_tracking() -> dict[str, frozenset[int]]:
 
 def _without_failed(items: list[MediaItem]) -> tuple[list[MediaItem], int]:
     """Return the items without the frames of the published list, and how many labelled frames that cost."""
-    from dataclasses import replace
-
     kept, dropped = [], 0
     for item in items:
         skip = failed_tracking().get(item.subject, frozenset())
@@ -173,8 +172,6 @@ def _without_failed(items: list[MediaItem]) -> tuple[list[MediaItem], int]:
 
 def _with_points(items: list[MediaItem], root: Path, rejected: list[Reject]) -> list[MediaItem]:
     """Return the items with their delivered landmarks; an item without any is rejected."""
-    from dataclasses import replace
-
     top = part(root, _POINTS)
     if top is None:
         raise InputError(
@@ -185,7 +182,8 @@ def _with_points(items: list[MediaItem], root: Path, rejected: list[Reject]) -> 
     kept = []
     for item in items:
         subject = part(top, (item.subject,))
-        points = None if subject is None else _points(part(subject, ("tmp_frame_lm",)) or subject, item.subject)
+        places = [] if subject is None else [subject, *folders(subject)]  # usually tmp_frame_lm
+        points = next(filter(None, (_points(place, item.subject) for place in places)), None)
         if points is None:
             rejected.append(Reject(item.source, None, f"its landmarks, {top.name}/{item.subject}, are missing"))
         else:
