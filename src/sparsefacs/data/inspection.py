@@ -273,13 +273,14 @@ def _subjects(found: dict[str, Any]) -> list[str]:
     for row in found["clips_table"]:
         clips.setdefault(row["subject"], []).append(row)
     lines = ["faces of clips (labelled of them, where not all; rejected):"]
-    for subject in list(clips)[:_SUBJECTS_TOLD]:
+    told = list(clips)[:_SUBJECTS_TOLD]
+    for subject in told:
         shown = [_clip_text(row) for row in clips[subject][:_SUBJECTS_TOLD]]
         if len(clips[subject]) > len(shown):
             shown.append(f"and {len(clips[subject]) - len(shown)} more clips")
         lines += _wrapped(f"  {subject}  ", ", ".join(shown))
-    if found["subjects"] > _SUBJECTS_TOLD:
-        lines.append(f"  and {found['subjects'] - _SUBJECTS_TOLD} more subjects (--json lists them)")
+    if found["subjects"] > len(told):
+        lines.append(f"  and {found['subjects'] - len(told)} more subjects (--json lists them)")
     bare = found["subjects_unlabelled"]
     if bare and found["faces_labelled"]:
         lines += _wrapped("subjects without any label: ", listed(bare))
