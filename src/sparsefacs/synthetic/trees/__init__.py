@@ -48,6 +48,13 @@ LAYOUTS: dict[str, Layout] = {
         Layout("bp4d+", "BP4D+: a zip file of photos a subject, four of ten tasks coded", "bp4d:write_bp4d_plus"),
         Layout("disfa", "DISFA: videos of two cameras, intensities, 66 tracked points", "disfa:write_disfa", "disfa"),
         Layout("disfa+", "DISFA+: photos and intensities by trial", "disfa:write_disfa_plus", "disfa"),
+        Layout("emotionet", "EmotioNet: a list of URLs with AUs, and their pictures", "collections:write_emotionet"),
+        Layout("affectnet", "AffectNet: pictures with 68 landmarks, two releases", "collections:write_affectnet"),
+        Layout("casia-webface", "CASIA-WebFace: a folder of photos an identity", "collections:write_casia_webface"),
+        Layout("imdb-wiki", "IMDB-WIKI: cropped faces and a .mat file for each half", "collections:write_imdb_wiki"),
+        Layout("celeba", "CelebA: numbered pictures and text lists", "collections:write_celeba"),
+        Layout("folder", "a folder of your own photos and videos", "folder:write_folder"),
+        Layout("table", "a folder of your own photos and videos with a label table", "folder:write_table"),
     )
 }
 """Every layout by the name that `prepare --dataset` knows it by."""

@@ -27,6 +27,11 @@ class Shape:
     clips: int
     frames: int
 
+    @property
+    def photos(self) -> int:
+        """How many photos of a person a collection without clips holds."""
+        return self.clips * self.frames
+
     def at_most(self, data_set: str, *, subjects: int | None = None, clips: int | None = None) -> None:
         """Raise InputError when more is asked for than the data set has names for."""
         for what, asked, most in (("subjects", self.subjects, subjects), ("clips", self.clips, clips)):
