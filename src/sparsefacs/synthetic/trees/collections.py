@@ -66,7 +66,7 @@ def write_emotionet(tree: Tree, cast: Cast, shape: Shape, *, names: bool = False
         if person == 0:
             spare = cast.still(person, shape.photos)
             tree.spoilt_photo("images/N_9000001.jpg", spare.image)
-            tree.tiny_photo("images/N_9000002.jpg", spare.image)
+            tree.photo("images/N_9000002.jpg", spare.shrunk().image)
             add(spare, "N_9000001.jpg")
             add(spare, "N_9000002.jpg")
             add(None, "N_9000003.jpg")
@@ -96,9 +96,10 @@ def _affectnet_full(tree: Tree, cast: Cast, shape: Shape) -> None:
             spare = cast.still(person, shape.photos)
             spoilt, tiny, faceless = (_hashed(person, shape.photos + extra) for extra in range(3))
             tree.spoilt_photo(f"{images}/{spoilt}", spare.image)
-            tree.tiny_photo(f"{images}/{tiny}", spare.image)
+            tree.photo(f"{images}/{tiny}", spare.shrunk().image)
             tree.photo(f"{images}/{faceless}", cast.empty(0))
-            rows["training"].extend(_affectnet_row(name, spare, *_mood(spare)) for name in (spoilt, tiny))
+            rows["training"].append(_affectnet_row(spoilt, spare, *_mood(spare)))
+            rows["training"].append(_affectnet_row(tiny, spare.shrunk(), *_mood(spare)))
             rows["training"].append(_affectnet_row(faceless, spare, NO_FACE, _INVALID, _INVALID))
     for split, lines in rows.items():
         tree.lines(f"Manual_Annot/{split}.csv", [AFFECTNET_HEADER, *lines])
@@ -125,9 +126,9 @@ def _affectnet_small(tree: Tree, cast: Cast, shape: Shape) -> None:
         if person == 0:
             spare, number = cast.still(person, shape.photos), shape.subjects * shape.photos
             tree.spoilt_photo(f"train_set/images/{number}.jpg", spare.image)
-            tree.tiny_photo(f"train_set/images/{number + 1}.jpg", spare.image)
+            tree.photo(f"train_set/images/{number + 1}.jpg", spare.shrunk().image)
             annotate("train_set", number, spare)
-            annotate("train_set", number + 1, spare)
+            annotate("train_set", number + 1, spare.shrunk())
 
 
 def write_casia_webface(tree: Tree, cast: Cast, shape: Shape) -> None:
@@ -138,7 +139,7 @@ def write_casia_webface(tree: Tree, cast: Cast, shape: Shape) -> None:
         if person == 0:
             spare = cast.still(person, shape.photos)
             tree.spoilt_photo(f"{identity}/{shape.photos + 1:03d}.jpg", spare.image)
-            tree.tiny_photo(f"{identity}/{shape.photos + 2:03d}.jpg", spare.image)
+            tree.photo(f"{identity}/{shape.photos + 2:03d}.jpg", spare.shrunk().image)
 
 
 def write_imdb_wiki(tree: Tree, cast: Cast, shape: Shape) -> None:
@@ -169,11 +170,13 @@ def _odd_crops(tree: Tree, cast: Cast, shape: Shape, imdb: "_Crops", wiki: "_Cro
     spare, other = cast.still(0, shape.photos), cast.still(1, shape.photos)
     places = [f"01/nm0000001_rm{9000 + extra}_{born}_2001.jpg" for extra in range(4)]
     tree.spoilt_photo(f"imdb_crop/{places[0]}", spare.image)
-    tree.tiny_photo(f"imdb_crop/{places[1]}", spare.image)
+    tree.photo(f"imdb_crop/{places[1]}", spare.shrunk().image)
     tree.photo(f"imdb_crop/{places[2]}", np.concatenate([spare.image, other.image], axis=1))
     tree.photo(f"imdb_crop/{places[3]}", cast.empty(0))
-    for place, first, second in zip(places, (3.5, 1.5, 4.5, -np.inf), (np.nan, np.nan, 2.5, np.nan), strict=True):
-        imdb.add(place, spare, name, born, 2001, first, second)
+    imdb.add(places[0], spare, name, born, 2001, 3.5)
+    imdb.add(places[1], spare.shrunk(), name, born, 2001, 1.5)
+    imdb.add(places[2], spare, name, born, 2001, 4.5, 2.5)
+    imdb.add(places[3], spare, name, born, 2001, -np.inf)
     place = f"00/9000_{born}_2001.jpg"
     tree.photo(f"wiki_crop/{place}", cast.empty(1))
     wiki.add(place, spare, name, born, 2001, -np.inf)
@@ -235,8 +238,8 @@ def write_celeba(tree: Tree, cast: Cast, shape: Shape) -> None:
             last = shape.subjects * shape.photos
             spoilt, tiny = f"{last + 1:06d}.jpg", f"{last + 2:06d}.jpg"
             tree.spoilt_photo(f"img_align_celeba/{spoilt}", spare.image)
-            tree.tiny_photo(f"img_align_celeba/{tiny}", spare.image)
-            identities |= {spoilt: (1, 0, spare), tiny: (1, 0, spare)}
+            tree.photo(f"img_align_celeba/{tiny}", spare.shrunk().image)
+            identities |= {spoilt: (1, 0, spare), tiny: (1, 0, spare.shrunk())}
     rows = sorted(identities.items())
     tree.lines("identity_CelebA.txt", (f"{name} {identity}" for name, (identity, _, _) in rows))
     tree.lines("list_eval_partition.txt", (f"{name} {split}" for name, (_, split, _) in rows))

@@ -78,12 +78,6 @@ class Tree:
         content = encode_jpeg(image, _QUALITY)
         self.write(name, content[: len(content) // 3])
 
-    def tiny_photo(self, name: str, image: NDArray[np.uint8], side: int = 28) -> None:
-        """Write a JPEG of `side` pixels, too small for its face to be coded."""
-        import cv2
-
-        self.photo(name, np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
-
     def video(self, name: str, images: Iterable[NDArray[np.uint8]], fps: int) -> None:
         """Write RGB images (H, W, 3), even sides, as an MPEG-4 video (.avi, .mp4); the same images, the same bytes."""
         import av
