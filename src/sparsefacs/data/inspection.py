@@ -33,6 +33,7 @@ _NOTES_TOLD = 6
 _SHORT = 40  # characters of a fact
 _WIDTH = 100
 _LEVELS = 6  # intensity 0 to 5
+_USUAL = {"frame_step": 1, "unlabelled_frames": True, "min_face": 0}  # facts not worth a word
 # Of the source's description, what is told elsewhere; the rest is how the data set was read.
 _GENERAL = frozenset({"made_by", "dataset", "people", "source", "labels", "models", "notes", "note"})
 
@@ -249,6 +250,8 @@ def _facts(facts: dict[str, Any]) -> dict[str, str]:
     """Return the facts that can be told in a word or two."""
     told: dict[str, str] = {}
     for name, value in facts.items():
+        if name in _USUAL and value == _USUAL[name]:
+            continue
         if isinstance(value, bool):
             told[name] = "yes" if value else "no"
         elif isinstance(value, list) and value and all(isinstance(one, str | int) for one in value):
@@ -272,10 +275,10 @@ def _subjects(found: dict[str, Any]) -> list[str]:
     clips: dict[str, list[dict[str, Any]]] = {}
     for row in found["clips_table"]:
         clips.setdefault(row["subject"], []).append(row)
-    lines = ["faces of clips (labelled of them, where not all; rejected):"]
+    lines = ["faces of each clip, by subject:"]
     told = list(clips)[:_SUBJECTS_TOLD]
     for subject in told:
-        shown = [_clip_text(row) for row in clips[subject][:_SUBJECTS_TOLD]]
+        shown = [_clip_text(row, found["faces_labelled"] > 0) for row in clips[subject][:_SUBJECTS_TOLD]]
         if len(clips[subject]) > len(shown):
             shown.append(f"and {len(clips[subject]) - len(shown)} more clips")
         lines += _wrapped(f"  {subject}  ", ", ".join(shown))
@@ -287,12 +290,10 @@ def _subjects(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _clip_text(row: dict[str, Any]) -> str:
+def _clip_text(row: dict[str, Any], labels: bool) -> str:
     text = f"{row['clip'] or '(no clip)'} {row['faces']}"
-    if 0 < row["labelled"] < row["faces"]:
-        text += f" ({row['labelled']} labelled)"
-    elif not row["labelled"]:
-        text += " (none labelled)"
+    if labels and row["labelled"] < row["faces"]:
+        text += f" ({row['labelled'] or 'none'} labelled)"
     return text + (f" ({row['rejected']} rejected)" if row["rejected"] else "")
 
 
