@@ -1,9 +1,10 @@
 """Frames a second of `prepare` with one and two workers, against decoding alone and finding faces alone, in one run.
 
-    python benchmarks/prepare.py [VIDEO] [--frames N]
+    python benchmarks/prepare.py [VIDEO] [--frames N] [--photos N]
 
 Without VIDEO, a 640 × 360 clip is made that pans and zooms over a portrait (scikit-image's astronaut). `prepare` gets
-as many copies of the clip as workers, since a video is one part of its work. Prints a JSON object and a readable line.
+as many copies of the clip as workers, since a video is one part of its work. The photos are frames of the made clip,
+each a picture by itself, all in one collection, for any number of workers. Prints a JSON object and readable lines.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from sparsefacs.faces.detection import FaceFinder
 from sparsefacs.faces.prepare import prepare
 from sparsefacs.faces.tracking import FaceTracker
-from sparsefacs.faces.video import decode
+from sparsefacs.faces.video import decode, read_image
 
 
 def pan_and_zoom(frames: int) -> list[NDArray[np.uint8]]:
@@ -86,10 +87,37 @@ def preparing(video: Path, frames: int, workers: int, folder: Path) -> float:
     return workers * frames / (time.perf_counter() - started)
 
 
+def write_photos(folder: Path, photos: int) -> None:
+    """Write `pan_and_zoom` as JPEGs, 16 a subject."""
+    from PIL import Image
+
+    for number, image in enumerate(pan_and_zoom(photos)):
+        path = folder / f"s{number // 16:03d}" / f"p{number % 16:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path, quality=90)
+
+
+def reading(folder: Path) -> float:
+    """Return photos/s of reading alone."""
+    paths = sorted(folder.rglob("*.jpg"))
+    started = time.perf_counter()
+    for path in paths:
+        read_image(path)
+    return len(paths) / (time.perf_counter() - started)
+
+
+def preparing_photos(folder: Path, photos: int, workers: int, out: Path) -> float:
+    """Return photos/s of `prepare`, starting the workers included."""
+    started = time.perf_counter()
+    prepare(folder, out / f"photos{workers}", workers=workers)
+    return photos / (time.perf_counter() - started)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("video", nargs="?", type=Path)
     parser.add_argument("--frames", type=int, default=300, help="frames of the made clip")
+    parser.add_argument("--photos", type=int, default=512, help="photos of the made collection; 0: none")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -107,12 +135,25 @@ def main() -> None:
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
             "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         }
+        if given.photos:
+            write_photos(folder / "photos", given.photos)
+            found["photos"] = given.photos
+            found["read_photos_per_second"] = round(reading(folder / "photos"), 1)
+            for workers in (1, 2):
+                rate = preparing_photos(folder / "photos", given.photos, workers, folder)
+                found[f"prepare_photos_per_second_{workers}_worker{'s' * (workers > 1)}"] = round(rate, 1)
     print(json.dumps(found))
     print(
         f"prepare {found['prepare_fps_1_worker']} and {found['prepare_fps_2_workers']} frames/s with 1 and 2 workers; "
         f"decoding alone {found['decode_fps']}, landmarks alone {found['landmarks_fps']}",
         file=sys.stderr,
     )
+    if given.photos:
+        print(
+            f"prepare {found['prepare_photos_per_second_1_worker']} and {found['prepare_photos_per_second_2_workers']} "
+            f"photos/s with 1 and 2 workers; reading alone {found['read_photos_per_second']}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

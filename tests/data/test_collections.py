@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sparsefacs.data.store import Reject, Store
 from sparsefacs.errors import InputError
 from sparsefacs.faces.parts import split
 from sparsefacs.facs import UNITS, points_to_68
+from trees import tree
 
 POINTS_5 = ((200, 108), (242, 108), (222, 130), (204, 148), (240, 148))  # eyes, nose, mouth corners of the portrait
 AFFECTNET_HEADER = (
@@ -360,6 +362,50 @@ def test_through_the_command_line(
     assert inspected.exit_code == 0, inspected.output
     found = json.loads(inspected.output)
     assert found["faces"] == faces and sum(found["rejected"].values()) == rejects
+
+
+@pytest.mark.parametrize(
+    ("dataset", "variant", "options", "subjects", "others"),
+    [
+        ("emotionet", {}, [], 6, {"… URLs have no picture under SOURCE"}),
+        ("emotionet", {"names": True}, ["--aus", "1,12"], 6, {"… URLs have no picture under SOURCE"}),
+        ("affectnet", {"release": "full"}, [], 6, {"no face according to training.csv"}),
+        ("affectnet", {"release": "small"}, [], 6, set()),
+        ("casia-webface", {}, [], 2, set()),
+        ("imdb-wiki", {}, [], 4, {"no face according to imdb.mat", "no face according to wiki.mat"}),
+        ("celeba", {}, [], 2, set()),
+    ],
+)
+def test_a_fake_tree_becomes_a_store(
+    dataset: str,
+    variant: dict[str, object],
+    options: list[str],
+    subjects: int,
+    others: set[str],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Two people with three photos each, and beside them a spoilt one, a tiny one, and what the lists turn down."""
+    source, out = tree(tmp_path_factory, dataset, subjects=2, clips=1, frames=3, **variant), tmp_path / "store"
+    command = ["prepare", str(source), str(out), "--dataset", dataset, "--size", "64", "--min-face", "40", *options]
+    result = CliRunner().invoke(app, [*command, "--workers", "1"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(CliRunner().invoke(app, ["inspect", str(out), "--json"]).output)
+    two_faces = dataset == "imdb-wiki"
+    assert (found["faces"], found["subjects"]) == (6 + two_faces, subjects)
+    reasons = dict(found["rejected"])
+    assert sum(count for reason, count in reasons.items() if "damaged" in reason) == 1
+    assert sum(count for reason, count in reasons.items() if "pixels wide" in reason) == 1
+    assert sum(reasons.values()) == 2 + len(others)
+    assert {re.sub(r"\d+", "…", reason) for reason in reasons} >= others
+    store = Store(out)
+    if dataset == "emotionet":
+        assert store.aus == ((1, 12) if options else tuple(sorted(UNITS)))
+        assert (store.occurrence((1, 12)) >= 0).all() and np.isnan(store.intensity()).all()
+    else:
+        assert (store.occurrence() == -1).all()
+    assert store.info.source["dataset"] == dataset
+    assert not two_faces or store.info.source["two_faces"] == 1
 
 
 def test_names_are_found_in_bulk_and_kept_as_they_are() -> None:
