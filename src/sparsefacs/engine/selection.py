@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.store import Store
-from ..metrics.scores import mean_score
+from ..metrics.scores import mean_score, paired_difference
 from ..networks.answers import answers
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from ..methods.contract import Setting
 
 CHECK_BATCH = 64
 FIXED_THRESHOLD = 0.5
+_RESAMPLES = 200
 _THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 MAIN_METRIC = {"occurrence": "f1", "intensity": "icc"}
 
@@ -34,34 +34,59 @@ def check_steps(steps: int, checks: int) -> frozenset[int]:
 
 @dataclass
 class Selector:
-    """Checks a network on the faces of rows (M,) over `stores` in order, and remembers the best state.
+    """Checks a network on the faces of rows (M,) over `stores` in order, and remembers which state to keep.
 
-    truth_MA: labels, −1 or NaN where they may not be seen. Of equal scores the later state is kept, having been
-    trained longer. threshold_chosen: also choose the probability from which an AU counts, one for all AUs.
+    subject_M: whose face each row shows. truth_MA: labels, −1 or NaN where they may not be seen. heed_luck: keep the
+    latest state that is not clearly worse than the best one, that is, whose paired interval over subjects reaches zero;
+    a few validation frames rank states by luck, and a longer training is then the better guess. Without it the best
+    score is kept, of equal ones the latest. threshold_chosen: also choose the probability from which an AU counts, one
+    for all AUs.
     """
 
     setting: "Setting"
     stores: Sequence[Store]
     rows: NDArray[np.int64]
-    truth_MA: NDArray[Any]  # noqa: N815 -- a shape suffix
+    subject_M: NDArray[Any]  # noqa: N815 -- a shape suffix
+    truth_MA: NDArray[Any]  # noqa: N815
     steps: frozenset[int]
+    heed_luck: bool = True
     threshold_chosen: bool = False
     best: dict[str, Any] | None = None
+    kept: dict[str, Any] | None = None
     history: list[dict[str, float]] = field(default_factory=list)
 
     def check(self, step: int, network: "nn.Module") -> dict[str, float]:
-        """Score `network` if `step` is one to check at, keep its weights if it is the best; return terms to log."""
+        """Score `network` if `step` is one to check at, keep its weights if it is to be kept; return terms to log."""
+        import torch
+
         if step not in self.steps:
             return {}
         predicted_MA = self._coded(network)
         metric = MAIN_METRIC[self.setting.task]
-        value = mean_score(self.setting.task, self.truth_MA, predicted_MA, FIXED_THRESHOLD)[metric]
-        self.history.append({"step": step, "score": value})
-        if self.best is None or not value < self.best["score"]:
+        score = mean_score(self.setting.task, self.truth_MA, predicted_MA, FIXED_THRESHOLD)[metric]
+        self.history.append({"step": step, "score": score})
+        leads = self.best is None or not score < self.best["score"]
+        if leads:
+            self.best = {"step": step, "score": score, "predicted": torch.from_numpy(predicted_MA)}
+        if leads or (self.heed_luck and not self._clearly_worse(predicted_MA, metric)):
             weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
             threshold = self._threshold(predicted_MA) if self.threshold_chosen else FIXED_THRESHOLD
-            self.best = {"step": step, "score": value, "threshold": threshold, "weights": weights}
-        return {f"selection_{metric}": value}
+            self.kept = {"step": step, "score": score, "threshold": threshold, "weights": weights}
+        return {f"selection_{metric}": score}
+
+    def _clearly_worse(self, predicted_MA: NDArray[np.float32], metric: str) -> bool:
+        """Say whether the paired 95 % interval against the best state so far lies below zero."""
+        assert self.best is not None
+        difference = paired_difference(
+            self.setting.task,
+            self.setting.aus,
+            self.truth_MA,
+            predicted_MA,
+            self.best["predicted"].numpy(),
+            self.subject_M,
+            resamples=_RESAMPLES,
+        )[metric]
+        return bool(difference["high"] < 0)
 
     def _threshold(self, predicted_MA: NDArray[np.float32]) -> float:
         """Return the threshold of the best mean F1; of equal ones that nearest one half."""
@@ -88,12 +113,8 @@ class Selector:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"best": self.best, "history": self.history}
+        return {"best": self.best, "kept": self.kept, "history": self.history}
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned."""
-        self.best, self.history = state["best"], list(state["history"])
-
-    def weights(self) -> "dict[str, torch.Tensor] | None":
-        """Return the weights chosen; None when nothing was checked."""
-        return None if self.best is None else dict(self.best["weights"])
+        self.best, self.kept, self.history = state["best"], state["kept"], list(state["history"])

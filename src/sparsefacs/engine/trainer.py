@@ -39,9 +39,9 @@ class TrainingSet:
     """The faces a fold trains on: rows (over the stores in order) with and without visible labels, and the labels.
 
     fold: as it is in effect, validation subjects taken out of the training ones. rule: the selection rule in effect.
-    selection, selection_truth: the rows (of the labelled store) that the epoch is chosen on, and their labels (M, A)
-    of the task; −1 or NaN where hidden. budget: what `budget_card` says of the visible labels. seen: whose faces have a
-    part in the training or in choosing from it.
+    selection, selection_truth, selection_subject: the rows (of the labelled store) that the epoch is chosen on, their
+    labels (M, A) of the task, −1 or NaN where hidden, and subjects. budget: what `budget_card` says of the visible
+    labels. seen: whose faces have a part in the training or in choosing from it.
     """
 
     stores: tuple[Store, ...]
@@ -55,6 +55,7 @@ class TrainingSet:
     budget: dict[str, Any]
     selection: NDArray[np.int64]
     selection_truth: NDArray[Any]
+    selection_subject: NDArray[np.str_]
     seen: SeenPeople
 
 
@@ -115,7 +116,19 @@ def training_set(
         intensity = np.concatenate([intensity, np.full(blank, np.nan, np.float32)])
     seen = SeenPeople.of(store, (*fold.train, *fold.validation), unlabelled)
     return TrainingSet(
-        stores, fold, rule, labelled, free, occurrence, intensity, visible, budget, selection, truth[selection], seen
+        stores,
+        fold,
+        rule,
+        labelled,
+        free,
+        occurrence,
+        intensity,
+        visible,
+        budget,
+        selection,
+        truth[selection],
+        subject[selection],
+        seen,
     )
 
 
@@ -274,14 +287,14 @@ def _train(
     fit(training, start, before)
     if fabric.is_global_zero:
         setting = Setting(config.task, config.aus, config.network)
-        best = None if selector is None else selector.best
+        kept = None if selector is None else selector.kept
         run.write_model(
             setting,
             data.stores[0].info.recipe,
             config.name,
-            method.predictor().state_dict() if best is None else best["weights"],
-            threshold=FIXED_THRESHOLD if best is None else best["threshold"],
-            step=steps if best is None else best["step"],
+            method.predictor().state_dict() if kept is None else kept["weights"],
+            threshold=FIXED_THRESHOLD if kept is None else kept["threshold"],
+            step=steps if kept is None else kept["step"],
         )
 
 
@@ -293,7 +306,9 @@ def _selector(data: TrainingSet, config: RunConfig, steps: int) -> Selector | No
         setting=Setting(config.task, config.aus, config.network),
         stores=data.stores,
         rows=data.selection,
+        subject_M=data.selection_subject,
         truth_MA=data.selection_truth,
         steps=check_steps(steps, config.selection.checks),
+        heed_luck=data.rule == "validation",
         threshold_chosen=config.selection.threshold == "chosen",
     )
