@@ -1,6 +1,6 @@
 """sparsefacs: learn to code facial action units from very few labels."""
 
-from .api import evaluate, inspect, load, methods, predict, prepare, protocol, report, synth, train
+from .api import evaluate, inspect, load, methods, predict, prepare, protocol, report, synth, synth_tree, train
 from .errors import InputError
 from .version import VERSION
 
@@ -17,5 +17,6 @@ __all__ = [
     "protocol",
     "report",
     "synth",
+    "synth_tree",
     "train",
 ]

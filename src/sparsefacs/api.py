@@ -29,6 +29,13 @@ def synth(out: PathLike, **settings: Any) -> "Store":
     return run(Path(out), **settings)
 
 
+def synth_tree(out: PathLike, layout: str, **settings: Any) -> Path:
+    """Write a fake delivered tree of data set `layout`, for `prepare`; settings as of `synthetic.trees.write_tree`."""
+    from .synthetic.trees import write_tree
+
+    return write_tree(Path(out), layout, **settings)
+
+
 def prepare(source: PathLike, out: PathLike, *, labels: PathLike | None = None, **settings: Any) -> "Store":
     """Turn images and videos into store `out` of aligned faces; settings as of `faces.prepare.prepare`."""
     from .faces.prepare import prepare as run

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,25 +47,58 @@ def demo(
 
 @app.command()
 def synth(
-    out: Annotated[Path, typer.Argument(help="Store folder to make.")],
+    out: Annotated[Path, typer.Argument(help="Store folder to make, or, with --layout, folder of the fake tree.")],
     subjects: Annotated[int, typer.Option(min=1, help="Different people.")] = 8,
     clips: Annotated[int, typer.Option(min=1, help="Clips a person.")] = 2,
     frames: Annotated[int, typer.Option(min=1, help="Frames a clip.")] = 50,
-    size: Annotated[int, typer.Option(help="Side of the faces, pixels.")] = 112,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels: of the faces (112), or with --layout of whole pictures (160).")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same faces, whatever --workers.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    profile: Annotated[str, typer.Option(help="Whose AU statistics to follow: bp4d or disfa.")] = "bp4d",
+    workers: Annotated[int, typer.Option(min=1, help="Processes. Not with --layout.")] = 2,
+    profile: Annotated[
+        str, typer.Option(help="Whose AU statistics to follow: bp4d or disfa. A --layout has its own.")
+    ] = "bp4d",
     flow: Annotated[bool, typer.Option("--flow", help="Also store true optical flow and occlusions.")] = False,
     aus: Aus = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="Write a fake delivered tree of this data set instead of a store, to try `prepare` on."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="With --layout: key=value, how the tree varies; may be repeated.")
+    ] = None,
 ) -> None:
-    """Make a store of synthetic faces with AU labels, landmarks, pose (and flow)."""
+    """Make a store of synthetic faces with AU labels, landmarks, pose (and flow).
+
+    With --layout NAME: whole pictures of synthetic people instead, in the folders, file names and label formats in
+    which data set NAME is delivered, oddities included, and nothing of the data set itself. Try it without a licence:
+    sparsefacs synth fake --layout bp4d, then sparsefacs prepare fake store --dataset bp4d.
+
+    Layouts: bp4d, bp4d+, disfa, disfa+, emotionet, affectnet, casia-webface, imdb-wiki, celeba, folder, table.
+
+    Variants: every layout hold=10 (a new picture every 10 frames: long clips are made quickly); bp4d fera=true (the
+    FERA 2015 copy), video=true, first_image=0; bp4d+ unzipped=true, first_image=0, other_frames=2 (of tasks not
+    coded); emotionet names=true (of the columns); affectnet release=small.
+    """
+    if layout is not None:
+        _refuse_with_layout(flow=flow, aus=aus)
+        sized = {} if size is None else {"size": size}
+        given = _variants(variant or ())
+        api.synth_tree(out, layout, subjects=subjects, clips=clips, frames=frames, seed=seed, **sized, **given)
+        then = f"sparsefacs prepare {out} STORE --dataset {layout}"
+        then += f" --labels {out / 'labels.csv'}" if layout == "table" else ""
+        typer.echo(f"{out}: synthetic faces laid out as {layout}; now: {then}")
+        return
+    if variant:
+        raise InputError("--variant goes with --layout only", remedy="Add --layout NAME")
     extra: dict[str, Any] = {} if aus is None else {"aus": parse_aus(aus)}
     store = api.synth(
         out,
         subjects=subjects,
         clips=clips,
         frames=frames,
-        size=size,
+        size=112 if size is None else size,
         seed=seed,
         workers=workers,
         profile=profile,
@@ -72,6 +106,24 @@ def synth(
         **extra,
     )
     typer.echo(f"{out}: {len(store)} synthetic faces of {store.info.subjects} subjects, AUs {_listed(store.aus)}")
+
+
+def _refuse_with_layout(**given: Any) -> None:
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--{name} does not go with --layout", remedy="Leave one of them out")
+
+
+def _variants(given: Sequence[str]) -> dict[str, Any]:
+    """Return key → value, as text, of `key=value` words."""
+    options = {"out", "layout", "dataset", "subjects", "clips", "frames", "size", "seed"}
+    out: dict[str, Any] = {}
+    for word in given:
+        key, sign, value = word.partition("=")
+        if not sign or not key.isidentifier() or key in options | out.keys():
+            raise InputError(f"--variant {word} is not possible", remedy="Write key=value, each key once")
+        out[key] = value
+    return out
 
 
 @app.command()

@@ -21,11 +21,16 @@ SMALLEST, LARGEST = 120, 1024  # sides of pictures: below, a face is too small t
 
 @dataclass(frozen=True)
 class Layout:
-    """A data set's layout. place: module and function that write it; profile: whose AU statistics its labels follow."""
+    """A data set's layout.
+
+    place: module and function that write it; people: number of its first person, since data sets show different people
+    unless they really share them; profile: whose AU statistics its labels follow.
+    """
 
     name: str
     what: str
     place: str
+    people: int
     profile: str = "bp4d"
 
     @property
@@ -36,25 +41,29 @@ class Layout:
 
     @property
     def variants(self) -> dict[str, Any]:
-        """The ways in which the tree can vary, with their defaults."""
+        """The ways in which the tree can vary, with their defaults: its writer's, and hold.
+
+        hold: a new picture every `hold` frames, repeated in between, so that long clips are made quickly.
+        """
         given = inspect.signature(self.writer).parameters.values()
-        return {part.name: part.default for part in given if part.kind is inspect.Parameter.KEYWORD_ONLY}
+        own = {part.name: part.default for part in given if part.kind is inspect.Parameter.KEYWORD_ONLY}
+        return own | {"hold": 1}
 
 
 LAYOUTS: dict[str, Layout] = {
     row.name: row
     for row in (
-        Layout("bp4d", "BP4D: photos a sequence, labels of a coded segment, 49 tracked points", "bp4d:write_bp4d"),
-        Layout("bp4d+", "BP4D+: a zip file of photos a subject, four of ten tasks coded", "bp4d:write_bp4d_plus"),
-        Layout("disfa", "DISFA: videos of two cameras, intensities, 66 tracked points", "disfa:write_disfa", "disfa"),
-        Layout("disfa+", "DISFA+: photos and intensities by trial", "disfa:write_disfa_plus", "disfa"),
-        Layout("emotionet", "EmotioNet: a list of URLs with AUs, and their pictures", "collections:write_emotionet"),
-        Layout("affectnet", "AffectNet: pictures with 68 landmarks, two releases", "collections:write_affectnet"),
-        Layout("casia-webface", "CASIA-WebFace: a folder of photos an identity", "collections:write_casia_webface"),
-        Layout("imdb-wiki", "IMDB-WIKI: cropped faces and a .mat file for each half", "collections:write_imdb_wiki"),
-        Layout("celeba", "CelebA: numbered pictures and text lists", "collections:write_celeba"),
-        Layout("folder", "a folder of your own photos and videos", "folder:write_folder"),
-        Layout("table", "a folder of your own photos and videos with a label table", "folder:write_table"),
+        Layout("bp4d", "BP4D: photos a sequence, labels of a coded segment, 49 tracked points", "bp4d:write_bp4d", 0),
+        Layout("bp4d+", "BP4D+: a zip of photos a subject, four of ten tasks coded", "bp4d:write_bp4d_plus", 300),
+        Layout("disfa", "DISFA: videos of two cameras, 66 tracked points", "disfa:write_disfa", 600, "disfa"),
+        Layout("disfa+", "DISFA+: photos by trial, DISFA's people", "disfa:write_disfa_plus", 600, "disfa"),
+        Layout("emotionet", "EmotioNet: a list of URLs with AUs, its pictures", "collections:write_emotionet", 10_000),
+        Layout("affectnet", "AffectNet: pictures, 68 points, two releases", "collections:write_affectnet", 20_000),
+        Layout("casia-webface", "CASIA-WebFace: photos by identity", "collections:write_casia_webface", 30_000),
+        Layout("imdb-wiki", "IMDB-WIKI: two folders of faces, two tables", "collections:write_imdb_wiki", 40_000),
+        Layout("celeba", "CelebA: numbered pictures and text lists", "collections:write_celeba", 50_000),
+        Layout("folder", "a folder of your own photos and videos", "folder:write_folder", 60_000),
+        Layout("table", "a folder of your own photos and videos with labels", "folder:write_table", 60_000),
     )
 }
 """Every layout by the name that `prepare --dataset` knows it by."""
@@ -69,19 +78,18 @@ def write_tree(
     frames: int = 12,
     size: int = 160,
     seed: int = 0,
-    hold: int = 1,
     **variant: Any,
 ) -> Path:
     """Write a fake delivered tree of data set `dataset` to folder `out` and return it.
 
     subjects, clips, frames: people, clips of each, labelled frames of a clip (of a collection of photos, clips × frames
-    are the photos of a person); size: side of the square pictures, pixels; hold: a new picture every `hold` frames,
-    so that long clips are made quickly; variant: what the layout's writer takes besides, see `LAYOUTS[...].variants`.
+    are the photos of a person); size: side of the square pictures, pixels; variant: see `LAYOUTS[dataset].variants`.
     The same arguments give the same bytes. Raises InputError for an `out` that is not empty, and for impossible
     arguments; the tree is whole or not there.
     """
     layout = find_layout(dataset)
     given = _checked(layout, variant)
+    hold = given.pop("hold", 1)
     for name, value, least in (("subjects", subjects, 1), ("clips", clips, 1), ("frames", frames, 1),
                                ("hold", hold, 1), ("seed", seed, 0)):  # fmt: skip
         if value < least:
@@ -121,7 +129,7 @@ def _checked(layout: Layout, variant: dict[str, Any]) -> dict[str, Any]:
     out = {}
     for name, value in variant.items():
         if name not in known:
-            takes = ", ".join(f"{key}={_shown(default)}" for key, default in known.items()) or "none"
+            takes = ", ".join(f"{key}={_shown(default)}" for key, default in known.items())
             raise InputError(f"{layout.name} has no variant {name!r}", remedy=f"It has: {takes}")
         out[name] = _read(name, value, known[name])
     return out

@@ -28,7 +28,6 @@ TASKS = tuple(f"T{number}" for number in range(1, 9))
 CODED_TASKS_PLUS = ("T1", "T6", "T7", "T8")
 OTHER_TASKS_PLUS = ("T2", "T3", "T4", "T5", "T9", "T10")
 _AROUND = 3  # photos before or after the coded segment
-_PLUS_PEOPLE = 300  # other people than those of BP4D
 
 
 def _subjects(first: tuple[str, ...], women: int, men: int) -> list[str]:
@@ -93,7 +92,7 @@ def write_bp4d_plus(
     shape.at_most("BP4D+", subjects=len(SUBJECTS_PLUS), clips=len(CODED_TASKS_PLUS))
     _check_first_image(first_image)
     for _, subject in tree.people(SUBJECTS_PLUS[: shape.subjects]):
-        person, female = _person(subject) + _PLUS_PEOPLE, subject[0] == "F"
+        person, female = _person(subject), subject[0] == "F"
         photos: dict[str, Face] = {}
         for clip, task in enumerate(CODED_TASKS_PLUS[: shape.clips]):
             made = _act(cast, person, clip, shape.frames, female=female)

@@ -28,7 +28,6 @@ FEWER, OTHERWISE_NAMED = "SN010", "SN031"
 _LONGER = 3  # frames of a video behind the labelled ones
 _MISSING = 3631  # SN031's landmark file that is not there; in a shorter clip the middle one
 _TO_THE_SIDE = 10.0  # degrees between the cameras
-_PEOPLE = 600
 
 
 def write_disfa(tree: Tree, cast: Cast, shape: Shape) -> None:
@@ -66,7 +65,7 @@ def write_disfa_plus(tree: Tree, cast: Cast, shape: Shape) -> None:
 
 
 def _person(subject: str) -> int:
-    return _PEOPLE + int(subject[2:])
+    return int(subject[2:])
 
 
 def _images(faces: Iterable[Face], truth: list[Face]) -> Iterator[NDArray[np.uint8]]:

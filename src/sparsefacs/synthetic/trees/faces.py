@@ -27,7 +27,7 @@ AUS = DEFAULT_AUS
 WIDE = {"eye_height": 0.42, "eye_distance": 0.22, "mouth_height": 0.65}
 """How a face at rest sits in the picture: nearly half as wide as it, head and neck in view."""
 _SUPERSAMPLE = 2
-_OTHER_PEOPLE = 1000  # step between the people tried for one name until the sex is right
+_OTHER_PEOPLE = 100_000  # step between the people tried for one name until the sex is right
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,15 @@ class Cast:
     """The people of a tree; the same seed gives the same people and pictures.
 
     size: side of the square pictures, pixels; profile: whose AU statistics the labels follow, `bp4d` or `disfa`;
-    hold: a new picture every `hold` frames, repeated in between, so that long clips are made quickly.
+    hold: a new picture every `hold` frames, repeated in between, so that long clips are made quickly; first: number of
+    the person called 0, so that data sets show different people.
     """
 
     seed: int
     size: int
     profile: str = "bp4d"
     hold: int = 1
+    first: int = 0
 
     @property
     def recipe(self) -> FaceRecipe:
@@ -87,7 +89,7 @@ class Cast:
         female: the person's sex, if it is to be a certain one; turn: degrees by which the camera stands to the side.
         The camera changes neither what is acted nor the light.
         """
-        number = _person(self.seed, person, female)
+        number = _person(self.seed, self.first + person, female)
         acted = make_clip(self.profile, AUS, self.seed, number, clip, frames)
         camera = _camera(self.seed, number, texture_scale(self.size, _SUPERSAMPLE))
         rng = np.random.default_rng(np.random.SeedSequence([self.seed, number, 30, clip]))
@@ -105,7 +107,7 @@ class Cast:
 
     def empty(self, number: int) -> NDArray[np.uint8]:
         """Return a picture (H, W, 3) without a face."""
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, 31, number]))
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, self.first, 31, number]))
         scene = make_scene(rng, np.full(3, 0.4, np.float32))
         left, top = (int(rng.integers(0, side - self.size)) if side > self.size else 0 for side in (640, 480))
         seen = scene.background[top : top + self.size, left : left + self.size] * scene.exposure
@@ -156,7 +158,7 @@ def _camera(seed: int, person: int, scale: int) -> _Camera:
 
 @lru_cache(maxsize=512)
 def _person(seed: int, person: int, female: bool | None) -> int:
-    """Return the first of the people person, person + 1000, … who is of the sex asked for."""
+    """Return the first of the people person, person + 100000, … who is of the sex asked for."""
     if female is None:
         return person
     tried = (person + step for step in count(0, _OTHER_PEOPLE))
