@@ -12,6 +12,19 @@ VIDEO_SUFFIXES: frozenset[str] = frozenset(
     + (".ts", ".mts", ".m2ts")
 )
 
+SYNTHETIC_MARK = "Every face in this folder is synthetic"
+"""How README.txt begins in a folder of pictures that this program made."""
+
+
+def is_marked_synthetic(source: Path) -> bool:
+    """Say whether the folder `source`, or the one a file `source` lies in, is marked as made by this program."""
+    readme = (source if source.is_dir() else source.parent) / "README.txt"
+    try:
+        with readme.open(encoding="utf-8") as handle:
+            return handle.read(len(SYNTHETIC_MARK)) == SYNTHETIC_MARK
+    except (OSError, UnicodeDecodeError):
+        return False
+
 
 def is_image(path: Path) -> bool:
     """Say whether `path` is named like a photo."""

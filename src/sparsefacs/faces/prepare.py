@@ -12,6 +12,7 @@ from typing import Any
 
 from ..data.adapters import Plan, Request, find_data_set, make_plan
 from ..data.adapters.plan import MediaItem
+from ..data.media import is_marked_synthetic
 from ..data.store import Store, StoreInfo, StoreWriter
 from ..errors import InputError
 from ..files import sha256_file
@@ -78,6 +79,7 @@ def _described(request: Request, dataset: str, settings: CutSettings, plan: Plan
     tables = [] if labels is None else sorted(labels.iterdir()) if labels.is_dir() else [labels]
     return {
         "made_by": "prepare",
+        "kind": "synthetic" if is_marked_synthetic(request.source) else "real",
         "dataset": dataset,
         "people": find_data_set(dataset).people,
         "source": str(request.source),

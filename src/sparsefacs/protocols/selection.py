@@ -14,7 +14,7 @@ from .draw import shuffled
 SelectionRule = Literal["validation", "last", "published-practice"]
 DEFAULT_SELECTION: SelectionRule = "validation"
 SELECTION_RULES: dict[SelectionRule, str] = {
-    "validation": "latest state not clearly worse than the best on validation subjects, who are not trained on",
+    "validation": "latest state not clearly worse than the best on validation subjects",
     "last": "last epoch (no choice was made on any score)",
     "published-practice": "chosen on the test fold (published practice)",
 }

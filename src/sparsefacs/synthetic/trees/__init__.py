@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ...data.media import SYNTHETIC_MARK
 from ...errors import InputError
 from ...progress import progress
 from .faces import Cast
@@ -116,7 +117,7 @@ def find_layout(name: str) -> Layout:
 
 def _readme(layout: Layout, seed: int) -> str:
     return (
-        f"Every face in this folder is synthetic: rendered by sparsefacs (seed {seed}).\n"
+        f"{SYNTHETIC_MARK}: rendered by sparsefacs (seed {seed}).\n"
         f"Nothing here comes from a data set. Only the folders, file names and file formats are those of\n"
         f"{layout.what}.\n"
         "It is for trying `sparsefacs prepare` on; what is learned from it says nothing about real faces.\n"
