@@ -18,9 +18,11 @@ from PIL import Image
 
 from sparsefacs.data.adapters import LazyItems, MediaItem, Request
 from sparsefacs.data.adapters.folder import plan_folder
+from sparsefacs.data.adapters.table import plan_table
 from sparsefacs.data.inspection import inspect_store
 from sparsefacs.data.rejects import LISTED
 from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
+from sparsefacs.errors import InputError
 from sparsefacs.faces import parts
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.faces.parts import split
@@ -120,6 +122,30 @@ def test_a_folder_keeps_clips_together_in_order_of_frames(tmp_path: Path) -> Non
     assert by_clip["s", "s"] == [2, 3, 10]
     assert {item.clip for item in items if "/" not in item.source} == {"9.png", "9.jpg", "10"}
     assert [item.clip for item in items if item.source == "u/x.mp4"] == ["x.mp4"]
+
+
+def test_a_table_keeps_clips_together_in_order_of_frames(tmp_path: Path) -> None:
+    names = ["a/f10.jpg", "a/f9.jpg", "b/f1.jpg", "c/f2.jpg", "c/talk.mp4"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    rows = [f"{name},s,{clip},{frame},1" for name, clip, frame in zip(names, "xxyxz", ["", "", "", "", 3], strict=True)]
+    (tmp_path / "t.csv").write_text("path,subject,clip,frame,AU1\n" + "\n".join(rows) + "\n")
+    items = plan_table(Request(tmp_path, tmp_path / "t.csv")).items
+    assert [(item.source, item.frame) for item in items] == [
+        ("c/f2.jpg", 2),
+        ("a/f9.jpg", 9),
+        ("a/f10.jpg", 10),
+        ("b/f1.jpg", 1),
+        ("c/talk.mp4", 0),
+    ]
+
+
+def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
+    items = made(tmp_path, ("a", 2, None))
+    (tmp_path / "a.jpg").unlink()
+    with pytest.raises(InputError, match=r"a\.jpg: cannot be read"):
+        split(items)
 
 
 @pytest.fixture(scope="module")

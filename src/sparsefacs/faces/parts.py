@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from ..data.adapters.plan import MediaItem
 from ..data.media import is_video
+from ..errors import InputError
 from .cutting import count_frames
 
 PHOTOS_A_PART = 128
 PARTS = 1000
 """A part holds so many photos, or more where that would make more parts than this; a video counts as so many."""
 CLIP_WHOLE = 2048
-"""So many photos of one clip stay together, so that its faces keep their ids; of clips with a frame rate, all do."""
+"""A clip of photos is cut only in a part of so many, so that its faces keep their ids; one with a frame rate never."""
 
 _VIDEO, _NEW_CLIP, _FOLLOWED = 1, 2, 4
 
@@ -52,9 +53,10 @@ class Parts:
 
 
 def split(items: Sequence[MediaItem]) -> Parts:
-    """Return the parts of the work: a video is a part, photos go together clip by clip, about 128 at a time.
+    """Return the parts of the work: a part ends with a video, or with a clip once it has about 128 photos.
 
     Where that made more than a thousand parts, each is larger. They depend on the items alone, never on the workers.
+    Raises InputError when a file has gone since it was planned.
     """
     marks, digest = _survey(items)
     weight = np.where(marks & _VIDEO, PHOTOS_A_PART, 1)
@@ -87,5 +89,13 @@ def _survey(items: Sequence[MediaItem]) -> tuple[NDArray[np.uint8], str]:
             | (_FOLLOWED if item.fps is not None else 0)
         )
         before = clip
-        digest.update(encode(item.as_json()).encode() + b"\n")
+        try:
+            described = item.as_json()
+        except OSError as error:
+            raise InputError(
+                f"cannot be read ({error.strerror or error})",
+                path=error.filename or item.path,
+                remedy="Check that SOURCE is still there and leave it unchanged meanwhile",
+            ) from error
+        digest.update(encode(described).encode() + b"\n")
     return marks, digest.hexdigest()[:16]
