@@ -1,0 +1,41 @@
+"""The command line: a thin skin over `sparsefacs.api`. Results on stdout, progress and problems on stderr."""
+
+import sys
+
+import typer
+
+from ..errors import InputError
+from . import coding, stores, training
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Learn to code facial action units (AUs) from few labels; code photos and videos with what was learned.\n\n"
+    "The way: synth or prepare makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict turns "
+    "a RUN and videos into codes; report makes a web page of RUNs.",
+)
+
+app.command()(coding.demo)
+app.command()(stores.synth)
+app.command()(stores.prepare)
+app.command()(stores.inspect)
+app.command()(training.methods)
+app.command("protocol")(training.show_protocol)
+app.command()(training.train)
+app.command()(training.evaluate)
+app.command()(coding.predict)
+app.command()(training.published)
+app.command()(coding.report)
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one line on stderr and exit code 2."""
+    try:
+        app(prog_name="sparsefacs")
+    except InputError as error:
+        print(f"sparsefacs: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(1)

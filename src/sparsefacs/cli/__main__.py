@@ -1,0 +1,5 @@
+"""Lets `python -m sparsefacs.cli` be the command line."""
+
+from . import main
+
+main()

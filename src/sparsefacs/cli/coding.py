@@ -1,0 +1,51 @@
+"""Commands that use what was learned: predict, report, demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import api
+from .options import Json, show
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    inputs: Annotated[list[Path], typer.Argument(help="Photos, videos, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Codes to write: a .csv or .parquet file.")],
+    overlay: Annotated[
+        Path | None, typer.Option(help="Also write the video (.mp4) or photo with codes drawn in.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Also draw AU curves over time to this .png.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p).
+
+    Where a face is lost, its row has success 0 and empty codes. Files that cannot be read are named and left out.
+    """
+    summary = api.predict(run, inputs, out, overlay=overlay, plot=plot)
+    for line in summary.messages():
+        typer.echo(line, err=True)
+    rate = summary.frames / max(summary.seconds, 1e-9)
+    text = f"{out}: {summary.rows} rows of {summary.frames} frames, {rate:.1f} frames/s"
+    show(summary.as_json(), as_json, text)
+
+
+def report(
+    out: Annotated[Path, typer.Argument(help="Web page to write (.html).")],
+    results: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    codes: Annotated[list[Path] | None, typer.Option(help="Codes of `predict` to show as curves.")] = None,
+    still: Annotated[list[Path] | None, typer.Option(help="Overlay pictures of `predict` to show.")] = None,
+) -> None:
+    """Write one self-contained web page that compares runs: tables, curves, heat maps, example faces, settings."""
+    typer.echo(str(api.report(out, results, codes=codes or (), stills=still or ())))
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo-out"),
+    media: Annotated[Path | None, typer.Option(help="A photo or video of yours to code at the end.")] = None,
+) -> None:
+    """Run the whole path on this machine: synthetic faces, training on 5 % of the labels, codes, report (minutes)."""
+    from ..demo import demo as run
+
+    run(out, media)

@@ -1,0 +1,179 @@
+"""Commands that make and show stores: synth, prepare, inspect."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import api
+from ..errors import InputError
+from ..facs.units import parse_aus
+from .options import Aus, Json, listed, one_of, show
+
+
+def synth(
+    out: Annotated[Path, typer.Argument(help="Store folder to make, or, with --layout, folder of the fake tree.")],
+    subjects: Annotated[int, typer.Option(min=1, help="Different people.")] = 8,
+    clips: Annotated[int, typer.Option(min=1, help="Clips a person.")] = 2,
+    frames: Annotated[int, typer.Option(min=1, help="Frames a clip.")] = 50,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels: of the faces (112), or with --layout of whole pictures (160).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same faces, whatever --workers.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes. Not with --layout.")] = 2,
+    profile: Annotated[
+        str, typer.Option(help="Whose AU statistics to follow: bp4d or disfa. A --layout has its own.")
+    ] = "bp4d",
+    flow: Annotated[bool, typer.Option("--flow", help="Also store true optical flow and occlusions.")] = False,
+    aus: Aus = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(help="Write a fake delivered tree of this data set instead of a store, to try `prepare` on."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(help="With --layout: key=value, how the tree varies; may be repeated.")
+    ] = None,
+) -> None:
+    """Make a store of synthetic faces with AU labels, landmarks, pose (and flow).
+
+    With --layout NAME: whole pictures of synthetic people instead, in the folders, file names and label formats in
+    which data set NAME is delivered, oddities included, and nothing of the data set itself. Try it without a licence:
+    sparsefacs synth fake --layout bp4d, then sparsefacs prepare fake store --dataset bp4d.
+
+    Layouts: bp4d, bp4d+, disfa, disfa+, emotionet, affectnet, casia-webface, imdb-wiki, celeba, folder, table.
+
+    Variants: every layout hold=10 (a new picture every 10 frames: long clips are made quickly); bp4d fera=true (the
+    FERA 2015 copy), video=true, first_image=0; bp4d+ unzipped=true, first_image=0, other_frames=2 (of tasks not
+    coded); emotionet names=true (of the columns); affectnet release=small.
+    """
+    if layout is not None:
+        _refuse_with_layout(flow=flow, aus=aus)
+        sized = {} if size is None else {"size": size}
+        given = _variants(variant or ())
+        api.synth_tree(out, layout, subjects=subjects, clips=clips, frames=frames, seed=seed, **sized, **given)
+        then = f"sparsefacs prepare {out} STORE --dataset {layout}"
+        then += f" --labels {out / 'labels.csv'}" if layout == "table" else ""
+        typer.echo(f"{out}: synthetic faces laid out as {layout}; now: {then}")
+        return
+    if variant:
+        raise InputError("--variant goes with --layout only", remedy="Add --layout NAME")
+    extra: dict[str, Any] = {} if aus is None else {"aus": parse_aus(aus)}
+    store = api.synth(
+        out,
+        subjects=subjects,
+        clips=clips,
+        frames=frames,
+        size=112 if size is None else size,
+        seed=seed,
+        workers=workers,
+        profile=profile,
+        flow=flow,
+        **extra,
+    )
+    typer.echo(f"{out}: {len(store)} synthetic faces of {store.info.subjects} subjects, AUs {listed(store.aus)}")
+
+
+def _refuse_with_layout(**given: Any) -> None:
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--{name} does not go with --layout", remedy="Leave one of them out")
+
+
+def _variants(given: Sequence[str]) -> dict[str, Any]:
+    """Return key → value, as text, of `key=value` words."""
+    options = {"out", "layout", "dataset", "subjects", "clips", "frames", "size", "seed"}
+    out: dict[str, Any] = {}
+    for word in given:
+        key, sign, value = word.partition("=")
+        if not sign or not key.isidentifier() or key in options | out.keys():
+            raise InputError(f"--variant {word} is not possible", remedy="Write key=value, each key once")
+        out[key] = value
+    return out
+
+
+def prepare(
+    source: Annotated[Path, typer.Argument(help="Folder (or one file) as it was delivered. Nothing in it is changed.")],
+    out: Annotated[Path, typer.Argument(help="Store folder to make. An unfinished one is gone on with.")],
+    dataset: Annotated[str, typer.Option(help="How the source is laid out: a data set named below.")],
+    labels: Annotated[Path | None, typer.Option(help="With --dataset table: CSV or Parquet of AU labels.")] = None,
+    size: Annotated[int, typer.Option(help="Side of the aligned faces, pixels: 112, 200, 224 …")] = 112,
+    frame_step: Annotated[int, typer.Option(min=1, help="Take every N-th of the frames without labels.")] = 1,
+    labelled_only: Annotated[bool, typer.Option("--labelled-only", help="Leave out frames without labels.")] = False,
+    min_face: Annotated[float, typer.Option(min=0, help="Reject faces narrower than this, pixels of the source.")] = 0,
+    landmarks: Annotated[
+        str, typer.Option(help="detected, or delivered: those that came with bp4d, disfa, affectnet, celeba.")
+    ] = "detected",
+    frame_offset: Annotated[
+        int | None, typer.Option(help="bp4d, bp4d+: image number less label frame number. Default: found.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="disfa: left (default), right or both.")] = None,
+    drop_failed_tracking: Annotated[
+        bool, typer.Option("--drop-failed-tracking", help="disfa: leave out the published list of failed frames.")
+    ] = False,
+    first_frame: Annotated[
+        int | None, typer.Option(help="table: number the table gives a video's first frame.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    aus: Aus = None,
+) -> None:
+    """Find, align and store every face of a data set, or of your own images and videos, with its AU labels.
+
+    Data sets: bp4d, bp4d+, disfa, disfa+ (labelled); emotionet, affectnet, casia-webface, imdb-wiki, celeba (faces);
+    folder (any photos and videos, no labels); table (your own label table). Point SOURCE at the folder as delivered.
+
+    The table has a path column (image, or video with a frame or time column), a subject column, and AU columns:
+    AU12 or AU12_c is occurrence 0/1, AU12_r intensity 0 to 5; an empty cell means not labelled. OpenFace and py-feat
+    tables are read too. Every frame without a usable face is listed with its reason in STORE/store.json.
+    """
+    store = api.prepare(
+        source,
+        out,
+        dataset=dataset,
+        labels=labels,
+        size=size,
+        frame_step=frame_step,
+        unlabelled_frames=not labelled_only,
+        min_face=min_face,
+        delivered_landmarks=one_of("--landmarks", landmarks, ("detected", "delivered")) == "delivered",
+        frame_offset=frame_offset,
+        camera=None if camera is None else one_of("--camera", camera, ("left", "right", "both")),
+        drop_failed_tracking=drop_failed_tracking,
+        first_frame=first_frame,
+        workers=workers,
+        aus=None if aus is None else parse_aus(aus),
+    )
+    info = store.info
+    typer.echo(f"{out}: {len(store)} faces of {info.subjects} subjects in {info.clips} clips, AUs {listed(store.aus)}")
+    if info.rejected:
+        typer.echo(f"{len(info.rejected)} files or frames gave no face; the reasons are in {out / 'store.json'}")
+
+
+def inspect(
+    store: Annotated[Path, typer.Argument(help="Store folder.")],
+    as_json: Json = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="Also draw sample faces with landmarks, AU centres and areas to this PNG.")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also draw a contact sheet to this PNG: small faces with their active AUs.")
+    ] = None,
+    faces: Annotated[
+        int | None, typer.Option(min=1, help="Faces to draw. Default: 6 with --picture, 60 with --sheet.")
+    ] = None,
+) -> None:
+    """Show what a store holds: counts, clips, AU base rates, label gaps, rejected frames by reason.
+
+    A store of a known data set is compared with what is published of it: missing subjects and tasks are named, and
+    labelled frames and positives of each AU are counted against the published ones.
+    """
+    from ..data.contact_sheet import contact_sheet, geometry_picture
+    from ..data.inspection import describe
+    from ..data.store import Store
+
+    found = api.inspect(store)
+    if picture is not None:
+        geometry_picture(Store(store), picture, **({} if faces is None else {"faces": faces}))
+    if sheet is not None:
+        contact_sheet(Store(store), sheet, **({} if faces is None else {"faces": faces}))
+    show(found, as_json, describe(found))

@@ -1,0 +1,161 @@
+"""Commands that decide, train and score: methods, protocol, published, train, evaluate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import api
+from ..facs.units import parse_aus
+from .options import (
+    Aus,
+    Json,
+    Labels,
+    Protocol,
+    Selection,
+    Settings,
+    SplitSeed,
+    Task,
+    Unlabelled,
+    With,
+    listed,
+    show,
+)
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Method; none named: list all.")] = None,
+    aus: Annotated[str, typer.Option(help="Action units the network is built for.")] = listed(api.DEFAULT_AUS),
+    recipe: Annotated[str | None, typer.Option(help="Recipe; default: the paper's own.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the methods, or show one method's parameters, GFLOPs, input size and paper."""
+    from ..engine.config import recipe_names
+    from ..methods.registry import method_class, method_names
+
+    if name is None:
+        found = {m: {"paper": method_class(m).paper, "recipes": recipe_names(m)} for m in method_names()}
+        lines = [f"{m:20} {', '.join(about['recipes'])}\n{'':20} {about['paper']}" for m, about in found.items()]
+        show(found, as_json, "\n".join(lines))
+        return
+    cost = api.methods(name, aus=parse_aus(aus), recipe=recipe)
+    show(cost, as_json, "\n".join(f"{key:22} {value}" for key, value in cost.items()))
+
+
+def show_protocol(
+    store: Annotated[Path, typer.Argument(help="Store of faces with labels.")],
+    also: With = None,
+    unlabelled: Unlabelled = None,
+    protocol: Protocol = api.DEFAULT_PROTOCOL,
+    labels: Labels = "all",
+    selection: Selection = None,
+    task: Task = None,
+    aus: Aus = None,
+    settings: Settings = None,
+    split_seed: SplitSeed = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the folds to this .json, to be used again.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show who would train, validate and test, and which labels would be seen, with hashes; nothing is trained."""
+    from ..protocols.card import card_text
+
+    cards = api.protocol(
+        [store, *(also or ())],
+        protocol=protocol,
+        labels=labels,
+        unlabelled=unlabelled,
+        out=out,
+        settings=settings or (),
+        aus=() if aus is None else parse_aus(aus),
+        task=task,
+        selection__rule=selection,
+        split_seed=split_seed,
+    )
+    show({"folds": cards}, as_json, "\n\n".join(map(card_text, cards)))
+
+
+def published(
+    paper: Annotated[
+        str | None, typer.Argument(help="adversarial, kdsrl, wsrtl, mae-face, knowledge-spreader; none named: list.")
+    ] = None,
+    item: Annotated[str | None, typer.Argument(help='Such as "Table 1"; none named: all of the paper.')] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the papers' results as they were printed, with notes on misprints and where papers disagree."""
+    from ..protocols.published import published_results, published_table_text, published_tables
+
+    tables = published_tables()
+    if paper is None:
+        show({"papers": tables}, as_json, "\n".join(f"{name:20} {', '.join(items)}" for name, items in tables.items()))
+        return
+    numbers = published_results(paper=paper, item=item)
+    items = list(dict.fromkeys(one.item for one in numbers))
+    text = "" if as_json else "\n\n".join(published_table_text(paper, each) for each in items)
+    show({"numbers": [vars(one) for one in numbers]}, as_json, text)
+
+
+def train(
+    method: Annotated[str, typer.Argument(help="Method name, see `sparsefacs methods`.")],
+    store: Annotated[Path, typer.Argument(help="Store of faces with labels.")],
+    out: Annotated[Path, typer.Argument(help="Run folder to make.")],
+    also: With = None,
+    unlabelled: Unlabelled = None,
+    protocol: Protocol = api.DEFAULT_PROTOCOL,
+    fold: Annotated[str, typer.Option(help="Which fold is tested on: 1, 2, … or all.")] = "1",
+    labels: Labels = "all",
+    recipe: Annotated[str, typer.Option(help="Settings to start from: a recipe's name or YAML file.")] = "small",
+    selection: Selection = None,
+    task: Task = None,
+    aus: Aus = None,
+    init: Annotated[
+        str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors file.")
+    ] = None,
+    settings: Settings = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the labelled faces.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")] = None,
+    split_seed: SplitSeed = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a method on few labels, then score it on held-out subjects.
+
+    The AUs learned are those that --aus names, else those the protocol scores, else all of the store. With --set
+    selection.threshold=chosen the probability from which an AU counts is chosen together with the epoch.
+    """
+    from ..reports.tables import text_table
+
+    metrics = api.train(
+        method,
+        [store, *(also or ())],
+        out,
+        unlabelled=unlabelled,
+        protocol=protocol,
+        fold=fold,
+        labels=labels,
+        recipe=recipe,
+        aus=() if aus is None else parse_aus(aus),
+        settings=settings or (),
+        devices=devices,
+        resume=resume,
+        task=task,
+        network__init=init,
+        training__epochs=epochs,
+        selection__rule=selection,
+        seed=seed,
+        split_seed=split_seed,
+    )
+    if metrics:
+        show(metrics, as_json, text_table(metrics) + f"\nRun: {out}")
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    store: Annotated[Path | None, typer.Argument(help="Another store to score on; default: the held-out fold.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a run per AU, with 95 % intervals from resampling subjects."""
+    from ..reports.tables import text_table
+
+    metrics = api.evaluate(run, store)
+    show(metrics, as_json, text_table(metrics))
