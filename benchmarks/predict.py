@@ -81,10 +81,11 @@ def speed(video: Path, run: Path | None, folder: Path, repeats: int) -> dict[str
         rates = {"decode_alone_fps": frames / best(lambda: [None for _ in decode(video)], repeats)}
         rates["landmarks_alone_fps"] = len(kept) / best(landmarks, repeats)
         face = finder.find(kept[0].image)[0]
-    cut = align_face(kept[0].image, face.landmarks, coder.recipe)[0]
+    cut, points, _ = align_face(kept[0].image, face.landmarks, coder.recipe)
     faces = np.repeat(cut[None], 128, axis=0)
-    code_faces(coder, faces)
-    rates["network_alone_fps"] = len(faces) / best(lambda: code_faces(coder, faces), repeats)
+    landmarks = np.stack([points] * len(faces))
+    code_faces(coder, faces, landmarks)
+    rates["network_alone_fps"] = len(faces) / best(lambda: code_faces(coder, faces, landmarks), repeats)
     for name, threads, overlay in (("sequential", False, False), ("predict", True, False), ("overlay", True, True)):
         taken = []
         for number in range(repeats):

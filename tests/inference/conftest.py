@@ -17,7 +17,7 @@ class BrightnessCoder:
     def __init__(self, task="occurrence"):
         self.task = task
 
-    def __call__(self, faces_BHWC):
+    def __call__(self, faces_BHWC, landmarks_BPC):
         top, mouth, whole = faces_BHWC[:, :20], faces_BHWC[:, 40:56], faces_BHWC
         codes = np.stack([part.mean(axis=(1, 2, 3)) / 255 for part in (top, mouth, whole)], axis=1)
         return (codes * (5 if self.task == "intensity" else 1)).astype(np.float32)

@@ -15,8 +15,10 @@ class SmallNetwork:
         self.network = timm.create_model("resnet18", num_classes=len(self.aus)).eval()
         self.seen = []
 
-    def __call__(self, faces_BHWC):
+    def __call__(self, faces_BHWC, landmarks_BPC):
         import torch
+
+        assert landmarks_BPC.shape == (len(faces_BHWC), 68, 2)
 
         self.seen.append(len(faces_BHWC))
         with torch.inference_mode():
@@ -33,24 +35,32 @@ def faces():
     return np.random.default_rng(0).integers(0, 256, (20, 48, 48, 3), dtype=np.uint8)
 
 
-def test_codes_are_bit_identical_in_any_company(network, faces):
-    together = code_faces(network, faces)
+@pytest.fixture(scope="module")
+def points():
+    return np.random.default_rng(1).uniform(0, 48, (20, 68, 2)).astype(np.float32)
+
+
+def test_codes_are_bit_identical_in_any_company(network, faces, points):
+    together = code_faces(network, faces, points)
     for size in (1, 7, 32):
-        parts = [code_faces(network, faces[start : start + size]) for start in range(0, 20, size)]
+        parts = [
+            code_faces(network, faces[start : start + size], points[start : start + size])
+            for start in range(0, 20, size)
+        ]
         assert np.array_equal(np.concatenate(parts), together), size
-    assert np.array_equal(code_faces(network, faces[3:9]), together[3:9])
+    assert np.array_equal(code_faces(network, faces[3:9], points[3:9]), together[3:9])
     assert np.ptp(together, axis=0).min() > 1e-3  # the faces do differ
 
 
-def test_every_call_is_of_one_size(network, faces):
+def test_every_call_is_of_one_size(network, faces, points):
     network.seen.clear()
-    assert code_faces(network, faces).shape == (20, 5)
+    assert code_faces(network, faces, points).shape == (20, 5)
     assert set(network.seen) == {NETWORK_BATCH} and len(network.seen) == -(-20 // NETWORK_BATCH)
 
 
-def test_no_faces_no_call(network, faces):
+def test_no_faces_no_call(network, faces, points):
     network.seen.clear()
-    assert code_faces(network, faces[:0]).shape == (0, 5) and network.seen == []
+    assert code_faces(network, faces[:0], points[:0]).shape == (0, 5) and network.seen == []
 
 
 @pytest.mark.parametrize(("given", "whole"), [(1, 1), (7, 1), (16, 1), (17, 2), (32, 2), (0, 1)])

@@ -60,7 +60,7 @@ class TorchCoder:
         self.aus, self.recipe, self.threshold, self.task = like.aus, like.recipe, 0.5, "occurrence"
         self.network = timm.create_model("resnet18", num_classes=len(self.aus)).eval()
 
-    def __call__(self, faces_BHWC):
+    def __call__(self, faces_BHWC, landmarks_BPC):
         import torch
 
         with torch.inference_mode():
@@ -122,7 +122,7 @@ def test_outputs_that_exist_are_refused_before_any_work(coder, clips, tmp_path, 
 
 def _never(coder):
     class Never(type(coder)):
-        def __call__(self, faces_BHWC):
+        def __call__(self, faces_BHWC, landmarks_BPC):
             raise AssertionError("worked before it checked")
 
     return Never()

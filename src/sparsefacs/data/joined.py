@@ -99,8 +99,12 @@ class JoinedStore:
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """Decode the face of row `row` to RGB, (H, W, 3) uint8."""
+        return self.face(row)[0]
+
+    def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return the face of row `row`, RGB (H, W, 3) uint8, and its landmarks (68, 2), pixels of it."""
         which = int(np.searchsorted(self._first_rows, row, side="right")) - 1
-        return self.parts[which].image(row - int(self._first_rows[which]))
+        return self.parts[which].face(row - int(self._first_rows[which]))
 
 
 AnyStore = Store | JoinedStore

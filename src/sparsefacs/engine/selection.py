@@ -100,14 +100,15 @@ class Selector:
         network.eval()
         first_rows = np.cumsum([0, *(len(store) for store in self.stores)])
 
-        def face(row: int) -> NDArray[np.uint8]:
+        def face(row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
             which = int(np.searchsorted(first_rows, row, side="right")) - 1
-            return self.stores[which].image(row - int(first_rows[which]))
+            return self.stores[which].face(row - int(first_rows[which]))
 
         coded = []
         for start in range(0, len(self.rows), CHECK_BATCH):
-            faces_BHWC = np.stack([face(int(row)) for row in self.rows[start : start + CHECK_BATCH]])
-            coded.append(answers(network, faces_BHWC, self.setting.network.input_size, self.setting.task))
+            faces, points = zip(*(face(int(row)) for row in self.rows[start : start + CHECK_BATCH]), strict=True)
+            size, task = self.setting.network.input_size, self.setting.task
+            coded.append(answers(network, np.stack(faces), np.stack(points), size, task))
         network.train(training)
         return np.concatenate(coded)
 

@@ -18,9 +18,9 @@ class Coder(Protocol):
     task: Task
     threshold: float
 
-    def __call__(self, faces_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return, for aligned RGB faces (B, size, size, 3), probabilities 0–1 or intensities 0–5, (B, A).
+    def __call__(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities 0–1 or intensities 0–5, (B, A), of aligned RGB faces (B, size, size, 3).
 
-        What else is in the batch changes nothing; how many are in it may change the last bits, which
-        `batching.code_faces` rules out.
+        landmarks_BPC: (B, 68, 2), pixels of the faces. What else is in the batch changes nothing; how many are in it
+        may change the last bits, which `batching.code_faces` rules out.
         """

@@ -36,7 +36,8 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
     with progress("code held-out faces", len(rows), "faces") as bar:
         for first in range(0, len(rows), BATCH):
             part = rows[first : first + BATCH]
-            coded.append(code_faces(coder, np.stack([store.image(int(row)) for row in part])))
+            faces, points = zip(*(store.face(int(row)) for row in part), strict=True)
+            coded.append(code_faces(coder, np.stack(faces), np.stack(points)))
             bar.advance(len(part))
     return np.concatenate(coded)
 

@@ -42,9 +42,12 @@ class NetworkCoder:
             ) from error
         self.network = network.eval().to(self.device).to(memory_format=torch.channels_last)
 
-    def __call__(self, faces_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3)."""
-        return answers(self.network, faces_BHWC, self.input_size, self.task)
+    def __call__(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
+
+        landmarks_BPC: (B, 68, 2), pixels of the faces.
+        """
+        return answers(self.network, faces_BHWC, landmarks_BPC, self.input_size, self.task)
 
 
 def load_coder(run: str | Path) -> NetworkCoder:

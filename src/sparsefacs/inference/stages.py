@@ -58,13 +58,17 @@ class LocatedFrame:
 
 @dataclass(frozen=True)
 class FoundFrame:
-    """A frame with its faces, found and cut out: `aligned` (F, size, size, 3), and the ids of lost faces."""
+    """A frame with its faces, found and cut out, and the ids of lost faces.
+
+    aligned: (F, size, size, 3); landmarks: (F, 68, 2), pixels of the cut-outs.
+    """
 
     source: Source
     index: int
     time_s: float | None
     faces: tuple[TrackedFace, ...]
     aligned: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
     lost: tuple[int, ...]
     image: NDArray[np.uint8] | None
 
@@ -118,10 +122,10 @@ def cut_faces(
             yield item
             continue
         picture = item.picture
-        faces, aligned = _cut_out(picture.image, item.found, recipe)
+        faces, aligned, landmarks = _cut_out(picture.image, item.found, recipe)
         lost = presence.lost([face.face for face in faces], picture.time_s or 0.0)
         image = picture.image if keep_images else None
-        yield FoundFrame(item.source, picture.index, picture.time_s, faces, aligned, tuple(lost), image)
+        yield FoundFrame(item.source, picture.index, picture.time_s, faces, aligned, landmarks, tuple(lost), image)
 
 
 def _photo_faces(finder: FaceFinder, image: NDArray[np.uint8]) -> list[TrackedFace]:
@@ -132,16 +136,19 @@ def _photo_faces(finder: FaceFinder, image: NDArray[np.uint8]) -> list[TrackedFa
 
 def _cut_out(
     image: NDArray[np.uint8], found: list[TrackedFace], recipe: FaceRecipe
-) -> tuple[tuple[TrackedFace, ...], NDArray[np.uint8]]:
-    faces, cuts = [], []
+) -> tuple[tuple[TrackedFace, ...], NDArray[np.uint8], NDArray[np.float32]]:
+    faces, cuts, points = [], [], []
     for face in found:
         try:
-            cuts.append(align_face(image, face.landmarks, recipe)[0])
+            cut, moved, _ = align_face(image, face.landmarks, recipe)
         except ValueError:  # landmarks fallen together: no face to be coded
             continue
         faces.append(face)
-    shape = (0, recipe.size, recipe.size, 3)
-    return tuple(faces), np.stack(cuts) if cuts else np.empty(shape, np.uint8)
+        cuts.append(cut)
+        points.append(moved)
+    if not faces:
+        return (), np.empty((0, recipe.size, recipe.size, 3), np.uint8), np.empty((0, 68, 2), np.float32)
+    return tuple(faces), np.stack(cuts), np.stack(points)
 
 
 def code_frames(
@@ -165,8 +172,11 @@ def code_frames(
 def _coded(
     held: list[Opened | FoundFrame | Closed], coder: Coder
 ) -> Generator[Opened | CodedFrame | Closed, None, None]:
-    cuts = [item.aligned for item in held if isinstance(item, FoundFrame) and len(item.faces)]
-    codes_BA = code_faces(coder, np.concatenate(cuts)) if cuts else np.empty((0, len(coder.aus)), np.float32)
+    found = [item for item in held if isinstance(item, FoundFrame) and len(item.faces)]
+    codes_BA = np.empty((0, len(coder.aus)), np.float32)
+    if found:
+        cuts, points = (np.concatenate([getattr(item, name) for item in found]) for name in ("aligned", "landmarks"))
+        codes_BA = code_faces(coder, cuts, points)
     row = 0
     for item in held:
         if not isinstance(item, FoundFrame):

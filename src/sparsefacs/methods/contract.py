@@ -66,7 +66,10 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def predictor(self) -> nn.Module:
-        """Return the network that maps aligned faces (B, 3, S, S) in 0–1 to AU logits (B, A): all inference needs."""
+        """Return the network that all inference needs.
+
+        It maps aligned faces (B, 3, S, S) in 0–1 and their landmarks (B, 68, 2) in face pixels to AU logits (B, A).
+        """
 
     @classmethod
     @abstractmethod

@@ -7,12 +7,14 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.batches import Batch
+from ..facs.landmarks import mean_face
 from ..networks.classifier import NetworkConfig
 from .contract import MethodConfig, Setting, Task
 from .registry import method_class
 
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass, one face"
 _FACES = 2
+_SPREAD = torch.from_numpy(mean_face()).float()[None]  # landmarks of an ordinary face, fractions of its side
 
 
 class _BlankBatches:
@@ -26,7 +28,7 @@ class _BlankBatches:
         size, aus = self.setting.network.input_size, len(self.setting.aus)
         return Batch(
             image=torch.zeros(_FACES, 3, size, size),
-            landmarks=torch.zeros(_FACES, 68, 2),
+            landmarks=(_SPREAD * size).expand(_FACES, 68, 2),
             occurrence=torch.zeros(_FACES, aus),
             intensity=torch.zeros(_FACES, aus),
             row=torch.zeros(_FACES, dtype=torch.long),
@@ -55,7 +57,7 @@ def method_cost(
     predictor = kind.build_predictor(setting).eval()
     size = network.input_size
     with torch.no_grad(), FlopCounterMode(display=False) as inference:
-        predictor(torch.zeros(1, 3, size, size))
+        predictor(torch.zeros(1, 3, size, size), _SPREAD * size)
     method = kind(config, setting).train()
     blank = _BlankBatches(setting)
     with FlopCounterMode(display=False) as training:

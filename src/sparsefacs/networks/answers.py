@@ -6,23 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from torch import nn
+    import torch
+    from torch import Tensor, nn
 
 
 def answers(
-    network: "nn.Module", faces_BHWC: NDArray[np.uint8], input_size: int, task: Literal["occurrence", "intensity"]
+    network: "nn.Module",
+    faces_BHWC: NDArray[np.uint8],
+    landmarks_BPC: NDArray[np.float32],
+    input_size: int,
+    task: Literal["occurrence", "intensity"],
 ) -> NDArray[np.float32]:
     """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
 
-    network: faces (B, 3, input_size, input_size) in 0–1 → logits (B, A), in evaluation mode, on any device; it is
-    run in float32.
+    landmarks_BPC: (B, 68, 2), pixels of the faces. network: faces (B, 3, input_size, input_size) in 0–1 and landmarks
+    in their pixels → logits (B, A), in evaluation mode, on any device; it is run in float32.
     """
     import torch
 
     device = next(network.parameters()).device
     with torch.inference_mode():
-        image = torch.from_numpy(faces_BHWC).to(device).permute(0, 3, 1, 2).float() / 255
-        if image.shape[-1] != input_size:
-            image = torch.nn.functional.interpolate(image, (input_size, input_size), mode="bilinear", antialias=True)
-        answer = torch.sigmoid(network(image))
+        image, landmarks = network_input(faces_BHWC, landmarks_BPC, input_size, device)
+        answer = torch.sigmoid(network(image, landmarks))
         return np.asarray((answer * 5 if task == "intensity" else answer).float().cpu().numpy())
+
+
+def network_input(
+    faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32], input_size: int, device: "torch.device"
+) -> "tuple[Tensor, Tensor]":
+    """Return faces (B, 3, input_size, input_size) in 0–1 and landmarks (B, 68, 2) in their pixels, on `device`."""
+    import torch
+
+    image = torch.from_numpy(faces_BHWC).to(device).permute(0, 3, 1, 2).float() / 255
+    landmarks = torch.from_numpy(np.ascontiguousarray(landmarks_BPC, np.float32)).to(device)
+    side = image.shape[-1]
+    if side != input_size:
+        image = torch.nn.functional.interpolate(image, (input_size, input_size), mode="bilinear", antialias=True)
+        landmarks = (landmarks + 0.5) * (input_size / side) - 0.5  # pixel centres have whole coordinates
+    return image, landmarks

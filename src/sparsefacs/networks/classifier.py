@@ -41,7 +41,8 @@ class AUClassifier(nn.Module):
         pooled: Tensor = self.backbone(normal)
         return pooled
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1."""
+    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1; landmarks are what other networks need."""
+        del landmarks
         logits: Tensor = self.head(self.dropout(self.features(image)))
         return logits
