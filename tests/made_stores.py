@@ -9,6 +9,7 @@ from PIL import Image
 
 from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
 from sparsefacs.faces.alignment import FaceRecipe
+from sparsefacs.facs.landmarks import mean_face
 
 
 def patch_face(active: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -22,6 +23,11 @@ def patch_face(active: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+def _landmarks(rng: np.random.Generator, size: int, faces: bool) -> np.ndarray:
+    anywhere = rng.uniform(0, size, (68, 2)).astype(np.float32)  # drawn in any case, so that pictures stay the same
+    return (mean_face() * size - 0.5).astype(np.float32) if faces else anywhere
+
+
 def build_store(
     path: Path,
     *,
@@ -33,8 +39,12 @@ def build_store(
     prefix: str = "s",
     hide: Callable[[np.ndarray], np.ndarray] | None = None,
     source: dict[str, object] | None = None,
+    faces: bool = False,
 ) -> Store:
-    """Write a store of `subjects` × `frames` patch faces; `hide` may take labels away (occurrence (A,) → (A,))."""
+    """Write a store of `subjects` × `frames` patch faces; `hide` may take labels away (occurrence (A,) → (A,)).
+
+    faces: landmarks where a face's are, rather than anywhere.
+    """
     rng = np.random.default_rng(seed)
     info = StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"} | (source or {}))
     writer = StoreWriter(path, info, {"seed": seed})
@@ -52,7 +62,7 @@ def build_store(
                     frame=frame,
                     time=frame / 25,
                     face=0,
-                    landmarks=rng.uniform(0, size, (68, 2)).astype(np.float32),
+                    landmarks=_landmarks(rng, size, faces),
                     matrix=np.eye(2, 3, dtype=np.float32),
                     occurrence=truth if hide is None else hide(truth),
                     intensity=np.where(truth > 0, rng.integers(2, 6, len(aus)), 0).astype(np.float32),

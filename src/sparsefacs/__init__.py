@@ -1,6 +1,19 @@
 """sparsefacs: learn to code facial action units from very few labels."""
 
-from .api import evaluate, inspect, load, methods, predict, prepare, protocol, report, synth, synth_tree, train
+from .api import (
+    evaluate,
+    inspect,
+    load,
+    methods,
+    predict,
+    prepare,
+    pretrain,
+    protocol,
+    report,
+    synth,
+    synth_tree,
+    train,
+)
 from .errors import InputError
 from .version import VERSION
 
@@ -14,6 +27,7 @@ __all__ = [
     "methods",
     "predict",
     "prepare",
+    "pretrain",
     "protocol",
     "report",
     "synth",

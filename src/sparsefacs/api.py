@@ -54,11 +54,15 @@ def inspect(store: PathLike) -> dict[str, Any]:
 def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None = None) -> dict[str, Any]:
     """Return parameters, GFLOPs, input size and paper of a method's recipe (default: the paper's)."""
     from .engine.config import recipe_names, resolve
-    from .methods.cost import method_cost
+    from .methods.cost import method_cost, pretraining_cost
+    from .methods.registry import PRETRAIN, pretraining_names
 
     chosen = recipe or next((r for r in recipe_names(name) if r.startswith("paper")), "small")
     config = resolve(name, chosen)
     cost = method_cost(name, config.method_config(), config.network, config.task, tuple(aus))
+    if name in pretraining_names():
+        ahead = resolve(PRETRAIN + name, chosen if chosen in recipe_names(PRETRAIN + name) else "small")
+        cost |= pretraining_cost(name, ahead.method_config(), ahead.network)
     return {"recipe": chosen} | cost
 
 
@@ -146,6 +150,47 @@ def protocol(
     return cards
 
 
+def pretrain(
+    method: str,
+    store: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    protocol: str | None = None,
+    fold: int | str = 1,
+    recipe: str = "small",
+    settings: Sequence[str] = (),
+    devices: int = 1,
+    resume: bool = False,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Learn a representation from the faces of a store without reading a label; return what the encoder is.
+
+    protocol, fold: keep the people out whom that fold tests on, so that the encoder may be judged or trained on it
+    (fold "all": one run a fold in OUT/fold-1 …, which `train --fold all --init OUT` takes). Without a protocol all
+    faces are learned from. Raises InputError on anything the user can mend.
+    """
+    from .data.joined import open_stores
+    from .engine.config import resolve
+    from .engine.devices import first_process
+    from .engine.pretrainer import pretrain_fold
+    from .methods.registry import PRETRAIN
+
+    config = resolve(PRETRAIN + method, recipe, tuple(settings), **overrides)
+    faces, out = open_stores(store), Path(out)
+    plan = None if protocol is None else _plan(faces, protocol, config)
+    if plan is None or str(fold) != "all":
+        kept = None if plan is None else plan.folds[_fold_number(fold, len(plan.folds)) - 1]
+        runs = [pretrain_fold(config, faces, out, plan, kept, devices, resume)]
+    else:
+        if not resume:
+            refuse_existing(out, what="run folder")
+        runs = []
+        for number, each in enumerate(plan.folds, start=1):
+            folder = out / f"fold-{number}"
+            runs.append(pretrain_fold(config, faces, folder, plan, each, devices, resume and folder.exists()))
+    return {"runs": [json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs]} if first_process() else {}
+
+
 def _fold_number(fold: int | str, folds: int) -> int:
     if not str(fold).isdigit() or not 1 <= int(fold) <= folds:
         raise InputError(f"there is no fold {fold}", remedy=f"This protocol has folds 1 to {folds}, or say --fold all")
@@ -168,6 +213,9 @@ def _train_one(
     from .inference.evaluation import evaluate_run
 
     fold = plan.folds[number - 1]
+    own_start = Path(config.network.init) / f"fold-{number}"
+    if own_start.is_dir():  # a pre-training that has a run a fold
+        config = config.model_copy(update={"network": config.network.model_copy(update={"init": str(own_start)})})
     run = train_fold(config, store, out, plan, fold, labels, unlabelled, devices, resume)
     if not first_process():
         return {}

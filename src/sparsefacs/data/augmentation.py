@@ -26,6 +26,7 @@ class AugmentationConfig(BaseModel):
     contrast: Fraction = 0.25
     saturation: Fraction = 0.3
     tint: Fraction = Field(0.08, description="largest relative gain of one colour channel")
+    hue: float = Field(0.0, ge=0, le=180, description="largest turn of the hue, degrees")
     grey: Fraction = Field(0.1, description="chance of a grey image")
     blur: Fraction = Field(0.2, description="chance of a blur (sigma up to 1 % of the side)")
     noise: float = Field(6.0, ge=0, description="largest standard deviation of pixel noise, of 255")
@@ -57,7 +58,17 @@ def _recolour(view: NDArray[np.float32], config: AugmentationConfig, rng: np.ran
     grey = (lit @ luma)[..., None]
     keep = 0.0 if rng.random() < config.grey else 1 + config.saturation * draws[2]
     coloured = grey + (lit - grey) * np.float32(keep)
+    if config.hue > 0:
+        coloured = coloured @ _hue_turn(float(rng.uniform(-config.hue, config.hue)))
     return np.asarray(coloured * (1 + config.tint * draws[3:]), np.float32)
+
+
+def _hue_turn(degrees: float) -> NDArray[np.float32]:
+    """Return the (3, 3) matrix by which RGB rows turn round the grey axis of YIQ, luma kept."""
+    to_yiq = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+    turn = np.deg2rad(degrees)
+    turned = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]])
+    return np.asarray((np.linalg.inv(to_yiq) @ turned @ to_yiq).T, np.float32)
 
 
 def augment(

@@ -204,6 +204,12 @@ class Batches:
         """Return `count` label vectors (count, A) drawn from the training labels."""
         return self.label_vectors.draw(count)
 
+    def images(self) -> int:
+        """Return how many faces were drawn so far, by all processes together."""
+        free = self.unlabelled_faces
+        drawn = 0 if free is None else free.position * free.rows.size
+        return self.labelled_faces.position * self.labelled_faces.rows.size + drawn
+
     def positions(self) -> dict[str, int]:
         """Return the state of all streams."""
         unlabelled = 0 if self.unlabelled_faces is None else self.unlabelled_faces.position
@@ -219,3 +225,36 @@ class Batches:
         if self.unlabelled_faces is not None:
             self.unlabelled_faces.seek(positions["unlabelled"])
         self.label_vectors.position = positions["labels"]
+
+
+class ViewSource(Protocol):
+    """What a pre-training draws from: faces without labels, each seen twice."""
+
+    def views(self) -> tuple[Batch, Batch]:
+        """Return the next faces in two random views; row by row the two show one face. No label is in them."""
+
+
+@dataclass
+class Views:
+    """The source of a pre-training: two streams of the same faces, each augmented on its own."""
+
+    first: FaceStream
+    second: FaceStream
+    place: Callable[[Batch], Batch] = lambda batch: batch
+
+    def views(self) -> tuple[Batch, Batch]:
+        """Return the next faces in two random views; row by row the two show one face. No label is in them."""
+        return self.place(self.first.draw()), self.place(self.second.draw())
+
+    def images(self) -> int:
+        """Return how many faces were drawn so far, by all processes together, each counted once."""
+        return self.first.position * self.first.rows.size
+
+    def positions(self) -> dict[str, int]:
+        """Return the state of the streams."""
+        return {"views": self.first.position}
+
+    def seek(self, positions: dict[str, int]) -> None:
+        """Restore the state of the streams."""
+        self.first.seek(positions["views"])
+        self.second.seek(positions["views"])

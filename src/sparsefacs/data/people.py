@@ -64,6 +64,9 @@ class SeenPeople:
         names = [name for name, (group, _) in people_of(store).items() if group in self.groups]
         return np.asarray(found | np.isin(store.strings("subject"), names))
 
+    def __or__(self, other: "SeenPeople") -> "SeenPeople":
+        return SeenPeople(self.persons | other.persons, self.groups | other.groups)
+
     def as_json(self) -> dict[str, Any]:
         """Return what a run's protocol.json keeps."""
         return {

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..data.batches import Batches
+from ..data.batches import Batches, Views
 from ..errors import InputError
 from ..files import write_bytes
 from .selection import Selector
@@ -18,7 +18,7 @@ def save_checkpoint(
     step: int,
     method: nn.Module,
     optimisers: dict[str, torch.optim.Optimizer],
-    batches: Batches,
+    batches: Batches | Views,
     seconds: float,
     selector: Selector | None,
 ) -> None:
@@ -42,7 +42,7 @@ def load_checkpoint(
     path: Path,
     method: nn.Module,
     optimisers: dict[str, torch.optim.Optimizer],
-    batches: Batches,
+    batches: Batches | Views,
     selector: Selector | None,
 ) -> tuple[int, float]:
     """Restore everything that `save_checkpoint` saved; return finished steps and seconds spent.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..data.augmentation import AugmentationConfig
 from ..errors import InputError
 from ..methods.contract import MethodConfig, Task
-from ..methods.registry import method_class
+from ..methods.registry import algorithm_class
 from ..networks.classifier import NetworkConfig
 from ..protocols.selection import SelectionRule
 
@@ -91,7 +91,7 @@ class RunConfig(BaseModel):
 
     def method_config(self) -> MethodConfig:
         """Return the method's own settings, checked."""
-        return _checked(method_class(self.name).Config, self.method, "method.")
+        return _checked(algorithm_class(self.name).Config, self.method, "method.")
 
     def as_json(self) -> dict[str, Any]:
         """Return the resolved configuration, the method's defaults filled in."""
@@ -125,14 +125,14 @@ def _names(model: type[BaseModel], path: list[str]) -> list[str]:
 
 def recipe_names(method: str) -> list[str]:
     """Return the recipes shipped for a method."""
-    method_class(method)
+    algorithm_class(method)
     folder = resources.files("sparsefacs.recipes") / method
     return sorted(Path(str(entry)).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 def read_recipe(method: str, recipe: str) -> dict[str, Any]:
     """Read recipe `recipe` of `method`, or the YAML file of that path; raises InputError when there is none."""
-    method_class(method)
+    algorithm_class(method)
     if recipe.endswith((".yaml", ".yml")):
         path: Any = Path(recipe)
         if not path.is_file():
@@ -178,8 +178,8 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
             remedy="Use --selection validation or published-practice, or leave the threshold fixed at 0.5",
         )
     checked = config.model_copy(update={"method": config.method_config().model_dump(mode="json")})
-    if checked.task not in method_class(method).tasks:
-        tasks = " and ".join(method_class(method).tasks)
+    if checked.task not in algorithm_class(method).tasks:
+        tasks = " and ".join(algorithm_class(method).tasks)
         raise InputError(f"method {method} does not learn {checked.task}", remedy=f"It learns {tasks}")
     return checked
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..data.batches import Batches
+from ..data.batches import Batches, Views
 from ..errors import InputError
 from ..losses.reduction import global_sum
-from ..methods.contract import Method, Update
+from ..methods.contract import Algorithm, Method, Update
 from ..progress import progress
 from .checkpoint import save_checkpoint
 from .config import RunConfig
@@ -27,9 +27,9 @@ class Training:
     """All that one training holds while it runs."""
 
     fabric: "Fabric"
-    method: Method
+    method: Algorithm
     optimisers: dict[str, torch.optim.Optimizer]
-    batches: Batches
+    batches: Batches | Views
     config: RunConfig
     run: RunFolder
     steps: int
@@ -55,7 +55,7 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
             for step in range(start, t.steps):
                 terms = _step(t, step)
                 done = step + 1
-                checked = {} if t.selector is None else t.selector.check(done, t.method.predictor())
+                checked = _check(t, done)
                 if done % t.config.training.log_every == 0 or done in (1, t.steps) or checked:
                     _log(t, log, board, done, terms, checked, time.monotonic() - started)
                 if done % t.config.training.checkpoint_every == 0 or done == t.steps:
@@ -115,9 +115,11 @@ def _board(t: Training) -> Any:
     return SummaryWriter(str(t.run.tensorboard))
 
 
-def _images(t: Training) -> int:
-    positions, data = t.batches.positions(), t.config.data
-    return positions["labelled"] * data.labelled_batch + positions["unlabelled"] * data.unlabelled_batch
+def _check(t: Training, done: int) -> dict[str, float]:
+    """Score the state after `done` steps where the epoch is chosen; return what there is to log."""
+    if t.selector is None or not isinstance(t.method, Method):
+        return {}
+    return t.selector.check(done, t.method.predictor())
 
 
 def _log(
@@ -133,7 +135,8 @@ def _log(
     if not t.fabric.is_global_zero:
         return
     log.add(
-        {"step": done, "epoch": done / t.steps_per_epoch, "seconds": round(seconds, 3), "images": _images(t)} | values
+        {"step": done, "epoch": done / t.steps_per_epoch, "seconds": round(seconds, 3), "images": t.batches.images()}
+        | values
     )
     for name, value in values.items():
         board.add_scalar(name, value, done)

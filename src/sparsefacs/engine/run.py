@@ -16,6 +16,7 @@ import yaml
 
 from ..errors import InputError
 from ..files import read_json, write_bytes, write_json, write_text
+from ..networks.backbone import ENCODER_FILE
 
 if TYPE_CHECKING:
     from ..methods.contract import Setting
@@ -36,6 +37,8 @@ class RunFolder:
         self.checkpoint = self.path / "checkpoint" / "last.pt"
         self.weights = self.path / "model.safetensors"
         self.model = self.path / "model.json"
+        self.encoder_weights = self.path / ENCODER_FILE
+        self.encoder = self.path / "encoder.json"
         self.predictions = self.path / "predictions.parquet"
         self.metrics = self.path / "metrics.json"
 
@@ -77,8 +80,12 @@ class RunFolder:
         weights: Mapping[str, Any],
         threshold: float = 0.5,
         step: int | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write weights and description of the network that codes faces; step: after which they were taken."""
+        """Write weights and description of the network that codes faces; step: after which they were taken.
+
+        settings: the method's own, of which its network may depend.
+        """
         from safetensors.torch import save
 
         write_bytes(self.weights, save({key: value.detach().cpu().contiguous() for key, value in weights.items()}))
@@ -88,12 +95,21 @@ class RunFolder:
                 "method": method,
                 "task": setting.task,
                 "aus": list(setting.aus),
+                "settings": dict(settings or {}),
                 "network": setting.network.model_dump(mode="json") | {"init": "none"},
                 "recipe": dict(recipe),
                 "threshold": threshold,
                 "step": step,
             },
         )
+
+    def write_encoder(self, weights: Mapping[str, Any], description: Mapping[str, Any]) -> None:
+        """Write what a pre-training is for: its trunk under timm's names, and how to use it."""
+        from safetensors.torch import save
+
+        content = save({key: value.detach().cpu().contiguous() for key, value in weights.items()})
+        write_bytes(self.encoder_weights, content)
+        write_json(self.encoder, dict(description))
 
 
 class CsvLog:

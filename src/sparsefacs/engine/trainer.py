@@ -114,7 +114,7 @@ def training_set(
         blank = (len(unlabelled), len(config.aus))
         occurrence = np.concatenate([occurrence, np.full(blank, UNLABELLED, np.int8)])
         intensity = np.concatenate([intensity, np.full(blank, np.nan, np.float32)])
-    seen = SeenPeople.of(store, (*fold.train, *fold.validation), unlabelled)
+    seen = SeenPeople.of(store, (*fold.train, *fold.validation), unlabelled) | _seen_before(config, store, fold)
     return TrainingSet(
         stores,
         fold,
@@ -130,6 +130,24 @@ def training_set(
         subject[selection],
         seen,
     )
+
+
+def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
+    """Return whose faces the start weights have seen; raises InputError when someone tested on is among them."""
+    run = RunFolder(config.network.init)
+    if not run.path.is_dir():
+        return SeenPeople(frozenset())
+    plan = read_json(run.protocol, what="the protocol of the run to start from", remedy="Pre-train again")
+    seen = SeenPeople.from_json(plan["seen"])
+    known = seen.rows(store) & np.isin(store.strings("subject"), fold.test)
+    if known.any():
+        people = len(np.unique(store.strings("subject")[known]))
+        raise InputError(
+            f"was trained on faces of {people} people that fold {fold.name} tests on",
+            path=run.path,
+            remedy="Pre-train on other people, or with --protocol and --fold as here",
+        )
+    return seen
 
 
 def _task_labels(store: AnyStore, config: RunConfig) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -188,12 +206,14 @@ def make_method(config: RunConfig) -> Method:
     import torch
 
     torch.manual_seed(config.seed)
-    return method_class(config.name)(config.method_config(), Setting(config.task, config.aus, config.network))
+    kind: Any = method_class(config.name)
+    made: Method = kind(config.method_config(), Setting(config.task, config.aus, config.network))
+    return made
 
 
-def total_steps(config: RunConfig, labelled: int) -> tuple[int, float]:
-    """Return the number of steps, and steps a pass over the labelled faces takes."""
-    per_epoch = max(labelled / config.data.labelled_batch, 1.0)
+def total_steps(config: RunConfig, faces: int, batch: int) -> tuple[int, float]:
+    """Return the number of steps, and steps a pass over `faces` faces takes, `batch` a step."""
+    per_epoch = max(faces / batch, 1.0)
     if config.training.steps is not None:
         return config.training.steps, per_epoch
     return max(1, round((config.training.epochs or 1) * per_epoch)), per_epoch
@@ -278,7 +298,7 @@ def _train(
         return batch.to(fabric.device)
 
     batches.place = place
-    steps, per_epoch = total_steps(config, len(data.labelled))
+    steps, per_epoch = total_steps(config, len(data.labelled), config.data.labelled_batch)
     selector = _selector(data, config, steps) if fabric.is_global_zero else None
     start, before = 0, 0.0
     if resume and run.checkpoint.exists():
@@ -295,6 +315,7 @@ def _train(
             method.predictor().state_dict() if kept is None else kept["weights"],
             threshold=FIXED_THRESHOLD if kept is None else kept["threshold"],
             step=steps if kept is None else kept["step"],
+            settings=config.method,
         )
 
 

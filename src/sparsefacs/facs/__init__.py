@@ -1,12 +1,13 @@
 """What FACS and face geometry say, as data: units, landmarks, AU centres, facial areas."""
 
-from .areas import AREA_MIRROR, AREA_NAMES, AREAS, EDGES, facial_areas
+from .areas import AREA_GROUPS, AREA_MIRROR, AREA_NAMES, AREAS, EDGES, facial_areas
 from .centres import au_centres, centre_aus, mirrored_centres
 from .landmarks import MEDIAPIPE_TO_68, MIRROR_68, flip_landmarks, points_to_68
 from .units import UNITS, ActionUnit, column, parse_aus
 
 __all__ = [
     "AREAS",
+    "AREA_GROUPS",
     "AREA_MIRROR",
     "AREA_NAMES",
     "EDGES",

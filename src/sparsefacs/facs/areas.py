@@ -26,6 +26,15 @@ _PAIRS = ((1, 2), (1, 3), (2, 3), (2, 4), (3, 4), (2, 5), (3, 6), (5, 6), (4, 5)
 EDGES: tuple[tuple[int, int], ...] = tuple(sorted([*_PAIRS, *((b, a) for a, b in _PAIRS)]))
 """The 26 directed edges (area, area), 1-based: areas that share an AU, less the crossed pairs 2–6 and 3–5."""
 
+AREA_GROUPS: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((1, 2, 3, 4), (1, 2, 4)),
+    ((2, 3, 5, 6), (5, 6, 7)),
+    ((4, 5, 6, 7), (9, 10, 12)),
+    ((7,), (14, 23, 24)),
+    ((7, 8), (15, 17, 20, 25, 26)),
+)
+"""Areas and the AUs judged by them together (KDSRL, Table 2; AU5 and AU20, which it lacks, were added here)."""
+
 
 def facial_areas(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the eight areas as rectangles (..., 8, 4): x0, y0, x1, y1 in the landmarks' own pixels.

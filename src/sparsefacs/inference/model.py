@@ -30,7 +30,8 @@ class NetworkCoder:
         setting = Setting(self.task, self.aus, NetworkConfig(**description["network"]))
         self.input_size = setting.network.input_size
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = method_class(description["method"]).build_predictor(setting)
+        method = method_class(description["method"])
+        network = method.build_predictor(setting, method.Config(**description.get("settings", {})))
         weights = read_safetensors(run.require(run.weights, "the weights"))
         try:
             network.load_state_dict(weights)

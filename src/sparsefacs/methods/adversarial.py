@@ -41,12 +41,13 @@ class Adversarial(Method):
     def __init__(self, config: AdversarialConfig, setting: Setting) -> None:
         super().__init__()
         self.config, self.setting = config, setting
-        self.recogniser = self.build_predictor(setting)  # first, so that it starts as the baseline's does
+        self.recogniser = self.build_predictor(setting, config)  # first, so that it starts as the baseline's does
         self.discriminator = LabelDiscriminator(len(setting.aus), config.discriminator_width)
 
     @classmethod
-    def build_predictor(cls, setting: Setting) -> nn.Module:
+    def build_predictor(cls, setting: Setting, config: AdversarialConfig) -> nn.Module:
         """Return the recogniser R."""
+        del config
         return AUClassifier(setting.network, len(setting.aus))
 
     def uses_unlabelled(self) -> bool:

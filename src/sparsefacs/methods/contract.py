@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from ..data.batches import BatchSource
 from ..networks.classifier import NetworkConfig
+from ..networks.trunk import Trunk
 
 Task = Literal["occurrence", "intensity"]
 
@@ -38,15 +38,15 @@ class Update:
     terms: Mapping[str, Tensor]
 
 
-class Method(nn.Module, ABC):
-    """A learning method; a reader with the paper open follows `updates` from top to bottom."""
+class Algorithm(nn.Module, ABC):
+    """What the loop runs; a reader with the paper open follows `updates` from top to bottom."""
 
     Config: ClassVar[type[MethodConfig]]
     paper: ClassVar[str]
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence",)
 
     @abstractmethod
-    def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
+    def updates(self, batches: Any, step: int) -> Iterator[Update]:
         """Yield this step's updates in the paper's order; drawing a batch is drawing it from `batches`.
 
         Each update is applied before the next one is computed.
@@ -56,22 +56,39 @@ class Method(nn.Module, ABC):
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of each optimiser that `updates` names."""
 
-    def uses_unlabelled(self) -> bool:
-        """Say whether the method, as configured, draws faces without labels."""
-        return False
-
     def after_step(self, step: int) -> None:
         """Do what follows a whole step: moving averages, queues."""
         del step
+
+
+class Method(Algorithm):
+    """Learns AUs from faces of which some carry labels; `updates` draws from a `BatchSource`."""
+
+    def uses_unlabelled(self) -> bool:
+        """Say whether the method, as configured, draws faces without labels."""
+        return False
 
     @abstractmethod
     def predictor(self) -> nn.Module:
         """Return the network that all inference needs.
 
-        It maps aligned faces (B, 3, S, S) in 0–1 and their landmarks (B, 68, 2) in face pixels to AU logits (B, A).
+        It maps aligned faces (B, 3, S, S) in 0–1 and their landmarks (B, 68, 2) in face pixels to AU logits (B, A), and
+        has `features(image, landmarks)`, the representation (B, D) under its last layers.
         """
 
     @classmethod
     @abstractmethod
-    def build_predictor(cls, setting: Setting) -> nn.Module:
-        """Build that network alone, without anything that only training needs."""
+    def build_predictor(cls, setting: Setting, config: Any) -> nn.Module:
+        """Build that network alone, of settings `config`, without anything that only training needs."""
+
+
+class Pretraining(Algorithm):
+    """Learns a representation from faces alone; `updates` draws from a `ViewSource`, in which there are no labels."""
+
+    tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
+    regions: ClassVar[bool] = False
+    """Whether the representation is of the eight facial areas rather than of the whole face."""
+
+    @abstractmethod
+    def trunk(self) -> Trunk:
+        """Return the part that is kept: what starts other methods, and gives features."""

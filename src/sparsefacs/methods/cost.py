@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..data.batches import Batch
 from ..facs.landmarks import mean_face
 from ..networks.classifier import NetworkConfig
-from .contract import MethodConfig, Setting, Task
-from .registry import method_class
+from .contract import MethodConfig, Pretraining, Setting, Task
+from .registry import method_class, pretraining_class
 
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass, one face"
 _FACES = 2
@@ -40,6 +40,9 @@ class _BlankBatches:
     def unlabelled(self) -> Batch | None:
         return self._batch()
 
+    def views(self) -> tuple[Batch, Batch]:
+        return self._batch(), self._batch()
+
     def labels(self, count: int) -> Tensor:
         return torch.zeros(count, len(self.setting.aus))
 
@@ -53,8 +56,8 @@ def method_cost(
 ) -> dict[str, Any]:
     """Return parameters and GFLOPs of method `name`; training GFLOPs are those of one step, per face it draws."""
     setting = Setting(task, aus, network.model_copy(update={"init": "none"}))
-    kind = method_class(name)
-    predictor = kind.build_predictor(setting).eval()
+    kind: Any = method_class(name)
+    predictor = kind.build_predictor(setting, config).eval()
     size = network.input_size
     with torch.no_grad(), FlopCounterMode(display=False) as inference:
         predictor(torch.zeros(1, 3, size, size), _SPREAD * size)
@@ -74,4 +77,21 @@ def method_cost(
         "gflops_inference": round(inference.get_total_flops() / 2e9, 3),
         "gflops_training": round(training.get_total_flops() / 2e9 / max(blank.drawn, 1), 3),
         "flop_convention": CONVENTION,
+    }
+
+
+def pretraining_cost(name: str, config: MethodConfig, network: NetworkConfig) -> dict[str, Any]:
+    """Return parameters and GFLOPs of pre-training `name`, and of the trunk that is kept; GFLOPs are per view."""
+    setting = Setting("occurrence", (), network.model_copy(update={"init": "none"}))
+    kind: Any = pretraining_class(name)
+    method: Pretraining = kind(config, setting).train()
+    blank = _BlankBatches(setting)
+    with FlopCounterMode(display=False) as training:
+        for _ in method.updates(blank, 0):
+            pass
+    return {
+        "pretraining": kind.paper,
+        "pretraining_parameters": _parameters(method),
+        "pretraining_parameters_kept": _parameters(method.trunk()),
+        "pretraining_gflops": round(training.get_total_flops() / 2e9 / max(blank.drawn, 1), 3),
     }

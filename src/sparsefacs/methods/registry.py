@@ -1,28 +1,64 @@
-"""The methods by name: adding one is a row here, a file beside it, a recipe, and a row of tests."""
+"""The methods by name: adding one is a row here, a file beside it, a recipe, and a row of tests.
+
+A pre-training is called `pretrain/NAME` here and where recipes lie; a name may stand for both.
+"""
 
 import difflib
 from importlib import import_module
+from typing import Any
 
 from ..errors import InputError
-from .contract import Method
+from .contract import Algorithm, Method, Pretraining
 
+PRETRAIN = "pretrain/"
 _WHERE = {
     "supervised": ("supervised", "Supervised"),
     "adversarial": ("adversarial", "Adversarial"),
+    "kdsrl": ("kdsrl", "KDSRL"),
+    "pretrain/kdsrl": ("kdsrl_pretraining", "KDSRLPretraining"),
+    "pretrain/simclr": ("simclr", "SimCLR"),
+    "pretrain/moco": ("moco", "MoCo"),
 }
 
 
 def method_names() -> tuple[str, ...]:
-    """Return the names of all methods."""
-    return tuple(_WHERE)
+    """Return the names of all methods that learn AUs."""
+    return tuple(name for name in _WHERE if not name.startswith(PRETRAIN))
+
+
+def pretraining_names() -> tuple[str, ...]:
+    """Return the names of all pre-trainings, without the prefix."""
+    return tuple(name.removeprefix(PRETRAIN) for name in _WHERE if name.startswith(PRETRAIN))
+
+
+def algorithm_class(name: str) -> type[Algorithm]:
+    """Return the method or (`pretrain/…`) pre-training called `name`; raises InputError naming the nearest."""
+    if name not in _WHERE:
+        ahead = name.startswith(PRETRAIN)
+        names = pretraining_names() if ahead else method_names()
+        given = name.removeprefix(PRETRAIN)
+        near = difflib.get_close_matches(given, names, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}"
+        if not near and given in (*method_names(), *pretraining_names()):
+            hint = f"It is for sparsefacs {'train' if ahead else 'pretrain'}"
+        raise InputError(f"there is no {'pre-training' if ahead else 'method'} called {given!r}", remedy=hint)
+    module, attribute = _WHERE[name]
+    found: Any = getattr(import_module(f".{module}", __package__), attribute)
+    kind: type[Algorithm] = found
+    return kind
 
 
 def method_class(name: str) -> type[Method]:
     """Return the method called `name`; raises InputError with the nearest name when there is none."""
-    if name not in _WHERE:
-        near = difflib.get_close_matches(name, _WHERE, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Methods: {', '.join(_WHERE)}"
-        raise InputError(f"there is no method called {name!r}", remedy=hint)
-    module, attribute = _WHERE[name]
-    found: type[Method] = getattr(import_module(f".{module}", __package__), attribute)
+    found = algorithm_class(name)
+    if not issubclass(found, Method):
+        raise InputError(f"{name} learns no AUs", remedy=f"Methods: {', '.join(method_names())}")
+    return found
+
+
+def pretraining_class(name: str) -> type[Pretraining]:
+    """Return the pre-training called `name`, prefix or not; raises InputError with the nearest name."""
+    found = algorithm_class(PRETRAIN + name.removeprefix(PRETRAIN))
+    if not issubclass(found, Pretraining):
+        raise InputError(f"{name} is no pre-training", remedy=f"There are: {', '.join(pretraining_names())}")
     return found

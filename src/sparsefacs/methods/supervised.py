@@ -25,11 +25,12 @@ class Supervised(Method):
     def __init__(self, config: SupervisedConfig, setting: Setting) -> None:
         super().__init__()
         self.config, self.setting = config, setting
-        self.recogniser = self.build_predictor(setting)
+        self.recogniser = self.build_predictor(setting, config)
 
     @classmethod
-    def build_predictor(cls, setting: Setting) -> nn.Module:
+    def build_predictor(cls, setting: Setting, config: SupervisedConfig) -> nn.Module:
         """Return the AU network."""
+        del config
         return AUClassifier(setting.network, len(setting.aus))
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:

@@ -16,10 +16,10 @@ def create_backbone(
 ) -> tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]:
     """Return timm backbone `name` without its classifier, its feature width, and the pixel mean and deviation.
 
-    init: `none` (random), `imagenet` (timm's published weights, fetched once from their hub) or a .safetensors
-    file of timm keys. options: further arguments of `timm.create_model`. The module maps (B, 3, H, W) to pooled
-    features (B, width). Raises InputError for an unknown name, weights that cannot be fetched, or a file that
-    does not fit.
+    init: `none` (random), `imagenet` (timm's published weights, fetched once from their hub), a .safetensors file of
+    timm keys, or the run folder of a pre-training, whose stages are taken and the others left random. options: further
+    arguments of `timm.create_model`. The module maps (B, 3, H, W) to pooled features (B, width). Raises InputError for
+    an unknown name, weights that cannot be fetched, or a file that does not fit.
     """
     import timm
 
@@ -42,18 +42,28 @@ def create_backbone(
             remedy="Check the network, or train from scratch with --init none, or give a file with --init FILE",
         ) from error
     if init not in ("none", "imagenet"):
-        load_weights(network, Path(init))
+        run = Path(init)
+        load_weights(network, run / ENCODER_FILE if run.is_dir() else run, partial=run.is_dir())
     settings: dict[str, Any] = network.pretrained_cfg
     mean = tuple(settings.get("mean", (0.485, 0.456, 0.406)))
     deviation = tuple(settings.get("std", (0.229, 0.224, 0.225)))
     return network, int(network.num_features), mean, deviation
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load a .safetensors file into `network`; extra classifier weights are ignored, missing ones are an error."""
+ENCODER_FILE = "encoder.safetensors"
+"""What a pre-training leaves in its run folder: the trunk's weights under timm's names."""
+
+
+def load_weights(network: nn.Module, path: Path, *, partial: bool = False) -> None:
+    """Load a .safetensors file into `network`; extra classifier weights are ignored, missing ones are an error.
+
+    partial: the file holds the first stages alone; then each of its weights must have its place instead.
+    """
     weights = read_safetensors(path)
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in weights and not key.endswith("num_batches_tracked")]
+    if partial:
+        missing = [key for key in weights if key not in wanted]
     odd = [key for key in wanted if key in weights and weights[key].shape != wanted[key].shape]
     if missing or odd:
         raise InputError(

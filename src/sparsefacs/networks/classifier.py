@@ -35,14 +35,14 @@ class AUClassifier(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
 
-    def features(self, image: Tensor) -> Tensor:
-        """Return pooled features (B, width) of faces (B, 3, S, S) in 0–1."""
+    def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Return pooled features (B, width) of faces (B, 3, S, S) in 0–1; landmarks are what other networks need."""
+        del landmarks
         normal = ((image - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         pooled: Tensor = self.backbone(normal)
         return pooled
 
     def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1; landmarks are what other networks need."""
-        del landmarks
-        logits: Tensor = self.head(self.dropout(self.features(image)))
+        logits: Tensor = self.head(self.dropout(self.features(image, landmarks)))
         return logits

@@ -1,0 +1,117 @@
+"""A run folder as an encoder: faces in, a representation out, for probes, neighbours and maps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.people import SeenPeople
+from ..engine.run import RunFolder
+from ..errors import InputError
+from ..faces.alignment import FaceRecipe
+from ..files import read_json
+from ..networks.answers import network_input
+from ..networks.classifier import NetworkConfig
+from ..networks.trunk import Trunk
+from .model import load_coder
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_AGAIN = "Pre-train again with `sparsefacs pretrain`"
+START = ("none", "imagenet")
+
+
+@dataclass
+class Encoder:
+    """Features of aligned faces, in float32; `width` of them a face. seen: whose faces it was trained on."""
+
+    name: str
+    recipe: FaceRecipe
+    seen: SeenPeople
+    input_size: int
+    width: int
+    network: Any
+
+    def features(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return features (B, width) of aligned RGB faces (B, S, S, 3) with landmarks (B, 68, 2) in their pixels."""
+        import torch
+
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            image, landmarks = network_input(faces_BHWC, landmarks_BPC, self.input_size, device)
+            return np.asarray(self.network.features(image, landmarks).float().cpu().numpy())
+
+
+def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | None = None) -> Encoder:
+    """Load the encoder of a pre-training's or training's run folder.
+
+    regions: features by facial area (True) or pooled over the face (False); None: as the run learned them. start:
+    judge the same network with other weights instead, `none` (random) or `imagenet`. Raises InputError when a file is
+    missing or does not fit, or a trained AU network has no choice of regions.
+    """
+    folder = RunFolder(run)
+    if not folder.encoder.exists():
+        return _of_training(folder, regions, start)
+    described = read_json(folder.encoder, what="the encoder's description", remedy=_AGAIN)
+    folder.require(folder.encoder_weights, "the encoder's weights")
+    config = NetworkConfig(**described["network"])
+    init = str(folder.path) if start is None else start
+    if start is not None and start not in START and not Path(start).is_file():
+        raise InputError(f"{start} is no start", remedy=f"Choose {', '.join(START)} or a .safetensors file")
+    by_area = bool(described["regions"]) if regions is None else regions
+    network = _features_of(Trunk(config.model_copy(update={"init": init}), int(described["level"])), by_area)
+    nobody = SeenPeople(frozenset())
+    seen = SeenPeople.from_json(read_json(folder.protocol, what="its protocol", remedy=_AGAIN)["seen"])
+    name = str(described["pretraining"]).partition("/")[2] if start is None else {"none": "random"}.get(start, start)
+    trunk = network.trunk
+    return Encoder(
+        name=f"{name}, {'areas' if by_area else 'whole face'}",
+        recipe=FaceRecipe(**described["recipe"]),
+        seen=seen if start is None else nobody,
+        input_size=config.input_size,
+        width=8 * trunk.area_width if by_area else trunk.channels,
+        network=_placed(network),
+    )
+
+
+def _of_training(folder: RunFolder, regions: bool | None, start: str | None) -> Encoder:
+    if regions is not None or start is not None:
+        raise InputError("is a trained AU network: its features are what they are", path=folder.path, remedy=_AGAIN)
+    coder = load_coder(folder.path)
+    plan = read_json(folder.protocol, what="the run's protocol", remedy="Train again")
+    blank = np.zeros((1, coder.recipe.size, coder.recipe.size, 3), np.uint8)
+    encoder = Encoder(
+        name=str(folder.read_model()["method"]),
+        recipe=coder.recipe,
+        seen=SeenPeople.from_json(plan["seen"]),
+        input_size=coder.input_size,
+        width=0,
+        network=coder.network,
+    )
+    landmarks = np.zeros((1, 68, 2), np.float32)
+    encoder.width = int(encoder.features(blank, landmarks).shape[1])
+    return encoder
+
+
+def _features_of(trunk: Trunk, by_area: bool) -> Any:
+    from torch import Tensor, nn
+
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk = trunk
+
+        def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
+            return self.trunk.by_area(image, landmarks).flatten(1) if by_area else self.trunk.pooled(image)
+
+    return Features()
+
+
+def _placed(network: "nn.Module") -> "nn.Module":
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return network.eval().to(device).to(memory_format=torch.channels_last)

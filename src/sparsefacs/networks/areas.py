@@ -1,0 +1,56 @@
+"""AU classifiers by facial area (KDSRL, section 5.1, Table 2)."""
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..facs import AREA_GROUPS
+from .classifier import NetworkConfig
+from .trunk import Trunk, perceptron
+
+HIDDEN = (1024, 128)
+
+
+class AreaClassifier(nn.Module):
+    """One multi-layer perceptron a group of AUs, on the joined features of the areas that these AUs are judged by.
+
+    frozen: the trunk stays as it is, batch statistics included. Raises InputError for an AU that is in no group.
+    """
+
+    def __init__(self, config: NetworkConfig, aus: tuple[int, ...], level: int, frozen: bool) -> None:
+        super().__init__()
+        known = {au for _, members in AREA_GROUPS for au in members}
+        if unknown := [au for au in aus if au not in known]:
+            raise InputError(
+                f"AU{unknown[0]} belongs to no group of facial areas", remedy=f"Groups have AUs {sorted(known)}"
+            )
+        self.trunk, self.frozen = Trunk(config, level), frozen
+        self.trunk.requires_grad_(not frozen)
+        self.groups = [(areas, [au for au in aus if au in members]) for areas, members in AREA_GROUPS]
+        self.groups = [(areas, own) for areas, own in self.groups if own]
+        self.heads = nn.ModuleList(
+            perceptron(len(areas) * self.trunk.area_width, *HIDDEN, len(own)) for areas, own in self.groups
+        )
+        order = [au for _, own in self.groups for au in own]
+        self.columns = [order.index(au) for au in aus]
+
+    def train(self, mode: bool = True) -> "AreaClassifier":
+        """Set training mode; a frozen trunk stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.trunk.eval()
+        return self
+
+    def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1 with landmarks (B, 68, 2) in their pixels."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            areas_B8D = self.trunk.by_area(image, landmarks)
+        logits = [
+            head(areas_B8D[:, [area - 1 for area in areas]].flatten(1))
+            for (areas, _), head in zip(self.groups, self.heads, strict=True)
+        ]
+        return torch.cat(logits, dim=1)[:, self.columns]
+
+    def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """Return the eight areas' features side by side, (B, 8 · D)."""
+        return self.trunk.by_area(image, landmarks).flatten(1)

@@ -1,0 +1,250 @@
+"""Pre-training: no label read, exact resume, two processes, the people kept out, and what starts from it."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.multiprocessing.spawn import spawn
+
+from made_stores import build_store
+from sparsefacs import InputError, api
+from sparsefacs.data.batches import Batch, Views
+from sparsefacs.data.store import Store
+from sparsefacs.engine.config import resolve
+from sparsefacs.engine.devices import share_gradients
+from sparsefacs.engine.pretrainer import make_pretraining, make_views, pretraining_rows
+from sparsefacs.inference.encoder import load_encoder
+from sparsefacs.methods.registry import pretraining_class
+from sparsefacs.networks.backbone import read_safetensors
+
+NAMES = ("kdsrl", "simclr", "moco")
+TINY = (
+    *("network.backbone=test_resnet", "network.options={}", "network.input_size=32", "data.unlabelled_batch=8"),
+    *("training.precision='32'", "training.log_every=1", "method.hidden=16", "method.embedding=8"),
+)
+
+
+def fit(name: str, store: Path, out: Path, *more: str, **rest: object) -> dict:
+    extra = {"kdsrl": ("method.predictor_hidden=8",), "moco": ("method.queue=32",), "simclr": ()}[name]
+    settings = (*TINY, *extra, *(more or ("training.steps=4",)))
+    return api.pretrain(name, store, out, settings=settings, **rest)  # type: ignore[arg-type]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_safetensors(run / "encoder.safetensors")
+
+
+def same(first: Path, second: Path) -> bool:
+    one, two = weights(first), weights(second)
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Store:
+    return build_store(tmp_path / "faces", faces=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_change_nothing(name: str, faces: Store, tmp_path: Path) -> None:
+    other = build_store(tmp_path / "other", faces=True, hide=lambda truth: 1 - truth)
+    bare = build_store(tmp_path / "bare", faces=True, hide=lambda truth: np.full_like(truth, -1))
+    fit(name, faces.path, tmp_path / "a")
+    fit(name, other.path, tmp_path / "b")
+    fit(name, bare.path, tmp_path / "c")
+    assert same(tmp_path / "a", tmp_path / "b") and same(tmp_path / "a", tmp_path / "c")
+    fit(name, faces.path, tmp_path / "d", seed=1)
+    assert not same(tmp_path / "a", tmp_path / "d")
+
+
+def test_no_label_is_in_a_batch(faces: Store) -> None:
+    config = resolve("pretrain/kdsrl", settings=TINY)
+    with ThreadPoolExecutor(1) as pool:
+        first, second = make_views(faces, np.arange(len(faces)), config, pool).views()
+    assert first.occurrence.shape == (8, 0) and first.intensity.shape == (8, 0)
+    assert (first.row == second.row).all()
+    assert not torch.equal(first.image, second.image)
+    assert torch.equal(first.landmarks, second.landmarks), "KDSRL's views differ in colour alone"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_interrupted_run_resumes_bit_for_bit(
+    name: str, faces: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("training.steps=7", "training.checkpoint_every=3")
+    fit(name, faces.path, tmp_path / "whole", *settings)
+    kind = pretraining_class(name)
+    whole_step = kind.after_step
+
+    def stop(self: object, step: int) -> None:
+        whole_step(self, step)  # type: ignore[arg-type]
+        if step == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "after_step", stop)
+        with pytest.raises(InputError, match="--resume"):
+            fit(name, faces.path, tmp_path / "cut", *settings)
+    fit(name, faces.path, tmp_path / "cut", *settings, resume=True)
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    with pytest.raises(InputError, match="other settings"):
+        fit(name, faces.path, tmp_path / "cut", *settings, resume=True, seed=3)
+
+
+class InDouble:
+    def __init__(self, views: Views) -> None:
+        self._views = views
+
+    def views(self) -> tuple[Batch, Batch]:
+        both = self._views.views()
+        for batch in both:
+            batch.image = batch.image.double()
+        return both
+
+
+def gradients(rank: int, world: int, folder: str, name: str) -> None:
+    torch.set_num_threads(1)
+    if world > 1:
+        torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    store = Store(f"{folder}/store")
+    # no batch statistics, which are a process's own by nature: instance normalisation in their place
+    settings = (*TINY, "network.options={norm_layer: groupnorm1}", "data.unlabelled_batch=4")
+    config = resolve(f"pretrain/{name}", settings=settings)
+    method: nn.Module = make_pretraining(config).double()
+    with ThreadPoolExecutor(1) as pool:
+        views = InDouble(make_views(store, np.arange(len(store)), config, pool, rank, world))
+        for update in method.updates(views, 0):
+            parameters = method.parameters_by_optimiser()[update.optimiser]
+            update.loss.backward()
+            share_gradients(parameters)
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    if rank == 0:
+        np.savez(
+            f"{folder}/{name}-{world}.npz", gradient=flat.numpy(), queue=getattr(method, "queue", flat[:0]).numpy()
+        )
+    if world > 1:
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
+    build_store(tmp_path / "store", frames=4, faces=True)
+    gradients(0, 1, str(tmp_path), name)
+    spawn(gradients, (2, str(tmp_path), name), nprocs=2)
+    one, two = (np.load(tmp_path / f"{name}-{world}.npz") for world in (1, 2))
+    assert np.abs(one["gradient"]).max() > 1e-6
+    np.testing.assert_allclose(two["gradient"], one["gradient"], rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(two["queue"], one["queue"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_teacher_of_moco_is_not_the_student_and_moves_by_one_minus_m() -> None:
+    config = resolve("pretrain/moco", settings=(*TINY, "method.momentum=0.9", "method.queue=32"))
+    moco = make_pretraining(config)
+    before = [p.clone() for p in moco.key_g.parameters()]
+    assert not {id(p) for p in moco.key_f.parameters()} & {id(p) for p in moco.f.parameters()}
+    with torch.no_grad():
+        for p in moco.g.parameters():
+            p.add_(1.0)
+    moco.after_step(0)
+    for old, new, student in zip(before, moco.key_g.parameters(), moco.g.parameters(), strict=True):
+        torch.testing.assert_close(new, 0.9 * old + 0.1 * student)
+    assert not any(p.requires_grad for p in [*moco.key_f.parameters(), *moco.key_g.parameters()])
+    assert not set(map(id, moco.parameters_by_optimiser()["query"])) & set(map(id, moco.key_f.parameters()))
+
+
+def test_keys_take_the_places_of_the_oldest() -> None:
+    moco = make_pretraining(resolve("pretrain/moco", settings=(*TINY, "method.queue=5")))
+    for number in range(3):
+        moco._enqueue(torch.full((2, 8), float(number)))
+    assert moco.queue[:, 0].tolist() == [2.0, 0.0, 1.0, 1.0, 2.0] and int(moco.place) == 1
+
+
+def test_test_people_are_kept_out_and_a_start_that_saw_them_is_refused(
+    faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    settings = (*tiny_settings, "network.options={}", "training.steps=2")
+    fit("kdsrl", faces.path, tmp_path / "all")
+    made = fit("kdsrl", faces.path, tmp_path / "cv", protocol="kfold:3", fold="all")
+    assert len(made["runs"]) == 3
+    for number in (1, 2, 3):
+        plan = json.loads((tmp_path / "cv" / f"fold-{number}" / "protocol.json").read_text())
+        assert not {name for _, name in plan["seen"]["persons"]} & set(plan["fold"]["test"])
+        rows = pretraining_rows(faces, None)
+        assert plan["faces"] < len(rows)
+    started = {"settings": settings, "protocol": "kfold:3", "fold": "all", "network__init": str(tmp_path / "cv")}
+    metrics = api.train("kdsrl", faces.path, tmp_path / "probe", **started)  # type: ignore[arg-type]
+    assert set(metrics["folds"]) == {"1", "2", "3"}
+    with pytest.raises(InputError, match=r"trained on faces of 2 people that fold"):
+        api.train("kdsrl", faces.path, tmp_path / "leak", settings=settings, network__init=str(tmp_path / "all"))
+    other = build_store(tmp_path / "strangers", faces=True, prefix="x")
+    api.train("kdsrl", other.path, tmp_path / "run", settings=settings, network__init=str(tmp_path / "all"))
+    with pytest.raises(InputError, match="trained on"):
+        api.evaluate(tmp_path / "run", faces.path)  # seen in pre-training, though not in training
+
+
+@pytest.mark.parametrize("method", ["kdsrl", "supervised", "adversarial"])
+def test_every_method_starts_from_the_trunk(
+    method: str, faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparsefacs.engine.trainer import make_method
+
+    fit("simclr", faces.path, tmp_path / "pre")
+    kept = weights(tmp_path / "pre")
+    settings = (*tiny_settings, "network.options={}", f"network.init={tmp_path / 'pre'}")
+    network = make_method(resolve(method, settings=settings, aus=(1, 4, 12))).predictor()
+    state = {
+        key.partition("network." if method == "kdsrl" else "backbone.")[2]: v for key, v in network.state_dict().items()
+    }
+    assert all(torch.equal(state[key], kept[key]) for key in kept)
+    with pytest.raises(InputError, match="does not fit"):
+        make_method(resolve(method, settings=(*settings, "network.backbone=resnet18"), aus=(1, 4, 12)))
+
+
+def test_a_frozen_trunk_stays_as_it_was_and_a_tuned_one_does_not(
+    faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    fit("kdsrl", faces.path, tmp_path / "pre", protocol="holdout:25%")
+    kept = weights(tmp_path / "pre")
+    for frozen in (True, False):
+        settings = (*tiny_settings, "network.options={}", "training.steps=3", f"method.frozen={str(frozen).lower()}")
+        out = tmp_path / f"run-{frozen}"
+        api.train("kdsrl", faces.path, out, settings=settings, network__init=str(tmp_path / "pre"))
+        after = read_safetensors(out / "model.safetensors")
+        equal = [torch.equal(after[f"trunk.network.{key}"], kept[key]) for key in kept]
+        assert all(equal) if frozen else not all(equal)
+
+
+def test_encoders_of_every_kind_give_features(faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    for name in NAMES:
+        fit(name, faces.path, tmp_path / name, "training.steps=1")
+    pairs = [faces.face(row) for row in range(5)]
+    images, points = (np.stack(each) for each in zip(*pairs, strict=True))
+    for name, regions in (("kdsrl", None), ("kdsrl", False), ("simclr", None), ("moco", True)):
+        encoder = load_encoder(tmp_path / name, regions=regions)
+        features = encoder.features(images, points)
+        assert features.shape == (5, encoder.width) and np.ptp(features, axis=0).max() > 0
+        assert encoder.seen.rows(faces).all()
+    blank = load_encoder(tmp_path / "kdsrl", start="none")
+    assert not blank.seen.rows(faces).any()
+    assert not np.allclose(blank.features(images, points), load_encoder(tmp_path / "kdsrl").features(images, points))
+    api.train("supervised", faces.path, tmp_path / "run", settings=(*tiny_settings, "training.steps=1"))
+    trained = load_encoder(tmp_path / "run")
+    assert trained.features(images, points).shape == (5, trained.width)
+
+
+def test_through_the_command_line(faces: Store, tmp_path: Path) -> None:
+    flags = [
+        flag for setting in (*TINY, "method.predictor_hidden=8", "training.steps=2") for flag in ("--set", setting)
+    ]
+    command = [sys.executable, "-m", "sparsefacs.cli", "pretrain", "kdsrl", str(faces.path), str(tmp_path / "run")]
+    done = subprocess.run([*command, *flags, "--devices", "2", "--json"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["runs"][0]["images_seen"] == 16
+    assert "no label is read" in done.stderr
+    again = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
+    assert again.returncode == 2 and "already exists" in again.stderr
