@@ -167,16 +167,43 @@ def pretrain(
 
     protocol, fold: keep the people out whom that fold tests on, so that the encoder may be judged or trained on it
     (fold "all": one run a fold in OUT/fold-1 …, which `train --fold all --init OUT` takes). Without a protocol all
-    faces are learned from. Raises InputError on anything the user can mend.
+    faces are learned from. A recipe with a sweep makes a run a value in OUT/setting-value. Raises InputError on anything
+    the user can mend.
     """
+    from .engine.config import read_sweep
+    from .methods.registry import PRETRAIN
+
+    out = Path(out)
+    given = {"protocol": protocol, "fold": fold, "recipe": recipe, "devices": devices, "resume": resume} | overrides
+    if sweep := read_sweep(PRETRAIN + method, recipe):
+        key, values = sweep
+        made = [
+            _pretrain_one(
+                method, store, out / f"{key.rpartition('.')[2]}-{value}", [*settings, f"{key}={value}"], given
+            )
+            for value in values
+        ]
+        return {"runs": [run for runs in made for run in runs]}
+    return {"runs": _pretrain_one(method, store, out, settings, given)}
+
+
+def _pretrain_one(
+    method: str, store: PathLike | Sequence[PathLike], out: Path, settings: Sequence[str], given: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Pre-train once, or once a fold, and return what each encoder is; settings and arguments as of `pretrain`."""
     from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.devices import first_process
     from .engine.pretrainer import pretrain_fold
     from .methods.registry import PRETRAIN
 
+    overrides = dict(given)
+    protocol, fold, recipe, devices, resume = (
+        overrides.pop(name) for name in ("protocol", "fold", "recipe", "devices", "resume")
+    )
+    resume = resume and out.exists()
     config = resolve(PRETRAIN + method, recipe, tuple(settings), **overrides)
-    faces, out = open_stores(store), Path(out)
+    faces = open_stores(store)
     plan = None if protocol is None else _plan(faces, protocol, config)
     if plan is None or str(fold) != "all":
         kept = None if plan is None else plan.folds[_fold_number(fold, len(plan.folds)) - 1]
@@ -188,7 +215,7 @@ def pretrain(
         for number, each in enumerate(plan.folds, start=1):
             folder = out / f"fold-{number}"
             runs.append(pretrain_fold(config, faces, folder, plan, each, devices, resume and folder.exists()))
-    return {"runs": [json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs]} if first_process() else {}
+    return [json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs] if first_process() else []
 
 
 def _fold_number(fold: int | str, folds: int) -> int:

@@ -248,3 +248,18 @@ def test_through_the_command_line(faces: Store, tmp_path: Path) -> None:
     assert "no label is read" in done.stderr
     again = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
     assert again.returncode == 2 and "already exists" in again.stderr
+
+
+def test_a_sweep_is_a_run_a_value(faces: Store, tmp_path: Path) -> None:
+    made = fit("kdsrl", faces.path, tmp_path / "sweep", recipe="sweep-lambda-small")
+    assert len(made["runs"]) == 5
+    runs = [tmp_path / "sweep" / f"intra_weight-{value}" for value in (0, 0.01, 0.1, 0.5, 1)]
+    assert [read(run)["method"]["intra_weight"] for run in runs] == [0, 0.01, 0.1, 0.5, 1]
+    assert all(read(run)["method"]["alpha"] == 1.0 for run in runs), "the base recipe's setting"
+    assert not same(runs[0], runs[4])
+
+
+def read(run: Path) -> dict:
+    import yaml
+
+    return yaml.safe_load((run / "config.yaml").read_text())

@@ -134,7 +134,7 @@ def pretrain(
         seed=seed,
         split_seed=split_seed,
     )
-    if made:
+    if made["runs"]:
         show(made, as_json, f"{out}: {made['runs'][0]['images_seen']:,} faces seen; use it with --init {out}")
 
 

@@ -131,7 +131,10 @@ def recipe_names(method: str) -> list[str]:
 
 
 def read_recipe(method: str, recipe: str) -> dict[str, Any]:
-    """Read recipe `recipe` of `method`, or the YAML file of that path; raises InputError when there is none."""
+    """Read recipe `recipe` of `method`, or the YAML file of that path; raises InputError when there is none.
+
+    A recipe may name another as `base`, whose settings it starts from, and hold a `sweep`: one setting and its values.
+    """
     algorithm_class(method)
     if recipe.endswith((".yaml", ".yml")):
         path: Any = Path(recipe)
@@ -149,7 +152,18 @@ def read_recipe(method: str, recipe: str) -> dict[str, Any]:
         raise InputError(f"is not valid YAML ({error})", path=recipe, remedy="Mend the file") from error
     if not isinstance(content, dict):
         raise InputError("a recipe must be a mapping of settings", path=recipe, remedy="See recipes/ in the package")
-    return content
+    base = content.pop("base", None)
+    return content if base is None else read_recipe(method, str(base)) | content
+
+
+def read_sweep(method: str, recipe: str) -> tuple[str, list[Any]] | None:
+    """Return the setting that a recipe sweeps over and its values; None for a recipe of a single run."""
+    sweep = read_recipe(method, recipe).get("sweep")
+    if sweep is None:
+        return None
+    if not isinstance(sweep, dict) or len(sweep) != 1 or not isinstance(next(iter(sweep.values())), list):
+        raise InputError("a sweep names one setting and a list of values", path=recipe, remedy="sweep: {key: [1, 2]}")
+    return next(iter(sweep.items()))
 
 
 def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), **overrides: Any) -> RunConfig:
@@ -158,6 +172,7 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
     overrides: dotted keys with `__` for the dot (`training__epochs=3`); None leaves the recipe's value.
     """
     values = read_recipe(method, recipe) | {"name": method, "recipe": recipe}
+    values.pop("sweep", None)
     for setting in settings:
         key, mark, text = setting.partition("=")
         if not mark or not key.strip():
