@@ -1,0 +1,104 @@
+"""From a table of predictions to metrics.json, of one fold or of all folds together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.joined import AnyStore
+from ..engine.run import RunFolder
+from ..facs.units import column
+from ..files import atomic_path, read_json, write_json
+from ..protocols.selection import is_marked
+from .contract import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .model import NetworkCoder
+
+_AGAIN = "Evaluate the run, or probe the encoder, again"
+_PER_FOLD = (
+    *("labels", "labelled_faces", "unlabelled_faces", "images_seen", "training_seconds", "config_hash"),
+    *("selection", "selected_step", "threshold"),
+)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Which AUs were coded, and how: all that a score needs to know of who coded them."""
+
+    task: Task
+    aus: tuple[int, ...]
+
+
+def table_of(
+    answered: Answered, store: AnyStore, rows: NDArray[np.int64], coded_MA: NDArray[Any], fold: str, threshold: float
+) -> "pd.DataFrame":
+    """Return predictions.parquet's content for codes (M, A) of rows (M,) of a store: a row a face, with its truth."""
+    import pandas as pd
+
+    kind, truth = (
+        ("p", store.occurrence(answered.aus)) if answered.task == "occurrence" else ("r", store.intensity(answered.aus))
+    )
+    columns: dict[str, Any] = {
+        "row": rows,
+        "subject": store.strings("subject")[rows],
+        "clip": store.strings("clip")[rows],
+        "frame": store.numbers("frame")[rows],
+        "time": store.numbers("time")[rows],
+        "fold": fold,
+        "threshold": threshold,
+    }
+    for number, au in enumerate(answered.aus):
+        columns[column(au, kind)] = np.asarray(coded_MA[:, number], np.float32)
+        columns[column(au, "true")] = truth[rows, number]
+    return pd.DataFrame(columns)
+
+
+def write_scores(
+    run: RunFolder, table: "pd.DataFrame", answered: Answered, config: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write predictions.parquet and metrics.json of a table of predictions, and return the metrics.
+
+    config: its name and seed are used; settings: what the numbers carry with them, as `evaluation.provenance`.
+    """
+    from .evaluation import metrics_of
+
+    with atomic_path(run.predictions) as temporary:
+        table.to_parquet(temporary, index=False)
+    metrics = metrics_of(table, cast("NetworkCoder", answered), config, settings)
+    write_json(run.metrics, metrics)
+    return metrics
+
+
+def pool_folds(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
+    """Score the predictions of all folds together into `out`; per-fold scores stand beside the pooled ones.
+
+    folders: of the folds, each scored, with metrics.json, predictions.parquet and config.yaml.
+    """
+    import pandas as pd
+
+    runs = [RunFolder(folder) for folder in folders]
+    each = [read_json(run.metrics, what="the record of the fold's scores", remedy=_AGAIN) for run in runs]
+    table = pd.concat([pd.read_parquet(run.predictions) for run in runs], ignore_index=True)
+    carried = [metrics["provenance"] for metrics in each]
+    per_fold = {name: [settings.get(name) for settings in carried] for name in _PER_FOLD}
+    settings = carried[0] | {"fold": "all", "per_fold": per_fold} | _agreed(per_fold)
+    answered = Answered(each[0]["task"], tuple(each[0]["aus"]))
+    return write_scores(RunFolder(out), table, answered, runs[0].read_config(), settings)
+
+
+def _agreed(per_fold: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Return what is said of all folds at once: a choice on the test fold of any is a mark on all."""
+    rules = per_fold["selection"]
+    marked = next((rule for rule in rules if is_marked(rule)), rules[0])
+    same = len(set(per_fold["threshold"])) == 1
+    return {
+        "selection": marked,
+        "selected_step": None,
+        "threshold": per_fold["threshold"][0] if same else None,
+    }
