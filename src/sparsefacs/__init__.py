@@ -7,7 +7,6 @@ from .api import (
     methods,
     predict,
     prepare,
-    pretrain,
     protocol,
     report,
     synth,
@@ -15,6 +14,7 @@ from .api import (
     train,
 )
 from .errors import InputError
+from .representation import features, pretrain, probe
 from .version import VERSION
 
 __version__ = VERSION
@@ -22,12 +22,14 @@ __version__ = VERSION
 __all__ = [
     "InputError",
     "evaluate",
+    "features",
     "inspect",
     "load",
     "methods",
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "protocol",
     "report",
     "synth",

@@ -95,12 +95,12 @@ def train(
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)
-    plan = _plan(labelled, protocol, config)
+    plan = make_plan(labelled, protocol, config.split_seed)
     for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
     out = Path(out)
     if str(fold) != "all":
-        number = _fold_number(fold, len(plan.folds))
+        number = fold_number(fold, len(plan.folds))
         return _train_one(config, labelled, out, plan, number, labels, extra, devices, resume)
     if not resume:
         refuse_existing(out, what="run folder")
@@ -110,11 +110,12 @@ def train(
     return _pool(out, folders) if first_process() else {}
 
 
-def _plan(store: "AnyStore", protocol: str, config: "RunConfig") -> "Protocol":
+def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
+    """Return the protocol of that name for the people of `store`."""
     from .data.people import person_names
     from .protocols.folds import make_protocol
 
-    return make_protocol(protocol, store.strings("subject").tolist(), config.split_seed, person=person_names(store))
+    return make_protocol(protocol, store.strings("subject").tolist(), split_seed, person=person_names(store))
 
 
 def protocol(
@@ -139,7 +140,7 @@ def protocol(
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)
     config = resolve("supervised", "small", tuple(settings), aus=tuple(aus) or None, **overrides)
-    plan = _plan(labelled, protocol, config)
+    plan = make_plan(labelled, protocol, config.split_seed)
     config = with_aus(config, plan, labelled)
     cards = [
         describe(labelled, extra, plan, training_set(labelled, extra, fold, labels, config)) for fold in plan.folds
@@ -150,75 +151,8 @@ def protocol(
     return cards
 
 
-def pretrain(
-    method: str,
-    store: PathLike | Sequence[PathLike],
-    out: PathLike,
-    *,
-    protocol: str | None = None,
-    fold: int | str = 1,
-    recipe: str = "small",
-    settings: Sequence[str] = (),
-    devices: int = 1,
-    resume: bool = False,
-    **overrides: Any,
-) -> dict[str, Any]:
-    """Learn a representation from the faces of a store without reading a label; return what the encoder is.
-
-    protocol, fold: keep the people out whom that fold tests on, so that the encoder may be judged or trained on it
-    (fold "all": one run a fold in OUT/fold-1 …, which `train --fold all --init OUT` takes). Without a protocol all
-    faces are learned from. A recipe with a sweep makes a run a value in OUT/setting-value. Raises InputError on anything
-    the user can mend.
-    """
-    from .engine.config import read_sweep
-    from .methods.registry import PRETRAIN
-
-    out = Path(out)
-    given = {"protocol": protocol, "fold": fold, "recipe": recipe, "devices": devices, "resume": resume} | overrides
-    if sweep := read_sweep(PRETRAIN + method, recipe):
-        key, values = sweep
-        made = [
-            _pretrain_one(
-                method, store, out / f"{key.rpartition('.')[2]}-{value}", [*settings, f"{key}={value}"], given
-            )
-            for value in values
-        ]
-        return {"runs": [run for runs in made for run in runs]}
-    return {"runs": _pretrain_one(method, store, out, settings, given)}
-
-
-def _pretrain_one(
-    method: str, store: PathLike | Sequence[PathLike], out: Path, settings: Sequence[str], given: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Pre-train once, or once a fold, and return what each encoder is; settings and arguments as of `pretrain`."""
-    from .data.joined import open_stores
-    from .engine.config import resolve
-    from .engine.devices import first_process
-    from .engine.pretrainer import pretrain_fold
-    from .methods.registry import PRETRAIN
-
-    overrides = dict(given)
-    protocol, fold, recipe, devices, resume = (
-        overrides.pop(name) for name in ("protocol", "fold", "recipe", "devices", "resume")
-    )
-    resume = resume and out.exists()
-    config = resolve(PRETRAIN + method, recipe, tuple(settings), **overrides)
-    faces = open_stores(store)
-    plan = None if protocol is None else _plan(faces, protocol, config)
-    if plan is None or str(fold) != "all":
-        kept = None if plan is None else plan.folds[_fold_number(fold, len(plan.folds)) - 1]
-        runs = [pretrain_fold(config, faces, out, plan, kept, devices, resume)]
-    else:
-        if not resume:
-            refuse_existing(out, what="run folder")
-        runs = []
-        for number, each in enumerate(plan.folds, start=1):
-            folder = out / f"fold-{number}"
-            runs.append(pretrain_fold(config, faces, folder, plan, each, devices, resume and folder.exists()))
-    return [json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs] if first_process() else []
-
-
-def _fold_number(fold: int | str, folds: int) -> int:
+def fold_number(fold: int | str, folds: int) -> int:
+    """Return the 1-based number of a fold; raises InputError when there is none such."""
     if not str(fold).isdigit() or not 1 <= int(fold) <= folds:
         raise InputError(f"there is no fold {fold}", remedy=f"This protocol has folds 1 to {folds}, or say --fold all")
     return int(fold)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 
 from made_stores import build_store
-from sparsefacs import InputError, api
+from sparsefacs import InputError, api, representation
 from sparsefacs.data.batches import Batch, Views
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
@@ -33,7 +33,7 @@ TINY = (
 def fit(name: str, store: Path, out: Path, *more: str, **rest: object) -> dict:
     extra = {"kdsrl": ("method.predictor_hidden=8",), "moco": ("method.queue=32",), "simclr": ()}[name]
     settings = (*TINY, *extra, *(more or ("training.steps=4",)))
-    return api.pretrain(name, store, out, settings=settings, **rest)  # type: ignore[arg-type]
+    return representation.pretrain(name, store, out, settings=settings, **rest)  # type: ignore[arg-type]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -248,6 +248,40 @@ def test_through_the_command_line(faces: Store, tmp_path: Path) -> None:
     assert "no label is read" in done.stderr
     again = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
     assert again.returncode == 2 and "already exists" in again.stderr
+
+
+def test_probes_and_features_through_the_command_line(
+    faces: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pandas as pd
+
+    from sparsefacs import cli
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sparsefacs", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return int(stopped.value.code or 0), *capsys.readouterr()
+
+    fit("kdsrl", faces.path, tmp_path / "cv", "training.steps=2", protocol="kfold:2", fold="all")
+    chosen = ("--protocol", "kfold:2", "--fold", "all", "--labels", "50%")
+    code, out, err = call("probe", tmp_path / "cv", faces.path, tmp_path / "probe", *chosen, "--json")
+    assert code == 0, err
+    metrics = json.loads(out)
+    assert set(metrics["folds"]) == {"1", "2"} and metrics["pooled"]["frames"] == len(faces)
+    fold = ("--protocol", "kfold:2", "--fold", "1")
+    code, out, err = call("probe", tmp_path / "cv", faces.path, tmp_path / "knn", *fold, "--kind", "knn", "--json")
+    assert code == 0 and json.loads(out)["pooled"]["subjects"] == 3, err
+    code, _, err = call("probe", tmp_path / "cv" / "fold-1", faces.path, tmp_path / "leak", "--protocol", "kfold:2",
+                        "--fold", "2")  # fmt: skip
+    assert code == 2 and "was trained on" in err and "Traceback" not in err
+    table, picture = tmp_path / "f.parquet", tmp_path / "map.png"
+    code, out, err = call("features", tmp_path / "cv" / "fold-1", faces.path, "--out", table, "--picture", picture,
+                          "--regions", "face", "--json")  # fmt: skip
+    assert code == 0, err
+    told = json.loads(out)
+    assert len(pd.read_parquet(table)) == len(faces) and picture.stat().st_size > 1000
+    assert told["width"] == sum(name.startswith("f0") for name in pd.read_parquet(table).columns)
 
 
 def test_a_sweep_is_a_run_a_value(faces: Store, tmp_path: Path) -> None:

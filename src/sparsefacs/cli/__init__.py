@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ..errors import InputError
-from . import coding, stores, training
+from . import coding, encoders, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,9 +23,11 @@ app.command()(stores.prepare)
 app.command()(stores.inspect)
 app.command()(training.methods)
 app.command("protocol")(training.show_protocol)
-app.command()(training.pretrain)
+app.command()(encoders.pretrain)
 app.command()(training.train)
 app.command()(training.evaluate)
+app.command()(encoders.probe)
+app.command()(encoders.features)
 app.command()(coding.predict)
 app.command()(training.published)
 app.command()(coding.report)

@@ -94,50 +94,6 @@ def published(
     show({"numbers": [vars(one) for one in numbers]}, as_json, text)
 
 
-def pretrain(
-    method: Annotated[str, typer.Argument(help="kdsrl, simclr or moco.")],
-    store: Annotated[Path, typer.Argument(help="Store of faces; labels are not read.")],
-    out: Annotated[Path, typer.Argument(help="Run folder to make.")],
-    also: With = None,
-    protocol: Annotated[
-        str | None, typer.Option(help="Keep out the people that a fold of this protocol tests on. Default: all faces.")
-    ] = None,
-    fold: Annotated[str, typer.Option(help="Which fold: 1, 2, … or all.")] = "1",
-    recipe: Annotated[str, typer.Option(help="Settings to start from: a recipe's name or YAML file.")] = "small",
-    init: Annotated[
-        str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors file.")
-    ] = None,
-    settings: Settings = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")] = None,
-    split_seed: SplitSeed = None,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Learn a representation from faces alone; then start a training from it with `train … --init OUT`.
-
-    A protocol's test people are kept out, so that the same protocol's folds can be trained and tested afterwards.
-    """
-    made = api.pretrain(
-        method,
-        [store, *(also or ())],
-        out,
-        protocol=protocol,
-        fold=fold,
-        recipe=recipe,
-        settings=settings or (),
-        devices=devices,
-        resume=resume,
-        network__init=init,
-        training__epochs=epochs,
-        seed=seed,
-        split_seed=split_seed,
-    )
-    if made["runs"]:
-        show(made, as_json, f"{out}: {made['runs'][0]['images_seen']:,} faces seen; use it with --init {out}")
-
-
 def train(
     method: Annotated[str, typer.Argument(help="Method name, see `sparsefacs methods`.")],
     store: Annotated[Path, typer.Argument(help="Store of faces with labels.")],

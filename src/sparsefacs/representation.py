@@ -1,0 +1,158 @@
+"""The Python face of representations, beside `api`: pretrain, probe, features."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .api import DEFAULT_PROTOCOL, PathLike, fold_number, make_plan
+from .files import refuse_existing
+
+
+def pretrain(
+    method: str,
+    store: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    protocol: str | None = None,
+    fold: int | str = 1,
+    recipe: str = "small",
+    settings: Sequence[str] = (),
+    devices: int = 1,
+    resume: bool = False,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Learn a representation from the faces of a store without reading a label; return what the encoder is.
+
+    protocol, fold: keep the people out whom that fold tests on, so that the encoder may be judged or trained on it
+    (fold "all": one run a fold in OUT/fold-1 …, which `train --fold all --init OUT` takes). Without a protocol all
+    faces are learned from. A recipe with a sweep makes a run a value in OUT/setting-value. Raises InputError on what
+    the user can mend.
+    """
+    from .engine.config import read_sweep
+    from .methods.registry import PRETRAIN
+
+    out = Path(out)
+    given = {"protocol": protocol, "fold": fold, "recipe": recipe, "devices": devices, "resume": resume} | overrides
+    if sweep := read_sweep(PRETRAIN + method, recipe):
+        key, values = sweep
+        made = [
+            _pretrain_one(
+                method, store, out / f"{key.rpartition('.')[2]}-{value}", [*settings, f"{key}={value}"], given
+            )
+            for value in values
+        ]
+        return {"runs": [run for runs in made for run in runs]}
+    return {"runs": _pretrain_one(method, store, out, settings, given)}
+
+
+def _pretrain_one(
+    method: str, store: PathLike | Sequence[PathLike], out: Path, settings: Sequence[str], given: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Pre-train once, or once a fold, and return what each encoder is; settings and arguments as of `pretrain`."""
+    from .data.joined import open_stores
+    from .engine.config import resolve
+    from .engine.devices import first_process
+    from .engine.pretrainer import pretrain_fold
+    from .methods.registry import PRETRAIN
+
+    overrides = dict(given)
+    protocol, fold, recipe, devices, resume = (
+        overrides.pop(name) for name in ("protocol", "fold", "recipe", "devices", "resume")
+    )
+    resume = resume and out.exists()
+    config = resolve(PRETRAIN + method, recipe, tuple(settings), **overrides)
+    faces = open_stores(store)
+    plan = None if protocol is None else make_plan(faces, protocol, config.split_seed)
+    if plan is None or str(fold) != "all":
+        kept = None if plan is None else plan.folds[fold_number(fold, len(plan.folds)) - 1]
+        runs = [pretrain_fold(config, faces, out, plan, kept, devices, resume)]
+    else:
+        if not resume:
+            refuse_existing(out, what="run folder")
+        runs = []
+        for number, each in enumerate(plan.folds, start=1):
+            folder = out / f"fold-{number}"
+            runs.append(pretrain_fold(config, faces, folder, plan, each, devices, resume and folder.exists()))
+    return [json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs] if first_process() else []
+
+
+def probe(
+    run: PathLike,
+    store: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    kind: str = "linear",
+    protocol: str = DEFAULT_PROTOCOL,
+    fold: int | str = 1,
+    labels: str = "all",
+    regions: bool | None = None,
+    start: str | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Judge the frozen features of a run by nearest neighbours (`knn`) or linear models, and return the metrics.
+
+    run: of `pretrain` or `train`; one with a run a fold is judged fold by fold. protocol, fold, labels: as of `train`,
+    the same people and labels. regions, start: see `inference.encoder.load_encoder`. settings: of
+    `inference.probing.ProbeSettings`. Raises InputError when the run has seen someone tested on.
+    """
+    from .data.joined import open_stores
+    from .inference.encoder import load_encoder
+    from .inference.pooling import pool_folds
+    from .inference.probing import ProbeSettings, probe_encoder
+
+    chosen = ProbeSettings(kind=kind, **settings)  # type: ignore[arg-type]
+    faces, out, run = open_stores(store), Path(out), Path(run)
+    plan = make_plan(faces, protocol, chosen.split_seed)
+    several = str(fold) == "all"
+    numbers = list(range(1, len(plan.folds) + 1)) if several else [fold_number(fold, len(plan.folds))]
+    if not any((run / f"fold-{number}").is_dir() for number in numbers):
+        encoder = load_encoder(run, regions=regions, start=start)
+        return probe_encoder(encoder, faces, plan, out, chosen, folds=None if several else numbers, labels=labels)
+    refuse_existing(out, what="probe folder")
+    folders = [out / f"fold-{number}" if several else out for number in numbers]
+    scores: dict[str, Any] = {}
+    for number, folder in zip(numbers, folders, strict=True):
+        encoder = load_encoder(run / f"fold-{number}", regions=regions, start=start)
+        scores = probe_encoder(encoder, faces, plan, folder, chosen, folds=[number], labels=labels)
+    return pool_folds(out, folders) if several else scores
+
+
+def features(
+    run: PathLike,
+    store: PathLike,
+    out: PathLike,
+    *,
+    picture: PathLike | None = None,
+    aus: Sequence[int] = (),
+    regions: bool | None = None,
+    start: str | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Write a run's features of all faces of a store to Parquet, and draw their t-SNE map; return what it says.
+
+    picture: .png or .svg of the map, coloured by subject and by each of `aus` (default: all with labels). The result
+    holds the share of near neighbours in the features that are of the same subject, and that share each AU.
+    """
+    import numpy as np
+
+    from .data.joined import open_stores
+    from .inference.encoder import load_encoder
+    from .inference.features import extract_features, write_features
+    from .reports.embedding import draw_embedding
+
+    out = Path(out)
+    refuse_existing(out, what="feature table")
+    if picture is not None:
+        refuse_existing(Path(picture), what="picture")
+    faces, encoder = open_stores(store), load_encoder(run, regions=regions, start=start)
+    rows = np.arange(len(faces))
+    found = extract_features(encoder, faces, rows)
+    occurrence = faces.occurrence()
+    shown = tuple(aus) or tuple(au for au, column in zip(faces.aus, occurrence.T, strict=True) if (column == 1).any())
+    write_features(out, faces, rows, found, faces.aus, {"encoder": encoder.name, "run": str(run)})
+    told: dict[str, Any] = {"out": str(out), "encoder": encoder.name, "faces": len(rows), "width": encoder.width}
+    if picture is not None:
+        labels = faces.occurrence(shown)
+        told["map"] = draw_embedding(Path(picture), found, faces.strings("subject"), labels, shown, seed=seed)
+    return told
