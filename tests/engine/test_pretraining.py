@@ -281,7 +281,7 @@ def test_probes_and_features_through_the_command_line(
     assert code == 0, err
     told = json.loads(out)
     assert len(pd.read_parquet(table)) == len(faces) and picture.stat().st_size > 1000
-    assert told["width"] == sum(name.startswith("f0") for name in pd.read_parquet(table).columns)
+    assert told["width"] == sum(name[1:].isdigit() for name in pd.read_parquet(table).columns)
 
 
 def test_a_sweep_is_a_run_a_value(faces: Store, tmp_path: Path) -> None:
