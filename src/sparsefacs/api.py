@@ -91,6 +91,7 @@ def train(
     from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.devices import first_process
+    from .inference.pooling import pool_folds
 
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
     labelled = open_stores(store)
@@ -107,7 +108,7 @@ def train(
     folders = [out / f"fold-{number}" for number in range(1, len(plan.folds) + 1)]
     for number, folder in enumerate(folders, start=1):
         _train_one(config, labelled, folder, plan, number, labels, extra, devices, resume and folder.exists())
-    return _pool(out, folders) if first_process() else {}
+    return pool_folds(out, folders) if first_process() else {}
 
 
 def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
@@ -185,62 +186,17 @@ def _train_one(
     return evaluate_run(out, store)
 
 
-def _pool(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
-    """Score the predictions of all folds together; per-fold scores stand beside the pooled ones."""
-    import pandas as pd
-
-    from .engine.run import RunFolder
-    from .files import atomic_path
-    from .inference.evaluation import metrics_of
-    from .inference.model import load_coder
-
-    runs = [RunFolder(folder) for folder in folders]
-    table = pd.concat([pd.read_parquet(run.predictions) for run in runs], ignore_index=True)
-    first = json.loads(runs[0].metrics.read_text(encoding="utf-8"))
-    over = _over_folds(runs)
-    settings = first["provenance"] | {"fold": "all"} | over | _agreed(over["per_fold"])
-    metrics = metrics_of(table, load_coder(folders[0]), runs[0].read_config(), settings)
-    target = RunFolder(out)
-    with atomic_path(target.predictions) as temporary:
-        table.to_parquet(temporary, index=False)
-    write_json(target.metrics, metrics)
-    return metrics
-
-
-def _over_folds(runs: Sequence[Any]) -> dict[str, Any]:
-    """Return what a pooled score has to say per fold: cost and label counts, in fold order."""
-    each = [json.loads(run.metrics.read_text(encoding="utf-8"))["provenance"] for run in runs]
-    names = (
-        *("labels", "labelled_faces", "unlabelled_faces", "images_seen", "training_seconds", "config_hash"),
-        *("selection", "selected_step", "threshold"),
-    )
-    return {"per_fold": {name: [settings[name] for settings in each] for name in names}}
-
-
-def _agreed(per_fold: dict[str, list[Any]]) -> dict[str, Any]:
-    """Return what is said of all folds at once: a choice on the test fold of any is a mark on all."""
-    from .protocols.selection import is_marked
-
-    rules = per_fold["selection"]
-    marked = next((rule for rule in rules if is_marked(rule)), rules[0])
-    same = len(set(per_fold["threshold"])) == 1
-    return {
-        "selection": marked,
-        "selected_step": None,
-        "threshold": per_fold["threshold"][0] if same else None,
-    }
-
-
 def evaluate(run: PathLike, store: PathLike | None = None) -> dict[str, Any]:
     """Score a run on its held-out subjects, or on another store; a folder of all folds is scored pooled."""
     from .data.joined import open_stores
     from .inference.evaluation import evaluate_run
+    from .inference.pooling import pool_folds
 
     folders = sorted(Path(run).glob("fold-*/"), key=lambda folder: int(folder.name.partition("-")[2]))
     if folders and store is None:
         for folder in folders:
             evaluate_run(folder)
-        return _pool(Path(run), folders)
+        return pool_folds(Path(run), folders)
     if folders:
         raise InputError(
             "holds several folds", path=run, remedy=f"Name one of them to evaluate on another store: {folders[0]}"
