@@ -12,14 +12,12 @@ from ..data.joined import AnyStore, open_stores, paths_of
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..facs.units import column
-from ..files import atomic_path, hash_json, read_json, write_json
-from ..metrics.distributions import au_distributions
-from ..metrics.scores import score
+from ..files import hash_json, read_json
 from ..progress import progress
 from ..version import VERSION
 from .batching import code_faces
 from .model import NetworkCoder, load_coder
+from .pooling import Answered, table_of, write_scores
 
 BATCH = 128
 
@@ -62,12 +60,10 @@ def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
         )
     folder = run.path if own else run.path / f"on-{tested.path.name}"
     target = RunFolder(folder)
-    table = predictions_table(coder, tested, rows, str(plan["fold"]["name"]))
-    with atomic_path(target.predictions) as temporary:
-        table.to_parquet(temporary, index=False)
-    metrics = metrics_of(table, coder, run.read_config(), provenance(run, plan, tested))
-    write_json(target.metrics, metrics)
-    return metrics
+    answered = Answered(coder.task, coder.aus)
+    coded_MA = code_store(coder, tested, rows)
+    table = table_of(answered, tested, rows, coded_MA, str(plan["fold"]["name"]), coder.threshold)
+    return write_scores(target, table, answered, run.read_config(), provenance(run, plan, tested))
 
 
 def _seen(plan: Mapping[str, Any]) -> SeenPeople:
@@ -83,51 +79,6 @@ def _training_store(plan: Mapping[str, Any]) -> AnyStore:
             "is no longer the store this run was trained on", path=store.path, remedy="Name the store to evaluate on"
         )
     return store
-
-
-def predictions_table(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], fold: str) -> pd.DataFrame:
-    """Return a row a face: row, subject, clip, frame, time, fold, threshold, and per AU prediction and truth."""
-    coded = code_store(coder, store, rows)
-    kind, truth = (
-        ("p", store.occurrence(coder.aus)) if coder.task == "occurrence" else ("r", store.intensity(coder.aus))
-    )
-    columns: dict[str, Any] = {
-        "row": rows,
-        "subject": store.strings("subject")[rows],
-        "clip": store.strings("clip")[rows],
-        "frame": store.numbers("frame")[rows],
-        "time": store.numbers("time")[rows],
-        "fold": fold,
-        "threshold": coder.threshold,
-    }
-    for number, au in enumerate(coder.aus):
-        columns[column(au, kind)] = coded[:, number]
-        columns[column(au, "true")] = truth[rows, number]
-    return pd.DataFrame(columns)
-
-
-def metrics_of(
-    table: pd.DataFrame, coder: NetworkCoder, config: Mapping[str, Any], settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the content of metrics.json for a table of predictions; each row counts at its own fold's threshold."""
-    kind = "p" if coder.task == "occurrence" else "r"
-    predicted = table[[column(au, kind) for au in coder.aus]].to_numpy(np.float64)
-    truth = table[[column(au, "true") for au in coder.aus]].to_numpy(np.float64)
-    threshold = table["threshold"].to_numpy(np.float64)
-    scores = score(
-        coder.task,
-        coder.aus,
-        truth,
-        predicted,
-        table["subject"].to_numpy(dtype=np.str_),
-        table["fold"].to_numpy(dtype=np.str_),
-        threshold=threshold,
-        seed=int(config["seed"]),
-    )
-    metrics = {"format": 1, "method": config["name"]} | scores
-    if coder.task == "occurrence":
-        metrics["distributions"] = au_distributions(coder.aus, truth, predicted, threshold[:, None])
-    return metrics | {"provenance": dict(settings)}
 
 
 def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dict[str, Any]:

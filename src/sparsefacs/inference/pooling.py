@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,13 @@ from ..data.joined import AnyStore
 from ..engine.run import RunFolder
 from ..facs.units import column
 from ..files import atomic_path, read_json, write_json
+from ..metrics.distributions import au_distributions
+from ..metrics.scores import score
 from ..protocols.selection import is_marked
 from .contract import Task
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from .model import NetworkCoder
 
 _AGAIN = "Evaluate the run, or probe the encoder, again"
 _PER_FOLD = (
@@ -59,6 +59,30 @@ def table_of(
     return pd.DataFrame(columns)
 
 
+def metrics_of(
+    table: "pd.DataFrame", answered: Answered, config: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of metrics.json for a table of predictions; each row counts at its own fold's threshold."""
+    kind = "p" if answered.task == "occurrence" else "r"
+    predicted = table[[column(au, kind) for au in answered.aus]].to_numpy(np.float64)
+    truth = table[[column(au, "true") for au in answered.aus]].to_numpy(np.float64)
+    threshold = table["threshold"].to_numpy(np.float64)
+    scores = score(
+        answered.task,
+        answered.aus,
+        truth,
+        predicted,
+        table["subject"].to_numpy(dtype=np.str_),
+        table["fold"].to_numpy(dtype=np.str_),
+        threshold=threshold,
+        seed=int(config["seed"]),
+    )
+    metrics = {"format": 1, "method": config["name"]} | scores
+    if answered.task == "occurrence":
+        metrics["distributions"] = au_distributions(answered.aus, truth, predicted, threshold[:, None])
+    return metrics | {"provenance": dict(settings)}
+
+
 def write_scores(
     run: RunFolder, table: "pd.DataFrame", answered: Answered, config: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -66,11 +90,9 @@ def write_scores(
 
     config: its name and seed are used; settings: what the numbers carry with them, as `evaluation.provenance`.
     """
-    from .evaluation import metrics_of
-
     with atomic_path(run.predictions) as temporary:
         table.to_parquet(temporary, index=False)
-    metrics = metrics_of(table, cast("NetworkCoder", answered), config, settings)
+    metrics = metrics_of(table, answered, config, settings)
     write_json(run.metrics, metrics)
     return metrics
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..files import atomic_path
 from ..metrics.probing import neighbour_agreement
-from .plots import COLOURS, MARKERS, _name, _style
+from .plots import COLOURS, MARKERS, shown_name, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +83,7 @@ def embed(features_ND: NDArray[np.floating], perplexity: float = PERPLEXITY, see
     Raises InputError for fewer than 5 faces.
     """
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
+    from threadpoolctl import threadpool_limits
 
     if len(features_ND) < _FEWEST:
         raise InputError(
@@ -110,7 +110,7 @@ def _draw(
     panels = 1 + len(aus)
     across = min(panels, _ACROSS)
     down = -(-panels // across)
-    with _style(), atomic_path(path) as temporary:
+    with style(), atomic_path(path) as temporary:
         drawn = Figure(figsize=(_SIDE_INCHES * across, (_SIDE_INCHES + 0.5) * down + 0.3), layout="constrained")
         axes = drawn.subplots(down, across, squeeze=False).ravel()
         _by_subject(axes[0], points_N2, subjects_N)
@@ -147,7 +147,7 @@ def _by_subject(axes: "Axes", points_N2: NDArray[np.float32], subjects_N: NDArra
     for number, name in enumerate(names.tolist()):
         place, marker = number % len(COLOURS), (number // len(COLOURS) + number) % len(MARKERS)
         own = points_N2[subjects_N == name]
-        look: dict[str, Any] = {"color": COLOURS[place], "marker": MARKERS[marker], "label": _name(name)}
+        look: dict[str, Any] = {"color": COLOURS[place], "marker": MARKERS[marker], "label": shown_name(name)}
         axes.scatter(own[:, 0], own[:, 1], s=9, alpha=0.7, linewidths=0, **look)
     if len(names) <= _NAMED:
         axes.legend(fontsize=6, ncols=2, loc="best", framealpha=0.6, handletextpad=0.1, columnspacing=0.6)

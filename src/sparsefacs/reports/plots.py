@@ -37,7 +37,8 @@ _SETTINGS = {
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """Draw in the report's style inside the block, and leave matplotlib's own settings alone."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -61,13 +62,14 @@ def _svg(drawn: "Figure") -> str:
     return text[text.index("<svg") :].replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
 
 
-def _name(label: str) -> str:
+def shown_name(label: str) -> str:
+    """Return a name so that matplotlib shows it in a legend."""
     return f" {label}" if label.startswith("_") else label  # matplotlib hides names that begin with an underscore
 
 
 def _legend(axes: "Axes", handles: Sequence[Any], labels: Sequence[str]) -> None:
     axes.figure.legend(
-        list(handles), [_name(label) for label in labels], loc="outside upper left", frameon=False, ncols=1
+        list(handles), [shown_name(label) for label in labels], loc="outside upper left", frameon=False, ncols=1
     )
 
 
@@ -85,7 +87,7 @@ def thinned(
 
 def curves(term: str, logs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> str:
     """Draw one logged term over the training steps: logs maps a run's label to (steps, values)."""
-    with _style():
+    with style():
         drawn, axes = _figure(NARROW_INCHES, 2.5 + 0.17 * (len(logs) > 1) * len(logs))
         handles, labels = [], []
         for i, (label, (steps, values)) in enumerate(logs.items()):
@@ -115,7 +117,7 @@ def bars(
 
     series maps a label to one {value, low, high} a name; None is undefined, written as such.
     """
-    with _style():
+    with style():
         count = len(series)
         height = 0.5 + len(names) * max(0.26, 0.15 * count + 0.08) + 0.17 * (count > 1) * count
         drawn, axes = _figure(NARROW_INCHES, height)
@@ -141,7 +143,7 @@ def bars(
             for place, value in zip(places, values, strict=True):
                 if not np.isfinite(value):
                     axes.text(0, place, " undefined", va="center", ha="left", fontsize=7, color="#555555")
-        axes.set_yticks(np.arange(len(names)), [_name(name) for name in names])
+        axes.set_yticks(np.arange(len(names)), [shown_name(name) for name in names])
         axes.set(xlabel=xlabel, ylim=(len(names) - 0.5, -0.5))
         lows = [low for scores in series.values() for s in scores if (low := s.get("low")) is not None]
         low = min([floor, *lows])
@@ -179,7 +181,7 @@ def heat_map(
 
     Undefined cells (NaN) are hatched and hold a dash. Text is dark on light and light on dark.
     """
-    with _style():
+    with style():
         import matplotlib as mpl
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
@@ -215,7 +217,7 @@ def marginals(
     names: Sequence[str], true: Sequence[float | None], predicted: Mapping[str, Sequence[float | None]], xlabel: str
 ) -> str:
     """Draw each AU's share of frames: the labels as bars, every run's predictions as marks beside them."""
-    with _style():
+    with style():
         drawn, axes = _figure(NARROW_INCHES, 0.7 + 0.27 * len(names) + 0.17 * (len(predicted) + 1))
         places = np.arange(len(names))
         shares = [0.0 if value is None else value for value in true]
@@ -226,7 +228,7 @@ def marginals(
             handles += axes.plot(
                 known, places + shift, linestyle="none", marker=MARKERS[i % 7], markersize=5, color=COLOURS[i % 7]
             )
-        axes.set_yticks(places, [_name(name) for name in names])
+        axes.set_yticks(places, [shown_name(name) for name in names])
         axes.set(xlabel=xlabel, ylim=(len(names) - 0.5, -0.5))
         axes.set_xlim(left=0)
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -241,7 +243,7 @@ def codes_over_time(
 
     Values run from 0 to `top`; a lost face (NaN) leaves a gap.
     """
-    with _style():
+    with style():
         drawn, axes = _figure(7.2, 0.9 + 0.42 * len(names) + 0.17 * (len(tracks) > 1) * len(tracks))
         handles = []
         for i, (times, values) in enumerate(tracks.values()):
@@ -257,7 +259,7 @@ def codes_over_time(
         for row in range(len(names)):
             axes.axhline(row + 0.85, color="#bbbbbb", linewidth=0.6, zorder=0)
             axes.axhline(row + 0.05, color="#eeeeee", linewidth=0.6, zorder=0)
-        axes.set_yticks(np.arange(len(names)) + 0.45, [_name(name) for name in names])
+        axes.set_yticks(np.arange(len(names)) + 0.45, [shown_name(name) for name in names])
         axes.tick_params(axis="y", length=0)
         axes.set(xlabel=f"time (s) · each strip runs from 0 to {top:g} ({unit})", ylim=(len(names), 0))
         axes.margins(x=0.01)
