@@ -115,6 +115,17 @@ def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
     """Return the protocol of that name for the people of `store`."""
     from .data.people import person_names
     from .protocols.folds import make_protocol
+    from .protocols.partitions import partition_people
+
+    wanted = partition_people(str(protocol))
+    for part in store.parts if wanted else ():
+        group = part.info.source.get("people")
+        if group not in (None, wanted):
+            raise InputError(
+                f"{protocol} divides the people of {wanted}, and these are of {group}",
+                path=part.path,
+                remedy="Use that data set's own protocol, or kfold:3",
+            )
 
     return make_protocol(protocol, store.strings("subject").tolist(), split_seed, person=person_names(store))
 

@@ -188,6 +188,11 @@ def test_published_practice_is_marked_on_every_table(
     assert "test fold" in marked["provenance"]["selection_rule"]
     page = api.report(tmp_path / "page.html", [tmp_path / "marked", tmp_path / "plain"]).read_text()
     assert page.count(f"supervised {MARK}") > 5 and FOOTNOTE in page
+    cells = page.partition('<section id="scores">')[2].partition("</section>")[0]
+    column = [row.split("<td")[1] for row in cells.split("<tr>") if row.count("<td") >= 2]
+    assert column and not any("best" in cell for cell in column), "a number chosen on the test fold is never the best"
+    with pytest.raises(InputError, match="web page"):
+        api.report(tmp_path / "page.pdf", [tmp_path / "plain"])
 
 
 def test_folds_are_pooled_each_at_its_own_threshold(

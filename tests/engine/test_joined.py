@@ -122,3 +122,39 @@ def test_stores_that_cannot_be_joined(tmp_path: Path) -> None:
             open_stores([one.path, tmp_path / second])
     with pytest.raises(InputError, match="--with"):
         api.protocol(one.path, protocol="leave-one-data-set-out")
+
+
+def test_a_partition_of_other_people_is_refused(tmp_path: Path) -> None:
+    """BP4D and BP4D+ call different people by the same names."""
+    plus = corpus(tmp_path / "plus", "bp4d+", "bp4d+", subjects=4, prefix="F0")
+    with pytest.raises(InputError, match=r"divides the people of bp4d, and these are of bp4d\+"):
+        api.protocol(plus.path, protocol="bp4d-3fold@fg-net")
+
+
+def test_the_labelled_store_is_no_unlabelled_one(tmp_path: Path) -> None:
+    own = build_store(tmp_path / "own")
+    with pytest.raises(InputError, match="labelled store itself"):
+        api.protocol(own.path, unlabelled=own.path)
+
+
+def test_other_data_sets_are_scored_on_the_aus_they_have(
+    tmp_path: Path, tiny_settings: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = corpus(tmp_path / "a", "bp4d", "bp4d", aus=(1, 4, 12))
+    other = corpus(tmp_path / "b", "disfa", "disfa", aus=(12, 25, 1), seed=2)
+    none = corpus(tmp_path / "c", "disfa+", "disfa", aus=(25, 26), seed=2)
+    api.train("supervised", own.path, tmp_path / "run", settings=(*tiny_settings, "training.steps=2"))
+    metrics = api.evaluate(tmp_path / "run", other.path)
+    assert metrics["pooled"]["mean"]["auc"]["aus"] == [1, 12]
+    assert metrics["pooled"]["per_au"]["4"]["f1"]["entries"] == 0
+    assert "no labels of them: AUs 4" in capsys.readouterr().err
+    with pytest.raises(InputError, match="no labels of the AUs that the model codes"):
+        api.evaluate(tmp_path / "run", none.path)
+
+
+def test_a_run_of_all_folds_says_which_can_code(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    own = build_store(tmp_path / "own")
+    settings = (*tiny_settings, "training.steps=2")
+    api.train("supervised", own.path, tmp_path / "cv", settings=settings, protocol="kfold:2", fold="all")
+    with pytest.raises(InputError, match=r"holds several folds.*cv/fold-1"):
+        api.load(tmp_path / "cv")

@@ -11,10 +11,13 @@ from ..files import without_nan
 from ..protocols.budgets import FORMS as BUDGET_FORMS
 from ..protocols.folds import FORMS as PROTOCOL_FORMS
 from ..protocols.folds import protocol_names
+from ..protocols.partitions import partition_orders
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Aus = Annotated[str | None, typer.Option("--aus", help="Action units, such as 1,2,4,12. Default: all there are.")]
-Protocol = Annotated[str, typer.Option(help=f"{PROTOCOL_FORMS}; or {', '.join(protocol_names())}.")]
+Protocol = Annotated[
+    str, typer.Option(help=f"{PROTOCOL_FORMS}; or {', '.join([*protocol_names(), *partition_orders()])}.")
+]
 Labels = Annotated[str, typer.Option(help=f"Labels that may be seen: {BUDGET_FORMS}.")]
 Unlabelled = Annotated[
     Path | None, typer.Option(help="Further store whose faces are used without labels (people tested on left out).")

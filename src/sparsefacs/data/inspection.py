@@ -212,6 +212,8 @@ def describe(found: dict[str, Any]) -> str:
         lines.append("rejected:")
         for reason, count in found["rejected"].items():
             lines += _wrapped(f"{count:>9}  ", reason)
+        where = "rejected.csv" if (Path(found["store"]) / "rejected.csv").exists() else "store.json"
+        lines.append(f"           each by name in the store's {where}")
         if found["rejected_unplaced"]:
             lines.append(f"{found['rejected_unplaced']:>9}  of these belong to no clip that is here")
     return "\n".join(lines)

@@ -117,6 +117,16 @@ def open_stores(paths: str | Path | Sequence[str | Path]) -> AnyStore:
     return stores[0] if len(stores) == 1 else JoinedStore(stores)
 
 
+def known_occurrence(store: AnyStore, aus: tuple[int, ...]) -> NDArray[np.int8]:
+    """Return occurrence labels (M, A) of any `aus`: −1 also where the store has no labels of an AU."""
+    return np.concatenate([_columns(part, part.occurrence(), aus, UNLABELLED) for part in store.parts])
+
+
+def known_intensity(store: AnyStore, aus: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return intensity labels (M, A) of any `aus`: NaN also where the store has no labels of an AU."""
+    return np.concatenate([_columns(part, part.intensity(), aus, np.nan) for part in store.parts])
+
+
 def paths_of(store: AnyStore) -> str | list[str]:
     """Return the absolute path of a store, or of each that is joined; `open_stores` takes it back."""
     paths = [str(part.path.resolve()) for part in store.parts]

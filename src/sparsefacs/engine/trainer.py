@@ -100,6 +100,12 @@ def training_set(
     free = np.flatnonzero(training & ~shown)
     stores = store.parts
     if unlabelled is not None:
+        if {part.path.resolve() for part in store.parts} & {part.path.resolve() for part in unlabelled.parts}:
+            raise InputError(
+                "is the labelled store itself",
+                path=unlabelled.path,
+                remedy="Leave --unlabelled out: its faces without visible labels are used as it is",
+            )
         if unlabelled.info.recipe_hash != store.info.recipe_hash:
             raise InputError(
                 "its faces are cut differently from the labelled store's",
@@ -257,6 +263,8 @@ def train_fold(
     if fabric.is_global_zero:
         _begin(run, config, plan, data, resume)
         print(card_text(plan), file=sys.stderr)
+        if config.selection.rule != data.rule:
+            print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
     fabric.barrier()
     if run.model.exists():
         return run

@@ -1,5 +1,6 @@
 """Scores of a run on faces it was not trained on."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
         raise InputError(
             "its faces are cut differently from those the model learned on",
             path=store.path,
-            remedy=f"Prepare it with --size {coder.recipe.size} and the version the model was trained with",
+            remedy=f"Prepare it with --size {coder.recipe.size}, the --landmarks and the version the model was trained with",
         )
     coded = []
     with progress("code held-out faces", len(rows), "faces") as bar:
@@ -58,12 +59,27 @@ def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
         raise InputError(
             "every subject of it was trained on", path=tested.path, remedy="Evaluate on a store with other subjects"
         )
+    _check_aus(coder, tested)
     folder = run.path if own else run.path / f"on-{tested.path.name}"
     target = RunFolder(folder)
     answered = Answered(coder.task, coder.aus)
     coded_MA = code_store(coder, tested, rows)
     table = table_of(answered, tested, rows, coded_MA, str(plan["fold"]["name"]), coder.threshold)
     return write_scores(target, table, answered, run.read_config(), provenance(run, plan, tested))
+
+
+def _check_aus(coder: NetworkCoder, tested: AnyStore) -> None:
+    """Say which AUs cannot be scored for want of labels; raises InputError when none can, before anything is coded."""
+    there = {au for part in tested.parts for au in part.aus}
+    absent = ",".join(str(au) for au in coder.aus if au not in there)
+    if not there & set(coder.aus):
+        raise InputError(
+            f"has no labels of the AUs that the model codes ({absent})",
+            path=tested.path,
+            remedy=f"It has {','.join(map(str, sorted(there)))}: train with --aus some of these",
+        )
+    if absent:
+        print(f"note: not scored, since {tested.path} has no labels of them: AUs {absent}", file=sys.stderr)
 
 
 def _seen(plan: Mapping[str, Any]) -> SeenPeople:

@@ -53,4 +53,8 @@ class NetworkCoder:
 
 def load_coder(run: str | Path) -> NetworkCoder:
     """Load the model of run folder `run`; raises InputError when a file of it is missing or does not fit."""
-    return NetworkCoder(RunFolder(run))
+    folder = RunFolder(run)
+    folds = sorted(folder.path.glob("fold-*/model.json"))
+    if folds and not folder.model.exists():
+        raise InputError("holds several folds", path=run, remedy=f"Name one of them: {folds[0].parent}")
+    return NetworkCoder(folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.joined import AnyStore
+from ..data.joined import AnyStore, known_intensity, known_occurrence
 from ..engine.run import RunFolder
 from ..facs.units import column
 from ..files import atomic_path, read_json, write_json
@@ -41,8 +41,9 @@ def table_of(
     """Return predictions.parquet's content for codes (M, A) of rows (M,) of a store: a row a face, with its truth."""
     import pandas as pd
 
+    occurs = answered.task == "occurrence"
     kind, truth = (
-        ("p", store.occurrence(answered.aus)) if answered.task == "occurrence" else ("r", store.intensity(answered.aus))
+        ("p", known_occurrence(store, answered.aus)) if occurs else ("r", known_intensity(store, answered.aus))
     )
     columns: dict[str, Any] = {
         "row": rows,

@@ -12,7 +12,7 @@ ORDER_SIGN = "@"
 
 
 def published() -> dict[str, Any]:
-    """Return the table: name → source, aus, folds (test, train; without train: every other subject), named orders."""
+    """Return the table: name → source, people, aus, named orders, folds (test, train; else every other subject)."""
     table = resources.files(__package__) / "tables" / "folds.json"
     content: dict[str, Any] = json.loads(table.read_text(encoding="utf-8"))
     return content
@@ -26,6 +26,12 @@ def partition_names() -> list[str]:
 def partition_orders() -> list[str]:
     """Return the spellings `name@order`: the same folds, numbered as in the public code that the order names."""
     return sorted(f"{name}{ORDER_SIGN}{order}" for name, entry in published().items() for order in entry["orders"])
+
+
+def partition_people(spec: str) -> str | None:
+    """Return the group of data sets whose people the partition `name` or `name@order` divides; None: no partition."""
+    entry = published().get(spec.strip().lower().partition(ORDER_SIGN)[0])
+    return None if entry is None else str(entry["people"])
 
 
 def partition(spec: str, known: Sequence[str], person: Person | None = None) -> Protocol:

@@ -17,7 +17,7 @@ from . import plots, tables
 from .codes import Track, read_codes, read_stills
 from .comparison import Difference, difference, is_clear
 from .examples import examples
-from .published import WARNING, published_table
+from .published import WARNING, published_tables, why_no_published_rows
 from .results import METRIC_NAMES, METRICS_OF_TASK, Result, baseline_of, number, read_results
 from .tables import Cell, Table, all_aus, au_head, figure
 
@@ -57,6 +57,8 @@ def report(
     out = Path(out)
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Name the page to write, such as report.html")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError("the report is a web page", path=out, remedy="End its name in .html")
     refuse_existing(out, what="report")
     content = _content(read_results([Path(path) for path in results]), codes, stills, title, faces)
     write_text(out, _template().render(content))
@@ -101,7 +103,8 @@ def _content(
         "au_names": tables.au_names(results),
         "difference_table": tables.difference_table(results, paired) if paired else None,
         "fold_tables": [table for metric in metrics if (table := tables.fold_table(results, metric))],
-        "published": [beside for metric in metrics if (beside := published_table(results, metric))],
+        "published": [each for metric in metrics for each in published_tables(results, metric)],
+        "published_absent": why_no_published_rows(results),
         "published_warning": WARNING,
         "curves": curves,
         "marginal_table": tables.marginal_table(distributed) if distributed else None,

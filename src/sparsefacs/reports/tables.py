@@ -85,14 +85,15 @@ def best_of(values: Sequence[float | None], metric: str, digits: int = 2) -> set
 def score_table(results: Sequence[Result], metric: str) -> Table:
     """Return one metric per AU and its mean, a column a run, with the entries and positives it rests on."""
     counts = ("Entries", "Positives") if results[0].task == "occurrence" else ("Entries",)
+    contest = _contest(results)
     rows = []
     for au in all_aus(results):
         scores = [result.score(au, metric) for result in results]
         told = [_agreed(score.get(count.lower()) for score in scores) for count in counts]
-        rows.append((au_head(au), *_score_cells(scores, metric), *map(Cell, told)))
+        rows.append((au_head(au), *_score_cells(scores, metric, contest), *map(Cell, told)))
     means = [result.mean(metric) for result in results]
     total = [Cell(_agreed(mean.get("entries") for mean in means)), *[Cell("")] * (len(counts) - 1)]
-    rows.append((Cell("Mean", head=True), *_score_cells(means, metric), *total))
+    rows.append((Cell("Mean", head=True), *_score_cells(means, metric, contest), *total))
     lower = "lower is better" if metric in LOWER_IS_BETTER else "higher is better"
     return Table(
         f"{METRIC_NAMES[metric]} per AU with 95 % interval ({lower})",
@@ -102,8 +103,15 @@ def score_table(results: Sequence[Result], metric: str) -> Table:
     )
 
 
-def _score_cells(scores: Sequence[Mapping[str, Any]], metric: str) -> list[Cell]:
-    best = best_of([number(score.get("value")) for score in scores], metric)
+def _contest(results: Sequence[Result]) -> list[bool]:
+    """Say which runs may be called best: those not chosen on the test fold, if all were tested on the same faces."""
+    tested = {tuple(str(result.fact(name)) for name in ("store_hash", "protocol_hash", "fold")) for result in results}
+    return [len(tested) == 1 and not result.marked for result in results]
+
+
+def _score_cells(scores: Sequence[Mapping[str, Any]], metric: str, contest: Sequence[bool]) -> list[Cell]:
+    values = [number(score.get("value")) if fair else None for score, fair in zip(scores, contest, strict=True)]
+    best = best_of(values, metric)
     return [Cell(with_interval(score), "best" if i in best else "") for i, score in enumerate(scores)]
 
 
@@ -138,10 +146,10 @@ def fold_table(results: Sequence[Result], metric: str) -> Table | None:
     rows = []
     for fold in folds:
         scores = [(result.metrics["folds"].get(fold) or {}).get("mean", {}).get(metric) or {} for result in results]
-        rows.append((Cell(fold, head=True), *_score_cells(scores, metric)))
+        rows.append((Cell(fold, head=True), *_score_cells(scores, metric, _contest(results))))
     means = [(result.metrics.get("fold_mean") or {}).get("mean", {}).get(metric) or {} for result in results]
     if any(means):
-        rows.append((Cell("Mean", head=True), *_score_cells(means, metric)))
+        rows.append((Cell("Mean", head=True), *_score_cells(means, metric, _contest(results))))
     heads = ("Fold", *(result.label for result in results))
     return Table(f"Mean {METRIC_NAMES[metric]} per fold", heads, tuple(rows), summary_rows=int(any(means)))
 
