@@ -77,6 +77,38 @@ def test_a_folder_of_openface_tables(media_folder, tmp_path) -> None:
     assert len(plan.rejected) == 1 and plan.rejected[0].source == "three.csv"
 
 
+PLAIN = "path,subject,frame,AU1\na/one.mp4,s,{0},1\na/one.mp4,s,{1},0\nb/two.mp4,s,{1},0\nsolo.png,s,,1\n"
+
+
+def test_frames_numbered_from_one_are_told(media_folder, tmp_path) -> None:
+    def notes(text: str, **options: int) -> str:
+        request = Request(media_folder, write(tmp_path, text, "one.csv"), **options)
+        return " ".join(plan_table(request).notes)
+
+    told = "frame numbers are read as counting from 0 and none is 0: if yours count from 1, give --first-frame 1"
+    assert told in notes(PLAIN.format(1, 2))
+    assert told not in notes(PLAIN.format(0, 1))
+    assert told not in notes(PLAIN.format(1, 2), first_frame=0)
+    assert told not in notes(PLAIN.format(1, 2), first_frame=1)
+    assert told not in notes("path,subject,time,AU1\na/one.mp4,s,0.04,1\n")
+    assert told not in notes("path,subject,frame,AU1\nsolo.png,s,3,1\n")
+    assert told not in notes("frame,face_id,timestamp,confidence,success,AU04_c\n2,0,0,1,1,1\n")
+
+
+def test_files_that_no_row_names_are_counted(media_folder, tmp_path) -> None:
+    def notes(text: str, source: Path = media_folder) -> tuple[str, ...]:
+        return plan_table(Request(source, write(tmp_path, text))).notes
+
+    solo = "path,subject,AU1\nsolo.png,s,1\n"
+    most = solo + "c/walk/img_001.jpg,c,1\nc/../c/walk/img_007.jpg,c,1\n"
+    assert notes(solo) == ("4 files in SOURCE are not named in the table and left out",)
+    assert notes(most) == ("2 files in SOURCE are not named in the table and left out",)
+    (media_folder / "b" / "two.mp4").unlink()
+    assert notes(most) == ("1 file in SOURCE is not named in the table and left out",)
+    assert notes(f"path,subject,frame,AU1\n{media_folder}/a/one.mp4,a,0,1\n{most[17:]}") == ()
+    assert notes(solo, media_folder / "solo.png") == ()
+
+
 def test_fex_probabilities_become_occurrence(media_folder, tmp_path) -> None:
     text = "frame,FaceRectX,FaceScore,AU01,AU12,input\n0,5,0.99,0.49,0.5,/elsewhere/one.mp4\n1,,,,,/elsewhere/one.mp4\n"
     (item,) = plan_table(Request(media_folder, write(tmp_path, text))).items
@@ -136,5 +168,7 @@ def test_bad_requests(media_folder, tmp_path) -> None:
     with pytest.raises(InputError, match="no data set"):
         find_data_set("nonesuch")
     assert {"bp4d", "bp4d+", "disfa", "disfa+", "celeba", "folder", "table"} <= set(DATA_SETS)
+    labelled = {name for name, row in DATA_SETS.items() if row.labelled}
+    assert labelled == {"bp4d", "bp4d+", "disfa", "disfa+", "emotionet", "table"}
     with pytest.raises(InputError, match="takes no --labels"):
         make_plan("folder", Request(media_folder, good))

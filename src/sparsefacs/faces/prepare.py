@@ -53,6 +53,12 @@ def prepare(
     if workers < 1 or frame_step < 1:
         name = "workers" if workers < 1 else "frame_step"
         raise InputError(f"{name} must be at least 1", remedy="Choose 1 or more")
+    if not unlabelled_frames and not find_data_set(dataset).labelled:
+        raise InputError(
+            f"the data set {dataset} has no labels, so that no face would be left",
+            path=source,
+            remedy="Leave out --labelled-only",
+        )
     recipe = FaceRecipe(size=size)
     request = Request(source, Path(labels) if labels else None, aus, **options)
     plan = make_plan(dataset, request)

@@ -13,6 +13,7 @@ class DataSet:
 
     what: for the list in `--help`. place: module and function of its adapter. options: the fields of `Request`
     that it takes beside source and aus. people: data sets of one name here share subjects' names and faces.
+    labelled: it has AU labels.
     """
 
     name: str
@@ -20,6 +21,7 @@ class DataSet:
     place: str
     options: frozenset[str] = frozenset()
     people: str | None = None
+    labelled: bool = True
 
     @property
     def plan(self) -> Adapter:
@@ -32,13 +34,13 @@ class DataSet:
 _POINTS, _OFFSET = "delivered_landmarks", "frame_offset"
 
 
-def _row(name: str, what: str, *options: str, people: str | None = None) -> DataSet:
+def _row(name: str, what: str, *options: str, people: str | None = None, labelled: bool = True) -> DataSet:
     file = name.replace("+", "_plus").replace("-", "_")
-    return DataSet(name, what, f"{file}:plan_{file}", frozenset(options), people or name)
+    return DataSet(name, what, f"{file}:plan_{file}", frozenset(options), people or name, labelled)
 
 
 _OWN = (
-    DataSet("folder", "any folder of photos and videos, no labels", "folder:plan_folder"),
+    DataSet("folder", "any folder of photos and videos, no labels", "folder:plan_folder", labelled=False),
     DataSet("table", "your own media with a label table", "table:plan_table", frozenset({"labels", "first_frame"})),
 )
 DATA_SETS: dict[str, DataSet] = {
@@ -49,10 +51,10 @@ DATA_SETS: dict[str, DataSet] = {
         _row("disfa", "27 subjects, two cameras", _POINTS, "camera", "drop_failed_tracking"),
         _row("disfa+", "9 subjects, all of DISFA", people="disfa"),
         _row("emotionet", "URL list with AUs, and its images", "labels"),
-        _row("affectnet", "faces, full or small release", _POINTS),
-        _row("casia-webface", "faces, a folder an identity"),
-        _row("imdb-wiki", "faces, imdb_crop and wiki_crop"),
-        _row("celeba", "faces, img_align_celeba and its lists", _POINTS),
+        _row("affectnet", "faces, full or small release", _POINTS, labelled=False),
+        _row("casia-webface", "faces, a folder an identity", labelled=False),
+        _row("imdb-wiki", "faces, imdb_crop and wiki_crop", labelled=False),
+        _row("celeba", "faces, img_align_celeba and its lists", _POINTS, labelled=False),
         *_OWN,
     )
 }

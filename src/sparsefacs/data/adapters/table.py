@@ -20,6 +20,7 @@ from ..store import UNLABELLED, Reject
 from .columns import LabelTable, read_labels
 from .plan import FaceLabel, MediaItem, Plan, Request, photo_frames
 
+_FROM_ONE = "frame numbers are read as counting from 0 and none is 0: if yours count from 1, give --first-frame 1"
 _SHOWN = "Columns needed: path, subject, frame or time (for videos), and AU columns"
 
 
@@ -60,14 +61,16 @@ def plan_table(request: Request) -> Plan:
             path=request.labels,
             remedy=f"Paths are looked for under {request.source}",
         )
-    return Plan(aus, tuple(_items(files, media.root)), tuple(missing.values()))
+    counted = request.first_frame is None and not _has_first(tables)
+    notes = [*([_FROM_ONE] if counted else []), *_left_out(media, files)]
+    return Plan(aus, tuple(_items(files, media.root)), tuple(missing.values()), tuple(notes))
 
 
 class _Media:
     """Finds the media files that a table names."""
 
     def __init__(self, source: Path) -> None:
-        files = list_media(source)
+        self.files = files = list_media(source)
         self.root = source if source.is_dir() else source.parent
         self.only = source if source.is_file() else None
         self._names: defaultdict[str, list[Path]] = defaultdict(list)
@@ -101,6 +104,26 @@ def _table_files(labels: Path) -> list[Path]:
             "holds no CSV or Parquet table", path=labels, remedy="Give the label table, or a folder of them"
         )
     return found
+
+
+def _has_first(tables: list[LabelTable]) -> bool:
+    """Say whether a row of the plain tables is a video's frame 0, or none of their rows is a video's frame."""
+    numbers = [
+        int(table.frame[row])
+        for table in tables
+        if table.kind == "plain" and table.frame is not None
+        for row, name in enumerate(table.media or ())
+        if table.frame[row] >= 0 and is_video(Path(name))
+    ]
+    return not numbers or min(numbers) == 0
+
+
+def _left_out(media: _Media, files: dict[Path, _File]) -> list[str]:
+    """Return the note that files under SOURCE are in no table, if some are."""
+    named = {path.resolve() for path in files}
+    count = sum(path.resolve() not in named for path in media.files)
+    what = "1 file in SOURCE is" if count == 1 else f"{count} files in SOURCE are"
+    return [f"{what} not named in the table and left out"] if count else []
 
 
 def _add(
