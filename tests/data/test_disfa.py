@@ -9,6 +9,7 @@ import scipy.io
 from label_trees import photos, write
 from sparsefacs.data.adapters import MediaItem, Plan, Request, find_data_set, make_plan
 from sparsefacs.data.adapters.disfa import AUS, failed_tracking
+from sparsefacs.data.matlab_points import PtsPoints
 from sparsefacs.errors import InputError
 
 
@@ -186,6 +187,22 @@ def test_delivered_landmarks_count_from_zero_or_in_sn031_from_one(tree: Path) ->
     for frame in (6, 7, 8):
         with pytest.raises(InputError, match=f"SN001_000{frame}_lm.mat: holds no landmarks that can be read"):
             one.at(frame)
+
+
+@pytest.mark.parametrize("junk", ["0", "4", "130", "200", "zeros", "random", "hdf5"])
+def test_a_landmark_file_of_junk_is_told_by_name(junk: str, tmp_path: Path) -> None:
+    path = tmp_path / "SN001_0000_lm.mat"
+    scipy.io.savemat(path, {"pts": np.random.default_rng(0).uniform(100, 400, (66, 2))}, do_compression=junk == "200")
+    real = path.read_bytes()
+    content = {
+        "zeros": bytes(400),
+        "random": np.random.default_rng(1).bytes(400),
+        "hdf5": b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(388) + b"\x89HDF\r\n\x1a\n",
+    }
+    path.write_bytes(content[junk] if junk in content else real[: int(junk)])
+    with pytest.raises(InputError, match=r"SN001_0000_lm\.mat: holds no landmarks that can be read") as caught:
+        PtsPoints(tmp_path, "SN001_{:04d}_lm.mat").at(0)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture
