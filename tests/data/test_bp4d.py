@@ -1,6 +1,7 @@
 """BP4D and BP4D+: every quirk of the delivered trees, as the plan of `prepare` shows it."""
 
 import pickle
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -95,6 +96,44 @@ def test_any_coded_au_can_be_asked_for(tree: Path) -> None:
     assert found.aus == (12, 1) and label.occurrence.tolist() == [0, 1]
     with pytest.raises(InputError, match=r"F001_T1\.csv: has no column for AU5.*1,2,4,6"):
         plan(tree, aus=(5,))
+
+
+def test_an_au_that_is_nowhere_coded_is_told_with_those_that_are(tree: Path) -> None:
+    words = r"AUCoding: has no labels of AU7\..*It has AUs 1,2,4,6,10,12,14,15,17,23,24\.$"
+    for aus in ((7,), (1, 7, 12)):  # its column is there, all 9
+        with pytest.raises(InputError, match=words):
+            plan(tree, aus=aus)
+    write(tree / "AUCoding" / "AU_INT" / "AU07" / "F001_T1_AU07.csv", "11,2\n")
+    assert plan(tree, aus=(7,)).aus == (7,)
+
+
+def test_a_missing_label_file_is_told_where_others_have_it(tree: Path) -> None:
+    coding, images = tree / "AUCoding", tree / "Sequences(2D+3D)"
+    for subject, tasks in (("F002", ("T1", "T2")), ("M003", ("T1", "T2", "T5"))):
+        for task in tasks:
+            photos(images / subject / task, range(1, 31))
+    occurrence(coding / "AU_OCC" / "F002_T2.csv", range(10, 21))
+    occurrence(coding / "AU_OCC" / "M003_T1.csv", range(10, 21))
+    write(coding / "AU_INT" / "AU12" / "F001_T1_AU12.csv", "10,0\n")
+    write(coding / "AU_INT" / "AU06" / "M003_T2_AU06.csv", "10,0\n")
+    assert reasons(plan(tree)) == {
+        "F001/T2": "no intensity file of AU6: no intensity labels there",
+        "F002/T1": "its occurrence file is missing: not labelled",
+        "F002/T2": "no intensity file of AU6: no intensity labels there",
+        "M003/T1": "no intensity file of AU6, AU12: no intensity labels there",
+        "M003/T2": "its occurrence file is missing: only intensity is labelled",
+    }
+    told = "its occurrence file is missing: not labelled"
+    assert reasons(plan(tree, aus=(1, 2))) == {"F002/T1": told, "M003/T2": told}
+
+
+def test_intensity_that_is_not_there_is_told_once(tree: Path) -> None:
+    assert not plan(tree, aus=(1,)).notes
+    shutil.rmtree(tree / "AUCoding" / "AU_INT" / "AU06")
+    for _ in range(2):
+        found = plan(tree)
+        assert found.notes == ("no intensity labels (AU_INT) here",) and not found.rejected
+        shutil.rmtree(tree / "AUCoding" / "AU_INT", ignore_errors=True)
 
 
 def test_the_copy_of_fera_2015_has_its_labels_one_folder_higher(tree: Path) -> None:
@@ -314,6 +353,21 @@ def test_bp4d_plus_is_read_from_zips_in_place(plus: Path) -> None:
     assert sorted(reasons(found)) == ["F002.zip", "F003/T1"]
     assert "cannot be read as a zip" in reasons(found)["F002.zip"]
     assert plan(plus, "bp4d+", aus=(5, 9)).aus == (5, 9)
+
+
+def test_bp4d_plus_tells_of_missing_label_files_of_its_coded_tasks(plus: Path) -> None:
+    for subject, tasks in (("M001", ("T1", "T2")), ("M002", ("T1", "T2", "T8"))):
+        for task in tasks:
+            photos(plus / "2D+3D" / subject / task, range(1, 9))
+    occurrence(plus / "AUCoding" / "AU_OCC" / "M009_T2.csv", range(2, 9), aus=[*HEADER, 39])
+    occurrence(plus / "AUCoding" / "AU_OCC" / "M002_T8.csv", range(2, 9), aus=[*HEADER, 39])
+    found = {source: reason for source, reason in reasons(plan(plus, "bp4d+")).items() if source[0] == "M"}
+    assert found == {
+        "M001/T1": "its occurrence file is missing: not labelled",
+        "M002/T1": "its occurrence file is missing: not labelled",
+        "M002/T8": "no intensity file of AU10: no intensity labels there",
+        "M009/T2": "its images are missing",
+    }
 
 
 def test_an_unzipped_subject_gives_the_same_plan(plus: Path) -> None:

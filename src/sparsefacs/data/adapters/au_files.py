@@ -34,11 +34,11 @@ class OccurrenceFile:
     unscorable: frozenset[int]
 
 
-def read_occurrence(path: Path, aus: tuple[int, ...]) -> OccurrenceFile:
+def read_occurrence(path: Path, aus: tuple[int, ...] | None = None) -> OccurrenceFile:
     """Read a BP4D or BP4D+ occurrence file: a header of AU numbers, then `frame,0|1|9,…` a row.
 
-    The first column is the frame, whatever its name; 9 is not coded; a last column 99, or one not named by a number,
-    flags frames that could not be scored. Raises InputError naming the file and line.
+    aus: which columns; None for all. The first column is the frame, whatever its name; 9 is not coded; a last column
+    99, or one not named by a number, flags frames that could not be scored. Raises InputError naming the file and line.
     """
     lines = _lines(path)
     header = [cell.strip().strip('"') for cell in lines[0][1].split(",")]
@@ -50,6 +50,7 @@ def read_occurrence(path: Path, aus: tuple[int, ...]) -> OccurrenceFile:
     rows = _numbers(path, lines[1:], len(header), "the header")
     _refuse(path, lines[1:], ~np.isin(rows[:, 1:], (0, 1, NOT_CODED)), rows[:, 1:], "none of 0, 1 and 9")
     frames = _frames(path, lines[1:], rows[:, 0])
+    aus = tuple(coded) if aus is None else aus
     for au in aus:
         if au not in coded:
             raise InputError(

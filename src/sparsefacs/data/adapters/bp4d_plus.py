@@ -20,6 +20,8 @@ from .layout import find_root, part, wrong_folder
 from .plan import Plan, Request
 from .sequences import SUBJECT, TASK, Images, plan_sequences, read_coding
 
+TASKS = frozenset(("T1", "T6", "T7", "T8"))
+"""The tasks that are coded."""
 _CODING, _IMAGES = ("AUCoding",), ("2D+3D",)
 
 
@@ -47,7 +49,7 @@ def plan_bp4d_plus(request: Request) -> Plan:
             else:
                 _add_zip(path, images)
     aus, coded = read_coding(coding, request.aus)
-    return plan_sequences(request, aus, coded, images)
+    return plan_sequences(request, aus, coded, images, tasks=TASKS)
 
 
 def _add_zip(path: Path, images: Images) -> None:

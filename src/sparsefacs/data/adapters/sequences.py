@@ -1,7 +1,7 @@
 """What BP4D and BP4D+ share: label files by sequence, which image a label frame is, and the plan of it all."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from ...facs import parse_aus
+from ...facs import UNITS, parse_aus
 from ..delivered import DeliveredPoints
-from ..store import Reject
+from ..store import UNLABELLED, Reject
 from .au_files import Column, combine, read_intensity, read_occurrence
 from .clips import NumberedPhotos, PhotoClip, clip_items
 from .layout import folders, part
@@ -28,6 +28,7 @@ FPS = 25.0
 OFFSETS = (0, -1, 1)
 """Image number less label frame number, in the order tried: most loaders take 0, some −1."""
 SUBJECT, TASK = re.compile(r"[FM]\d{3}", re.IGNORECASE), re.compile(r"T\d+", re.IGNORECASE)
+_AGAIN = "Copy the label files again from the data set"
 _KEY = re.compile(r"([FM]\d{3})_(T\d+)", re.IGNORECASE)
 
 
@@ -48,14 +49,16 @@ class Images:
 class Coded:
     """The labels by sequence and label frame, what was turned down, and how many frames were flagged unscorable.
 
-    frames: every frame number in a sequence's occurrence file, also those without a label.
+    frames: every frame number in a sequence's occurrence file, also those without a label. intensity: the sequences
+    that have an intensity file, by AU. notes: what the user should be told once.
     """
 
     labels: dict[Key, Labels]
     frames: dict[Key, NDArray[np.int64]]
     rejected: list[Reject]
     unscorable: int
-    intensity_aus: tuple[int, ...]
+    intensity: dict[int, frozenset[Key]]
+    notes: tuple[str, ...] = ()
 
 
 def parse_key(text: str) -> Key | None:
@@ -68,10 +71,37 @@ def read_coding(coding: Path, aus: tuple[int, ...] | None) -> tuple[tuple[int, .
     """Read the folder AUCoding: occurrence in AU_OCC (or at its top, as FERA 2015 has it), intensity in AU_INT.
 
     Returns the AUs and the labels. Raises InputError for a file that is not what it should be, for two files of one
-    sequence, and where there is no occurrence file.
+    sequence, where there is no occurrence file, and for an AU asked for that has no label.
     """
     chosen = parse_aus(aus) if aus else AUS
     rejected: list[Reject] = []
+    files = _occurrence_files(coding, rejected)
+    every = _intensity_files(coding)
+    strength = {au: by_key for au, by_key in every.items() if au in chosen}
+    labels: dict[Key, Labels] = {}
+    frames: dict[Key, NDArray[np.int64]] = {}
+    unscorable = 0
+    for key in sorted(files.keys() | {key for by_key in strength.values() for key in by_key}):
+        found = read_occurrence(files[key], chosen) if key in files else None
+        intensity: dict[int, Column] = {au: read_intensity(of[key]) for au, of in strength.items() if key in of}
+        lost = found.unscorable if found else frozenset()
+        if found:
+            frames[key] = found.columns[chosen[0]].frames
+        unscorable += len(lost)
+        labels[key] = combine(chosen, found.columns if found else {}, intensity, without=lost)
+    lacking = _without_labels(chosen, labels)
+    if lacking and (aus or len(lacking) == len(chosen)):
+        there = ",".join(map(str, _aus_there(files, every)))
+        raise InputError(
+            f"has no labels of AU{lacking[0]}", path=coding, remedy=f"It has AUs {there}" if there else _AGAIN
+        )
+    notes = () if every else ("no intensity labels (AU_INT) here",)
+    having = {au: frozenset(of) for au, of in strength.items()}
+    return chosen, Coded(labels, frames, rejected, unscorable, having, notes)
+
+
+def _occurrence_files(coding: Path, rejected: list[Reject]) -> dict[Key, Path]:
+    """Return the occurrence files by sequence; a file of another name is rejected, none at all an InputError."""
     files: dict[Key, Path] = {}
     for folder in filter(None, (part(coding, ("AU_OCC",)), coding)):
         for path in _csv_files(folder):
@@ -89,19 +119,28 @@ def read_coding(coding: Path, aus: tuple[int, ...] | None) -> tuple[tuple[int, .
         raise InputError(
             "holds no AU label files", path=coding, remedy="AU_OCC/F001_T1.csv, or F001_T1.csv, is expected in it"
         )
-    strength = _intensity_files(coding, chosen)
-    labels: dict[Key, Labels] = {}
-    frames: dict[Key, NDArray[np.int64]] = {}
-    unscorable = 0
-    for key in sorted(files.keys() | {key for by_key in strength.values() for key in by_key}):
-        found = read_occurrence(files[key], chosen) if key in files else None
-        intensity: dict[int, Column] = {au: read_intensity(of[key]) for au, of in strength.items() if key in of}
-        lost = found.unscorable if found else frozenset()
-        if found:
-            frames[key] = found.columns[chosen[0]].frames
-        unscorable += len(lost)
-        labels[key] = combine(chosen, found.columns if found else {}, intensity, without=lost)
-    return chosen, Coded(labels, frames, rejected, unscorable, tuple(strength))
+    return files
+
+
+def _without_labels(aus: tuple[int, ...], labels: Mapping[Key, Labels]) -> list[int]:
+    """Return those of `aus` that no frame of any sequence has a label of."""
+    known = np.zeros(len(aus), bool)
+    for label in (label for of in labels.values() for given in of.values() for label in given):
+        known |= (label.occurrence != UNLABELLED) | ~np.isnan(label.intensity)
+        if known.all():
+            break
+    return [au for au, is_known in zip(aus, known, strict=True) if not is_known]
+
+
+def _aus_there(files: Mapping[Key, Path], strength: Mapping[int, Mapping[Key, Path]]) -> list[int]:
+    """Return the AUs that this program knows and some frame has a label of."""
+    found = {
+        au for au, of in strength.items() if any((~np.isnan(read_intensity(at).values)).any() for at in of.values())
+    }
+    for path in files.values():
+        columns = read_occurrence(path).columns
+        found |= {au for au, column in columns.items() if (column.values != UNLABELLED).any()}
+    return sorted(found & UNITS.keys())
 
 
 def _csv_files(folder: Path) -> list[Path]:
@@ -112,13 +151,13 @@ def _csv_files(folder: Path) -> list[Path]:
     )
 
 
-def _intensity_files(coding: Path, aus: tuple[int, ...]) -> dict[int, dict[Key, Path]]:
-    """Return the intensity files `AU_INT/AU06/F001_T1_AU06.csv` of `aus`, by AU and sequence."""
+def _intensity_files(coding: Path) -> dict[int, dict[Key, Path]]:
+    """Return the intensity files `AU_INT/AU06/F001_T1_AU06.csv` by AU and sequence; an AU without files is left out."""
     top = part(coding, ("AU_INT",))
     files: dict[int, dict[Key, Path]] = {}
     for folder in [] if top is None else folders(top):
         named = re.fullmatch(r"AU0*(\d+)", folder.name, re.IGNORECASE)
-        if named is None or int(named[1]) not in aus:
+        if named is None:
             continue
         of = files.setdefault(int(named[1]), {})
         for path in _csv_files(folder):
@@ -130,7 +169,7 @@ def _intensity_files(coding: Path, aus: tuple[int, ...]) -> dict[int, dict[Key, 
             if key in of:
                 raise InputError(f"is a second intensity file of {'/'.join(key)}", path=path, remedy="Keep one of them")
             of[key] = path
-    return files
+    return {au: of for au, of in files.items() if of}
 
 
 def find_offset(
@@ -154,11 +193,13 @@ def plan_sequences(
     images: Images,
     points: Callable[[Key], DeliveredPoints | Reject] | None = None,
     landmarks: str | None = None,
+    tasks: Collection[str] | None = None,
 ) -> Plan:
     """Return the plan of sequences with images, labelled where they have labels.
 
-    points: gives a sequence its delivered landmarks, or the reject that there are none. Raises InputError when no
-    sequence has both labels and images, no labelled frame an image, or no sequence its landmarks.
+    points: gives a sequence its delivered landmarks, or the reject that there are none. tasks: those that are coded;
+    None: all that are coded of anyone. Raises InputError when no sequence has both labels and images, no labelled
+    frame an image, or no sequence its landmarks.
     """
     keys = sorted(images.photos.keys() | images.videos.keys())
     if not set(keys) & coded.labels.keys():
@@ -168,13 +209,13 @@ def plan_sequences(
             remedy=f"Labels are there for {_some(coded.labels)}, images for {_some(keys)}",
         )
     offset, facts, notes = _offset(request.frame_offset, coded.frames, images.photos)
-    facts |= {"unscorable_frames": coded.unscorable, "intensity_aus": list(coded.intensity_aus)}
+    facts |= {"unscorable_frames": coded.unscorable, "intensity_aus": list(coded.intensity)}
     placed = {key: _placed(key, coded.labels.get(key, {}), images, offset) for key in keys}
     if not any(placed.values()):
         reason = f"no labelled frame has an image when image numbers are label frame numbers {offset:+d}"
         raise InputError(reason, path=request.source, remedy="Leave --frame-offset out, and see that images are there")
     entries: list[PhotoClip | MediaItem] = []
-    rejected = [*coded.rejected, *images.rejected]
+    rejected = [*coded.rejected, *images.rejected, *_lacking_files(keys, coded, tasks)]
     for key in keys:
         of = points(key) if points else None
         if isinstance(of, Reject):
@@ -190,7 +231,23 @@ def plan_sequences(
     rejected.extend(
         Reject("/".join(key), None, "its images are missing") for key in missing if key[0] not in images.unreadable
     )
-    return Plan(aus, clip_items(entries), tuple(rejected), notes, facts, landmarks)
+    return Plan(aus, clip_items(entries), tuple(rejected), (*coded.notes, *notes), facts, landmarks)
+
+
+def _lacking_files(keys: Sequence[Key], coded: Coded, tasks: Collection[str] | None) -> Iterator[Reject]:
+    """Yield the rejects of sequences with images whose label files are missing, though others of the task have them."""
+    of_others = {task for _, task in coded.frames}
+    intensity = {au: {task for _, task in of} for au, of in coded.intensity.items()}
+    for key in keys:
+        task, source = key[1], "/".join(key)
+        if tasks is not None and task not in tasks:
+            continue
+        if key not in coded.frames and task in of_others:
+            left = "only intensity is" if key in coded.labels else "not"
+            yield Reject(source, None, f"its occurrence file is missing: {left} labelled")
+        absent = [f"AU{au}" for au in sorted(intensity) if task in intensity[au] and key not in coded.intensity[au]]
+        if absent and key in coded.labels:
+            yield Reject(source, None, f"no intensity file of {', '.join(absent)}: no intensity labels there")
 
 
 def _offset(
