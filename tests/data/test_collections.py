@@ -17,6 +17,7 @@ from sparsefacs.data.adapters.collection import Names, encoded, find_names, medi
 from sparsefacs.data.store import Reject, Store
 from sparsefacs.errors import InputError
 from sparsefacs.faces.parts import split
+from sparsefacs.faces.prepare import prepare
 from sparsefacs.facs import UNITS, points_to_68
 from trees import tree
 
@@ -289,6 +290,62 @@ def test_another_data_set_is_told_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("affectnet", "Point SOURCE at the folder that holds either Manual_Annot or train_set and val_set"),
+        ("imdb-wiki", "Point SOURCE at the folder that holds imdb_crop or wiki_crop"),
+        ("emotionet", r"holds no list of URLs and AUs \(\.tsv, \.txt or \.csv\)\. Give EmotioNet's list with --labels"),
+    ],
+)
+def test_what_is_looked_for_is_told(dataset: str, words: str, tmp_path: Path) -> None:
+    put(tmp_path / "other" / "a.jpg")
+    with pytest.raises(InputError, match=words):
+        make_plan(dataset, Request(tmp_path / "other"))
+
+
+def test_another_data_set_is_told_by_name_where_emotionets_list_is_missing(tmp_path: Path) -> None:
+    affectnet_small(tmp_path / "small", b"x")
+    for source in (tmp_path, tmp_path / "small"):
+        with pytest.raises(InputError, match=r"holds no list.*, but train_set and val_set.*--dataset affectnet"):
+            make_plan("emotionet", Request(source))
+
+
+@pytest.mark.parametrize("tree", ["affectnet-small", "casia", "imdb-wiki", "celeba"])
+def test_labelled_only_is_refused_where_nothing_is_labelled(tree: str, tmp_path: Path) -> None:
+    name, make = TREES[tree]
+    make(tmp_path / "source", b"x")
+    command = ["prepare", str(tmp_path / "source"), str(tmp_path / "store"), "--dataset", name, "--labelled-only"]
+    result = CliRunner().invoke(app, command)
+    assert isinstance(result.exception, InputError)
+    assert f"the data set {name} has no labels" in str(result.exception) and not (tmp_path / "store").exists()
+    assert "\n" not in str(result.exception) and "Leave out --labelled-only" in str(result.exception)
+
+
+def test_a_small_face_is_told_from_none(tmp_path: Path, face: bytes) -> None:
+    put(tmp_path / "source" / "a.jpg", face)
+    with pytest.raises(InputError, match=r"Lower --min-face, now 200: it rejects 1 of 1") as caught:
+        prepare(tmp_path / "source", tmp_path / "store", workers=1, min_face=200)
+    assert "40 pixels" not in str(caught.value)
+    for name in ("b.jpg", "c.jpg"):
+        put(tmp_path / "source" / name)
+    with pytest.raises(InputError, match="Check that the source shows faces at least 40 pixels wide"):
+        prepare(tmp_path / "source", tmp_path / "store", workers=1, min_face=200)
+
+
+def test_one_is_singular(tmp_path: Path, face: bytes) -> None:
+    put(tmp_path / "source" / "a.jpg", face)
+    put(tmp_path / "source" / "b.jpg")
+    out = tmp_path / "store"
+    command = ["prepare", str(tmp_path / "source"), str(out), "--dataset", "folder", "--workers", "1", "--aus", "12"]
+    result = CliRunner().invoke(app, command)
+    assert (
+        f"{out}: 1 face of 1 subject in 1 clip, AUs 12\n1 file or frame gave no face; the reason is in" in result.stdout
+    )
+    made = ["synth", str(tmp_path / "made"), "--subjects", "1", "--clips", "1", "--frames", "1", "--workers", "1"]
+    assert "made: 1 synthetic face of 1 subject, AUs" in CliRunner().invoke(app, [*made, "--size", "48"]).stdout
+
+
+@pytest.mark.parametrize(
     ("tree", "file", "content", "words"),
     [
         ("emotionet", "list.tsv", None, r"holds no list of URLs"),
@@ -303,6 +360,9 @@ def test_another_data_set_is_told_by_name(tmp_path: Path) -> None:
         ("affectnet-small", "val_set/annotations", None, r"val_set: holds no folder annotations"),
         ("imdb-wiki", "imdb_crop/imdb.mat", None, r"imdb\.mat is missing"),
         ("imdb-wiki", "imdb_crop/imdb.mat", "MATLAB 5.0 cut short", r"imdb\.mat: cannot be read as a MATLAB file"),
+        ("imdb-wiki", "imdb_crop/imdb.mat", "", r"imdb\.mat: cannot be read as a MATLAB file"),
+        ("imdb-wiki", "imdb_crop/imdb.mat", "MATL", r"imdb\.mat: cannot be read as a MATLAB file"),
+        ("imdb-wiki", "wiki_crop/wiki.mat", "\0" * 400, r"wiki\.mat: "),
         ("celeba", "Anno/identity_CelebA.txt", None, r"identity_CelebA\.txt is missing"),
         ("celeba", "Anno/identity_CelebA.txt", "000001.jpg 3\n000002.jpg\n", r"identity_CelebA\.txt: line 2"),
         ("celeba", "Anno/identity_CelebA.txt", "000001.jpg 3\n000001.jpg 4\n", r"names 000001\.jpg twice"),

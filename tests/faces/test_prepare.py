@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -151,6 +152,17 @@ def test_bad_sources_are_one_line_and_leave_nothing(tmp_path, photo) -> None:
     assert (tmp_path / "kept" / "mine.txt").read_text() == "mine"
     with pytest.raises(InputError, match="Choose one of"):
         prepare(tmp_path / "empty", tmp_path / "out", dataset="nonesuch")
+
+
+def test_landmarks_are_named_where_faces_cut_otherwise_are_refused(prepared) -> None:
+    from sparsefacs.inference.evaluation import code_store
+    from sparsefacs.inference.features import extract_features
+
+    delivered = FaceRecipe(size=64, landmarks="49 points delivered with BP4D")
+    learned = SimpleNamespace(recipe=delivered)
+    for look in (code_store, extract_features):
+        with pytest.raises(InputError, match="--size 64, and the --landmarks and version of"):
+            look(learned, prepared, np.arange(1))
 
 
 def test_the_picture_shows_faces_and_refuses_to_overwrite(prepared, tmp_path) -> None:

@@ -71,7 +71,8 @@ def synth(
         flow=flow,
         **extra,
     )
-    typer.echo(f"{out}: {len(store)} synthetic faces of {store.info.subjects} subjects, AUs {listed(store.aus)}")
+    faces, people = _counted(len(store), "synthetic face"), _counted(store.info.subjects, "subject")
+    typer.echo(f"{out}: {faces} of {people}, AUs {listed(store.aus)}")
 
 
 def _refuse_with_layout(**given: Any) -> None:
@@ -112,7 +113,7 @@ def prepare(
         bool, typer.Option("--drop-failed-tracking", help="disfa: leave out the published list of failed frames.")
     ] = False,
     first_frame: Annotated[
-        int | None, typer.Option(help="table: number the table gives a video's first frame.")
+        int | None, typer.Option(help="table: number of a video's first frame there. Default: 0; in OpenFace tables 1.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     aus: Aus = None,
@@ -144,9 +145,21 @@ def prepare(
         aus=None if aus is None else parse_aus(aus),
     )
     info = store.info
-    typer.echo(f"{out}: {len(store)} faces of {info.subjects} subjects in {info.clips} clips, AUs {listed(store.aus)}")
+    people = f"{_counted(info.subjects, 'subject')} in {_counted(info.clips, 'clip')}"
+    typer.echo(f"{out}: {_counted(len(store), 'face')} of {people}, AUs {listed(store.aus)}")
     if info.rejected:
-        typer.echo(f"{len(info.rejected)} files or frames gave no face; the reasons are in {out / 'store.json'}")
+        count = len(info.rejected)
+        what = (
+            "file or frame gave no face; the reason is"
+            if count == 1
+            else "files or frames gave no face; the reasons are"
+        )
+        typer.echo(f"{count} {what} in {out / 'store.json'}")
+
+
+def _counted(number: int, what: str) -> str:
+    """Return a count in words: 1 face, 2 faces."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def inspect(

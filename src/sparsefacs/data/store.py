@@ -188,7 +188,7 @@ class StoreWriter:
             raise InputError(
                 f"no face was found, so there is no store to keep.{first}",
                 path=self.path,
-                remedy="Check that the source shows faces at least 40 pixels wide",
+                remedy=_for_no_face(reasons, self.info.source.get("min_face", 0)),
             )
         files = [f"data-{part:05d}.arrow" for part in range(parts) if faces[part]]
         schema = features(len(self.info.aus), self.extras)
@@ -354,6 +354,14 @@ class Store:
         piece, place = self._at(int(row))
         points = self._chunks[2][piece][place].values.to_numpy(zero_copy_only=False)
         return self.image(row), points.reshape(68, 2).copy()
+
+
+def _for_no_face(reasons: Mapping[str, int], min_face: float) -> str:
+    """Return the remedy for a source without a usable face, given the rejects by reason, the most frequent first."""
+    reason, count = next(iter(reasons.items()), ("", 0))
+    if min_face and reason == f"no face at least {min_face:.0f} pixels wide":
+        return f"Lower --min-face, now {min_face:g}: it rejects {count} of {sum(reasons.values())}"
+    return "Check that the source shows faces at least 40 pixels wide"
 
 
 def _told(reject: Reject) -> str:

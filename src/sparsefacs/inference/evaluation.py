@@ -29,7 +29,7 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
         raise InputError(
             "its faces are cut differently from those the model learned on",
             path=store.path,
-            remedy=f"Prepare it with --size {coder.recipe.size}, the --landmarks and the version the model was trained with",
+            remedy=f"Prepare it with --size {coder.recipe.size}, and the --landmarks and version of the model's faces",
         )
     coded = []
     with progress("code held-out faces", len(rows), "faces") as bar:

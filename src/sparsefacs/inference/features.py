@@ -55,7 +55,7 @@ def extract_features(encoder: FaceEncoder, store: AnyStore, rows: NDArray[np.int
         raise InputError(
             "its faces are cut differently from those the encoder learned on",
             path=store.path,
-            remedy=f"Prepare it with --size {encoder.recipe.size} and the version the encoder was trained with",
+            remedy=f"Prepare it with --size {encoder.recipe.size}, and the --landmarks and version of its faces",
         )
     features_ND = np.empty((len(rows), encoder.width), np.float32)
     with progress("encode faces", len(rows), "faces") as bar:

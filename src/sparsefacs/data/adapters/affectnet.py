@@ -23,7 +23,7 @@ from ...facs import UNITS
 from ..delivered import DeliveredPoints
 from ..store import Reject
 from .collection import Names, broken, encoded, find_names, is_text, list_file, media_below
-from .layout import find_root, folders, part
+from .layout import find_root, folders, listed, part
 from .plan import LazyItems, MediaItem, Plan, Request
 
 _FULL, _SMALL = ("Manually_Annotated_Images",), (("train_set",), ("val_set",))
@@ -122,7 +122,8 @@ class _Small:
 
 def plan_affectnet(request: Request) -> Plan:
     """Plan every picture of either release; raises InputError when it is neither, or a list is missing or broken."""
-    root = find_root(request.source, (_FULL, _HOLDER, *_SMALL), "AffectNet")
+    either = f"either {_HOLDER[0]} or {listed(_SMALL)}"
+    root = find_root(request.source, (_FULL, _HOLDER, *_SMALL), "AffectNet", either)
     holder = part(root, _HOLDER)
     if holder is None and part(root, _FULL) is None:
         return _plan_small(root, request)

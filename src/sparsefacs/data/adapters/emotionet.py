@@ -19,6 +19,7 @@ from ...errors import InputError
 from ...facs import UNITS, parse_aus
 from ..store import UNLABELLED, Reject
 from .collection import Names, broken, encoded, find_names, is_text, media_below
+from .layout import mistaken
 from .plan import FaceLabel, LazyItems, MediaItem, Plan, Request
 
 _AU = re.compile(r"\s*AU[\s_]*0*(\d+)\s*", re.IGNORECASE)
@@ -119,8 +120,9 @@ def _list_files(request: Request) -> list[Path]:
     found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES and path.is_file()]
     lists = [path for path in found if _reads_like_one(path)]
     if not lists:
-        raise InputError(
-            "holds no list of URLs and AUs (.tsv)", path=folder, remedy="Give EmotioNet's list with --labels FILE"
+        problem = "holds no list of URLs and AUs (.tsv, .txt or .csv)"
+        raise mistaken(folder, "EmotioNet", problem) or InputError(
+            problem, path=folder, remedy="Give EmotioNet's list with --labels FILE"
         )
     return lists
 

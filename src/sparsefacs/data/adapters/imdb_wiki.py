@@ -52,7 +52,7 @@ def plan_imdb_wiki(request: Request) -> Plan:
 
     Raises InputError when neither folder is there, a .mat file is missing or broken, or no picture is found.
     """
-    root = find_root(request.source, tuple((name,) for name in _FOLDERS), "IMDB-WIKI")
+    root = find_root(request.source, [(name,) for name in _FOLDERS], "IMDB-WIKI", " or ".join(_FOLDERS))
     rejected: list[Reject] = []
     photos = _Photos(root, Names(), Names())
     two_faces = strangers = 0

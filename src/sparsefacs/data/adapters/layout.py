@@ -38,15 +38,16 @@ def folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def find_root(source: Path, parts: Sequence[Names], data_set: str) -> Path:
+def find_root(source: Path, parts: Sequence[Names], data_set: str, expected: str | None = None) -> Path:
     """Return the folder that holds `parts`: SOURCE, the one folder in it that does, or the one it is a part of.
 
-    One of the parts is enough, so that a tree copied by half is found too. Raises InputError when SOURCE is missing,
-    holds nothing of the kind, or several such folders.
+    One of the parts is enough, so that a tree copied by half is found too. expected: the parts in words, where not all
+    of them belong together. Raises InputError when SOURCE is missing, holds nothing of the kind, or several such
+    folders.
     """
     if not source.is_dir():
         problem = "is a file, not a folder" if source.exists() else "is not there"
-        raise InputError(problem, path=source, remedy=f"Point SOURCE at the folder that holds {listed(parts)}")
+        raise InputError(problem, path=source, remedy=_point_at(parts, expected))
 
     def held(folder: Path) -> int:
         return sum(part(folder, names) is not None for names in parts)
@@ -66,19 +67,28 @@ def find_root(source: Path, parts: Sequence[Names], data_set: str) -> Path:
     absolute = source.resolve()
     if any(absolute.name.lower() == name.lower() for names in parts for name in names):
         return absolute.parent
-    raise wrong_folder(source, data_set, parts)
+    raise wrong_folder(source, data_set, parts, expected)
 
 
-def wrong_folder(source: Path, data_set: str, parts: Sequence[Names]) -> InputError:
+def wrong_folder(source: Path, data_set: str, parts: Sequence[Names], expected: str | None = None) -> InputError:
     """Return the error that `source` is not `data_set`: what was expected, and what it looks like, if known."""
     problem = f"is not {data_set} as delivered: no {listed(parts, 'or')} in it"
+    return mistaken(source, data_set, problem) or InputError(problem, path=source, remedy=_point_at(parts, expected))
+
+
+def mistaken(source: Path, data_set: str, problem: str) -> InputError | None:
+    """Return the error that `source` has `problem` but looks like another data set; None when it looks like none."""
     for looks_like, option, marks in MARKERS:
         holders = [source, *folders(source)]
         if looks_like != data_set and any(all(part(holder, (mark,)) for mark in marks) for holder in holders):
             return InputError(
                 f"{problem}, but {' and '.join(marks)}", path=source, remedy=f"{looks_like} is --dataset {option}"
             )
-    return InputError(problem, path=source, remedy=f"Point SOURCE at the folder that holds {listed(parts)}")
+    return None
+
+
+def _point_at(parts: Sequence[Names], expected: str | None) -> str:
+    return f"Point SOURCE at the folder that holds {expected or listed(parts)}"
 
 
 def listed(parts: Sequence[Names], word: str = "and") -> str:
