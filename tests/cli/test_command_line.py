@@ -108,8 +108,8 @@ def test_a_subject_in_both_sides_of_a_fold(refused, store: Store, tmp_path: Path
 
 def test_stores_that_are_not(refused, store: Store, trained: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert "not a store" in refused("inspect", tmp_path / "nothing")
-    other_aus = build_store(tmp_path / "aus", aus=(1, 4, 6))
-    assert "no labels of AU12" in refused("evaluate", trained, other_aus.path)
+    other_aus = build_store(tmp_path / "aus", aus=(2, 6, 25))
+    assert "no labels of the AUs that the model codes" in refused("evaluate", trained, other_aus.path)
     other_cut = build_store(tmp_path / "cut", size=48, prefix="x")
     assert "cut differently" in refused("evaluate", trained, other_cut.path)
     assert "cut differently" in refused(

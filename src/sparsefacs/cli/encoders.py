@@ -7,7 +7,23 @@ import typer
 
 from .. import api, representation
 from ..facs.units import parse_aus
-from .options import Aus, Json, Labels, Protocol, Settings, SplitSeed, Task, With, one_of, show
+from .options import (
+    Aus,
+    Devices,
+    Fold,
+    Json,
+    Labels,
+    Protocol,
+    Recipe,
+    Resume,
+    Seed,
+    Settings,
+    SplitSeed,
+    Task,
+    With,
+    one_of,
+    show,
+)
 
 Regions = Annotated[
     str | None,
@@ -30,17 +46,17 @@ def pretrain(
     protocol: Annotated[
         str | None, typer.Option(help="Keep out the people that a fold of this protocol tests on. Default: all faces.")
     ] = None,
-    fold: Annotated[str, typer.Option(help="Which fold: 1, 2, … or all.")] = "1",
-    recipe: Annotated[str, typer.Option(help="Settings to start from: a recipe's name or YAML file.")] = "small",
+    fold: Fold = "1",
+    recipe: Recipe = "small",
     init: Annotated[
         str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors file.")
     ] = None,
     settings: Settings = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")] = None,
+    seed: Seed = None,
     split_seed: SplitSeed = None,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")] = False,
+    devices: Devices = 1,
+    resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Learn a representation from faces alone; then start a training from it with `train … --init OUT`.
@@ -73,7 +89,7 @@ def probe(
     also: With = None,
     kind: Annotated[str, typer.Option(help="linear (logistic or ridge regression) or knn (20 neighbours).")] = "linear",
     protocol: Protocol = api.DEFAULT_PROTOCOL,
-    fold: Annotated[str, typer.Option(help="Which fold is tested on: 1, 2, … or all.")] = "1",
+    fold: Fold = "1",
     labels: Labels = "all",
     task: Task = None,
     aus: Aus = None,

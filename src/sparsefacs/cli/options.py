@@ -35,6 +35,11 @@ Selection = Annotated[
         "last epoch, no choice), published-practice (the test fold itself: marked † on every table)."
     ),
 ]
+Fold = Annotated[str, typer.Option(help="Which fold is tested on: 1, 2, … or all.")]
+Recipe = Annotated[str, typer.Option(help="Settings to start from: a recipe's name or YAML file.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")]
+Devices = Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")]
 Task = Annotated[str | None, typer.Option(help="occurrence or intensity.")]
 
 

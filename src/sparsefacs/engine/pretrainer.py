@@ -13,8 +13,7 @@ from ..data.batches import Batch, FaceLoader, FaceStream, RowStream, Views
 from ..data.joined import AnyStore, paths_of
 from ..data.people import SeenPeople
 from ..data.store import UNLABELLED
-from ..errors import InputError
-from ..files import hash_json, read_json, refuse_existing, write_json
+from ..files import hash_json
 from ..methods.contract import Pretraining, Setting
 from ..methods.registry import pretraining_class
 from ..protocols.folds import Fold, Protocol
@@ -105,7 +104,7 @@ def pretrain_fold(
     fabric = make_fabric(devices, config.training.precision)
     fabric.launch()
     if fabric.is_global_zero:
-        _begin(run, config, plan, resume)
+        run.begin(config.as_json(), plan, resume)
         people = f"{plan['subjects']} people" + (f", fold {fold.name} of {protocol.name}" if fold and protocol else "")
         print(f"learns from {len(rows):,} faces of {people}; no label is read", file=sys.stderr)
     fabric.barrier()
@@ -116,22 +115,6 @@ def pretrain_fold(
         _train(fabric, config, store, rows, run, pool, resume)
     fabric.barrier()
     return run
-
-
-def _begin(run: RunFolder, config: RunConfig, plan: dict[str, Any], resume: bool) -> None:
-    if resume and run.config.exists():
-        kept = read_json(run.protocol, what="the run's protocol", remedy="Delete the run folder and pre-train again")
-        if run.read_config() != config.as_json() or kept != plan:
-            raise InputError(
-                "holds a run with other settings or faces",
-                path=run.path,
-                remedy="Resume with the very command that began it, or choose another folder",
-            )
-        return
-    refuse_existing(run.path, what="run folder")
-    run.path.mkdir(parents=True, exist_ok=True)
-    write_json(run.protocol, plan)
-    run.write_config(config.as_json())
 
 
 def _train(

@@ -8,14 +8,14 @@ predictions.parquet  metrics.json            how it does on held-out subjects
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..errors import InputError
-from ..files import read_json, write_bytes, write_json, write_text
+from ..files import read_json, refuse_existing, write_bytes, write_json, write_text
 from ..networks.backbone import ENCODER_FILE
 
 if TYPE_CHECKING:
@@ -49,6 +49,29 @@ class RunFolder:
         if not file.is_file():
             raise InputError(f"{what} is missing from this run folder", path=file, remedy=_RETRAIN)
         return file
+
+    def begin(
+        self, config: dict[str, Any], plan: Any, resume: bool, first: Callable[[], object] = lambda: None
+    ) -> None:
+        """Make the folder and write what is asked of the run, or find with `resume` that it is what was asked before.
+
+        first: writes what else belongs there from the start; config.yaml is written last, so its presence means that
+        all is there. Raises InputError when the folder exists without `resume`, or holds another run.
+        """
+        if resume and self.config.exists():
+            kept = read_json(self.protocol, what="the run's protocol", remedy="Delete the run folder and begin again")
+            if self.read_config() != config or kept != plan:
+                raise InputError(
+                    "holds a run with other settings, folds, faces or labels",
+                    path=self.path,
+                    remedy="Resume with the very command that began it, or choose another folder",
+                )
+            return
+        refuse_existing(self.path, what="run folder")
+        self.path.mkdir(parents=True, exist_ok=True)
+        first()
+        write_json(self.protocol, plan)
+        self.write_config(config)
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write the resolved configuration."""

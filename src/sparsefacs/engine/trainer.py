@@ -15,7 +15,7 @@ from ..data.joined import AnyStore, paths_of
 from ..data.people import SeenPeople, people_of, person_names, same_people
 from ..data.store import UNLABELLED, Store
 from ..errors import InputError
-from ..files import hash_json, read_json, refuse_existing, write_json
+from ..files import hash_json, read_json
 from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
 from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
@@ -261,7 +261,7 @@ def train_fold(
     fabric = make_fabric(devices, config.training.precision)
     fabric.launch()
     if fabric.is_global_zero:
-        _begin(run, config, plan, data, resume)
+        run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
         print(card_text(plan), file=sys.stderr)
         if config.selection.rule != data.rule:
             print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
@@ -273,23 +273,6 @@ def train_fold(
         _train(fabric, config, data, run, pool, resume)
     fabric.barrier()
     return run
-
-
-def _begin(run: RunFolder, config: RunConfig, plan: dict[str, Any], data: TrainingSet, resume: bool) -> None:
-    if resume and run.config.exists():
-        kept = read_json(run.protocol, what="the run's protocol", remedy="Delete the run folder and train again")
-        if run.read_config() != config.as_json() or kept != plan:
-            raise InputError(
-                "holds a run with other settings, folds or labels",
-                path=run.path,
-                remedy="Resume with the very command that began it, or choose another folder",
-            )
-        return
-    refuse_existing(run.path, what="run folder")
-    run.path.mkdir(parents=True, exist_ok=True)
-    data.visible.save(run.labels)
-    write_json(run.protocol, plan)
-    run.write_config(config.as_json())
 
 
 def _train(

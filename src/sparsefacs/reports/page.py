@@ -57,9 +57,9 @@ def report(
     out = Path(out)
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Name the page to write, such as report.html")
+    refuse_existing(out, what="report")
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError("the report is a web page", path=out, remedy="End its name in .html")
-    refuse_existing(out, what="report")
     content = _content(read_results([Path(path) for path in results]), codes, stills, title, faces)
     write_text(out, _template().render(content))
     return out
