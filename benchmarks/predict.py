@@ -150,7 +150,7 @@ def make_coder(run: Path | None):
     class RandomCoder:
         aus, recipe, task, threshold = AUS, FaceRecipe(size=112), "occurrence", 0.5
 
-        def __call__(self, faces_BHWC: np.ndarray) -> np.ndarray:
+        def __call__(self, faces_BHWC: np.ndarray, landmarks_BPC: np.ndarray) -> np.ndarray:
             with torch.inference_mode():
                 faces = torch.from_numpy(faces_BHWC).permute(0, 3, 1, 2).float() / 255
                 return network(faces).sigmoid().numpy()
