@@ -68,7 +68,7 @@ def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | N
     name = str(described["pretraining"]).partition("/")[2] if start is None else {"none": "random"}.get(start, start)
     trunk = network.trunk
     return Encoder(
-        name=f"{name}, {'areas' if by_area else 'whole face'}",
+        name=f"{name} ({'areas' if by_area else 'whole face'})",
         recipe=FaceRecipe(**described["recipe"]),
         seen=seen if start is None else nobody,
         input_size=config.input_size,
