@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..files import hash_json, read_json
 from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
+from ..networks.backbone import NAMED_STARTS
 from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.card import card_text, protocol_card
 from ..protocols.folds import Fold, Protocol
@@ -141,7 +142,7 @@ def training_set(
 def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
     """Return whose faces the start weights have seen; raises InputError when someone tested on is among them."""
     run = RunFolder(config.network.init)
-    if not run.path.is_dir():
+    if config.network.init in NAMED_STARTS or not run.path.is_dir():
         return SeenPeople(frozenset())
     plan = read_json(run.protocol, what="the protocol of the run to start from", remedy="Pre-train again")
     seen = SeenPeople.from_json(plan["seen"])

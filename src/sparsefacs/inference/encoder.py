@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 from ..files import read_json
 from ..networks.answers import network_input
+from ..networks.backbone import NAMED_STARTS
 from ..networks.classifier import NetworkConfig
 from ..networks.trunk import Trunk
 from .model import load_coder
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _AGAIN = "Pre-train again with `sparsefacs pretrain`"
-START = ("none", "imagenet")
 
 
 @dataclass
@@ -59,8 +59,8 @@ def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | N
     folder.require(folder.encoder_weights, "the encoder's weights")
     config = NetworkConfig(**described["network"])
     init = str(folder.path) if start is None else start
-    if start is not None and start not in START and not Path(start).is_file():
-        raise InputError(f"{start} is no start", remedy=f"Choose {', '.join(START)} or a .safetensors file")
+    if start is not None and start not in NAMED_STARTS and not Path(start).is_file():
+        raise InputError(f"{start} is no start", remedy=f"Choose {', '.join(NAMED_STARTS)} or a .safetensors file")
     by_area = bool(described["regions"]) if regions is None else regions
     network = _features_of(Trunk(config.model_copy(update={"init": init}), int(described["level"])), by_area)
     nobody = SeenPeople(frozenset())

@@ -10,6 +10,9 @@ from torch import nn
 
 from ..errors import InputError
 
+NAMED_STARTS = ("none", "imagenet")
+"""Values of `network.init` that are no path."""
+
 
 def create_backbone(
     name: str, init: str = "none", options: Mapping[str, Any] | None = None
@@ -41,7 +44,7 @@ def create_backbone(
             f"the ImageNet weights of {name} could not be fetched ({type(error).__name__})",
             remedy="Check the network, or train from scratch with --init none, or give a file with --init FILE",
         ) from error
-    if init not in ("none", "imagenet"):
+    if init not in NAMED_STARTS:
         run = Path(init)
         load_weights(network, run / ENCODER_FILE if run.is_dir() else run, partial=run.is_dir())
     settings: dict[str, Any] = network.pretrained_cfg
