@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.joined import AnyStore, open_stores, paths_of
+from ..data.joined import AnyStore, open_stores
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..files import hash_json, read_json
 from ..progress import progress
-from ..version import VERSION
 from .batching import code_faces
 from .model import NetworkCoder, load_coder
-from .pooling import Answered, table_of, write_scores
+from .pooling import Answered, conditions, table_of, write_scores
 
 BATCH = 128
 
@@ -102,22 +101,7 @@ def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dic
     config, model = run.read_config(), run.read_model()
     cost = pd.read_csv(run.log).iloc[-1] if run.log.exists() else None
     return {
-        "method": config["name"],
-        "recipe": config["recipe"],
-        "config_hash": hash_json(config),
-        "seed": config["seed"],
-        "store": paths_of(tested),
-        "store_hash": hash_json(tested.info.as_json()),
-        "store_source": tested.info.source.get("kind", "unknown"),
-        "recipe_hash": tested.info.recipe_hash,
-        "protocol": plan["protocol"]["name"],
-        "protocol_hash": plan["protocol_hash"],
-        "fold": plan["fold"]["name"],
-        "labels": plan["labels"],
-        "labelled_faces": plan["labelled_faces"],
-        "unlabelled_faces": plan["unlabelled_faces"],
-        "selection": plan.get("selection", "last"),
-        "selection_rule": plan["selection_rule"],
+        **conditions(config, plan, tested),
         "selected_step": model.get("step"),
         "threshold": model["threshold"],
         "threshold_rule": config.get("selection", {}).get("threshold", "fixed"),
@@ -126,5 +110,4 @@ def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dic
         "steps": None if cost is None else int(cost["step"]),
         "images_seen": None if cost is None else int(cost["images"]),
         "training_seconds": None if cost is None else float(cost["seconds"]),
-        "version": VERSION,
     }

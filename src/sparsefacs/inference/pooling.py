@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.joined import AnyStore, known_intensity, known_occurrence
+from ..data.joined import AnyStore, known_intensity, known_occurrence, paths_of
 from ..engine.run import RunFolder
 from ..facs.units import column
-from ..files import atomic_path, read_json, write_json
+from ..files import atomic_path, hash_json, read_json, write_json
 from ..metrics.distributions import au_distributions
 from ..metrics.scores import score
 from ..protocols.selection import is_marked
+from ..version import VERSION
 from .contract import Task
 
 if TYPE_CHECKING:
@@ -82,6 +83,32 @@ def metrics_of(
     if answered.task == "occurrence":
         metrics["distributions"] = au_distributions(answered.aus, truth, predicted, threshold[:, None])
     return metrics | {"provenance": dict(settings)}
+
+
+def conditions(config: Mapping[str, Any], plan: Mapping[str, Any], tested: AnyStore) -> dict[str, Any]:
+    """Return what any score must carry to be comparable: whose faces, which folds, labels and rule, with hashes.
+
+    config: the run's, of which name, recipe and seed are told; plan: its protocol.json; tested: the store scored on.
+    """
+    return {
+        "method": config["name"],
+        "recipe": config["recipe"],
+        "config_hash": hash_json(config),
+        "seed": config["seed"],
+        "store": paths_of(tested),
+        "store_hash": hash_json(tested.info.as_json()),
+        "store_source": tested.info.source.get("kind", "unknown"),
+        "recipe_hash": tested.info.recipe_hash,
+        "protocol": plan["protocol"]["name"],
+        "protocol_hash": plan["protocol_hash"],
+        "fold": plan["fold"]["name"],
+        "labels": plan["labels"],
+        "labelled_faces": plan["labelled_faces"],
+        "unlabelled_faces": plan["unlabelled_faces"],
+        "selection": plan.get("selection", "last"),
+        "selection_rule": plan["selection_rule"],
+        "version": VERSION,
+    }
 
 
 def write_scores(

@@ -11,19 +11,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.joined import AnyStore, paths_of
+from ..data.joined import AnyStore
 from ..engine.config import RunConfig, resolve
 from ..engine.run import RunFolder
 from ..engine.selection import FIXED_THRESHOLD
 from ..engine.trainer import TrainingSet, describe, training_set, with_aus
 from ..errors import InputError
-from ..files import hash_json, refuse_existing, write_json
+from ..files import refuse_existing, write_json
 from ..metrics.probing import ClassWeight, knn_probabilities, linear_intensities, linear_probabilities
 from ..protocols.folds import Fold, Protocol
-from ..version import VERSION
 from .contract import Task
 from .features import FaceEncoder, extract_features
-from .pooling import Answered, pool_folds, table_of, write_scores
+from .pooling import Answered, conditions, pool_folds, table_of, write_scores
 
 ProbeKind = Literal["knn", "linear"]
 KINDS: tuple[ProbeKind, ...] = ("knn", "linear")
@@ -198,28 +197,12 @@ def _write(
     write_json(run.protocol, plan)
     run.write_config(described)
     carried = {
-        "method": name,
-        "recipe": "probe",
-        "config_hash": hash_json(described),
-        "seed": settings.seed,
-        "store": paths_of(store),
-        "store_hash": hash_json(store.info.as_json()),
-        "store_source": store.info.source.get("kind", "unknown"),
-        "recipe_hash": store.info.recipe_hash,
-        "protocol": plan["protocol"]["name"],
-        "protocol_hash": plan["protocol_hash"],
-        "fold": plan["fold"]["name"],
-        "labels": plan["labels"],
-        "labelled_faces": plan["labelled_faces"],
-        "unlabelled_faces": plan["unlabelled_faces"],
-        "selection": plan["selection"],
-        "selection_rule": plan["selection_rule"],
+        **conditions(described, plan, store),
         "selected_step": None,
         "threshold": FIXED_THRESHOLD,
         "threshold_rule": "fixed",
         "encoder": encoder.name,
         "features": encoder.width,
         "probe": settings.own(),
-        "version": VERSION,
     }
     return write_scores(run, table, Answered(settings.task, config.aus), described, carried)
