@@ -93,6 +93,20 @@ def test_luck_among_few_people_does_not_cut_a_training_short(scripted) -> None: 
     assert strict.kept["step"] == 2
 
 
+@pytest.mark.parametrize("heed_luck", [True, False])
+def test_a_state_whose_score_is_undefined_is_kept_only_where_none_has_one(scripted, heed_luck: bool) -> None:  # type: ignore[no-untyped-def]
+    truth = np.array([[0, -1], [0, -1], [1, -1], [0, -1]])
+    right = np.where(truth == 1, 0.9, 0.1)
+    undefined = np.full(truth.shape, np.nan)  # as ICC is of a constant, and F1 where nothing is present or called
+    selector = scripted(truth, [undefined, right, undefined], heed_luck=heed_luck)
+    scores = checked(selector, 3)
+    assert np.isnan(scores[0]) and scores[1] == 1.0 and np.isnan(scores[2])
+    assert selector.kept["step"] == 2
+    alone = scripted(truth, [undefined], heed_luck=heed_luck)
+    checked(alone, 1)
+    assert alone.kept["step"] == 1
+
+
 def test_a_threshold_is_chosen_by_f1_near_one_half(scripted) -> None:  # type: ignore[no-untyped-def]
     truth = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
     low = np.where(truth == 1, 0.33, 0.22)  # every threshold over 0.22 and up to 0.33 is perfect

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .augmentation import AugmentationConfig, augment, resize
+from .rows import Faces
 from .store import Store
 
 if TYPE_CHECKING:
@@ -85,13 +86,12 @@ class FaceLoader:
         seed: int,
     ) -> None:
         self.stores, self.occurrence, self.intensity = stores, occurrence, intensity
-        self.first_rows = np.cumsum([0, *(len(store) for store in stores)])
+        self._faces = Faces(stores)
         self.input_size, self.augmentation, self.seed = input_size, augmentation, seed
 
     def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the face of row `row`, (S, S, 3) uint8 RGB, and its landmarks (68, 2), pixels of it."""
-        which = int(np.searchsorted(self.first_rows, row, side="right")) - 1
-        return self.stores[which].face(row - int(self.first_rows[which]))
+        return self._faces.face(row)
 
     def load(self, rows: NDArray[np.int64], draw: int, first: int = 0) -> Batch:
         """Load `rows` as batch number `draw`; `first` is the place of rows[0] in the whole batch of all processes."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .rows import Faces
 from .store import UNLABELLED, Store, StoreInfo
 
 
@@ -94,8 +95,8 @@ class JoinedStore:
         return wanted
 
     @cached_property
-    def _first_rows(self) -> NDArray[np.int64]:
-        return np.cumsum([0, *(len(store) for store in self.parts)])
+    def _faces(self) -> Faces:
+        return Faces(self.parts)
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """Decode the face of row `row` to RGB, (H, W, 3) uint8."""
@@ -103,8 +104,7 @@ class JoinedStore:
 
     def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the face of row `row`, RGB (H, W, 3) uint8, and its landmarks (68, 2), pixels of it."""
-        which = int(np.searchsorted(self._first_rows, row, side="right")) - 1
-        return self.parts[which].face(row - int(self._first_rows[which]))
+        return self._faces.face(row)
 
 
 AnyStore = Store | JoinedStore

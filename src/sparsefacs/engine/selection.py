@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.rows import Faces
 from ..data.store import Store
 from ..metrics.scores import mean_score, paired_difference
 from ..networks.answers import answers
@@ -65,7 +66,9 @@ class Selector:
         metric = MAIN_METRIC[self.setting.task]
         score = mean_score(self.setting.task, self.truth_MA, predicted_MA, FIXED_THRESHOLD)[metric]
         self.history.append({"step": step, "score": score})
-        leads = self.best is None or not score < self.best["score"]
+        leads = self.best is None or np.isnan(self.best["score"]) or score >= self.best["score"]
+        if np.isnan(score) and not leads:  # nothing to compare: it neither leads nor comes near
+            return {f"selection_{metric}": score}
         if leads:
             self.best = {"step": step, "score": score, "predicted": torch.from_numpy(predicted_MA)}
         if leads or (self.heed_luck and not self._clearly_worse(predicted_MA, metric)):
@@ -98,15 +101,11 @@ class Selector:
     def _coded(self, network: "nn.Module") -> NDArray[np.float32]:
         training = network.training
         network.eval()
-        first_rows = np.cumsum([0, *(len(store) for store in self.stores)])
-
-        def face(row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-            which = int(np.searchsorted(first_rows, row, side="right")) - 1
-            return self.stores[which].face(row - int(first_rows[which]))
-
-        coded = []
+        all_faces, coded = Faces(self.stores), []
         for start in range(0, len(self.rows), CHECK_BATCH):
-            faces, points = zip(*(face(int(row)) for row in self.rows[start : start + CHECK_BATCH]), strict=True)
+            faces, points = zip(
+                *(all_faces.face(int(row)) for row in self.rows[start : start + CHECK_BATCH]), strict=True
+            )
             size, task = self.setting.network.input_size, self.setting.task
             coded.append(answers(network, np.stack(faces), np.stack(points), size, task))
         network.train(training)
