@@ -126,7 +126,6 @@ def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
                 path=part.path,
                 remedy="Use that data set's own protocol, or kfold:3",
             )
-
     return make_protocol(protocol, store.strings("subject").tolist(), split_seed, person=person_names(store))
 
 
@@ -184,10 +183,12 @@ def _train_one(
     from .engine.devices import first_process
     from .engine.trainer import train_fold
     from .inference.evaluation import evaluate_run
+    from .networks.backbone import start_folder
 
     fold = plan.folds[number - 1]
-    own_start = Path(config.network.init) / f"fold-{number}"
-    if own_start.is_dir():  # a pre-training that has a run a fold
+    start = start_folder(config.network.init)
+    own_start = None if start is None else start / f"fold-{number}"
+    if own_start is not None and own_start.is_dir():  # a pre-training that has a run a fold
         config = config.model_copy(update={"network": config.network.model_copy(update={"init": str(own_start)})})
     run = train_fold(config, store, out, plan, fold, labels, unlabelled, devices, resume)
     if not first_process():

@@ -18,6 +18,11 @@ LISTED = 10_000
 _DIFFERS = re.compile(r"^(?:[A-Za-z]:)?[^:(]*[\\/][^:]*(?=: )|\(.*\)|\d+(?:[.,]\d+)*")
 
 
+def too_narrow(min_face: float) -> str:
+    """Return the reason of a reject whose faces are all narrower than `min_face` pixels."""
+    return f"no face at least {min_face:.0f} pixels wide"
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """A source file or frame that gave no face, and why; frame None means the whole file."""

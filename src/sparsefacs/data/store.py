@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import atomic_path, hash_json, read_json, refuse_existing, write_json
-from .rejects import LISTED, Reject, gather, read_rejected
+from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
 
 if TYPE_CHECKING:
     import datasets
@@ -359,7 +359,7 @@ class Store:
 def _for_no_face(reasons: Mapping[str, int], min_face: float) -> str:
     """Return the remedy for a source without a usable face, given the rejects by reason, the most frequent first."""
     reason, count = next(iter(reasons.items()), ("", 0))
-    if min_face and reason == f"no face at least {min_face:.0f} pixels wide":
+    if min_face and reason == too_narrow(min_face):
         return f"Lower --min-face, now {min_face:g}: it rejects {count} of {sum(reasons.values())}"
     return "Check that the source shows faces at least 40 pixels wide"
 

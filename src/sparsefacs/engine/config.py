@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..methods.contract import MethodConfig, Task
 from ..methods.registry import algorithm_class
 from ..networks.classifier import NetworkConfig
-from ..protocols.selection import SelectionRule
+from ..protocols.selection import DEFAULT_SELECTION, SelectionRule
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Model = TypeVar("Model", bound=BaseModel)
@@ -65,7 +65,7 @@ class SelectionConfig(BaseModel):
 
     model_config = _STRICT
 
-    rule: SelectionRule = Field("validation", description="validation, last or published-practice")
+    rule: SelectionRule = Field(DEFAULT_SELECTION, description="validation, last or published-practice")
     threshold: Literal["fixed", "chosen"] = Field("fixed", description="0.5, or chosen with the epoch by F1")
     share: Annotated[float, Field(gt=0, lt=1, description="of the labelled training subjects, to validate on")] = 0.2
     checks: Positive = Field(10, description="how often in a training the score is taken")

@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..files import hash_json, read_json
 from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
-from ..networks.backbone import NAMED_STARTS
+from ..networks.backbone import start_folder
 from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.card import card_text, protocol_card
 from ..protocols.folds import Fold, Protocol
@@ -101,22 +101,7 @@ def training_set(
     free = np.flatnonzero(training & ~shown)
     stores = store.parts
     if unlabelled is not None:
-        if {part.path.resolve() for part in store.parts} & {part.path.resolve() for part in unlabelled.parts}:
-            raise InputError(
-                "is the labelled store itself",
-                path=unlabelled.path,
-                remedy="Leave --unlabelled out: its faces without visible labels are used as it is",
-            )
-        if unlabelled.info.recipe_hash != store.info.recipe_hash:
-            raise InputError(
-                "its faces are cut differently from the labelled store's",
-                path=unlabelled.path,
-                remedy="Prepare both with the same --size, --landmarks and version",
-            )
-        people = people_of(store)
-        kept_apart = [people[name] for name in (*fold.test, *fold.validation)]
-        others = np.flatnonzero(~same_people(unlabelled, kept_apart))
-        free = np.concatenate([free, len(store) + others])
+        free = np.concatenate([free, len(store) + _rows_beside(store, unlabelled, fold)])
         stores = (*stores, *unlabelled.parts)
         blank = (len(unlabelled), len(config.aus))
         occurrence = np.concatenate([occurrence, np.full(blank, UNLABELLED, np.int8)])
@@ -139,11 +124,34 @@ def training_set(
     )
 
 
+def _rows_beside(store: AnyStore, unlabelled: AnyStore, fold: Fold) -> NDArray[np.int64]:
+    """Return the rows of the unlabelled store that may be trained on: nobody who is tested or validated on.
+
+    Raises InputError when it is the labelled store, or holds faces cut differently.
+    """
+    if {part.path.resolve() for part in store.parts} & {part.path.resolve() for part in unlabelled.parts}:
+        raise InputError(
+            "is the labelled store itself",
+            path=unlabelled.path,
+            remedy="Leave --unlabelled out: its faces without visible labels are used as it is",
+        )
+    if unlabelled.info.recipe_hash != store.info.recipe_hash:
+        raise InputError(
+            "its faces are cut differently from the labelled store's",
+            path=unlabelled.path,
+            remedy="Prepare both with the same --size, --landmarks and version",
+        )
+    people = people_of(store)
+    kept_apart = [people[name] for name in (*fold.test, *fold.validation)]
+    return np.flatnonzero(~same_people(unlabelled, kept_apart))
+
+
 def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
     """Return whose faces the start weights have seen; raises InputError when someone tested on is among them."""
-    run = RunFolder(config.network.init)
-    if config.network.init in NAMED_STARTS or not run.path.is_dir():
+    folder = start_folder(config.network.init)
+    if folder is None:
         return SeenPeople(frozenset())
+    run = RunFolder(folder)
     plan = read_json(run.protocol, what="the protocol of the run to start from", remedy="Pre-train again")
     seen = SeenPeople.from_json(plan["seen"])
     known = seen.rows(store) & np.isin(store.strings("subject"), fold.test)

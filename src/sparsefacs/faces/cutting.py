@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..data.adapters.plan import FaceLabel, MediaItem, unlabelled
 from ..data.media import is_video
+from ..data.rejects import too_narrow
 from ..data.store import FaceRow, Reject
 from ..errors import InputError
 from ..facs import points_to_68
@@ -133,7 +134,7 @@ class PartCutter:
         large = [face for face in faces if face.box[2] - face.box[0] >= self.settings.min_face]
         if item.alone and large:
             large = [face for face in large if face.face == _largest(large)]
-        return large, f"no face at least {self.settings.min_face:.0f} pixels wide"
+        return large, too_narrow(self.settings.min_face)
 
     def _video(self, item: MediaItem, finder: FaceFinder | None) -> Iterator[FaceRow]:
         try:

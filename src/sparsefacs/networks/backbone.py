@@ -14,6 +14,11 @@ NAMED_STARTS = ("none", "imagenet")
 """Values of `network.init` that are no path."""
 
 
+def start_folder(init: str) -> Path | None:
+    """Return the run folder that `network.init` names, None where it names no folder."""
+    return Path(init) if init not in NAMED_STARTS and Path(init).is_dir() else None
+
+
 def create_backbone(
     name: str, init: str = "none", options: Mapping[str, Any] | None = None
 ) -> tuple[nn.Module, int, tuple[float, ...], tuple[float, ...]]:
@@ -45,8 +50,8 @@ def create_backbone(
             remedy="Check the network, or train from scratch with --init none, or give a file with --init FILE",
         ) from error
     if init not in NAMED_STARTS:
-        run = Path(init)
-        load_weights(network, run / ENCODER_FILE if run.is_dir() else run, partial=run.is_dir())
+        run = start_folder(init)
+        load_weights(network, Path(init) if run is None else run / ENCODER_FILE, partial=run is not None)
     settings: dict[str, Any] = network.pretrained_cfg
     mean = tuple(settings.get("mean", (0.485, 0.456, 0.406)))
     deviation = tuple(settings.get("std", (0.229, 0.224, 0.225)))

@@ -17,11 +17,11 @@ from ..matlab_points import FitPoints, check_fit
 from ..media import is_video
 from ..store import Reject
 from .clips import number_photos
-from .layout import find_root, folders, part, wrong_folder
+from .layout import folders, part
 from .plan import Plan, Request
-from .sequences import SUBJECT, TASK, Images, Key, parse_key, plan_sequences, read_coding
+from .sequences import SUBJECT, TASK, Images, Key, find_tree, parse_key, plan_sequences, read_coding
 
-_CODING, _IMAGES = ("AUCoding",), ("Sequences(2D+3D)", "Sequences", "BP4D-training")
+_IMAGES = ("Sequences(2D+3D)", "Sequences", "BP4D-training")
 _POINTS = ("2DFeatures",)
 
 
@@ -30,16 +30,7 @@ def plan_bp4d(request: Request) -> Plan:
 
     Images or landmarks that are missing are rejects.
     """
-    root = find_root(request.source, (_CODING, _IMAGES), "BP4D")
-    coding, top = part(root, _CODING), part(root, _IMAGES)
-    if top is None:
-        raise wrong_folder(root, "BP4D", (_IMAGES,))
-    if coding is None:
-        raise InputError(
-            "holds the images of BP4D but not their labels, AUCoding",
-            path=root,
-            remedy="Copy AUCoding there, or use --dataset folder for faces without labels",
-        )
+    root, coding, top = find_tree(request.source, "BP4D", _IMAGES)
     images = find_images(top)
     aus, coded = read_coding(coding, request.aus)
     if not request.delivered_landmarks:

@@ -12,17 +12,15 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from ...errors import InputError
 from ..store import Reject
 from .bp4d import find_images
 from .clips import number_photos
-from .layout import find_root, part, wrong_folder
 from .plan import Plan, Request
-from .sequences import SUBJECT, TASK, Images, plan_sequences, read_coding
+from .sequences import SUBJECT, TASK, Images, find_tree, plan_sequences, read_coding
 
 TASKS = frozenset(("T1", "T6", "T7", "T8"))
 """The tasks that are coded."""
-_CODING, _IMAGES = ("AUCoding",), ("2D+3D",)
+_IMAGES = ("2D+3D",)
 
 
 def plan_bp4d_plus(request: Request) -> Plan:
@@ -30,16 +28,7 @@ def plan_bp4d_plus(request: Request) -> Plan:
 
     A damaged zip file is one reject; the tasks that were not coded are unlabelled faces.
     """
-    root = find_root(request.source, (_CODING, _IMAGES), "BP4D+")
-    coding, top = part(root, _CODING), part(root, _IMAGES)
-    if top is None:
-        raise wrong_folder(root, "BP4D+", (_IMAGES,))
-    if coding is None:
-        raise InputError(
-            "holds the images of BP4D+ but not their labels, AUCoding",
-            path=root,
-            remedy="Copy AUCoding there, or use --dataset folder for faces without labels",
-        )
+    _, coding, top = find_tree(request.source, "BP4D+", _IMAGES)
     images = find_images(top)
     unzipped = {subject for subject, _ in (*images.photos, *images.videos)}
     for path in sorted(top.iterdir()):

@@ -15,7 +15,7 @@ from ..delivered import DeliveredPoints
 from ..store import UNLABELLED, Reject
 from .au_files import Column, combine, read_intensity, read_occurrence
 from .clips import NumberedPhotos, PhotoClip, clip_items
-from .layout import folders, part
+from .layout import find_root, folders, part, wrong_folder
 from .plan import FaceLabel, MediaItem, Plan, Request
 
 Key = tuple[str, str]
@@ -27,6 +27,7 @@ AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 FPS = 25.0
 OFFSETS = (0, -1, 1)
 """Image number less label frame number, in the order tried: most loaders take 0, some −1."""
+_CODING = ("AUCoding",)
 SUBJECT, TASK = re.compile(r"[FM]\d{3}", re.IGNORECASE), re.compile(r"T\d+", re.IGNORECASE)
 _AGAIN = "Copy the label files again from the data set"
 _KEY = re.compile(r"([FM]\d{3})_(T\d+)", re.IGNORECASE)
@@ -59,6 +60,24 @@ class Coded:
     unscorable: int
     intensity: dict[int, frozenset[Key]]
     notes: tuple[str, ...] = ()
+
+
+def find_tree(source: Path, data_set: str, images: tuple[str, ...]) -> tuple[Path, Path, Path]:
+    """Return the root of a delivered tree, its AUCoding and its folder of images, called one of `images`.
+
+    Raises InputError when it is another folder, or the labels are not there.
+    """
+    root = find_root(source, (_CODING, images), data_set)
+    coding, top = part(root, _CODING), part(root, images)
+    if top is None:
+        raise wrong_folder(root, data_set, (images,))
+    if coding is None:
+        raise InputError(
+            f"holds the images of {data_set} but not their labels, AUCoding",
+            path=root,
+            remedy="Copy AUCoding there, or use --dataset folder for faces without labels",
+        )
+    return root, coding, top
 
 
 def parse_key(text: str) -> Key | None:
