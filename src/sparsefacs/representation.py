@@ -74,7 +74,9 @@ def _pretrain_one(
         for number, each in enumerate(plan.folds, start=1):
             folder = out / f"fold-{number}"
             runs.append(pretrain_fold(config, faces, folder, plan, each, devices, resume and folder.exists()))
-    return [json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs] if first_process() else []
+    if not first_process():
+        return []
+    return [{"run": str(run.path)} | json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs]
 
 
 def probe(

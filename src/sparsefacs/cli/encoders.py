@@ -78,8 +78,14 @@ def pretrain(
         seed=seed,
         split_seed=split_seed,
     )
-    if made["runs"]:
-        show(made, as_json, f"{out}: {made['runs'][0]['images_seen']:,} faces seen; use it with --init {out}")
+    if runs := made["runs"]:
+        folds = all(Path(run["run"]).name.startswith("fold-") for run in runs)
+        starts = [str(out)] if folds else [run["run"] for run in runs]
+        lines = [
+            f"{runs[0]['images_seen']:,} faces seen; start a training with:",
+            *(f"  --init {start}" for start in starts),
+        ]
+        show(made, as_json, "\n".join(lines))
 
 
 def probe(

@@ -36,10 +36,11 @@ def methods(
 ) -> None:
     """List the methods, or show one method's parameters, GFLOPs, input size and paper."""
     from ..engine.config import recipe_names
-    from ..methods.registry import method_class, method_names
+    from ..methods.registry import PRETRAIN, algorithm_class, method_names, pretraining_names
 
     if name is None:
-        found = {m: {"paper": method_class(m).paper, "recipes": recipe_names(m)} for m in method_names()}
+        names = (*method_names(), *(PRETRAIN + name for name in pretraining_names()))
+        found = {m: {"paper": algorithm_class(m).paper, "recipes": recipe_names(m)} for m in names}
         lines = [f"{m:20} {', '.join(about['recipes'])}\n{'':20} {about['paper']}" for m, about in found.items()]
         show(found, as_json, "\n".join(lines))
         return
