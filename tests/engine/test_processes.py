@@ -63,7 +63,7 @@ def gradients(rank: int, world: int, folder: str, method_name: str) -> None:
     method: nn.Module = make_method(config).double()
     collected = []
     with ThreadPoolExecutor(1) as pool:
-        batches = InDouble(make_batches(data, config, True, pool, rank, world))
+        batches = InDouble(make_batches(data, config, method.needs(), pool, rank, world))
         for update in method.updates(batches, 0):
             parameters = method.parameters_by_optimiser()[update.optimiser]
             for parameter in parameters:

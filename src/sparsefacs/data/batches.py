@@ -24,7 +24,8 @@ PREFETCH = 3
 @dataclass
 class Batch:
     """B faces: image (B, 3, S, S) float 0–1 RGB, landmarks (B, 68, 2) pixels of `image`, occurrence (B, A) float
-    −1 unlabelled / 0 / 1, intensity (B, A) 0–5 or NaN unlabelled, row (B,) index in the store.
+    −1 unlabelled / 0 / 1, intensity (B, A) 0–5 or NaN unlabelled, row (B,) index in the store, flow (B, 2, h, w) x and
+    y displacement in pixels of `image`, NaN unknown (None where it was not asked for).
     """
 
     image: "torch.Tensor"
@@ -32,10 +33,14 @@ class Batch:
     occurrence: "torch.Tensor"
     intensity: "torch.Tensor"
     row: "torch.Tensor"
+    flow: "torch.Tensor | None" = None
 
     def to(self, device: "torch.device | str") -> "Batch":
         """Return the batch on `device`."""
-        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)})
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(
+            **{name: part if part is None else part.to(device, non_blocking=True) for name, part in parts.items()}
+        )
 
     def __len__(self) -> int:
         return int(self.image.shape[0])
@@ -84,10 +89,11 @@ class FaceLoader:
         input_size: int,
         augmentation: AugmentationConfig | None,
         seed: int,
+        flow_side: int | None = None,
     ) -> None:
         self.stores, self.occurrence, self.intensity = stores, occurrence, intensity
         self._faces = Faces(stores)
-        self.input_size, self.augmentation, self.seed = input_size, augmentation, seed
+        self.input_size, self.augmentation, self.seed, self.flow_side = input_size, augmentation, seed, flow_side
 
     def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the face of row `row`, (S, S, 3) uint8 RGB, and its landmarks (68, 2), pixels of it."""
@@ -179,17 +185,24 @@ class BatchSource(Protocol):
     def unlabelled(self) -> Batch | None:
         """Return the next batch of faces without visible labels, or None when the training set has none."""
 
+    def unlabelled_views(self) -> tuple[Batch, Batch] | None:
+        """Return the next such batch in two random views, the second of the stronger augmentation if there is one."""
+
     def labels(self, count: int) -> "torch.Tensor":
         """Return `count` label vectors (count, A) drawn from the training labels."""
 
 
 @dataclass
 class Batches:
-    """The batch source of a training: labelled faces, faces without labels (None: there are none), label vectors."""
+    """The batch source of a training: labelled faces, faces without labels (None: there are none), label vectors.
+
+    second_view: the same faces without labels in another view; it follows `unlabelled_faces`.
+    """
 
     labelled_faces: FaceStream
     unlabelled_faces: FaceStream | None
     label_vectors: LabelStream
+    second_view: FaceStream | None = None
     place: Callable[[Batch], Batch] = lambda batch: batch
 
     def labelled(self) -> Batch:
@@ -200,12 +213,20 @@ class Batches:
         """Return the next batch of faces without visible labels, or None when the training set has none."""
         return None if self.unlabelled_faces is None else self.place(self.unlabelled_faces.draw())
 
+    def unlabelled_views(self) -> tuple[Batch, Batch] | None:
+        """Return the next such batch in two random views, the second of the stronger augmentation if there is one."""
+        if self.unlabelled_faces is None or self.second_view is None:
+            return None
+        if self.second_view.position != self.unlabelled_faces.position:
+            self.second_view.seek(self.unlabelled_faces.position)
+        return self.place(self.unlabelled_faces.draw()), self.place(self.second_view.draw())
+
     def labels(self, count: int) -> "torch.Tensor":
         """Return `count` label vectors (count, A) drawn from the training labels."""
         return self.label_vectors.draw(count)
 
     def images(self) -> int:
-        """Return how many faces were drawn so far, by all processes together."""
+        """Return how many faces were drawn so far, by all processes together; one in two views counts once."""
         free = self.unlabelled_faces
         drawn = 0 if free is None else free.position * free.rows.size
         return self.labelled_faces.position * self.labelled_faces.rows.size + drawn

@@ -29,6 +29,7 @@ class DataConfig(BaseModel):
     unlabelled_batch: Positive = 32
     workers: Positive = Field(2, description="threads that decode and augment ahead")
     augmentation: AugmentationConfig = AugmentationConfig()
+    strong: AugmentationConfig | None = Field(None, description="of a face's second view; none: as the first")
 
 
 class OptimiserConfig(BaseModel):

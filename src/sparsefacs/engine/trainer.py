@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.augmentation import AugmentationConfig
 from ..data.batches import Batch, Batches, FaceLoader, FaceStream, LabelStream, RowStream
 from ..data.joined import AnyStore, paths_of
 from ..data.people import SeenPeople, people_of, person_names, same_people
 from ..data.store import UNLABELLED, Store
 from ..errors import InputError
 from ..files import hash_json, read_json
-from ..methods.contract import Method, Setting
+from ..methods.contract import Method, Needs, Setting
 from ..methods.registry import method_class
 from ..networks.backbone import start_folder
 from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
@@ -187,27 +188,30 @@ def _with_validation(fold: Fold, labelled: list[str], store: AnyStore, config: R
 
 
 def make_batches(
-    data: TrainingSet, config: RunConfig, use_unlabelled: bool, pool: ThreadPoolExecutor, rank: int = 0, world: int = 1
+    data: TrainingSet, config: RunConfig, needs: Needs, pool: ThreadPoolExecutor, rank: int = 0, world: int = 1
 ) -> Batches:
     """Return the streams of `data` for process `rank` of `world`; all are functions of the seed."""
     seed, sizes = config.seed, config.data
 
-    def stream(rows: NDArray[np.int64], size: int, salt: int) -> FaceStream:
+    def stream(rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int) -> FaceStream:
         loader = FaceLoader(
             data.stores,
             data.occurrence,
             data.intensity,
             config.network.input_size,
-            config.data.augmentation,
-            seed * 10 + salt,
+            view,
+            seed * 10 + chance,
+            needs.flow_side,
         )
-        return FaceStream(loader, RowStream(rows, size, seed * 10 + salt), pool, rank, world)
+        return FaceStream(loader, RowStream(rows, size, seed * 10 + order), pool, rank, world)
 
-    free = data.unlabelled if use_unlabelled and len(data.unlabelled) else None
+    weak, strong = sizes.augmentation, sizes.strong or sizes.augmentation
+    free = data.unlabelled if needs.unlabelled and len(data.unlabelled) else None
     return Batches(
-        labelled_faces=stream(data.labelled, sizes.labelled_batch, 1),
-        unlabelled_faces=None if free is None else stream(free, sizes.unlabelled_batch, 2),
+        labelled_faces=stream(data.labelled, sizes.labelled_batch, 1, weak, 1),
+        unlabelled_faces=None if free is None else stream(free, sizes.unlabelled_batch, 2, weak, 2),
         label_vectors=LabelStream(data.occurrence[data.labelled], seed * 10 + 3, rank, world),
+        second_view=None if free is None or not needs.two_views else stream(free, sizes.unlabelled_batch, 2, strong, 5),
     )
 
 
@@ -292,7 +296,7 @@ def _train(
     method = make_method(config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
     optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
-    batches = make_batches(data, config, method.uses_unlabelled(), pool, fabric.global_rank, fabric.world_size)
+    batches = make_batches(data, config, method.needs(), pool, fabric.global_rank, fabric.world_size)
 
     def place(batch: Batch) -> Batch:
         return batch.to(fabric.device)

@@ -18,7 +18,7 @@ from ..losses.reduction import wide
 from ..networks.classifier import AUClassifier
 from ..networks.discriminator import LabelDiscriminator
 from ..networks.statistics import frozen_statistics
-from .contract import Method, MethodConfig, Setting, Update
+from .contract import Method, MethodConfig, Needs, Setting, Update
 
 UNKNOWN = 0.5  # neither present nor absent: what the discriminator sees of a missing label
 
@@ -50,9 +50,9 @@ class Adversarial(Method):
         del config
         return AUClassifier(setting.network, len(setting.aus))
 
-    def uses_unlabelled(self) -> bool:
+    def needs(self) -> Needs:
         """α = 0 leaves the unlabelled faces alone."""
-        return self.config.alpha > 0
+        return Needs(unlabelled=self.config.alpha > 0)
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield H_D updates of D, then H_R updates of R, each on batches of its own (Algorithm 1, lines 3–11)."""

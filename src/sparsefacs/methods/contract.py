@@ -61,12 +61,29 @@ class Algorithm(nn.Module, ABC):
         del step
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a method, as configured, draws beside labelled faces.
+
+    unlabelled: faces without labels; two_views: these in two random views; flow_side: side of the flow maps that come
+    with every face, None for none.
+    """
+
+    unlabelled: bool = False
+    two_views: bool = False
+    flow_side: int | None = None
+
+
 class Method(Algorithm):
     """Learns AUs from faces of which some carry labels; `updates` draws from a `BatchSource`."""
 
-    def uses_unlabelled(self) -> bool:
-        """Say whether the method, as configured, draws faces without labels."""
-        return False
+    def needs(self) -> Needs:
+        """Return what the method, as configured, draws beside labelled faces."""
+        return Needs()
+
+    def kept_beside(self) -> dict[str, nn.Module]:
+        """Return modules that only training needs and pictures are made of; they are kept beside the model."""
+        return {}
 
     @abstractmethod
     def predictor(self) -> nn.Module:

@@ -20,18 +20,20 @@ _SPREAD = torch.from_numpy(mean_face()).float()[None]  # landmarks of an ordinar
 class _BlankBatches:
     """Blank faces that count how often they are drawn."""
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting, self.drawn = setting, 0
+    def __init__(self, setting: Setting, flow_side: int | None = None) -> None:
+        self.setting, self.flow_side, self.drawn = setting, flow_side, 0
 
-    def _batch(self) -> Batch:
-        self.drawn += _FACES
+    def _batch(self, new: bool = True) -> Batch:
+        self.drawn += _FACES * new
         size, aus = self.setting.network.input_size, len(self.setting.aus)
+        side = self.flow_side
         return Batch(
             image=torch.zeros(_FACES, 3, size, size),
             landmarks=(_SPREAD * size).expand(_FACES, 68, 2),
             occurrence=torch.zeros(_FACES, aus),
             intensity=torch.zeros(_FACES, aus),
             row=torch.zeros(_FACES, dtype=torch.long),
+            flow=None if side is None else torch.zeros(_FACES, 2, side, side),
         )
 
     def labelled(self) -> Batch:
@@ -39,6 +41,9 @@ class _BlankBatches:
 
     def unlabelled(self) -> Batch | None:
         return self._batch()
+
+    def unlabelled_views(self) -> tuple[Batch, Batch] | None:
+        return self._batch(), self._batch(new=False)
 
     def views(self) -> tuple[Batch, Batch]:
         return self._batch(), self._batch()
@@ -59,10 +64,10 @@ def method_cost(
     kind: Any = method_class(name)
     predictor = kind.build_predictor(setting, config).eval()
     size = network.input_size
-    with torch.no_grad(), FlopCounterMode(display=False) as inference:
+    with FlopCounterMode(display=False) as inference:  # with gradients: without, attention takes an uncounted path
         predictor(torch.zeros(1, 3, size, size), _SPREAD * size)
     method = kind(config, setting).train()
-    blank = _BlankBatches(setting)
+    blank = _BlankBatches(setting, method.needs().flow_side)
     with FlopCounterMode(display=False) as training:
         for _ in method.updates(blank, 0):
             pass
