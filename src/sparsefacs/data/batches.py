@@ -6,7 +6,7 @@ So worker threads, the number of processes, and a stop and resume cannot change 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,9 @@ class Batch:
 
     def to(self, device: "torch.device | str") -> "Batch":
         """Return the batch on `device`."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(
-            **{name: part if part is None else part.to(device, non_blocking=True) for name, part in parts.items()}
-        )
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {name: part.to(device, non_blocking=True) for name, part in parts.items() if part is not None}
+        return Batch(**moved)
 
     def __len__(self) -> int:
         return int(self.image.shape[0])
