@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from ..losses.reduction import process_count, process_rank
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -55,13 +56,12 @@ def make_fabric(devices: int, precision: Precision) -> "Fabric":
 
 def first_process() -> bool:
     """Say whether this process is the one that writes and prints; alone, it is."""
-    together = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return not together or torch.distributed.get_rank() == 0
+    return process_rank() == 0
 
 
 def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Add the gradients of `parameters` over all processes; each loss already divides by the global count."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if process_count() == 1:
         return
     with_gradient = [p for p in parameters if p.requires_grad]
     if not with_gradient:

@@ -99,14 +99,16 @@ def _apply(t: Training, update: Update, step: int) -> None:
             remedy="Lower optimiser.lr, set optimiser.clip=1, or use training.precision=32; "
             "the last checkpoint is kept",
         )
-    optimiser = t.optimisers[update.optimiser]
-    optimiser.zero_grad(set_to_none=True)
+    optimisers = [t.optimisers[name] for name in (update.optimiser, *update.also)]
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
     t.fabric.backward(update.loss)
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    share_gradients(parameters)
-    if t.config.optimiser.clip > 0:
-        torch.nn.utils.clip_grad_norm_(parameters, t.config.optimiser.clip)
-    optimiser.step()
+    for optimiser in optimisers:
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        share_gradients(parameters)
+        if t.config.optimiser.clip > 0:
+            torch.nn.utils.clip_grad_norm_(parameters, t.config.optimiser.clip)
+        optimiser.step()
 
 
 def _board(t: Training) -> Any:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .reduction import labelled_mean, wide
+from .reduction import labelled_mean, process_count, process_rank, wide
 
 
 class _Gather(torch.autograd.Function):
@@ -44,7 +44,7 @@ def gathered(embeddings: Tensor) -> Tensor:
 
     embeddings: (B, ...), the same shape on every process. Where it carries a gradient, every process must run backward.
     """
-    if _processes() == 1:
+    if process_count() == 1:
         return embeddings
     rows: Tensor = _Gather.apply(embeddings.contiguous())
     return rows
@@ -124,7 +124,7 @@ def _log_sum_of_others(anchors: Tensor, candidates: Tensor) -> Tensor:
     rank × M.
     """
     similar = anchors @ candidates.mT
-    rank = torch.distributed.get_rank() if _processes() > 1 else 0
+    rank = process_rank()
     similar.diagonal(rank * anchors.shape[-2], -2, -1).fill_(-torch.inf)
     return torch.logsumexp(similar, dim=-1)
 
@@ -140,8 +140,3 @@ def _full_precision(like: Tensor) -> torch.autocast:
 
 def _mean(values: Tensor) -> Tensor:
     return labelled_mean(values, torch.ones_like(values, dtype=torch.bool))
-
-
-def _processes() -> int:
-    together = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if together else 1

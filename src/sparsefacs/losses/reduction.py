@@ -10,7 +10,7 @@ from torch import Tensor
 def global_sum(value: Tensor) -> Tensor:
     """Return `value` added over all processes, without gradient; on one process, `value` itself."""
     total = value.detach().clone()
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if process_count() > 1:
         torch.distributed.all_reduce(total)
     return total
 
@@ -27,3 +27,14 @@ def labelled_mean(values: Tensor, labelled: Tensor) -> Tensor:
 def wide(values: Tensor) -> Tensor:
     """Return `values` in float32 where they are narrower (bf16 under autocast); wider ones stay as they are."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def process_count() -> int:
+    """Return how many processes train together."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if together else 1
+
+
+def process_rank() -> int:
+    """Return this process's number among those that train together, from 0."""
+    return torch.distributed.get_rank() if process_count() > 1 else 0

@@ -31,11 +31,15 @@ class Setting:
 
 @dataclass(frozen=True)
 class Update:
-    """One step of one optimiser: minimise `loss`; `terms` are logged (and named if the loss is not a number)."""
+    """One step of one optimiser: minimise `loss`; `terms` are logged (and named if the loss is not a number).
+
+    also: further optimisers that step on the same loss.
+    """
 
     optimiser: str
     loss: Tensor
     terms: Mapping[str, Tensor]
+    also: tuple[str, ...] = ()
 
 
 class Algorithm(nn.Module, ABC):

@@ -1,9 +1,22 @@
-"""Control of batch-normalisation statistics."""
+"""What a network keeps still for a while: its batch statistics, or its parameters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from torch import nn
+
+
+@contextmanager
+def frozen_parameters(*networks: nn.Module) -> Iterator[None]:
+    """Let gradients pass through `networks` inside the block without reaching their own parameters."""
+    trained = [p for network in networks for p in network.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 @contextmanager
