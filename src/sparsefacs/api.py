@@ -85,9 +85,41 @@ def train(
     """Train `method` on a store and score it on the fold's held-out subjects; return the metrics.
 
     store: one, or several to be joined (subjects are then called `corpus:subject`). fold: 1-based, or "all" for one
-    run a fold in OUT/fold-1 … and pooled scores in OUT. overrides: dotted settings with `__` for the dot.
+    run a fold in OUT/fold-1 … and pooled scores in OUT. overrides: dotted settings with `__` for the dot. A recipe with
+    a sweep makes a run a value in OUT/setting-value, and the metrics of each are returned under `runs`.
     Raises InputError on anything the user can mend.
     """
+    from .engine.config import read_sweep, sweep_runs
+
+    given: dict[str, Any] = {"unlabelled": unlabelled, "protocol": protocol, "fold": fold, "labels": labels}
+    given |= {"recipe": recipe, "aus": aus, "devices": devices} | overrides
+    sweep = read_sweep(method, recipe)
+    if sweep is None:
+        return _train_folds(method, store, Path(out), settings, resume, **given)
+    runs = {
+        str(run): _train_folds(method, store, run, [*settings, setting], resume and run.exists(), **given)
+        for run, setting in sweep_runs(sweep, Path(out))
+    }
+    return {"runs": runs}
+
+
+def _train_folds(
+    method: str,
+    store: PathLike | Sequence[PathLike],
+    out: Path,
+    settings: Sequence[str],
+    resume: bool,
+    *,
+    unlabelled: PathLike | None,
+    protocol: str,
+    fold: int | str,
+    labels: str,
+    recipe: str,
+    aus: Sequence[int],
+    devices: int,
+    **overrides: Any,
+) -> dict[str, Any]:
+    """Train one fold, or all, with one value of every setting; arguments as of `train`."""
     from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.devices import first_process
@@ -99,7 +131,6 @@ def train(
     plan = make_plan(labelled, protocol, config.split_seed)
     for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
-    out = Path(out)
     if str(fold) != "all":
         number = fold_number(fold, len(plan.folds))
         return _train_one(config, labelled, out, plan, number, labels, extra, devices, resume)

@@ -29,18 +29,14 @@ def pretrain(
     faces are learned from. A recipe with a sweep makes a run a value in OUT/setting-value. Raises InputError on what
     the user can mend.
     """
-    from .engine.config import read_sweep
+    from .engine.config import read_sweep, sweep_runs
     from .methods.registry import PRETRAIN
 
     out = Path(out)
     given = {"protocol": protocol, "fold": fold, "recipe": recipe, "devices": devices, "resume": resume} | overrides
     if sweep := read_sweep(PRETRAIN + method, recipe):
-        key, values = sweep
         made = [
-            _pretrain_one(
-                method, store, out / f"{key.rpartition('.')[2]}-{value}", [*settings, f"{key}={value}"], given
-            )
-            for value in values
+            _pretrain_one(method, store, run, [*settings, setting], given) for run, setting in sweep_runs(sweep, out)
         ]
         return {"runs": [run for runs in made for run in runs]}
     return {"runs": _pretrain_one(method, store, out, settings, given)}

@@ -152,7 +152,8 @@ def train(
         split_seed=split_seed,
     )
     if metrics:
-        show(metrics, as_json, text_table(metrics) + f"\nRun: {out}")
+        runs = metrics.get("runs") or {str(out): metrics}
+        show(metrics, as_json, "\n\n".join(f"{text_table(each)}\nRun: {run}" for run, each in runs.items() if each))
 
 
 def evaluate(

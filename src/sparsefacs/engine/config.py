@@ -134,7 +134,8 @@ def recipe_names(method: str) -> list[str]:
 def read_recipe(method: str, recipe: str) -> dict[str, Any]:
     """Read recipe `recipe` of `method`, or the YAML file of that path; raises InputError when there is none.
 
-    A recipe may name another as `base`, whose settings it starts from, and hold a `sweep`: one setting and its values.
+    A recipe may name another as `base` (of another method as METHOD/RECIPE), whose settings it changes one by one, and
+    hold a `sweep`: one setting and its values.
     """
     algorithm_class(method)
     if recipe.endswith((".yaml", ".yml")):
@@ -154,7 +155,19 @@ def read_recipe(method: str, recipe: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError("a recipe must be a mapping of settings", path=recipe, remedy="See recipes/ in the package")
     base = content.pop("base", None)
-    return content if base is None else read_recipe(method, str(base)) | content
+    if base is None:
+        return content
+    other, _, own = str(base).rpartition("/")
+    return _merged(read_recipe(other or method, own), content)
+
+
+def _merged(values: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` with those of `over` in their place, part by part."""
+    merged = dict(values)
+    for key, value in over.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def read_sweep(method: str, recipe: str) -> tuple[str, list[Any]] | None:
@@ -165,6 +178,12 @@ def read_sweep(method: str, recipe: str) -> tuple[str, list[Any]] | None:
     if not isinstance(sweep, dict) or len(sweep) != 1 or not isinstance(next(iter(sweep.values())), list):
         raise InputError("a sweep names one setting and a list of values", path=recipe, remedy="sweep: {key: [1, 2]}")
     return next(iter(sweep.items()))
+
+
+def sweep_runs(sweep: tuple[str, list[Any]], out: Path) -> list[tuple[Path, str]]:
+    """Return the run folder of each value of a sweep and the setting, `key.sub=value`, that it is trained with."""
+    key, values = sweep
+    return [(out / f"{key.rpartition('.')[2]}-{value}", f"{key}={value}") for value in values]
 
 
 def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), **overrides: Any) -> RunConfig:

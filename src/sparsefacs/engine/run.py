@@ -3,6 +3,7 @@
 config.yaml  protocol.json  labels.parquet   what was asked: settings, folds, the labels that may be seen
 log.csv  tensorboard/  checkpoint/last.pt    how it went, and the whole state to go on from
 model.safetensors  model.json                all that coding faces needs
+auxiliary.safetensors                        modules of the training that pictures are made of, where there are any
 predictions.parquet  metrics.json            how it does on held-out subjects
 """
 
@@ -37,6 +38,7 @@ class RunFolder:
         self.checkpoint = self.path / "checkpoint" / "last.pt"
         self.weights = self.path / "model.safetensors"
         self.model = self.path / "model.json"
+        self.auxiliary = self.path / "auxiliary.safetensors"
         self.encoder_weights = self.path / ENCODER_FILE
         self.encoder = self.path / "encoder.json"
         self.predictions = self.path / "predictions.parquet"
@@ -109,9 +111,7 @@ class RunFolder:
 
         settings: the method's own, of which its network may depend.
         """
-        from safetensors.torch import save
-
-        write_bytes(self.weights, save({key: value.detach().cpu().contiguous() for key, value in weights.items()}))
+        write_bytes(self.weights, _tensors(weights))
         write_json(
             self.model,
             {
@@ -128,11 +128,20 @@ class RunFolder:
 
     def write_encoder(self, weights: Mapping[str, Any], description: Mapping[str, Any]) -> None:
         """Write what a pre-training is for: its trunk under timm's names, and how to use it."""
-        from safetensors.torch import save
-
-        content = save({key: value.detach().cpu().contiguous() for key, value in weights.items()})
-        write_bytes(self.encoder_weights, content)
+        write_bytes(self.encoder_weights, _tensors(weights))
         write_json(self.encoder, dict(description))
+
+    def write_auxiliary(self, weights: Mapping[str, Any]) -> None:
+        """Write modules that only training and its pictures need."""
+        write_bytes(self.auxiliary, _tensors(weights))
+
+
+def _tensors(weights: Mapping[str, Any]) -> bytes:
+    """Return tensors as the content of a .safetensors file."""
+    from safetensors.torch import save
+
+    content: bytes = save({key: value.detach().cpu().contiguous() for key, value in weights.items()})
+    return content
 
 
 class CsvLog:

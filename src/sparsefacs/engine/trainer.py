@@ -292,6 +292,7 @@ def _train(
     fabric: "Fabric", config: RunConfig, data: TrainingSet, run: RunFolder, pool: ThreadPoolExecutor, resume: bool
 ) -> None:
     import torch
+    from torch import nn
 
     method = make_method(config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
@@ -312,6 +313,8 @@ def _train(
     if fabric.is_global_zero:
         setting = Setting(config.task, config.aus, config.network)
         kept = None if selector is None else selector.kept
+        if beside := method.kept_beside():
+            run.write_auxiliary(nn.ModuleDict(beside).state_dict())
         run.write_model(
             setting,
             data.stores[0].info.recipe,
