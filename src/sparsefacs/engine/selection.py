@@ -106,8 +106,8 @@ class Selector:
             faces, points = zip(
                 *(all_faces.face(int(row)) for row in self.rows[start : start + CHECK_BATCH]), strict=True
             )
-            size, task = self.setting.network.input_size, self.setting.task
-            coded.append(answers(network, np.stack(faces), np.stack(points), size, task))
+            sees, task = self.setting.network, self.setting.task
+            coded.append(answers(network, np.stack(faces), np.stack(points), sees, task))
         network.train(training)
         return np.concatenate(coded)
 

@@ -31,7 +31,7 @@ class Encoder:
     name: str
     recipe: FaceRecipe
     seen: SeenPeople
-    input_size: int
+    sees: NetworkConfig
     width: int
     network: Any
 
@@ -41,7 +41,7 @@ class Encoder:
 
         device = next(self.network.parameters()).device
         with torch.inference_mode():
-            image, landmarks = network_input(faces_BHWC, landmarks_BPC, self.input_size, device)
+            image, landmarks = network_input(faces_BHWC, landmarks_BPC, self.sees, device)
             return np.asarray(self.network.features(image, landmarks).float().cpu().numpy())
 
 
@@ -71,7 +71,7 @@ def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | N
         name=f"{name} ({'areas' if by_area else 'whole face'})",
         recipe=FaceRecipe(**described["recipe"]),
         seen=seen if start is None else nobody,
-        input_size=config.input_size,
+        sees=config,
         width=8 * trunk.area_width if by_area else trunk.channels,
         network=_placed(network),
     )
@@ -87,7 +87,7 @@ def _of_training(folder: RunFolder, regions: bool | None, start: str | None) -> 
         name=str(folder.read_model()["method"]),
         recipe=coder.recipe,
         seen=SeenPeople.from_json(plan["seen"]),
-        input_size=coder.input_size,
+        sees=coder.sees,
         width=0,
         network=coder.network,
     )

@@ -28,7 +28,7 @@ class NetworkCoder:
         self.recipe = FaceRecipe(**description["recipe"])
         self.threshold = float(description["threshold"])
         setting = Setting(self.task, self.aus, NetworkConfig(**description["network"]))
-        self.input_size = setting.network.input_size
+        self.sees = setting.network
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         method = method_class(description["method"])
         network = method.build_predictor(setting, method.Config(**description.get("settings", {})))
@@ -48,7 +48,7 @@ class NetworkCoder:
 
         landmarks_BPC: (B, 68, 2), pixels of the faces.
         """
-        return answers(self.network, faces_BHWC, landmarks_BPC, self.input_size, self.task)
+        return answers(self.network, faces_BHWC, landmarks_BPC, self.sees, self.task)
 
 
 def load_coder(run: str | Path) -> NetworkCoder:

@@ -9,38 +9,46 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from .classifier import NetworkConfig
+
 
 def answers(
     network: "nn.Module",
     faces_BHWC: NDArray[np.uint8],
     landmarks_BPC: NDArray[np.float32],
-    input_size: int,
+    sees: "NetworkConfig",
     task: Literal["occurrence", "intensity"],
 ) -> NDArray[np.float32]:
     """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
 
     landmarks_BPC: (B, 68, 2), pixels of the faces. network: faces (B, 3, input_size, input_size) in 0–1 and landmarks
-    in their pixels → logits (B, A), in evaluation mode, on any device; it is run in float32.
+    in their pixels → logits (B, A), in evaluation mode, on any device; it is run in float32. sees: its configuration.
     """
     import torch
 
     device = next(network.parameters()).device
     with torch.inference_mode():
-        image, landmarks = network_input(faces_BHWC, landmarks_BPC, input_size, device)
+        image, landmarks = network_input(faces_BHWC, landmarks_BPC, sees, device)
         answer = torch.sigmoid(network(image, landmarks))
         return np.asarray((answer * 5 if task == "intensity" else answer).float().cpu().numpy())
 
 
 def network_input(
-    faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32], input_size: int, device: "torch.device"
+    faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32], sees: "NetworkConfig", device: "torch.device"
 ) -> "tuple[Tensor, Tensor]":
-    """Return faces (B, 3, input_size, input_size) in 0–1 and landmarks (B, 68, 2) in their pixels, on `device`."""
+    """Return what a network sees of stored faces: (B, 3, input_size, input_size) in 0–1 and landmarks (B, 68, 2) in its
+    pixels, on `device`. Of a cropped face it is the middle.
+    """
     import torch
 
     image = torch.from_numpy(faces_BHWC).to(device).permute(0, 3, 1, 2).float() / 255
     landmarks = torch.from_numpy(np.ascontiguousarray(landmarks_BPC, np.float32)).to(device)
     side = image.shape[-1]
-    if side != input_size:
-        image = torch.nn.functional.interpolate(image, (input_size, input_size), mode="bilinear", antialias=True)
-        landmarks = (landmarks + 0.5) * (input_size / side) - 0.5  # pixel centres have whole coordinates
+    kept = round(side * sees.crop)
+    first = (side - kept) // 2
+    image, landmarks = image[..., first : first + kept, first : first + kept], landmarks - first
+    if kept != sees.input_size:
+        size = (sees.input_size, sees.input_size)
+        image = torch.nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
+        landmarks = (landmarks + 0.5) * (sees.input_size / kept) - 0.5  # pixel centres have whole coordinates
     return image, landmarks

@@ -16,6 +16,7 @@ class NetworkConfig(BaseModel):
 
     backbone: str = Field("resnet18", description="a timm model name")
     input_size: Annotated[int, Field(ge=32, le=1024)] = Field(112, description="side of the face it sees, pixels")
+    crop: Annotated[float, Field(ge=0.5, le=1)] = Field(1.0, description="share of the stored face's side that it sees")
     init: str = Field("none", description="none, imagenet, or a .safetensors file")
     options: dict[str, Any] = Field({}, description="further arguments of timm.create_model, such as channels")
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
