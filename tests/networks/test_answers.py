@@ -26,5 +26,5 @@ def test_a_crop_is_resized_with_its_landmarks() -> None:
         faces, np.array([[[60.5, 100.5]] * 68], np.float32), NetworkConfig(input_size=96, crop=0.96), CPU
     )
     y, x = np.unravel_index(int(image[0, 0].argmax()), (96, 96))
-    np.testing.assert_allclose(landmarks[0, 0].numpy(), (60.5 - 4 + 0.5) / 2 - 0.5)
+    np.testing.assert_allclose(landmarks[0, 0].numpy(), [(60.5 - 4 + 0.5) / 2 - 0.5, (100.5 - 4 + 0.5) / 2 - 0.5])
     assert abs(landmarks[0, 0, 0] - x) <= 0.5 and abs(landmarks[0, 0, 1] - y) <= 0.5
