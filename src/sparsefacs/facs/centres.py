@@ -2,7 +2,8 @@
 
 AUs 23, 24 and 25 have one centre on the upper and one on the lower lip, on the mid-line: each is its own
 mirror image. Every other AU's two centres mirror each other. AU17 and AU26 are named 58/56 here (JAA-Net's
-code says 56/58) so that, for every AU, centre 0 lies on the image's left.
+code says 56/58) so that, for every AU, centre 0 lies on the image's left. AU5 and AU20, which JAA-Net lacks, are
+this project's own reading: AU5 raises the lid on which AU7's centres lie, AU20 stretches the lip corners of AU12.
 """
 
 import csv
@@ -33,7 +34,8 @@ def centre_aus() -> tuple[int, ...]:
     return tuple(CENTRES)
 
 
-def _rows(aus: tuple[int, ...]) -> list[tuple[int, int, float]]:
+def centre_rows(aus: tuple[int, ...]) -> list[tuple[int, int, float]]:
+    """Return the rows of CENTRES; raises InputError for an AU without centres."""
     missing = [au for au in aus if au not in CENTRES]
     if missing:
         raise InputError(
@@ -51,7 +53,7 @@ def au_centres(landmarks: NDArray[np.floating], aus: tuple[int, ...]) -> NDArray
     points = np.asarray(landmarks, dtype=np.float64)
     across = points[..., 42, :] - points[..., 39, :]
     down = np.stack([-across[..., 1], across[..., 0]], axis=-1)  # `across` turned a quarter towards the chin
-    rows = _rows(aus)
+    rows = centre_rows(aus)
     pairs = points[..., [[a, b] for a, b, _ in rows], :]
     offsets = np.array([offset for *_, offset in rows])
     return np.asarray(pairs + offsets[:, None, None] * down[..., None, None, :])
@@ -60,7 +62,7 @@ def au_centres(landmarks: NDArray[np.floating], aus: tuple[int, ...]) -> NDArray
 def mirrored_centres(aus: tuple[int, ...]) -> NDArray[np.int64]:
     """Return, (A, 2), which centre of the same AU each centre becomes when the face is flipped."""
     swaps = []
-    for a, b, _ in _rows(aus):
+    for a, b, _ in centre_rows(aus):
         order = [0 if MIRROR_68[a] == a else 1, 1 if MIRROR_68[b] == b else 0]
         swaps.append(order)
     return np.array(swaps, dtype=np.int64)

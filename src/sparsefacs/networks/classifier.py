@@ -1,5 +1,7 @@
 """The plain AU network: a backbone on the whole face and one fully connected layer (Adversarial, section 3.2)."""
 
+import math
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -22,7 +24,43 @@ class NetworkConfig(BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
-class AUClassifier(nn.Module):
+@dataclass(frozen=True)
+class Recognised:
+    """All that a recogniser makes of B faces in one pass.
+
+    logits_BA: AU logits. maps_BCHW: the deepest feature map of the trunk (WSRTL's global feature maps).
+    attended_BASD: each AU's RoI feature by side after the relation module, (B, A, 2, d); None where there are no RoIs.
+    """
+
+    logits_BA: Tensor  # noqa: N815
+    maps_BCHW: Tensor  # noqa: N815
+    attended_BASD: Tensor | None = None  # noqa: N815
+
+
+class Recogniser(nn.Module):
+    """What any recogniser answers: faces (B, 3, S, S) in 0–1 with landmarks (B, 68, 2) in their pixels → AU logits."""
+
+    map_width: int
+    """Channels of the deepest feature map."""
+
+    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
+        """Return logits, deepest map and attended RoI features of one pass."""
+        raise NotImplementedError
+
+    def maps(self, image: Tensor) -> Tensor:
+        """Return the deepest feature map alone, (B, map_width, h, w)."""
+        raise NotImplementedError
+
+    def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """Return one feature vector a face, (B, D)."""
+        raise NotImplementedError
+
+    def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
+        """Return AU logits (B, A)."""
+        return self.recognise(image, landmarks).logits_BA
+
+
+class AUClassifier(Recogniser):
     """Aligned faces (B, 3, S, S) in 0–1 → AU logits (B, A); normalisation is part of the network."""
 
     mean: Tensor
@@ -31,19 +69,45 @@ class AUClassifier(nn.Module):
     def __init__(self, config: NetworkConfig, aus: int) -> None:
         super().__init__()
         self.backbone, width, mean, deviation = create_backbone(config.backbone, config.init, config.options)
+        self.map_width = width
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(width, aus)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
 
+    @property
+    def _timm(self) -> Any:
+        return self.backbone  # a timm model, which types as a bare module
+
+    def _normal(self, image: Tensor) -> Tensor:
+        return ((image - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
+
     def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return pooled features (B, width) of faces (B, 3, S, S) in 0–1; landmarks are what other networks need."""
         del landmarks
-        normal = ((image - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
-        pooled: Tensor = self.backbone(normal)
+        pooled: Tensor = self.backbone(self._normal(image))
         return pooled
 
     def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1; landmarks are what other networks need."""
         logits: Tensor = self.head(self.dropout(self.features(image, landmarks)))
         return logits
+
+    def maps(self, image: Tensor) -> Tensor:
+        """Return the backbone's last feature map (B, map_width, h, w); the patches of a transformer lie as in a map."""
+        return self._as_map(self._timm.forward_features(self._normal(image)))
+
+    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
+        """Return the logits of `forward` and the map they were pooled from."""
+        del landmarks
+        last: Tensor = self._timm.forward_features(self._normal(image))
+        pooled: Tensor = self._timm.forward_head(last, pre_logits=True)
+        return Recognised(self.head(self.dropout(pooled)), self._as_map(last))
+
+    def _as_map(self, last: Tensor) -> Tensor:
+        """Return what timm's `forward_features` gave as (B, C, h, w)."""
+        if last.ndim == 3:  # a class token and patches, row by row
+            patches = last[:, getattr(self.backbone, "num_prefix_tokens", 0) :]
+            faces, count, width = patches.shape
+            return patches.transpose(1, 2).reshape(faces, width, math.isqrt(count), -1)
+        return last.permute(0, 3, 1, 2) if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC" else last
