@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .data.joined import AnyStore
     from .data.store import Store
     from .engine.config import RunConfig
+    from .faces.flow import FlowSummary
     from .inference.model import NetworkCoder
     from .inference.pipeline import Summary
     from .protocols.folds import Protocol
@@ -41,6 +42,13 @@ def prepare(source: PathLike, out: PathLike, *, labels: PathLike | None = None, 
     from .faces.prepare import prepare as run
 
     return run(Path(source), Path(out), labels=None if labels is None else Path(labels), **settings)
+
+
+def flow(store: PathLike, **settings: Any) -> "FlowSummary":
+    """Compute the optical flow of a store's clips into STORE/flow; settings as of `faces.flow.flow`."""
+    from .faces.flow import flow as run
+
+    return run(Path(store), **settings)
 
 
 def inspect(store: PathLike) -> dict[str, Any]:

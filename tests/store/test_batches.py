@@ -89,35 +89,36 @@ def test_landmarks_follow_the_pixels() -> None:
             x, y = points[index].astype(int)
             image[y - 1 : y + 2, x - 1 : x + 2, channel] = 255
         config = AugmentationConfig(rotation=20, shift=0.05, scale=0.1, **STILL)
-        view, moved = augment(image, points, 80, config, np.random.default_rng(seed))
+        made = augment(image, points, 80, config, np.random.default_rng(seed))
+        view, moved = made.image, made.landmarks
         for index, channel in ((8, 0), (30, 1), (57, 2)):
             weight = view[..., channel].astype(float)
             ys, xs = np.mgrid[:80, :80]
             centre = np.array([(xs * weight).sum(), (ys * weight).sum()]) / weight.sum()
             assert np.abs(centre - moved[index]).max() < 0.35
         flips += int(moved[0, 0] != moved[16, 0] and (moved[0, 0] < moved[16, 0]) != (points[16, 0] > points[0, 0]))
-    plain, unmoved = augment(
+    plain = augment(
         image,
         points,
         96,
         AugmentationConfig(flip=0, shift=0, rotation=0, scale=0, **STILL),
         np.random.default_rng(0),
     )
-    assert np.array_equal(plain, image)
-    np.testing.assert_allclose(unmoved, points, atol=1e-4)
+    assert np.array_equal(plain.image, image)
+    np.testing.assert_allclose(plain.landmarks, points, atol=1e-4)
 
 
 def test_flip_swaps_left_and_right_landmarks() -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     points = np.random.default_rng(1).uniform(0, 64, (68, 2)).astype(np.float32)
     config = AugmentationConfig(flip=1, shift=0, rotation=0, scale=0, **STILL)
-    _, moved = augment(image, points, 64, config, np.random.default_rng(0))
+    moved = augment(image, points, 64, config, np.random.default_rng(0)).landmarks
     np.testing.assert_allclose(moved[36], [63 - points[45, 0], points[45, 1]], atol=1e-4)
 
 
 def test_resize_keeps_landmarks_on_the_same_spot() -> None:
     image = np.zeros((64, 64, 3), np.uint8)
     image[40:44, 20:24] = 255
-    small, points = resize(image, np.full((68, 2), (21.5, 41.5), np.float32), 32)
-    ys, xs = np.nonzero(small[..., 0] > 128)
-    assert np.abs([xs.mean() - points[0, 0], ys.mean() - points[0, 1]]).max() < 0.1
+    small = resize(image, np.full((68, 2), (21.5, 41.5), np.float32), 32)
+    ys, xs = np.nonzero(small.image[..., 0] > 128)
+    assert np.abs([xs.mean() - small.landmarks[0, 0], ys.mean() - small.landmarks[0, 1]]).max() < 0.1

@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command()(coding.demo)
 app.command()(stores.synth)
 app.command()(stores.prepare)
+app.command()(stores.flow)
 app.command()(stores.inspect)
 app.command()(training.methods)
 app.command("protocol")(training.show_protocol)

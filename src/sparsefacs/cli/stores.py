@@ -1,4 +1,4 @@
-"""Commands that make and show stores: synth, prepare, inspect."""
+"""Commands that make and show stores: synth, prepare, flow, inspect."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +26,7 @@ def synth(
         str, typer.Option(help="Whose AU statistics to follow: bp4d or disfa. A --layout has its own.")
     ] = "bp4d",
     flow: Annotated[bool, typer.Option("--flow", help="Also store true optical flow and occlusions.")] = False,
+    flow_step: Annotated[int, typer.Option(min=1, help="With --flow: frames to the later one.")] = 1,
     aus: Aus = None,
     layout: Annotated[
         str | None,
@@ -48,7 +49,7 @@ def synth(
     coded); emotionet names=true (of the columns); affectnet release=small.
     """
     if layout is not None:
-        _refuse_with_layout(flow=flow, aus=aus)
+        _refuse_with_layout(flow=flow, flow_step=flow_step > 1, aus=aus)
         sized = {} if size is None else {"size": size}
         given = _variants(variant or ())
         api.synth_tree(out, layout, subjects=subjects, clips=clips, frames=frames, seed=seed, **sized, **given)
@@ -69,6 +70,7 @@ def synth(
         workers=workers,
         profile=profile,
         flow=flow,
+        flow_step=flow_step,
         **extra,
     )
     faces, people = _counted(len(store), "synthetic face"), _counted(store.info.subjects, "subject")
@@ -78,7 +80,7 @@ def synth(
 def _refuse_with_layout(**given: Any) -> None:
     for name, value in given.items():
         if value:
-            raise InputError(f"--{name} does not go with --layout", remedy="Leave one of them out")
+            raise InputError(f"--{name.replace('_', '-')} does not go with --layout", remedy="Leave one of them out")
 
 
 def _variants(given: Sequence[str]) -> dict[str, Any]:
@@ -160,6 +162,22 @@ def prepare(
 def _counted(number: int, what: str) -> str:
     """Return a count in words: 1 face, 2 faces."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def flow(
+    store: Annotated[Path, typer.Argument(help="Store folder; the flow is kept in STORE/flow. Needs clips.")],
+    step: Annotated[int, typer.Option(min=1, help="Frames from a face to the later one.")] = 3,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+) -> None:
+    """Compute optical flow from each face to the same face a few frames later, for methods that learn from it.
+
+    TV-L1 flow, the later frame aligned as the earlier one. Photos, ends of clips and gaps have none. It is computed
+    once and then read by `train`; a stopped command goes on when given again.
+    """
+    made = api.flow(store, step=step, workers=workers)
+    there = " was there already" if made.already else ""
+    faces = f"{made.known} of {_counted(made.rows, 'face')}"
+    typer.echo(f"{made.folder}: optical flow of {faces}, to {_counted(made.step, 'frame')} later{there}")
 
 
 def inspect(

@@ -1,7 +1,9 @@
-"""Random views of an aligned face: one similarity (crop, turn, scale, flip) that moves image and landmarks alike,
-then colour, blur and noise. Every draw comes from a generator the caller seeds, so threads cannot change it.
+"""Random views of an aligned face: one similarity (crop, turn, scale, flip) that moves image, landmarks and optical
+flow alike, then colour, blur and noise. Every draw comes from a generator that the caller seeds, so that threads
+cannot change it.
 """
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -32,12 +34,23 @@ class AugmentationConfig(BaseModel):
     noise: float = Field(6.0, ge=0, description="largest standard deviation of pixel noise, of 255")
 
 
+@dataclass(frozen=True)
+class View:
+    """A view of a face: image (S, S, 3) uint8; landmarks (68, 2) float32, pixels of it; flow (2, h, h) float32, x and y
+    displacement in pixels of it, NaN where unknown (None where it was not asked for).
+    """
+
+    image: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    flow: NDArray[np.float32] | None = None
+
+
 def _similarity(
-    size: int, out: int, config: AugmentationConfig, rng: np.random.Generator
+    size: int, kept: int, out: int, config: AugmentationConfig, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], bool]:
-    """Return the (2, 3) matrix from stored pixels to view pixels and whether it flips."""
+    """Return the (2, 3) matrix from stored pixels to view pixels and whether it flips; `kept` of `size` fill `out`."""
     angle = np.deg2rad(rng.uniform(-config.rotation, config.rotation))
-    zoom = (out / size) * (1 + rng.uniform(-config.scale, config.scale))
+    zoom = (out / kept) * (1 + rng.uniform(-config.scale, config.scale))
     shift = rng.uniform(-config.shift, config.shift, 2) * out
     flipped = bool(rng.random() < config.flip)
     cosine, sine = zoom * np.cos(angle), zoom * np.sin(angle)
@@ -77,11 +90,20 @@ def augment(
     out: int,
     config: AugmentationConfig,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return one random view (out, out, 3) of a square face (S, S, 3) and its landmarks (68, 2), in view pixels."""
+    *,
+    crop: float = 1.0,
+    flow: NDArray[np.float32] | None = None,
+    flow_side: int | None = None,
+) -> View:
+    """Return one random view, `out` pixels a side, of a square face (S, S, 3) with its landmarks (68, 2).
+
+    crop: share of the face's side that fills the view. flow: (h, h, 2), x and y displacement in pixels of the face,
+    NaN unknown, to be given as (2, flow_side, flow_side).
+    """
     import cv2
 
-    matrix, flipped = _similarity(image.shape[0], out, config, rng)
+    size = image.shape[0]
+    matrix, flipped = _similarity(size, round(size * crop), out, config, rng)
     view = cv2.warpAffine(image, matrix, (out, out), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     points = landmarks @ matrix[:, :2].T + matrix[:, 2]
     if flipped:
@@ -94,19 +116,76 @@ def augment(
     deviation = rng.uniform(0, config.noise)
     if config.noise > 0:
         coloured += rng.standard_normal(coloured.shape, dtype=np.float32) * np.float32(deviation)
-    return np.clip(np.rint(coloured), 0, 255).astype(np.uint8), points.astype(np.float32)
+    final = np.clip(np.rint(coloured), 0, 255).astype(np.uint8)
+    return View(final, points.astype(np.float32), _moved_flow(flow, size, matrix, out, flow_side))
 
 
 def resize(
-    image: NDArray[np.uint8], landmarks: NDArray[np.float32], out: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return the face and its landmarks at `out` pixels a side, otherwise unchanged."""
+    image: NDArray[np.uint8],
+    landmarks: NDArray[np.float32],
+    out: int,
+    *,
+    crop: float = 1.0,
+    flow: NDArray[np.float32] | None = None,
+    flow_side: int | None = None,
+) -> View:
+    """Return the face, or its middle where `crop` is below 1, at `out` pixels a side; arguments as of `augment`."""
     import cv2
 
     size = image.shape[0]
-    if size == out:
-        return image, landmarks.astype(np.float32)
-    method = cv2.INTER_AREA if out < size else cv2.INTER_LINEAR
-    resized = cv2.resize(image, (out, out), interpolation=method)
-    points = (landmarks + 0.5) * (out / size) - 0.5
-    return resized, points.astype(np.float32)
+    kept = round(size * crop)
+    first, zoom = (size - kept) // 2, out / kept
+    seen = image[first : first + kept, first : first + kept]
+    points = landmarks - first
+    if kept != out:
+        method = cv2.INTER_AREA if out < kept else cv2.INTER_LINEAR
+        seen = np.asarray(cv2.resize(seen, (out, out), interpolation=method), np.uint8)
+        points = (points + 0.5) * zoom - 0.5
+    offset = (0.5 - first) * zoom - 0.5
+    matrix = np.array([[zoom, 0, offset], [0, zoom, offset]])
+    return View(seen, points.astype(np.float32), _moved_flow(flow, size, matrix, out, flow_side))
+
+
+def _moved_flow(
+    flow: NDArray[np.float32] | None, size: int, matrix: NDArray[np.float64], out: int, side: int | None
+) -> NDArray[np.float32] | None:
+    """Return flow (h, h, 2) of a face of `size` pixels as that of the view that `matrix` makes, (2, side, side).
+
+    Each cell of the view is the mean of known samples, about as dense as the face's own cells; where more than half of
+    them are unknown it is NaN.
+    """
+    if flow is None or side is None:
+        return None
+    linear, cells = matrix[:, :2], flow.shape[0]
+    zoom = np.sqrt(abs(np.linalg.det(linear)))
+    dense = max(1, int(np.ceil(out / side / (zoom * size / cells) - 1e-6)))  # samples along a cell of the view
+    along = (np.arange(side * dense) + 0.5) * (out / (side * dense)) - 0.5
+    there = np.stack(np.meshgrid(along, along), axis=-1)
+    here = (there - matrix[:, 2]) @ np.linalg.inv(linear).T
+    sampled, known = _sampled(flow, (here + 0.5) * (cells / size) - 0.5)
+    by_cell = (side, dense, side, dense)
+    total = (sampled * known[..., None]).reshape(*by_cell, 2).sum(axis=(1, 3))
+    count = known.reshape(by_cell).sum(axis=(1, 3))[..., None]
+    mean = np.where(2 * count >= dense**2, total / np.maximum(count, 1), np.nan)
+    return np.ascontiguousarray((mean @ linear.T).transpose(2, 0, 1), np.float32)
+
+
+def _sampled(flow: NDArray[np.float32], at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return flow (h, h, 2) at places `at` (..., 2), x and y in cells, and where it is known: inside, by half or more.
+
+    Bilinear among known cells only.
+    """
+    last = flow.shape[0] - 1
+    inside = ((at > -0.5 - 1e-6) & (at < last + 0.5 + 1e-6)).all(axis=-1)
+    at = np.clip(at, 0, last)
+    low = np.minimum(at.astype(int), max(last - 1, 0))
+    high, share = np.minimum(low + 1, last), at - low
+    known = np.asarray(np.isfinite(flow).all(axis=-1))
+    filled = np.where(known[..., None], flow, 0.0)
+    total, weight = np.zeros(at.shape), np.zeros(at.shape[:-1])
+    for x, along_x in ((low[..., 0], 1 - share[..., 0]), (high[..., 0], share[..., 0])):
+        for y, along_y in ((low[..., 1], 1 - share[..., 1]), (high[..., 1], share[..., 1])):
+            part = along_x * along_y * known[y, x]
+            total += part[..., None] * filled[y, x]
+            weight += part
+    return total / np.maximum(weight, 1e-9)[..., None], inside & (weight >= 0.5 - 1e-6)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .augmentation import AugmentationConfig, augment, resize
+from .augmentation import AugmentationConfig, View, augment, resize
+from .flow import Flows
 from .rows import Faces
 from .store import Store
 
@@ -77,7 +78,9 @@ class FaceLoader:
     """Decodes and augments faces of one or several stores, with the labels that may be seen.
 
     Rows count through the stores in order; faces are read when asked for, and none is kept. occurrence (M, A) int8
-    and intensity (M, A) float32 are the visible labels of every row.
+    and intensity (M, A) float32 are the visible labels of every row. flow_side: side of the flow maps that come with
+    each batch (None: none do). crop: share of the stored face's side that fills the image. Raises InputError when flow
+    is asked for and no store has any.
     """
 
     def __init__(
@@ -89,10 +92,13 @@ class FaceLoader:
         augmentation: AugmentationConfig | None,
         seed: int,
         flow_side: int | None = None,
+        crop: float = 1.0,
     ) -> None:
         self.stores, self.occurrence, self.intensity = stores, occurrence, intensity
         self._faces = Faces(stores)
-        self.input_size, self.augmentation, self.seed, self.flow_side = input_size, augmentation, seed, flow_side
+        self._flows = None if flow_side is None else Flows(stores)
+        self.input_size, self.augmentation, self.seed = input_size, augmentation, seed
+        self.flow_side, self.crop = flow_side, crop
 
     def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the face of row `row`, (S, S, 3) uint8 RGB, and its landmarks (68, 2), pixels of it."""
@@ -102,23 +108,34 @@ class FaceLoader:
         """Load `rows` as batch number `draw`; `first` is the place of rows[0] in the whole batch of all processes."""
         import torch
 
-        images, points = [], []
-        for place, row in enumerate(rows, start=first):
-            image, landmarks = self.face(int(row))
-            if self.augmentation is None:
-                view, moved = resize(image, landmarks, self.input_size)
-            else:
-                rng = np.random.default_rng([self.seed, draw, place])
-                view, moved = augment(image, landmarks, self.input_size, self.augmentation, rng)
-            images.append(view)
-            points.append(moved)
-        image_BHWC = torch.from_numpy(np.stack(images))
+        views = [self._view(int(row), draw, place) for place, row in enumerate(rows, start=first)]
+        flows = [view.flow for view in views if view.flow is not None]
+        image_BHWC = torch.from_numpy(np.stack([view.image for view in views]))
         return Batch(
             image=image_BHWC.permute(0, 3, 1, 2).float().div_(255),
-            landmarks=torch.from_numpy(np.stack(points)),
+            landmarks=torch.from_numpy(np.stack([view.landmarks for view in views])),
             occurrence=torch.from_numpy(self.occurrence[rows].astype(np.float32)),
             intensity=torch.from_numpy(self.intensity[rows]),
             row=torch.from_numpy(np.asarray(rows)),
+            flow=torch.from_numpy(np.stack(flows)) if flows else None,
+        )
+
+    def _view(self, row: int, draw: int, place: int) -> View:
+        """Return the view of row `row` at place `place` of the whole batch number `draw`."""
+        image, landmarks = self.face(row)
+        flow = None if self._flows is None else self._flows.at(row)
+        if self.augmentation is None:
+            return resize(image, landmarks, self.input_size, crop=self.crop, flow=flow, flow_side=self.flow_side)
+        rng = np.random.default_rng([self.seed, draw, place])
+        return augment(
+            image,
+            landmarks,
+            self.input_size,
+            self.augmentation,
+            rng,
+            crop=self.crop,
+            flow=flow,
+            flow_side=self.flow_side,
         )
 
 

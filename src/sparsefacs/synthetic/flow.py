@@ -5,6 +5,8 @@ import io
 import numpy as np
 from numpy.typing import NDArray
 
+from ..faces.alignment import transform_points
+from ..faces.flow import to_earlier
 from .raster import FAR, carry
 from .render import FaceRenderer, Picture
 
@@ -35,6 +37,18 @@ def true_flow(renderer: FaceRenderer, now: Picture, after: Picture, side: int) -
     hidden = ~inside | (seen_after_depth[landed[..., 1], landed[..., 0]] < FAR)
     carry(seen, bary, renderer.mesh.triangles, after.points, seen_after_depth, flow, hidden)
     return flow, hidden
+
+
+def in_earlier_alignment(flow: F32, matrix_now: NDArray[np.floating], matrix_after: NDArray[np.floating]) -> F32:
+    """Return stored true flow (H, W, 2) as flow to the later frame in the earlier frame's alignment, as WSRTL takes it.
+
+    flow: of `true_flow`, each frame in its own alignment. matrix_now, matrix_after: (2, 3), source pixels → stored
+    pixels of the two frames; the later's is undone at the ends and the earlier's done instead.
+    """
+    across = to_earlier(matrix_now, matrix_after)
+    y, x = np.mgrid[0 : flow.shape[0], 0 : flow.shape[1]].astype(np.float64)
+    pixels = np.stack([x, y], axis=-1)
+    return np.asarray(transform_points(pixels + flow, across) - pixels, np.float32)
 
 
 def _depth(renderer: FaceRenderer, picture: Picture, side: int) -> tuple[NDArray[np.int32], F32]:

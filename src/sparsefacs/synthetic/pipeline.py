@@ -38,14 +38,18 @@ class Job:
     flow: bool
     supersample: int
     aus: tuple[int, ...]
+    flow_step: int = 1
     version: int = GENERATOR_VERSION
 
     def __post_init__(self) -> None:
-        for name in ("subjects", "clips", "frames"):
+        for name in ("subjects", "clips", "frames", "flow_step"):
             if getattr(self, name) < 1:
+                option = name.replace("_", "-")
                 raise InputError(
-                    f"{name} must be at least 1, not {getattr(self, name)}", remedy=f"Give --{name} 1 or more"
+                    f"{name} must be at least 1, not {getattr(self, name)}", remedy=f"Give --{option} 1 or more"
                 )
+        if self.flow_step > 1 and not self.flow:
+            raise InputError("a step of the flow is given, but no flow asked for", remedy="Add --flow")
         if self.seed < 0:
             raise InputError(f"seed must not be negative, as {self.seed} is", remedy="Give --seed 0 or more")
         if not 1 <= self.supersample <= 4:
@@ -88,6 +92,7 @@ def synth(
     workers: int = 2,
     profile: Literal["bp4d", "disfa"] = "bp4d",
     flow: bool = False,
+    flow_step: int = 1,
     supersample: int = 2,
     aus: tuple[int, ...] = DEFAULT_AUS,
 ) -> Store:
@@ -95,11 +100,11 @@ def synth(
 
     Faces are `size` pixels wide, aligned as `prepare` aligns; labels follow the statistics of `profile`. Columns beyond
     the store's own: `pose` (yaw, pitch, roll in degrees), `light` (key direction x right, y up, z to the camera; key,
-    fill and ambient strength), and with `flow` `flow` (see `flow.unpack_flow`). The same arguments give the same bytes
-    whatever `workers` is; a killed call goes on where it was. Raises InputError for impossible arguments or an `out`
-    that exists.
+    fill and ambient strength), and with `flow` `flow`, to the frame `flow_step` later (see `flow.unpack_flow`). The
+    same arguments give the same bytes whatever `workers` is; a killed call goes on where it was. Raises InputError for
+    impossible arguments or an `out` that exists.
     """
-    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus))
+    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step)
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
     recipe = job.recipe
@@ -114,7 +119,10 @@ def synth(
 
 
 def _described(job: Job) -> dict[str, Any]:
-    return {"command": "synth", **asdict(job), "aus": list(job.aus)}
+    described = {"command": "synth", **asdict(job), "aus": list(job.aus)}
+    if job.flow_step == 1:  # as before there was a choice, so that what was begun then can be gone on with
+        del described["flow_step"]
+    return described
 
 
 def _source(job: Job) -> dict[str, Any]:
@@ -129,6 +137,7 @@ def _source(job: Job) -> dict[str, Any]:
         "clips": job.clips,
         "frames": job.frames,
         "supersample": job.supersample,
+        **({} if job.flow_step == 1 else {"flow_step": job.flow_step}),
         "note": "synthetic faces: scores on them say nothing about real faces",
     }
 
@@ -182,7 +191,7 @@ def texture_scale(size: int, supersample: int) -> int:
 def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
     """Yield the faces of one clip in order."""
     renderer = _renderer(job.seed, subject, texture_scale(job.size, job.supersample))
-    frames = job.frames + 1 if job.flow else job.frames
+    frames = job.frames + job.flow_step if job.flow else job.frames
     acted = make_clip(job.profile, job.aus, job.seed, subject, clip, frames)
     rng = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 13, clip]))
     scene = make_scene(rng, renderer.subject.colours.skin)
@@ -191,7 +200,8 @@ def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
         picture = renderer.render(acted.expressions[t], acted.poses[t], scene, recipe, job.supersample)
         extras: dict[str, Any] = {"light": np.array(scene.light_column, np.float32)}
         if job.flow:
-            after = renderer.place(acted.expressions[t + 1], acted.poses[t + 1], scene, recipe)[1]
+            later = t + job.flow_step
+            after = renderer.place(acted.expressions[later], acted.poses[later], scene, recipe)[1]
             extras["flow"] = pack_flow(*true_flow(renderer, picture, after, job.size))
         yield _row(job, subject, clip, t, acted, scene, picture, rng, extras)
 
