@@ -4,6 +4,7 @@ Each process divides its own sum by the global count; gradients are then added, 
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -22,6 +23,32 @@ def labelled_mean(values: Tensor, labelled: Tensor) -> Tensor:
     """
     count = global_sum(labelled.sum()).clamp(min=1)
     return torch.where(labelled, values, torch.zeros((), dtype=values.dtype, device=values.device)).sum() / count
+
+
+def global_mean(values: Tensor) -> Tensor:
+    """Return Σ values / (number of entries in all processes); 0 when there are none."""
+    return labelled_mean(values, torch.ones_like(values, dtype=torch.bool))
+
+
+def known_only(values: Tensor, known: Tensor) -> Tensor:
+    """Return `values`, and 0 without gradient where not `known` (bool, same shape).
+
+    For what a slope is taken of: `labelled_mean` alone stops a NaN value, but 0 times the slope at NaN is NaN again.
+    """
+    if values.shape != known.shape:
+        raise ValueError(f"values {tuple(values.shape)} and known {tuple(known.shape)} differ in shape")
+    return torch.where(known, values, torch.zeros((), dtype=values.dtype, device=values.device))
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return −(y log σ(g) + (1 − y) log(1 − σ(g))), averaged over entries with a label in all processes.
+
+    logits, labels: the same shape; labels 0–1, soft ones too; −1 or NaN where there is none.
+    """
+    known = labels >= 0
+    kept = known_only(wide(logits), known)
+    target = known_only(labels.to(kept.dtype), known)
+    return labelled_mean(F.binary_cross_entropy_with_logits(kept, target, reduction="none"), known)
 
 
 def wide(values: Tensor) -> Tensor:
