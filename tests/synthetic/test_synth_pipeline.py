@@ -11,8 +11,9 @@ from PIL import Image
 
 from sparsefacs.data.store import Store, StoreInfo, StoreWriter
 from sparsefacs.errors import InputError
-from sparsefacs.faces.alignment import FaceRecipe, anchor_points
+from sparsefacs.faces.alignment import FaceRecipe, anchor_points, transform_points
 from sparsefacs.synthetic import DEFAULT_AUS, label_sequences, pipeline, synth, unpack_flow
+from sparsefacs.synthetic.flow import in_earlier_alignment
 
 SMALL = {"subjects": 2, "clips": 2, "frames": 3, "size": 48, "seed": 4}
 
@@ -38,6 +39,28 @@ def test_store_holds_what_was_asked_for(made):
     flow, occluded = unpack_flow(row["flow"])
     assert flow.shape == (48, 48, 2) and occluded.shape == (48, 48)
     np.testing.assert_allclose(made.numbers("time")[:3], [0, 0.04, 0.08])
+
+
+def test_flow_reaches_over_a_step_of_frames(tmp_path):
+    """The landmarks of a frame, carried by its flow, are those three frames later, in the alignment asked for."""
+    settings = {"subjects": 1, "clips": 1, "frames": 5, "size": 96, "seed": 3, "workers": 1, "flow": True}
+    store = synth(tmp_path / "three", flow_step=3, **settings)
+    assert store.info.source["flow_step"] == 3
+    points = store.vectors("landmarks").reshape(-1, 68, 2)
+    matrices = store.vectors("matrix").reshape(-1, 2, 3)
+    for row in range(2):
+        flow, hidden = unpack_flow(store.dataset[row]["flow"])
+        earlier = in_earlier_alignment(flow, matrices[row], matrices[row + 3])
+        x, y = np.rint(points[row, 27:]).astype(int).T  # nose, eyes, mouth
+        shown = ~hidden[y, x]
+        assert shown.sum() > 25
+        source = transform_points(points[row + 3], np.linalg.inv(np.vstack([matrices[row + 3], [0, 0, 1]]))[:2])
+        later = {"own": points[row + 3, 27:], "earlier's": transform_points(source, matrices[row])[27:]}
+        for alignment, carried in (("own", flow), ("earlier's", earlier)):
+            ends = points[row, 27:] + carried[y, x]
+            assert np.median(np.abs(ends - later[alignment])[shown]) < 0.1
+        assert np.median(np.abs(later["own"] - later["earlier's"])) > 0.3
+        assert np.median(np.abs(points[row, 27:] - later["own"])[shown]) > 0.2
 
 
 def test_labels_are_those_of_the_label_sequences(made):
@@ -103,6 +126,8 @@ def test_disfa_profile_and_chosen_aus(tmp_path):
         ({"seed": -1}, "seed must not be negative"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"supersample": 9}, "Choose 1 to 4"),
+        ({"flow": True, "flow_step": 0}, "flow_step must be at least 1"),
+        ({"flow_step": 3}, "Add --flow"),
         ({"profile": "ck"}, "bp4d or disfa"),
         ({"aus": (1, 99)}, "cannot make AU99"),
         ({"aus": (1, 1)}, "named twice"),
