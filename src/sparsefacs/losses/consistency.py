@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reduction import global_mean, known_only, wide
+from .reduction import difference, global_mean, known_only, wide
 
 
 def fixmatch_loss(weak_logits: Tensor, strong_logits: Tensor, threshold: float) -> Tensor:
@@ -28,7 +28,7 @@ def fixmatch_loss(weak_logits: Tensor, strong_logits: Tensor, threshold: float) 
 
 
 def pseudo_label_loss(logits: Tensor, threshold: float = 0.5) -> Tensor:
-    """Return the cross-entropy of logits with the hard labels they themselves give (Lee 2013, eqs 14 and 15).
+    """Return the cross-entropy of logits with the hard labels they themselves give (Lee 2013).
 
     logits: (B, A); threshold: as in `fixmatch_loss`, and 0.5 takes every entry, as Lee does.
     """
@@ -40,10 +40,8 @@ def mean_teacher_loss(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
 
     Both (B, A), row by row views of one face; the teacher gets no gradient. Raises ValueError for shapes that differ.
     """
-    if student_logits.shape != teacher_logits.shape:
-        shapes = f"student's {tuple(student_logits.shape)} and teacher's {tuple(teacher_logits.shape)}"
-        raise ValueError(f"{shapes} logits differ in shape")
-    return global_mean((torch.sigmoid(wide(student_logits)) - torch.sigmoid(wide(teacher_logits.detach()))) ** 2)
+    student, teacher = torch.sigmoid(wide(student_logits)), torch.sigmoid(wide(teacher_logits.detach()))
+    return global_mean(difference(student, teacher) ** 2)
 
 
 def cut_consistency_loss(logits_BA: Tensor, target_logits_BA: Tensor, au_B: Tensor) -> Tensor:

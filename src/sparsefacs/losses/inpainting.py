@@ -7,7 +7,7 @@ Patches come one a row, (K, ...): both sides of every face, each a sample of its
 from torch import Tensor
 
 from .adversarial import confusion_loss, discriminator_loss
-from .reduction import cross_entropy, global_mean, wide
+from .reduction import cross_entropy, difference, global_mean
 
 
 def patch_critic_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
@@ -33,9 +33,7 @@ def reconstruction_loss(real: Tensor, fake: Tensor) -> Tensor:
     size of the other two terms of L_G, without which λ1 = 0.1 would balance nothing. Raises ValueError for shapes that
     differ.
     """
-    if real.shape != fake.shape:
-        raise ValueError(f"original patches {tuple(real.shape)} and restored ones {tuple(fake.shape)} differ in shape")
-    return global_mean((wide(real) - wide(fake)).abs())
+    return global_mean(difference(real, fake).abs())
 
 
 def semantic_loss(logits_K: Tensor, label_K: Tensor) -> Tensor:

@@ -36,8 +36,15 @@ def known_only(values: Tensor, known: Tensor) -> Tensor:
     For what a slope is taken of: `labelled_mean` alone stops a NaN value, but 0 times the slope at NaN is NaN again.
     """
     if values.shape != known.shape:
-        raise ValueError(f"values {tuple(values.shape)} and known {tuple(known.shape)} differ in shape")
+        raise ValueError(f"shapes {tuple(values.shape)} and {tuple(known.shape)} differ")
     return torch.where(known, values, torch.zeros((), dtype=values.dtype, device=values.device))
+
+
+def difference(values: Tensor, others: Tensor) -> Tensor:
+    """Return values − others, at least in float32; raises ValueError for shapes that differ, which would broadcast."""
+    if values.shape != others.shape:
+        raise ValueError(f"shapes {tuple(values.shape)} and {tuple(others.shape)} differ")
+    return wide(values) - wide(others)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
