@@ -5,7 +5,7 @@ So worker threads, the number of processes, and a stop and resume cannot change 
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -27,6 +27,8 @@ class Batch:
     """B faces: image (B, 3, S, S) float 0–1 RGB, landmarks (B, 68, 2) pixels of `image`, occurrence (B, A) float
     −1 unlabelled / 0 / 1, intensity (B, A) 0–5 or NaN unlabelled, row (B,) index in the store, flow (B, 2, h, w) x and
     y displacement in pixels of `image`, NaN unknown (None where it was not asked for).
+
+    length, key: the faces are clips of `length` frames, one after the other, whose frame number `key` is the key frame.
     """
 
     image: "torch.Tensor"
@@ -35,12 +37,14 @@ class Batch:
     intensity: "torch.Tensor"
     row: "torch.Tensor"
     flow: "torch.Tensor | None" = None
+    length: int = 1
+    key: int = 0
 
     def to(self, device: "torch.device | str") -> "Batch":
         """Return the batch on `device`."""
-        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {name: part.to(device, non_blocking=True) for name, part in parts.items() if part is not None}
-        return Batch(**moved)
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        tensors = {name: part for name, part in parts.items() if part is not None and not isinstance(part, int)}
+        return replace(self, **{name: part.to(device, non_blocking=True) for name, part in tensors.items()})
 
     def __len__(self) -> int:
         return int(self.image.shape[0])

@@ -52,6 +52,7 @@ def make_views(
             config.network.input_size,
             config.data.augmentation,
             config.seed * 10 + salt,
+            crop=config.network.crop,
         )
         order = RowStream(rows, config.data.unlabelled_batch, config.seed * 10 + 4)
         return FaceStream(loader, order, pool, rank, world)

@@ -202,6 +202,7 @@ def make_batches(
             view,
             seed * 10 + chance,
             needs.flow_side,
+            config.network.crop,
         )
         return FaceStream(loader, RowStream(rows, size, seed * 10 + order), pool, rank, world)
 

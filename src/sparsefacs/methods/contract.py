@@ -70,12 +70,13 @@ class Needs:
     """What a method, as configured, draws beside labelled faces.
 
     unlabelled: faces without labels; two_views: these in two random views; flow_side: side of the flow maps that come
-    with every face, None for none.
+    with every face, None for none; clip_length: frames of the clips that are drawn instead of faces, None for faces.
     """
 
     unlabelled: bool = False
     two_views: bool = False
     flow_side: int | None = None
+    clip_length: int | None = None
 
 
 class Method(Algorithm):

@@ -1,0 +1,284 @@
+"""Semi-supervised parts: what a method can learn from faces without labels besides its auxiliary tasks.
+
+WSRTL compares them in Table III; all work on any recogniser. Means over AUs, as everywhere in WSRTL's equations.
+"""
+
+from copy import deepcopy
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from ..losses.consistency import (
+    cut_consistency_loss,
+    fixmatch_loss,
+    gaussian_ramp,
+    mean_teacher_loss,
+    pseudo_label_loss,
+)
+from ..losses.contrastive import gathered
+from ..losses.mixing import beta_weights, mixed_labels, mixmatch_losses, mixup, sharpened
+from ..losses.recognition import occurrence_loss
+from ..losses.reduction import process_count
+from ..networks.recognisers import Recogniser
+from ..networks.rois import crop_patches, pasted, roi_corners
+from ..networks.statistics import frozen_statistics
+from .chance import Purpose, own_rows
+from .parts import Contribution, Drawn, Part
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+Weight = Annotated[float, Field(ge=0)]
+
+
+class SemiSupervised(Part):
+    """A loss on labelled faces and faces without labels; with none of the latter, the supervised loss remains."""
+
+    def loss(self, recogniser: Recogniser, drawn: Drawn) -> Contribution:
+        """Return the whole loss, supervised part included."""
+        raise NotImplementedError
+
+    def after_step(self, recogniser: nn.Module, step: int) -> None:
+        """Follow the recogniser after a step."""
+
+    def chosen(self, recogniser: nn.Module) -> nn.Module:
+        """Return the network that codes faces."""
+        return recogniser
+
+
+def recognition(logits_BA: Tensor, occurrence_BA: Tensor) -> Tensor:
+    """Return the mean cross-entropy over all labelled entries of all processes (L_Sup, WSRTL eq. 9)."""
+    return occurrence_loss(logits_BA, occurrence_BA) / logits_BA.shape[1]
+
+
+def without_gradient(recogniser: Recogniser, image: Tensor, landmarks: Tensor) -> Tensor:
+    """Return logits (B, A) that carry no gradient and leave running statistics alone."""
+    with torch.no_grad(), frozen_statistics(recogniser):
+        logits: Tensor = recogniser(image, landmarks)
+    return logits
+
+
+class MixMatchConfig(BaseModel):
+    """WSRTL, eqs 10 and 11; Berthelot et al. 2019."""
+
+    model_config = _STRICT
+
+    temperature: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="T of the sharpening")
+    weight: Weight = Field(1.0, description="λu′ of the faces without labels")
+    beta: Annotated[float, Field(gt=0)] = Field(0.75, description="α of the Beta distribution of mixing weights")
+    guesses: Annotated[int, Field(ge=1, le=2)] = Field(1, description="K: views whose guesses are averaged")
+
+
+class MixMatch(SemiSupervised):
+    """Guess, sharpen, mix faces and labels of both kinds, and learn from the mixtures (Algorithm 1, lines 5–7).
+
+    Readings: K = 1 as in line 5 of Algorithm 1; guesses are averaged as logits; RoIs are the stronger face's.
+    """
+
+    def __init__(self, config: MixMatchConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.two_views = config.guesses == 2  # type: ignore[misc]
+
+    def loss(self, recogniser: Recogniser, drawn: Drawn) -> Contribution:
+        """Return L_semi = L_L′ + λu′ · L_U′ (eq. 11)."""
+        views = [view for view in (drawn.first, drawn.second) if view is not None]
+        image = [drawn.labelled.image, *(view.image for view in views)]
+        landmarks = torch.cat([drawn.labelled.landmarks, *(view.landmarks for view in views)])
+        labels = [drawn.labelled.occurrence]
+        if views:
+            guesses = [without_gradient(recogniser, view.image, view.landmarks) for view in views]
+            guess_BA = sharpened(torch.stack(guesses).mean(dim=0), self.config.temperature)
+            labels += [guess_BA.to(labels[0].dtype)] * len(views)
+        mixed, targets = self._mixed(image, labels, drawn)
+        logits = recogniser(mixed, landmarks)
+        first = len(drawn.labelled)
+        on_labelled, on_unlabelled = mixmatch_losses(logits[:first], targets[:first], logits[first:], targets[first:])
+        loss = on_labelled + self.config.weight * on_unlabelled
+        return Contribution(loss, {"mixed_labelled": on_labelled, "mixed_unlabelled": on_unlabelled})
+
+    def _mixed(self, image: list[Tensor], labels: list[Tensor], drawn: Drawn) -> tuple[Tensor, Tensor]:
+        """Return this process's faces and labels, each mixed with a partner among those of all processes."""
+        every_image = torch.cat([gathered(part) for part in image])
+        every_label = torch.cat([gathered(part) for part in labels])
+        partner = drawn.chance.generator(drawn.step, Purpose.MIX_PARTNER).permutation(len(every_image))
+        weight = beta_weights(
+            drawn.chance.generator(drawn.step, Purpose.MIX_WEIGHT), len(every_image), self.config.beta
+        )
+        rows, start = [], 0
+        for part in image:  # the faces of all processes lie kind after kind, in rank order
+            total = len(part) * process_count()
+            rows.append(own_rows(np.arange(start, start + total), len(part)))
+            start += total
+        own = torch.from_numpy(np.concatenate(rows))
+        other = torch.from_numpy(partner)[own].to(every_image.device)
+        share = weight[own].to(every_image)
+        mixed = mixup(torch.cat(image), every_image[other], share)
+        return mixed, mixed_labels(torch.cat(labels), every_label[other], share)
+
+
+class FixMatchConfig(BaseModel):
+    """Sohn et al. 2020."""
+
+    model_config = _STRICT
+
+    threshold: Annotated[float, Field(ge=0.5, le=1)] = Field(0.95, description="τ: least certainty of a pseudo label")
+    weight: Weight = Field(1.0, description="λu of the faces without labels")
+
+
+class FixMatch(SemiSupervised):
+    """Confident predictions on a face's weak view are the labels of its strong view."""
+
+    two_views: ClassVar[bool] = True
+
+    def __init__(self, config: FixMatchConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def loss(self, recogniser: Recogniser, drawn: Drawn) -> Contribution:
+        """Return the supervised loss + λu · the loss on strong views (FixMatch, eqs 3 and 4)."""
+        weak, strong = drawn.first, drawn.second
+        if weak is None or strong is None:
+            return _supervised(recogniser, drawn)
+        pseudo = without_gradient(recogniser, weak.image, weak.landmarks)
+        first = len(drawn.labelled)
+        logits = _together(recogniser, drawn, strong.image, strong.landmarks)
+        supervised = recognition(logits[:first], drawn.labelled.occurrence)
+        on_strong = fixmatch_loss(pseudo, logits[first:], self.config.threshold)
+        loss = supervised + self.config.weight * on_strong
+        return Contribution(loss, {"recognition": supervised, "strong_view": on_strong})
+
+
+class PseudoLabelConfig(BaseModel):
+    """Lee 2013."""
+
+    model_config = _STRICT
+
+    threshold: Annotated[float, Field(ge=0.5, le=1)] = Field(0.5, description="least certainty of a pseudo label")
+    weight: Weight = Field(1.0, description="α of the faces without labels, once grown")
+    ramp: Annotated[int, Field(ge=0)] = Field(100, description="steps over which the weight grows")
+
+
+class PseudoLabel(SemiSupervised):
+    """A face's own predicted classes are its labels."""
+
+    def __init__(self, config: PseudoLabelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def loss(self, recogniser: Recogniser, drawn: Drawn) -> Contribution:
+        """Return the supervised loss + α(t) · the loss on pseudo labels (Lee, eq. 15)."""
+        free = drawn.first
+        if free is None:
+            return _supervised(recogniser, drawn)
+        first = len(drawn.labelled)
+        logits = _together(recogniser, drawn, free.image, free.landmarks)
+        supervised = recognition(logits[:first], drawn.labelled.occurrence)
+        pseudo = pseudo_label_loss(logits[first:], self.config.threshold)
+        weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
+        return Contribution(supervised + weight * pseudo, {"recognition": supervised, "pseudo": pseudo})
+
+
+class MeanTeacherConfig(BaseModel):
+    """Tarvainen, Valpola 2017."""
+
+    model_config = _STRICT
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="m: what the teacher keeps a step")
+    weight: Weight = Field(1.0, description="of the consistency, once grown")
+    ramp: Annotated[int, Field(ge=0)] = Field(100, description="steps over which the weight grows")
+
+
+class MeanTeacher(SemiSupervised):
+    """A teacher that follows the student slowly says what the student should see in another view.
+
+    The teacher codes faces in the end. In step t it keeps min(m, 1 − 1 / (t + 1)), as in the authors' code, so that it
+    is not held by its random start.
+    """
+
+    two_views: ClassVar[bool] = True
+
+    def __init__(self, config: MeanTeacherConfig, recogniser: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.teacher = deepcopy(recogniser).requires_grad_(False)
+
+    def loss(self, recogniser: Recogniser, drawn: Drawn) -> Contribution:
+        """Return the supervised loss + weight(t) · squared difference of student and teacher."""
+        first, second = drawn.first, drawn.second
+        if first is None or second is None:
+            return _supervised(recogniser, drawn)
+        count = len(drawn.labelled)
+        logits = _together(recogniser, drawn, first.image, first.landmarks)
+        with torch.no_grad():
+            taught = self.teacher(second.image, second.landmarks)
+        supervised = recognition(logits[:count], drawn.labelled.occurrence)
+        consistency = mean_teacher_loss(logits[count:], taught)
+        weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
+        return Contribution(supervised + weight * consistency, {"recognition": supervised, "consistency": consistency})
+
+    @torch.no_grad()
+    def after_step(self, recogniser: nn.Module, step: int) -> None:
+        """Move the teacher by 1 − m towards the student; running statistics are copied."""
+        m = min(self.config.momentum, 1 - 1 / (step + 1))
+        for old, new in zip(self.teacher.parameters(), recogniser.parameters(), strict=True):
+            old.lerp_(new, 1 - m)
+        for own, its in zip(self.teacher.buffers(), recogniser.buffers(), strict=True):
+            own.copy_(its)
+
+    def chosen(self, recogniser: nn.Module) -> nn.Module:
+        """Return the teacher."""
+        return self.teacher
+
+
+class CutMixConfig(BaseModel):
+    """WSRTL, IV-G; CutMix of Yun et al. 2019 in RoI form."""
+
+    model_config = _STRICT
+
+    weight: Weight = Field(1.0, description="of the consistency")
+    side: Annotated[float, Field(gt=0, lt=1)] = Field(0.25, description="of an RoI, fraction of the face's side")
+
+
+class CutMix(SemiSupervised):
+    """A random AU's RoIs of a face without labels are pasted into a labelled face; that AU should be seen as before."""
+
+    def __init__(self, config: CutMixConfig, aus: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config, self.aus = config, aus
+
+    def loss(self, recogniser: Recogniser, drawn: Drawn) -> Contribution:
+        """Return the supervised loss + weight · squared difference at the cut AU (WSRTL, IV-G)."""
+        free, labelled = drawn.first, drawn.labelled
+        if free is None:
+            return _supervised(recogniser, drawn)
+        count = min(len(labelled), len(free))
+        side = free.image.shape[-1]
+        roi = round(self.config.side * side)
+        au_B = drawn.chance.choices(drawn.step, Purpose.CUT_AU, count, len(self.aus)).to(free.image.device)
+        rows = torch.arange(count, device=au_B.device)
+        source = roi_corners(free.landmarks[:count], self.aus, side, roi)[rows, au_B]
+        target = roi_corners(labelled.landmarks[:count], self.aus, side, roi)[rows, au_B]
+        patches = crop_patches(free.image[:count], source, roi)
+        mixed = pasted(labelled.image[:count], patches, target, roi)
+        seen = without_gradient(recogniser, free.image[:count], free.landmarks[:count])
+        logits = _together(recogniser, drawn, mixed, labelled.landmarks[:count])
+        supervised = recognition(logits[: len(labelled)], labelled.occurrence)
+        consistency = cut_consistency_loss(logits[len(labelled) :], seen, au_B)
+        loss = supervised + self.config.weight * consistency
+        return Contribution(loss, {"recognition": supervised, "consistency": consistency})
+
+
+def _together(recogniser: Recogniser, drawn: Drawn, image: Tensor, landmarks: Tensor) -> Tensor:
+    """Return logits of the labelled faces and then of `image`, in one pass."""
+    logits: Tensor = recogniser(
+        torch.cat([drawn.labelled.image, image]), torch.cat([drawn.labelled.landmarks, landmarks])
+    )
+    return logits
+
+
+def _supervised(recogniser: Recogniser, drawn: Drawn) -> Contribution:
+    logits = recogniser(drawn.labelled.image, drawn.labelled.landmarks)
+    loss = recognition(logits, drawn.labelled.occurrence)
+    return Contribution(loss, {"recognition": loss})
