@@ -1,0 +1,281 @@
+"""The networks of Knowledge-Spreader: a branch of single frames and a branch of clips (KS, 3.1.1, 3.1.2, 6.1).
+
+Li, Zhang, Wang, Yin: Knowledge-Spreader, learning facial action unit dynamics with extremely limited labels (KS).
+Names: B clips, L frames a clip, A AUs, E width of a backbone's pooled feature, D width of the encoders.
+
+Size: two ResNet-18 have 22.35 million parameters; "around 25 million" (6.7) leaves about 2.6 for all else, and no
+width is printed. With 12 AUs and L = 5, encoders of two layers, 128 wide with 512 inside, and students of 256 inside
+make 24.8 million.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import InputError
+from .backbone import create_backbone
+from .classifier import NetworkConfig
+from .statistics import frozen_statistics
+from .trunk import perceptron
+
+PseudoSource = Literal["temporal-teacher", "students", "ensemble"]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SpreaderConfig(BaseModel):
+    """Length of the clips, widths, and the parts that can be left out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    clip_length: Annotated[int, Field(ge=2, le=9)] = Field(5, description="L: frames a clip, and Spatial Students")
+    width: Count = Field(128, description="D: of the features of AUs and of frames in the encoders")
+    heads: Count = Field(8, description="attention heads")
+    layers: Count = Field(2, description="layers of each encoder")
+    feedforward: Count = Field(512, description="inner width of the encoders' layers")
+    hidden: Count = Field(256, description="inner width of the Spatial Students")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="noise of the Spatial Students")
+    sil: bool = Field(True, description="spatial-temporal learning by transformers; false: perceptrons")
+    tpl: bool = Field(True, description="pseudo labels count only where a clip's order is recognised")
+
+
+class FrameTrunk(nn.Module):
+    """A backbone on aligned faces (N, 3, S, S) in 0–1 → its pooled feature (N, E); normalisation is part of it."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.backbone, self.width, mean, deviation = create_backbone(config.backbone, config.init, config.options)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return pooled features (N, E)."""
+        normal = (image - self.mean) / self.deviation
+        pooled: Tensor = self.backbone(normal.contiguous(memory_format=torch.channels_last))
+        return pooled
+
+
+class Encoder(nn.Module):
+    """A standard transformer encoder on a sequence with a learnable 1-D embedding of its places (KS, eqs 9 and 10).
+
+    Layers are ViT's, which KS extends: normalised first, GELU, a last norm; no class token (3.1.1). Without dropout,
+    since the teachers are "without noise" (3.1.2).
+    """
+
+    def __init__(self, places: int, config: SpreaderConfig) -> None:
+        super().__init__()
+        width, heads = config.width, config.heads
+        if width % heads:
+            raise InputError(
+                f"features of {width} channels cannot be shared among {heads} attention heads",
+                remedy="Set method.heads to a number that divides method.width",
+            )
+        self.embedding = nn.Parameter(nn.init.trunc_normal_(torch.empty(places, width), std=0.02))
+        self.layers = nn.Sequential(
+            *(
+                nn.TransformerEncoderLayer(
+                    width, heads, config.feedforward, 0.0, "gelu", batch_first=True, norm_first=True
+                )
+                for _ in range(config.layers)
+            ),
+            nn.LayerNorm(width),
+        )
+
+    def forward(self, sequence_BPD: Tensor) -> Tensor:
+        """Return the related sequence (B, places, D)."""
+        related: Tensor = self.layers(sequence_BPD + self.embedding)
+        return related
+
+
+class PlaceLinear(nn.Module):
+    """A linear map for each place of a sequence, (B, P, i) → (B, P, o), all places in one product."""
+
+    def __init__(self, places: int, i: int, o: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(i)  # as nn.Linear starts
+        self.weight = nn.Parameter(torch.empty(places, i, o).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(places, o).uniform_(-bound, bound))
+
+    def forward(self, sequence_BPI: Tensor) -> Tensor:
+        """Return each place's own map of it, (B, P, o)."""
+        return torch.baddbmm(self.bias[:, None], sequence_BPI.transpose(0, 1), self.weight).transpose(0, 1)
+
+
+class SpatialModel(nn.Module):
+    """M_A, the Spatial Teacher and Temporal Student: one frame → AU logits, by what AUs have to do with each other.
+
+    Reading of "decouple the extracted global features into multiple branches": a linear map of the pooled feature for
+    each AU. Without `sil`, the same perceptron follows each AU's feature, so that AUs do not see each other.
+    """
+
+    def __init__(self, network: NetworkConfig, aus: int, config: SpreaderConfig) -> None:
+        super().__init__()
+        self.trunk = FrameTrunk(network)
+        self.aus, self.width = aus, config.width
+        self.decouple = nn.Linear(self.trunk.width, aus * config.width)
+        self.relate = (
+            Encoder(aus, config)
+            if config.sil
+            else nn.Sequential(nn.ReLU(), perceptron(config.width, config.feedforward, config.width))
+        )
+        self.head = PlaceLinear(aus, config.width, 1)
+
+    def classify(self, pooled_BE: Tensor) -> Tensor:
+        """Return AU logits (B, A) of the trunk's features (B, E)."""
+        features_BAD = self.decouple(pooled_BE).view(-1, self.aus, self.width)
+        logits_BA1: Tensor = self.head(self.relate(features_BAD))
+        return logits_BA1.squeeze(-1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1."""
+        return self.classify(self.trunk(image))
+
+
+class SpatialStudents(nn.Module):
+    """L small perceptrons with dropout, one for each place in the clip: a frame feature and AU logits (KS, 3.1.2)."""
+
+    def __init__(self, length: int, channels: int, aus: int, config: SpreaderConfig) -> None:
+        super().__init__()
+        self.dropout = config.dropout
+        self.inner = PlaceLinear(length, channels, config.hidden)
+        self.outer = PlaceLinear(length, config.hidden, config.width)
+        self.head = PlaceLinear(length, config.width, aus)
+
+    def forward(self, pooled_BLE: Tensor, noise: bool = True) -> tuple[Tensor, Tensor]:
+        """Return frame features (B, L, D) and AU logits (B, L, A); `noise`: dropout, in training mode."""
+        hidden = F.dropout(F.relu(self.inner(pooled_BLE)), self.dropout, self.training and noise)
+        features_BLD: Tensor = self.outer(hidden)
+        return features_BLD, self.head(features_BLD)
+
+
+class TemporalModel(nn.Module):
+    """M_B, the Temporal Teacher: the clip's frame features → AU logits of its frames, and whether their order is true.
+
+    A frame's logits are read from its own token, by one map for all places (the key frame's are those that labels
+    teach); the order is read from the mean token (readings). Without `sil`, a perceptron on all features of the clip
+    side by side takes the encoder's place; without `tpl`, there is no order to read.
+    """
+
+    def __init__(self, length: int, aus: int, config: SpreaderConfig) -> None:
+        super().__init__()
+        clip = length * config.width
+        self.relate = (
+            Encoder(length, config)
+            if config.sil
+            else nn.Sequential(
+                nn.Flatten(), nn.ReLU(), perceptron(clip, config.feedforward, clip), nn.Unflatten(1, (length, -1))
+            )
+        )
+        self.head = nn.Linear(config.width, aus)
+        self.order = nn.Linear(config.width, 1) if config.tpl else None
+
+    def forward(self, features_BLD: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return AU logits (B, L, A) and the logit of true against shuffled order (B,)."""
+        tokens_BLD: Tensor = self.relate(features_BLD)
+        order_B = None if self.order is None else self.order(tokens_BLD.mean(dim=1)).squeeze(-1)
+        return self.head(tokens_BLD), order_B
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What branch B makes of clips: the students' features (B, L, D) and logits (B, L, A), the Temporal Teacher's
+    logits (B, L, A), and its logit of true order (B,), None without TPL.
+    """
+
+    features_BLD: Tensor  # noqa: N815
+    student_BLA: Tensor  # noqa: N815
+    temporal_BLA: Tensor  # noqa: N815
+    order_B: Tensor | None  # noqa: N815
+
+
+class SpreaderPredictor(nn.Module):
+    """Both branches: a frame is coded by branch A alone and by branch B within its clip (KS, 6.1, 6.3).
+
+    Reading of "the mean ensemble output": the mean of both logits, since eq. 3 calls output what the sigmoid of "BCE
+    with logits" is taken of, and names the ensemble as one. key: the place at which a frame is coded. Reading: the
+    middle, where KS draws it at random for each batch; a random one would give other codes at every call.
+
+    The students' heads and the order's are kept, though codes need neither: pseudo labels are made of them.
+    """
+
+    def __init__(self, network: NetworkConfig, aus: int, config: SpreaderConfig) -> None:
+        super().__init__()
+        self.clip_length, self.key = config.clip_length, config.clip_length // 2
+        self.spatial = SpatialModel(network, aus, config)
+        self.trunk = FrameTrunk(network)
+        self.students = SpatialStudents(self.clip_length, self.trunk.width, aus, config)
+        self.temporal = TemporalModel(self.clip_length, aus, config)
+
+    def frame_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Return both backbones' features (N, 2E), A's first, of faces (N, 3, S, S) in 0–1; all that is per frame."""
+        del landmarks
+        return torch.cat([self.spatial.trunk(image), self.trunk(image)], dim=-1)
+
+    def from_windows(self, features_BLE: Tensor) -> Tensor:
+        """Return AU logits (B, A) of the frame at place `key` of windows of `frame_features` (B, L, 2E)."""
+        if features_BLE.shape[1] != self.clip_length:
+            raise ValueError(f"a window of {features_BLE.shape[1]} frames is not a clip of {self.clip_length}")
+        single_BLE, clip_BLE = self.by_branch(features_BLE)
+        within = self.branch_b(clip_BLE)
+        return ensemble(self.spatial.classify(single_BLE[:, self.key]), within.temporal_BLA[:, self.key])
+
+    def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Return one feature a face, (N, 2E): `frame_features`."""
+        return self.frame_features(image, landmarks)
+
+    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Return AU logits (N, A) of single faces (N, 3, S, S), each as a clip in which it stands still."""
+        features_NE = self.frame_features(image, landmarks)
+        return self.from_windows(features_NE[:, None].expand(-1, self.clip_length, -1))
+
+    def branch_b(self, pooled_BLE: Tensor, noise: bool = True) -> Clips:
+        """Return what students and Temporal Teacher make of branch B's own features (B, L, E)."""
+        features_BLD, student_BLA = self.students(pooled_BLE, noise)
+        return Clips(features_BLD, student_BLA, *self.temporal(features_BLD))
+
+    @torch.no_grad()
+    def pseudo_labels(
+        self, clip_BLE: Tensor, source: PseudoSource, single_BLE: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return hard pseudo labels (B, L, A), 0 or 1, and which clips (B,) TPL confirms; without TPL, all.
+
+        clip_BLE: branch B's features (B, L, E); single_BLE: branch A's, for source `ensemble` (see `by_branch`). The
+        label is the class of the larger probability of: the Temporal Teacher for that frame (`temporal-teacher`), the
+        place's own student (`students`), or the mean of branch A and the Temporal Teacher, as faces are coded
+        (`ensemble`). No dropout, so that noise is the students' alone. Confirmed: the true order is judged to be true
+        (KS, 3.1.3).
+        """
+        within = self.branch_b(clip_BLE, noise=False)
+        logits = within.student_BLA if source == "students" else within.temporal_BLA
+        if source == "ensemble":
+            if single_BLE is None:
+                raise ValueError("pseudo labels of the ensemble need branch A's features")
+            own = self.spatial.classify(single_BLE.flatten(0, 1))
+            logits = ensemble(own.view_as(logits), logits)
+        order_B = within.order_B
+        everything = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+        return (logits > 0).float(), everything if order_B is None else order_B > 0
+
+    @torch.no_grad()
+    def quiet_features(self, image: Tensor) -> Tensor:
+        """Return branch A's features (N, E) of faces without gradient and without moving running statistics."""
+        with frozen_statistics(self.spatial.trunk):
+            features: Tensor = self.spatial.trunk(image)
+        return features
+
+    def by_branch(self, features_BLE: Tensor) -> tuple[Tensor, Tensor]:
+        """Return branch A's and branch B's halves of `frame_features`."""
+        width = self.spatial.trunk.width
+        return features_BLE[..., :width], features_BLE[..., width:]
+
+
+def ensemble(spatial: Tensor, temporal: Tensor) -> Tensor:
+    """Return the ensemble's logits, the mean of both branches' (reading, see `SpreaderPredictor`)."""
+    return (spatial + temporal) / 2
