@@ -237,7 +237,7 @@ def test_command(clips: Store, capsys: pytest.CaptureFixture[str], monkeypatch: 
 
     code, out, _ = run(clips.path, "--step", 2, "--workers", 1)
     assert code == 0
-    assert out.strip() == f"{clips.path / 'flow'}: optical flow of 30 of 36 faces, to 2 frames later"
+    assert out.strip() == f"{clips.path / 'flow'}: optical flow of 30 of 36 faces, 2 frames ahead"
     code, out, _ = run(clips.path, "--step", 2)
     assert code == 0
     assert "already" in out

@@ -175,9 +175,9 @@ def flow(
     once and then read by `train`; a stopped command goes on when given again.
     """
     made = api.flow(store, step=step, workers=workers)
-    there = " was there already" if made.already else ""
+    there = "; it was there already" if made.already else ""
     faces = f"{made.known} of {_counted(made.rows, 'face')}"
-    typer.echo(f"{made.folder}: optical flow of {faces}, to {_counted(made.step, 'frame')} later{there}")
+    typer.echo(f"{made.folder}: optical flow of {faces}, {_counted(made.step, 'frame')} ahead{there}")
 
 
 def inspect(
