@@ -65,6 +65,8 @@ def test_fixmatch_counts_the_unsure_and_learns_nothing_from_them() -> None:
     certain = fixmatch_loss(torch.tensor([[0.1]]), torch.tensor([[0.0]]).requires_grad_(), 0.9)
     certain.backward()
     assert float(certain.detach()) == 0
+    even = fixmatch_loss(torch.zeros(1, 1), torch.zeros(1, 1), 0.5)  # as sure as asked for
+    assert float(even) == pytest.approx(math.log(2))
     unlike = fixmatch_loss(torch.full((1, 2), math.nan), torch.zeros(1, 2), 0.5)
     assert float(unlike) == 0  # NaN is not sure of anything
     with pytest.raises(ValueError, match="differ"):
