@@ -1,0 +1,188 @@
+"""WSRTL and its comparisons in training: two processes as one, exact resume, hidden labels, every variant by recipe."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.multiprocessing.spawn import spawn
+
+from made_stores import build_store
+from sparsefacs import api
+from sparsefacs.data.batches import Batch, Batches
+from sparsefacs.data.store import Store
+from sparsefacs.engine.config import read_recipe, recipe_names, resolve
+from sparsefacs.engine.devices import share_gradients
+from sparsefacs.engine.trainer import make_batches, make_method, training_set
+from sparsefacs.methods.registry import method_class
+from sparsefacs.networks.backbone import read_safetensors
+from sparsefacs.protocols.folds import make_protocol
+
+SIDE = 64
+NETWORK = ("network.backbone=test_resnet", "network.options={}", f"network.input_size={SIDE}", "network.crop=1")
+BATCHES = ("data.labelled_batch=4", "data.unlabelled_batch=4", "data.workers=1", "training.precision='32'")
+PARTS = ("method.recogniser.cells=2", "method.recogniser.feedforward=16", "method.inpainting.width=16")
+COMPARISONS = ("pseudo-label", "fixmatch", "mixmatch", "mean-teacher", "cutmix", "rotation", "exemplar", "jigsaw")
+TINY = (*NETWORK, *BATCHES, *PARTS, "method.jigsaw.orders=10")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of faces with optical flow."""
+    store = build_store(tmp_path_factory.mktemp("weak") / "store", size=SIDE, frames=8, aus=(1, 4, 12, 15), faces=True)
+    api.flow(store.path, workers=1)
+    return store
+
+
+class InDouble:
+    """A batch source in double precision, so that gradients are compared without rounding."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def labelled(self) -> Batch:
+        return _wide(self._batches.labelled())
+
+    def unlabelled(self) -> Batch | None:
+        batch = self._batches.unlabelled()
+        return None if batch is None else _wide(batch)
+
+    def unlabelled_views(self) -> tuple[Batch, Batch] | None:
+        views = self._batches.unlabelled_views()
+        return None if views is None else (_wide(views[0]), _wide(views[1]))
+
+    def labels(self, count: int) -> torch.Tensor:
+        return self._batches.labels(count).double()
+
+
+def _wide(batch: Batch) -> Batch:
+    parts = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    return replace(batch, **{n: p.double() for n, p in parts.items() if torch.is_tensor(p) and p.is_floating_point()})
+
+
+def gradients(rank: int, world: int, folder: str, store: str) -> None:
+    """Save the gradients of one step of every method; batch statistics, a process's own by nature, stand still."""
+    torch.set_num_threads(1)
+    if world > 1:
+        torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    opened = Store(store)
+    found = {}
+    for name in ("wsrtl", *COMPARISONS):
+        config = resolve(name, settings=(*TINY, "method.recogniser.dropout=0"), aus=opened.aus)
+        fold = make_protocol("holdout:25%", opened.strings("subject").tolist(), 0).folds[0]
+        data = training_set(opened, None, fold, "entries:40%", config)
+        method: nn.Module = make_method(config).double().eval()
+        collected = []
+        with ThreadPoolExecutor(1) as pool:
+            batches = InDouble(make_batches(data, config, method.needs(), pool, rank, world))
+            for update in method.updates(batches, 5):
+                parameters = method.parameters_by_optimiser()
+                wanted = [p for key in (update.optimiser, *update.also) for p in parameters[key]]
+                for parameter in wanted:
+                    parameter.grad = None
+                update.loss.backward()
+                share_gradients(wanted)
+                collected += [p.grad.flatten().clone() for p in wanted if p.grad is not None]
+        found[name] = torch.cat(collected).numpy()
+    if rank == 0:
+        np.savez(f"{folder}/gradients-{world}.npz", **found)
+    if world > 1:
+        torch.distributed.destroy_process_group()
+
+
+def test_two_processes_equal_one(faces: Store, tmp_path: Path) -> None:
+    gradients(0, 1, str(tmp_path), str(faces.path))
+    spawn(gradients, (2, str(tmp_path), str(faces.path)), nprocs=2)
+    one, two = np.load(tmp_path / "gradients-1.npz"), np.load(tmp_path / "gradients-2.npz")
+    for name in one:
+        assert np.abs(one[name]).max() > 1e-4
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-8, atol=1e-11, err_msg=name)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return read_safetensors(run / "model.safetensors")
+
+
+def same(first: Path, second: Path) -> bool:
+    one, two = weights(first), weights(second)
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
+
+
+@pytest.mark.parametrize("name", ["wsrtl", "mean-teacher", "fixmatch"])
+def test_an_interrupted_training_resumes_bit_for_bit(
+    name: str, faces: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (*TINY, "training.steps=6", "training.checkpoint_every=2")
+    more = {"labels": "50%", "settings": settings}
+    whole = api.train(name, faces.path, tmp_path / "whole", **more)  # type: ignore[arg-type]
+    after_step = method_class(name).after_step
+
+    def stop(self: nn.Module, step: int) -> None:
+        after_step(self, step)
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(method_class(name), "after_step", stop)
+        with pytest.raises(Exception, match="stopped by the user"):
+            api.train(name, faces.path, tmp_path / "cut", **more)  # type: ignore[arg-type]
+    resumed = api.train(name, faces.path, tmp_path / "cut", resume=True, **more)  # type: ignore[arg-type]
+    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert resumed["pooled"]["mean"] == whole["pooled"]["mean"]
+
+
+def test_hidden_and_test_labels_change_nothing(faces: Store, tmp_path: Path) -> None:
+    """Labels that the budget hides and those of test people are turned over: the trained network is the same."""
+    settings = (*TINY, "training.steps=3")
+    api.train("wsrtl", faces.path, tmp_path / "a", labels="count:12", settings=settings)
+    visible = _visible(tmp_path / "a", faces)
+    rows = iter(visible)
+
+    def turned(truth: np.ndarray) -> np.ndarray:
+        return np.where(next(rows), truth, 1 - truth)
+
+    other = build_store(tmp_path / "other", size=SIDE, frames=8, aus=(1, 4, 12, 15), faces=True, hide=turned)
+    api.flow(other.path, workers=1)
+    assert (other.occurrence() != faces.occurrence()).any()
+    api.train("wsrtl", other.path, tmp_path / "b", labels="count:12", settings=settings)
+    assert same(tmp_path / "a", tmp_path / "b")
+
+
+def _visible(run: Path, store: Store) -> np.ndarray:
+    """Return which labels (M, A) the run could see."""
+    import pandas as pd
+
+    table = pd.read_parquet(run / "labels.parquet")
+    mask = np.zeros((len(store), len(store.aus)), bool)
+    mask[table["row"].to_numpy()] = True
+    return mask
+
+
+VARIANTS = [("wsrtl", recipe) for recipe in recipe_names("wsrtl") if not recipe.startswith("fig5")]
+VARIANTS += [(name, recipe) for name in COMPARISONS for recipe in recipe_names(name)]
+
+
+@pytest.mark.parametrize(("name", "recipe"), VARIANTS)
+def test_every_variant_trains_from_its_recipe(name: str, recipe: str, faces: Store, tmp_path: Path) -> None:
+    settings = (*TINY, "network.init=none", "training.steps=2")
+    metrics = api.train(name, faces.path, tmp_path / "run", labels="50%", recipe=recipe, settings=settings)
+    assert metrics["pooled"]["frames"] > 0
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert "nan" not in log[-1] and len(log) > 1
+
+
+def test_the_sweep_of_figure_5_makes_a_run_a_value(faces: Store, tmp_path: Path) -> None:
+    settings = (*TINY, "training.steps=1")
+    made = api.train("wsrtl", faces.path, tmp_path / "sweep", recipe="fig5-lambdaf-small", settings=settings)
+    values = read_recipe("wsrtl", "fig5-lambdaf-small")["sweep"]["method.flow.weight"]
+    assert [Path(run).name for run in made["runs"]] == [f"weight-{value}" for value in values]
+    assert len({json_weight(tmp_path / "sweep" / f"weight-{value}") for value in values}) == len(values)
+
+
+def json_weight(run: Path) -> float:
+    import yaml
+
+    return float(yaml.safe_load((run / "config.yaml").read_text())["method"]["flow"]["weight"])
