@@ -1,0 +1,121 @@
+"""Train several methods side by side on the same faces and labels, and say which differences are clear.
+
+    python benchmarks/comparison.py wsrtl STORE OUT [--labels 5%] [--steps 400] [--init RUN] [--together 2]
+
+A comparison is a list of trainings in COMPARISONS below; all draw the same number of faces a step, keep the last state,
+and are tested on the same people. Trainings run as processes of the command line, `--together` at a time with a core
+each; one that is finished in OUT is not made again, so a stopped comparison goes on where it was. Prints a table (mean
+F1 and AUC, 95 % intervals over subjects), the paired difference of each from the first, and writes OUT/comparison.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+BOTH, ONE = ("data.labelled_batch=32", "data.unlabelled_batch=32"), ("data.labelled_batch=64",)
+COMPARISONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "wsrtl": {
+        "backbone": ("wsrtl", ("method.auxiliary=[]", "method.semi_supervised=none", *ONE)),
+        "OFE": ("wsrtl", ("method.auxiliary=[flow]", "method.semi_supervised=none", *BOTH)),
+        "RoII": ("wsrtl", ("method.auxiliary=[inpainting]", "method.semi_supervised=none", *BOTH)),
+        "OFE+RoII": ("wsrtl", ("method.semi_supervised=none", *BOTH)),
+        "MixMatch": ("wsrtl", ("method.auxiliary=[]", *BOTH)),
+        "WSRTL": ("wsrtl", BOTH),
+    },
+}
+
+
+def main() -> None:
+    given = parse()
+    given.out.mkdir(parents=True, exist_ok=True)
+    trainings = COMPARISONS[given.comparison]
+    with ThreadPoolExecutor(given.together) as pool:
+        list(pool.map(lambda name: train(given, name, *trainings[name]), trainings))
+    result = {"comparison": given.comparison, "labels": given.labels, "steps": given.steps, **machine()}
+    result["runs"] = {name: scores(given.out / name) for name in trainings}
+    first, *others = trainings
+    result["differences"] = {name: paired(given.out / name, given.out / first) for name in others}
+    (given.out / "comparison.json").write_text(json.dumps(result, indent=1) + "\n")
+    for name, run in result["runs"].items():
+        beside = result["differences"].get(name)
+        told = "" if beside is None else f"  F1 {beside['f1']} from {first}"
+        print(f"{name:12} F1 {run['f1']}  AUC {run['auc']}  {run['images']} faces, {run['seconds']:.0f} s{told}")
+
+
+def train(given: argparse.Namespace, name: str, method: str, settings: tuple[str, ...]) -> None:
+    """Train one method, or go on with it; its messages go to OUT/NAME.log."""
+    run = given.out / name
+    if (run / "metrics.json").exists():
+        return
+    words = ["train", method, str(given.store), str(run), "--labels", given.labels, "--selection", "last"]
+    words += ["--protocol", given.protocol, "--seed", str(given.seed), "--set", f"training.steps={given.steps}"]
+    words += [word for setting in settings for word in ("--set", setting)]
+    words += ["--init", str(given.init)] if given.init else []
+    words += ["--resume"] if run.exists() else []
+    with (given.out / f"{name}.log").open("w") as log:
+        environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // given.together))}
+        command = [sys.executable, "-m", "sparsefacs.cli", *words]
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=True)
+
+
+def scores(run: Path) -> dict[str, Any]:
+    metrics = json.loads((run / "metrics.json").read_text())
+    mean = metrics["pooled"]["mean"]
+    log = (run / "log.csv").read_text().splitlines()
+    last = dict(zip(log[0].split(","), log[-1].split(","), strict=True))
+    return {
+        "f1": told(mean["f1"]),
+        "auc": told(mean["auc"]),
+        "images": int(last["images"]),
+        "seconds": float(last["seconds"]),
+    }
+
+
+def paired(run: Path, baseline: Path) -> dict[str, Any]:
+    """Return the difference in F1 on the same frames, subjects resampled once for both."""
+    from sparsefacs.reports.comparison import difference, is_clear
+    from sparsefacs.reports.results import read_results
+
+    ours, theirs = read_results([run, baseline])
+    found = difference(ours, theirs)
+    if isinstance(found, str):
+        raise SystemExit(found)
+    return {"f1": told(found.mean, sign="+"), "clear": is_clear(found.mean)}
+
+
+def told(score: dict[str, Any], sign: str = "") -> str:
+    return f"{score['value']:{sign}.3f} [{score['low']:{sign}.3f}, {score['high']:{sign}.3f}]"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("comparison", choices=COMPARISONS)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--labels", default="5%")
+    parser.add_argument("--protocol", default="holdout:33%")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--init", type=Path, help="run of pretrain that all start from")
+    parser.add_argument("--together", type=int, default=2, help="trainings at a time")
+    return parser.parse_args()
+
+
+def machine() -> dict[str, Any]:
+    import torch
+
+    return {
+        "cores": os.cpu_count(),
+        "processor": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }
+
+
+if __name__ == "__main__":
+    main()
