@@ -1,0 +1,274 @@
+"""Knowledge-Spreader: learn from clips of which one frame is labelled.
+
+Li, Zhang, Wang, Yin: Knowledge-Spreader, learning facial action unit dynamics with extremely limited labels (KS).
+Equation and section numbers are the paper's; its symbols are lost, so where a formula is ours it says "reading".
+
+Who is who: M_A on the key frame alone is both the Spatial Teacher (of branch B's students) and the Temporal Student (of
+the Temporal Teacher M_B). Distillation is online and two-way, so that "student networks" in eqs 3 and 4 are both
+networks of a pair. All frames of a clip, and so M_A's key frame, are augmented alike (6.4); the students' noise against
+M_A is dropout (reading).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import factorial
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from ..data.batches import Batch, BatchSource
+from ..losses.consistency import gaussian_ramp
+from ..losses.contrastive import gathered
+from ..losses.distillation import (
+    confirmed_pseudo_loss,
+    ensemble_distillation,
+    positive_weights,
+    weighted_occurrence_loss,
+)
+from ..losses.reduction import global_mean, process_count, wide
+from ..networks.spreader import (
+    Clips,
+    PseudoSource,
+    SpatialModel,
+    SpatialStudents,
+    SpreaderConfig,
+    SpreaderPredictor,
+    TemporalModel,
+    ensemble,
+)
+from .chance import Chance, Purpose
+from .contract import Method, MethodConfig, Needs, Setting, Update
+
+_LABEL_VECTORS = 4096  # of training labels, by which positives are weighted
+Weight = Annotated[float, Field(ge=0)]
+
+
+class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
+    """Settings of section 3.1.
+
+    The paper counts epochs, a method counts steps: `ramp_steps` are its T = 5 epochs, `unlabelled_after` its 10 epochs.
+    One epoch is (labelled key frames / clips a batch) steps, so a training of S steps that stands for the paper's 50
+    epochs has S / 10 and S / 5.
+    """
+
+    ksm: bool = Field(True, description="knowledge spreading; false: the two distillations are left out")
+    distillation: Weight = Field(0.5, description="λ of eq. 4, of each distillation")
+    semi_supervised: Weight = Field(1.0, description="of eq. 6 in the total, once grown")
+    order: Weight = Field(1.0, description="of telling true from shuffled order in the total, once grown")
+    ramp_steps: Annotated[int, Field(ge=0)] = Field(30, description="steps over which these two grow (eq. 8)")
+    unlabelled_after: Annotated[int, Field(ge=0)] | None = Field(
+        60, description="steps before clips without any label are used; none: they never are"
+    )
+    pseudo_labels: PseudoSource = Field(
+        "temporal-teacher", description="whose predicted classes the students learn on frames without labels"
+    )
+    shuffle: Literal["students", "frames"] = Field(
+        "frames", description="what is shuffled: the students' features, or the frames that they are given"
+    )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Clips of one step, the labelled ones first: image (C·L, 3, S, S); labels (B, A) of the labelled clips' keys."""
+
+    image: Tensor
+    key_image: Tensor
+    occurrence_BA: Tensor  # noqa: N815
+    key: int
+    labelled: int
+    unlabelled: int
+
+
+class KnowledgeSpreader(Method):
+    """Distillation at the key frame, pseudo labels at all others, and a clip's order that confirms them."""
+
+    Config = KnowledgeSpreaderConfig
+    paper = "Li, Zhang, Wang, Yin: Knowledge-Spreader, learning AU dynamics with extremely limited labels"
+    positive_weight: Tensor
+
+    def __init__(self, config: KnowledgeSpreaderConfig, setting: Setting) -> None:
+        super().__init__()
+        self.config, self.setting = config, setting
+        self.model = self.build_predictor(setting, config)
+        self.register_buffer("positive_weight", torch.ones(len(setting.aus)))
+        self.chance = Chance(torch.initial_seed())
+
+    @classmethod
+    def build_predictor(cls, setting: Setting, config: KnowledgeSpreaderConfig) -> SpreaderPredictor:
+        """Return both branches."""
+        return SpreaderPredictor(setting.network, len(setting.aus), config)
+
+    @property
+    def spatial_teacher(self) -> SpatialModel:
+        """M_A, in the spatial distillation."""
+        return self.model.spatial
+
+    @property
+    def temporal_student(self) -> SpatialModel:
+        """M_A again, in the temporal distillation."""
+        return self.model.spatial
+
+    @property
+    def temporal_teacher(self) -> TemporalModel:
+        """M_B."""
+        return self.model.temporal
+
+    @property
+    def spatial_students(self) -> SpatialStudents:
+        """The L students, of which the key frame's is taught by the Spatial Teacher."""
+        return self.model.students
+
+    def needs(self) -> Needs:
+        """Return that clips are drawn, those without any label too unless they are never used."""
+        return Needs(unlabelled=self.config.unlabelled_after is not None, clip_length=self.config.clip_length)
+
+    def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
+        """Yield the one update of a step: eq. 7 with the ramp of eq. 8.
+
+        Readings. Total: eq. 3 of the ensemble + ω(t) · (`semi_supervised` · eq. 6 + `order` · the loss of 3.1.3), as
+        neither its weights nor the terms that ω takes are legible. Eq. 6: both losses of eq. 4, and eq. 5, added.
+        """
+        if step == 0:
+            self._weigh_positives(batches)
+        config, drawn = self.config, self._draw(batches, step)
+        pooled_CE = self.model.trunk(drawn.image)
+        pooled_CLE = pooled_CE.view(-1, config.clip_length, pooled_CE.shape[-1])
+        seen = self.model.branch_b(pooled_CLE)
+        spatial_BA = self.spatial_teacher(drawn.key_image)
+        student_BA = seen.student_BLA[: drawn.labelled, drawn.key]
+        temporal_BA = seen.temporal_BLA[: drawn.labelled, drawn.key]
+
+        recognition = self._recognition(ensemble(spatial_BA, temporal_BA), drawn)
+        terms = {"recognition": recognition}
+        semi = self._distilled("spatial", spatial_BA, student_BA, drawn, terms)
+        semi = semi + self._distilled("temporal", temporal_BA, spatial_BA, drawn, terms)
+        semi = semi + self._pseudo(pooled_CLE, seen, drawn, terms)
+        order = self._order(pooled_CLE, seen, drawn, step, terms)
+        ramp = gaussian_ramp(step, config.ramp_steps)
+        loss = recognition + ramp * (config.semi_supervised * semi + config.order * order)
+        yield Update("spreader", loss, terms)
+
+    def _draw(self, batches: BatchSource, step: int) -> _Drawn:
+        """Draw labelled clips and, once training is stable (6.2), clips without any label."""
+        after = self.config.unlabelled_after
+        batch = batches.labelled()
+        free = None if after is None or step < after else batches.unlabelled()
+        length = self.config.clip_length
+        for clips in (batch, free):
+            if clips is not None and clips.length != length:
+                raise ValueError(f"clips of {clips.length} frames were drawn, not of {length}")
+        return _Drawn(
+            batch.image if free is None else torch.cat([batch.image, free.image]),
+            _key_frames(batch.image, batch),
+            _key_frames(batch.occurrence, batch),
+            batch.key,
+            len(batch) // length,
+            0 if free is None else len(free) // length,
+        )
+
+    def _recognition(self, logits_BA: Tensor, drawn: _Drawn) -> Tensor:
+        """Return eq. 3 of some network at the key frames."""
+        return weighted_occurrence_loss(logits_BA, drawn.occurrence_BA, self.positive_weight)
+
+    def _distilled(
+        self, name: str, one_BA: Tensor, other_BA: Tensor, drawn: _Drawn, terms: dict[str, Tensor]
+    ) -> Tensor:
+        """Return eq. 4 of a pair: eq. 3 of each + λ · eq. 1 or 2.
+
+        Reading of "without KSM": λ · KL is left out, and labels still teach both networks; otherwise no student would
+        ever see one.
+        """
+        supervised = self._recognition(one_BA, drawn) + self._recognition(other_BA, drawn)
+        terms[f"{name}_recognition"] = supervised
+        if not self.config.ksm:
+            return supervised
+        terms[f"{name}_distillation"] = ensemble_distillation(one_BA, other_BA)
+        return supervised + self.config.distillation * terms[f"{name}_distillation"]
+
+    def _pseudo(self, pooled_CLE: Tensor, seen: Clips, drawn: _Drawn, terms: dict[str, Tensor]) -> Tensor:
+        """Return eq. 5: every student learns on frames that are no labelled clip's key.
+
+        Reading: the labels come from the Temporal Teacher by default ("to form more temporal knowledge", 6.2). It sees
+        the whole clip and has read it already; M_A would need its backbone on every frame (`ensemble`: that, without
+        gradient), and a student's own class (`students`) says nothing new to it.
+        """
+        single_CLE = None
+        if self.config.pseudo_labels == "ensemble":
+            single_CLE = self.model.quiet_features(drawn.image).view_as(pooled_CLE)
+        labels_CLA, confirmed_C = self.model.pseudo_labels(pooled_CLE.detach(), self.config.pseudo_labels, single_CLE)
+        keep_CL = confirmed_C[:, None].repeat(1, self.config.clip_length)
+        keep_CL[: drawn.labelled, drawn.key] = False
+        terms["pseudo"] = confirmed_pseudo_loss(seen.student_BLA, labels_CLA, keep_CL)
+        terms["pseudo_kept"] = global_mean(confirmed_C.float())
+        return terms["pseudo"]
+
+    def _order(
+        self, pooled_CLE: Tensor, seen: Clips, drawn: _Drawn, step: int, terms: dict[str, Tensor]
+    ) -> Tensor | float:
+        """Return the cross-entropy of true against shuffled sequences (3.1.3), 0 without TPL.
+
+        Reading: KS shuffles the features that the students give (`students`). As each student has weights of its own, a
+        feature out of place is told by its maker alone: on made clips that stand still, order was "recognised" in all
+        cases, so that the filter lets everything pass. With `frames`, the backbone's features change places before
+        the students, and only motion tells; a still clip stays at chance, as the paper says of it.
+        """
+        if seen.order_B is None:
+            return 0.0
+        orders_CL = self._orders(drawn, step).to(pooled_CLE.device)
+        if self.config.shuffle == "frames":
+            shuffled_C = self.model.branch_b(_reordered(pooled_CLE, orders_CL)).order_B
+        else:
+            shuffled_C = self.temporal_teacher(_reordered(seen.features_BLD, orders_CL))[1]
+        assert shuffled_C is not None
+        judged = wide(torch.cat([seen.order_B, shuffled_C]))
+        true = torch.cat([torch.ones_like(seen.order_B), torch.zeros_like(shuffled_C)]).to(judged.dtype)
+        terms["order"] = global_mean(F.binary_cross_entropy_with_logits(judged, true, reduction="none"))
+        terms["order_accuracy"] = global_mean(((judged > 0) == (true > 0)).float())
+        return terms["order"]
+
+    def _orders(self, drawn: _Drawn, step: int) -> Tensor:
+        """Return another order of places for each clip, (C, L), drawn for the clips of all processes at once."""
+        length = self.config.clip_length
+        kinds = ((Purpose.ORDER_LABELLED, drawn.labelled), (Purpose.ORDER_UNLABELLED, drawn.unlabelled))
+        numbers = [self.chance.choices(step, kind, count, factorial(length) - 1) for kind, count in kinds if count]
+        return other_orders(torch.cat(numbers), length)
+
+    def _weigh_positives(self, batches: BatchSource) -> None:
+        labels = batches.labels(_LABEL_VECTORS // process_count()).to(self.positive_weight.device)
+        self.positive_weight.copy_(positive_weights(gathered(labels)))
+
+    def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
+        """Return all parameters of both branches."""
+        return {"spreader": [p for p in self.model.parameters() if p.requires_grad]}
+
+    def predictor(self) -> SpreaderPredictor:
+        """Return both branches."""
+        return self.model
+
+
+def other_orders(numbers_B: Tensor, length: int) -> Tensor:
+    """Return orders of `length` places, (B, length), none of them the true one.
+
+    numbers_B: whole numbers from 0 to length! − 2; each stands for one order, in dictionary order.
+    """
+    orders = []
+    for number in numbers_B.tolist():
+        left, rest = number + 1, list(range(length))  # number 0 would be the true order
+        order = []
+        for places in range(length, 0, -1):
+            first, left = divmod(left, factorial(places - 1))
+            order.append(rest.pop(first))
+        orders.append(order)
+    return torch.tensor(orders, dtype=torch.long)
+
+
+def _key_frames(rows: Tensor, batch: Batch) -> Tensor:
+    """Return the key frame's part of `rows` (B·L, ...), (B, ...)."""
+    return rows.reshape(-1, batch.length, *rows.shape[1:])[:, batch.key]
+
+
+def _reordered(sequence_BLD: Tensor, orders_BL: Tensor) -> Tensor:
+    return sequence_BLD.gather(1, orders_BL[..., None].expand_as(sequence_BLD))
