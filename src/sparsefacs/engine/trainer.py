@@ -22,6 +22,7 @@ from ..methods.registry import method_class
 from ..networks.backbone import start_folder
 from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.card import card_text, protocol_card
+from ..protocols.combinations import kept_combinations
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
 from .checkpoint import load_checkpoint
@@ -84,6 +85,11 @@ def training_set(
         seed=config.split_seed,
     )
     budget = budget_card(visible, config.aus, *given, subject, budgeted)
+    if config.task == "occurrence":
+        clip, frame = store.strings("clip"), store.numbers("frame")
+        budget["combinations"] = kept_combinations(
+            visible.mask, given[0], subject, clip, frame, budgeted, config.split_seed
+        )
     occurrence, intensity = visible.hide(*given)
     shown = visible.mask.any(axis=1)
     fold, rule = _with_validation(fold, np.unique(subject[shown]).tolist(), store, config)

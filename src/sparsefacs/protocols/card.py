@@ -50,6 +50,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         "AUs": " ".join(map(str, card.get("aus", ()))),
         "labels": _labels(labels),
         "active": _active(labels),
+        "variety": _variety(labels.get("combinations", {})),
         "faces": f"{card.get('labelled_faces', 0):,} with and {card.get('unlabelled_faces', 0):,} without "
         f"visible labels, labels' hash {labels['hash']}",
         "store": f"{_tail(card.get('store'))}, hash {card.get('store_hash')}, faces cut by {card.get('recipe_hash')}",
@@ -85,6 +86,16 @@ def _active(labels: Mapping[str, Any]) -> str:
         return ""
     shares = " ".join(f"{100 * active / coded:.0f}" if coded else "–" for active, coded in each)
     return f"{shares} % of the visible labels of these AUs"
+
+
+def _variety(found: Mapping[str, Any]) -> str:
+    """Say how many AU combinations the visible labels keep."""
+    if not found:
+        return ""
+    return (
+        f"{found['kept']:,} of {found['all']:,} AU combinations on {found['faces']:,} faces; coding whole clips "
+        f"instead: {found['dense']:,.0f}"
+    )
 
 
 def _tail(path: str | Sequence[str] | None, length: int = 28) -> str:
