@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..data.batches import Batch
 from ..facs.landmarks import mean_face
 from ..networks.classifier import NetworkConfig
-from .contract import MethodConfig, Pretraining, Setting, Task
+from .contract import MethodConfig, Needs, Pretraining, Setting, Task
 from .registry import method_class, pretraining_class
 
 CONVENTION = "1 FLOP = 1 multiply-add, forward pass, one face"
@@ -20,20 +20,24 @@ _SPREAD = torch.from_numpy(mean_face()).float()[None]  # landmarks of an ordinar
 class _BlankBatches:
     """Blank faces that count how often they are drawn."""
 
-    def __init__(self, setting: Setting, flow_side: int | None = None) -> None:
-        self.setting, self.flow_side, self.drawn = setting, flow_side, 0
+    def __init__(self, setting: Setting, needs: Needs | None = None) -> None:
+        self.setting, self.needs, self.drawn = setting, needs or Needs(), 0
 
     def _batch(self, new: bool = True) -> Batch:
-        self.drawn += _FACES * new
+        length = self.needs.clip_length or 1
+        faces = _FACES * length
+        self.drawn += faces * new
         size, aus = self.setting.network.input_size, len(self.setting.aus)
-        side = self.flow_side
+        side = self.needs.flow_side
         return Batch(
-            image=torch.zeros(_FACES, 3, size, size),
-            landmarks=(_SPREAD * size).expand(_FACES, 68, 2),
-            occurrence=torch.zeros(_FACES, aus),
-            intensity=torch.zeros(_FACES, aus),
-            row=torch.zeros(_FACES, dtype=torch.long),
-            flow=None if side is None else torch.zeros(_FACES, 2, side, side),
+            image=torch.zeros(faces, 3, size, size),
+            landmarks=(_SPREAD * size).expand(faces, 68, 2),
+            occurrence=torch.zeros(faces, aus),
+            intensity=torch.zeros(faces, aus),
+            row=torch.zeros(faces, dtype=torch.long),
+            length=length,
+            key=length // 2,
+            flow=None if side is None else torch.zeros(faces, 2, side, side),
         )
 
     def labelled(self) -> Batch:
@@ -67,7 +71,7 @@ def method_cost(
     with FlopCounterMode(display=False) as inference:  # with gradients: without, attention takes an uncounted path
         predictor(torch.zeros(1, 3, size, size), _SPREAD * size)
     method = kind(config, setting).train()
-    blank = _BlankBatches(setting, method.needs().flow_side)
+    blank = _BlankBatches(setting, method.needs())
     with FlopCounterMode(display=False) as training:
         for _ in method.updates(blank, 0):
             pass
