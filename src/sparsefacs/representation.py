@@ -1,4 +1,4 @@
-"""The Python face of representations, beside `api`: pretrain, probe, features."""
+"""The Python face of representations, beside `api`: pretrain, probe, features, pictures."""
 
 import json
 from collections.abc import Sequence
@@ -154,3 +154,17 @@ def features(
         labels = faces.occurrence(shown)
         told["map"] = draw_embedding(Path(picture), found, faces.strings("subject"), labels, shown, seed=seed)
     return told
+
+
+def pictures(
+    run: PathLike, out: PathLike, store: PathLike | None = None, *, faces: int = 6, seed: int = 0
+) -> dict[str, Any]:
+    """Draw what a training taught beside AUs into the new folder `out`, and return what was drawn and what was not.
+
+    store: whose unseen people are shown; default: the run's own test people. Files, keys and errors: see
+    `reports.pictures.pictures`.
+    """
+    from .data.joined import open_stores
+    from .reports.pictures import pictures as draw
+
+    return draw(Path(run), Path(out), None if store is None else open_stores(store), faces=faces, seed=seed)

@@ -30,6 +30,7 @@ app.command()(training.evaluate)
 app.command()(encoders.probe)
 app.command()(encoders.features)
 app.command()(coding.predict)
+app.command()(coding.pictures)
 app.command()(training.published)
 app.command()(coding.report)
 

@@ -1,11 +1,11 @@
-"""Commands that use what was learned: predict, report, demo."""
+"""Commands that use what was learned: predict, pictures, report, demo."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .. import api
+from .. import api, representation
 from .options import Json, show
 
 
@@ -29,6 +29,28 @@ def predict(
     rate = summary.frames / max(summary.seconds, 1e-9)
     text = f"{out}: {summary.rows} rows of {summary.frames} frames, {rate:.1f} frames/s"
     show(summary.as_json(), as_json, text)
+
+
+def pictures(
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    store: Annotated[
+        Path | None, typer.Argument(help="Store whose unseen people are shown. Default: the run's own test people.")
+    ] = None,
+    faces: Annotated[int, typer.Option(min=1, help="Faces a picture.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Which faces, and which AUs are hidden.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw what a training taught beside AUs, as far as it did, on people it was not trained on.
+
+    flow.png: optical flow seen in one face, beside TV-L1 (STORE/flow) and, of synthetic faces, true flow.
+    inpainting.png: faces with an AU's regions hidden, as they are, and restored. queries.svg: how alike the learned AU
+    queries are. pictures.json: the numbers.
+    """
+    told = representation.pictures(run, out, store, faces=faces, seed=seed)
+    lines = [f"{out / name}: {words}" for name, words in told["written"].items()]
+    lines += [f"not written: {name}: {why}" for name, why in told["not_written"].items()]
+    show(told, as_json, "\n".join(lines))
 
 
 def report(

@@ -1,0 +1,197 @@
+"""Pictures of what a training taught a network beside AUs: flow, restored faces, similarity of AU queries.
+
+Figures 7, 8 and 9 of Yan, Wang, Li, Wang, Pu (WSRTL), from a run of any method that has the parts for them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.flow import Flows
+from ..data.joined import AnyStore
+from ..errors import InputError
+from ..facs.units import UNITS
+from ..files import refuse_existing, write_json, write_text
+from ..inference.training_parts import TrainingParts, load_training_parts, unseen_faces
+from .embedding import evenly
+from .flow_errors import LaterFaces, SeenFlows, endpoint_errors, seen_flows
+from .grids import draw_grid, similarities
+
+FACES = 6
+MOST_MEASURED = 500
+FLOW, INPAINTING, QUERIES, NUMBERS = "flow.png", "inpainting.png", "queries.svg", "pictures.json"
+_MOVING = 0.25  # share of the frames with the most motion, of which faces are shown
+_UNKNOWN = (0.93, 0.86, 0.72)
+_REMEDY = (
+    "Pictures are made of runs of wsrtl, of methods trained with --set 'method.auxiliary=[flow]' or [inpainting], and "
+    "of those with --set method.recogniser.kind=roi"
+)
+
+
+def pictures(
+    run: Path, out: Path, store: AnyStore | None = None, *, faces: int = FACES, seed: int = 0
+) -> dict[str, Any]:
+    """Write flow.png, inpainting.png and queries.svg, as far as the run's training allows, and pictures.json to `out`.
+
+    store: faces of people the run has not seen; default: the test people of its own. faces: how many are shown. The
+    same arguments give the same files. Returns the content of pictures.json: `written`, file → what it shows;
+    `not_written`, file → why; `flow`, `inpainting`, `queries`: numbers and faces shown. Raises InputError when the run
+    has nothing to make a picture of, OUT exists, or there is no unseen face.
+    """
+    out = Path(out)
+    refuse_existing(out, what="folder of pictures")
+    parts = load_training_parts(run)
+    similarity = parts.query_similarity()
+    if parts.flow_head is None and parts.generator is None and similarity is None:
+        raise InputError("its training left nothing to make pictures of", path=run, remedy=_REMEDY)
+    told: dict[str, Any] = {"run": str(run), "seed": seed, "written": {}, "not_written": {}}
+    if parts.flow_head is None:
+        told["not_written"][FLOW] = "the run did not learn optical flow (method.auxiliary has no flow)"
+    if parts.generator is None:
+        told["not_written"][INPAINTING] = "the run did not learn to restore faces (method.auxiliary has no inpainting)"
+    if parts.flow_head is not None or parts.generator is not None:
+        unseen, rows = unseen_faces(run, store)
+        told["store"] = str(unseen.path)
+        if parts.flow_head is not None:
+            _flow(told, out / FLOW, parts, unseen, rows, faces, seed)
+        if parts.generator is not None:
+            _inpainting(told, out / INPAINTING, parts, unseen, rows, faces, seed)
+    if similarity is None:
+        told["not_written"][QUERIES] = "the run has no AU queries (recogniser kind roi, relation transformer)"
+    else:
+        _queries(told, out / QUERIES, parts.coder.aus, similarity)
+    write_json(out / NUMBERS, told)
+    return told
+
+
+def _varied(store: AnyStore, rows: NDArray[np.int64], faces: int, seed: int) -> NDArray[np.int64]:
+    """Return places among `rows` of up to `faces` faces, evenly over subjects and their clips, drawn by `seed`."""
+    subjects, clips = (store.strings(name)[rows] for name in ("subject", "clip"))
+    clips = np.char.add(np.char.add(subjects, "/"), clips)
+    from_each = evenly(clips, max(faces, len(np.unique(clips))), seed)
+    return from_each[evenly(subjects[from_each], faces, seed)]
+
+
+def _shown(store: AnyStore, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Return what faces these are."""
+    columns = {name: store.strings(name)[rows].tolist() for name in ("subject", "clip")}
+    frames = store.numbers("frame")[rows].tolist()
+    return [
+        {"row": row, "subject": subject, "clip": clip, "frame": int(frame)}
+        for row, subject, clip, frame in zip(rows.tolist(), *columns.values(), frames, strict=True)
+    ]
+
+
+def _title(face: Mapping[str, Any]) -> str:
+    return f"{face['subject']}\n{face['clip']} · frame {face['frame']}"
+
+
+def _flow(
+    told: dict[str, Any],
+    path: Path,
+    parts: TrainingParts,
+    store: AnyStore,
+    rows: NDArray[np.int64],
+    faces: int,
+    seed: int,
+) -> None:
+    """Draw Fig. 7, and measure how far off the flow is."""
+    try:
+        Flows(store.parts)
+    except InputError as error:
+        told["not_written"][FLOW] = str(error)
+        return
+    later = LaterFaces(store)
+    moving = rows[later.known()[rows]]
+    if not len(moving):
+        told["not_written"][FLOW] = f"no unseen face of {store.path} has a frame {later.step} later"
+        return
+    measured = moving[evenly(store.strings("subject")[moving], MOST_MEASURED, seed)]
+    flows = seen_flows(parts, store, later, measured)
+    errors = endpoint_errors(flows, store.strings("subject")[measured])
+    clear = _clearly_moving(flows.tv_l1, faces)
+    chosen = flows.at(clear[_varied(store, measured[clear], faces, seed)])
+    shown, scales = _shown(store, chosen.rows), _scales(chosen)
+    image, _ = parts.seen(store, chosen.rows)
+    tiles = [image.permute(0, 2, 3, 1).cpu().numpy()]
+    names = ["face"]
+    kinds = {"TV-L1": chosen.tv_l1, "predicted": chosen.predicted, "true": chosen.true}
+    for name, flow in kinds.items():
+        for axis, way in enumerate(("horizontal", "vertical")):
+            if flow is not None:
+                tiles.append(_grey(flow[:, axis], scales))
+                names.append(f"{name}\n{way}")
+    side = parts.coder.sees.input_size
+    titles = [f"{_title(face)}\n±{scale:.1f} px" for face, scale in zip(shown, scales.tolist(), strict=True)]
+    notes = [
+        f"Optical flow over {later.step} frames, seen in one face of a person the run was not trained on; "
+        f"network's image: {side} px.",
+        "White: rightwards, downwards; black: leftwards, upwards; mid-grey: still; sand: unknown. ± px: black and "
+        "white of a column.",
+        *([] if errors is None else [_errors_told(errors)]),
+    ]
+    draw_grid(path, tiles, names, titles, notes)
+    told["written"][FLOW] = f"flow in {len(shown)} faces. " + ("" if errors is None else _errors_told(errors))
+    told["flow"] = {"step": later.step, "endpoint_error": errors, "faces": shown, "scales": scales.tolist()}
+
+
+def _clearly_moving(tv_l1: NDArray[np.float32], faces: int) -> NDArray[np.int64]:
+    """Return places of the quarter of the faces that moves most, or of three times as many as are shown."""
+    speed_N = np.nan_to_num(np.linalg.norm(tv_l1, axis=1)).mean(axis=(1, 2))
+    most = max(3 * faces, round(_MOVING * len(speed_N)))
+    return np.sort(np.argsort(-speed_N, kind="stable")[:most])
+
+
+def _scales(flows: SeenFlows) -> NDArray[np.float64]:
+    """Return the displacement that is black or white in each face's pictures: the largest in any."""
+    kinds = [flow for flow in (flows.tv_l1, flows.predicted, flows.true) if flow is not None]
+    size_NC = np.abs(np.stack(kinds, axis=1)).reshape(len(flows.rows), -1)
+    return np.asarray(np.maximum(np.nanmax(size_NC, axis=1), 0.1), np.float64)
+
+
+def _grey(flow_NHW: NDArray[np.float32], scales_N: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one component of flow as pictures (N, h, h, 3): mid-grey 0, white `scales_N`, black minus that."""
+    grey = np.clip(0.5 + 0.5 * flow_NHW / scales_N[:, None, None], 0, 1)[..., None].repeat(3, axis=-1)
+    return np.where(np.isnan(grey), _UNKNOWN, grey)
+
+
+def _errors_told(errors: Mapping[str, Any]) -> str:
+    def told(name: str) -> str:
+        return "{value:.2f}\u00a0[{low:.2f},\u00a0{high:.2f}]".format(**errors[name])
+
+    kinds = {"predicted": "predicted", "no flow": "zero", "TV-L1": "tv_l1"}
+    each = ", ".join(f"{word}\u00a0{told(name)}" for word, name in kinds.items() if name in errors)
+    about = f"{errors['against']} over {errors['faces']} faces, px [95 % interval over {errors['subjects']} subjects]"
+    return f"Mean distance from {about}: {each}; predicted less no flow\u00a0{told('predicted_minus_zero')}"
+
+
+def _inpainting(
+    told: dict[str, Any],
+    path: Path,
+    parts: TrainingParts,
+    store: AnyStore,
+    rows: NDArray[np.int64],
+    faces: int,
+    seed: int,
+) -> None:
+    """Draw Fig. 8."""
+    chosen = rows[_varied(store, rows, faces, seed)]
+    aus = parts.coder.aus
+    places = np.random.default_rng([seed, len(aus)]).integers(len(aus), size=len(chosen))
+    made = parts.inpainted(store, chosen, places)
+    shown = [face | {"au": aus[place]} for face, place in zip(_shown(store, chosen), places.tolist(), strict=True)]
+    titles = [f"AU{face['au']}\n{UNITS[face['au']].name}\n{_title(face)}" for face in shown]
+    notes = ["Both regions of an AU hidden, and restored from its attended features; people not trained on."]
+    draw_grid(path, [made.hidden, made.original, made.restored], ["hidden", "original", "restored"], titles, notes)
+    told["written"][INPAINTING] = f"{len(shown)} faces, hidden, original and restored"
+    told["inpainting"] = {"faces": shown}
+
+
+def _queries(told: dict[str, Any], path: Path, aus: Sequence[int], similarity: NDArray[np.float64]) -> None:
+    """Draw Fig. 9."""
+    write_text(path, similarities([(f"AU{au}", UNITS[au].name) for au in aus], similarity))
+    told["written"][QUERIES] = f"cosine similarity of the queries of {len(aus)} AUs"
+    told["queries"] = {"aus": list(aus), "cosine": similarity.tolist()}
