@@ -13,6 +13,7 @@ class BrightnessCoder:
     aus = (1, 12, 25)
     recipe = FaceRecipe(size=64)
     threshold = 0.4
+    clip = None
 
     def __init__(self, task="occurrence"):
         self.task = task

@@ -52,6 +52,8 @@ def test_video_without_a_face_leaves_a_header_and_says_so(coder, clips, tmp_path
 class TorchCoder:
     """A real network without any care for batch sizes of its own."""
 
+    clip = None
+
     def __init__(self, like):
         import timm
         import torch

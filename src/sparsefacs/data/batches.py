@@ -87,6 +87,8 @@ class FaceLoader:
     is asked for and no store has any.
     """
 
+    length = 1
+
     def __init__(
         self,
         stores: Sequence[Store],
@@ -110,9 +112,13 @@ class FaceLoader:
 
     def load(self, rows: NDArray[np.int64], draw: int, first: int = 0) -> Batch:
         """Load `rows` as batch number `draw`; `first` is the place of rows[0] in the whole batch of all processes."""
+        return self.load_at(rows, draw, np.arange(first, first + len(rows)))
+
+    def load_at(self, rows: NDArray[np.int64], draw: int, places: NDArray[np.integer]) -> Batch:
+        """Load `rows` as batch number `draw`; rows with one place of the whole batch are augmented alike."""
         import torch
 
-        views = [self._view(int(row), draw, place) for place, row in enumerate(rows, start=first)]
+        views = [self._view(int(row), draw, int(place)) for row, place in zip(rows, places, strict=True)]
         flows = [view.flow for view in views if view.flow is not None]
         image_BHWC = torch.from_numpy(np.stack([view.image for view in views]))
         return Batch(
@@ -143,11 +149,20 @@ class FaceLoader:
         )
 
 
+class Loader(Protocol):
+    """Loads the faces of rows, `length` faces a row."""
+
+    length: int
+
+    def load(self, rows: NDArray[np.int64], draw: int, first: int = 0) -> Batch:
+        """Load `rows` as batch number `draw`; `first` is the place of rows[0] in the whole batch of all processes."""
+
+
 class FaceStream:
     """Batches of one row stream, loaded ahead in threads; `position` is all its state."""
 
     def __init__(
-        self, loader: FaceLoader, rows: RowStream, pool: ThreadPoolExecutor, rank: int = 0, world: int = 1
+        self, loader: Loader, rows: RowStream, pool: ThreadPoolExecutor, rank: int = 0, world: int = 1
     ) -> None:
         if rows.size % world:
             raise ValueError(f"a batch of {rows.size} cannot be split evenly over {world} processes")
@@ -168,6 +183,10 @@ class FaceStream:
         batch = self._ahead.pop(self.position).result()
         self.position += 1
         return batch
+
+    def faces(self) -> int:
+        """Return how many faces were drawn so far, by all processes together."""
+        return self.position * self.rows.size * self.loader.length
 
     def seek(self, position: int) -> None:
         """Go on from batch number `position`."""
@@ -248,8 +267,7 @@ class Batches:
     def images(self) -> int:
         """Return how many faces were drawn so far, by all processes together; one in two views counts once."""
         free = self.unlabelled_faces
-        drawn = 0 if free is None else free.position * free.rows.size
-        return self.labelled_faces.position * self.labelled_faces.rows.size + drawn
+        return self.labelled_faces.faces() + (0 if free is None else free.faces())
 
     def positions(self) -> dict[str, int]:
         """Return the state of all streams."""
@@ -289,7 +307,7 @@ class Views:
 
     def images(self) -> int:
         """Return how many faces were drawn so far, by all processes together, each counted once."""
-        return self.first.position * self.first.rows.size
+        return self.first.faces()
 
     def positions(self) -> dict[str, int]:
         """Return the state of the streams."""

@@ -4,17 +4,20 @@ A check codes the faces of the selection set with the network as it is, in float
 random number and change nothing in the training, so a run with checks passes through the same weights as one without.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.clips import Tracks
 from ..data.rows import Faces
 from ..data.store import Store
 from ..metrics.scores import mean_score, paired_difference
-from ..networks.answers import answers
+from ..networks.answers import answers, frame_features, window_answers
+from ..networks.clip_answers import clip_answers, is_of_clips
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,15 +104,34 @@ class Selector:
     def _coded(self, network: "nn.Module") -> NDArray[np.float32]:
         training = network.training
         network.eval()
-        all_faces, coded = Faces(self.stores), []
-        for start in range(0, len(self.rows), CHECK_BATCH):
-            faces, points = zip(
-                *(all_faces.face(int(row)) for row in self.rows[start : start + CHECK_BATCH]), strict=True
-            )
-            sees, task = self.setting.network, self.setting.task
-            coded.append(answers(network, np.stack(faces), np.stack(points), sees, task))
+        all_faces, (sees, task) = Faces(self.stores), (self.setting.network, self.setting.task)
+
+        def stacked(rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+            faces, points = zip(*(all_faces.face(int(row)) for row in rows), strict=True)
+            return np.stack(faces), np.stack(points)
+
+        if is_of_clips(network):
+            coded_MA = self._coded_in_clips(network, lambda rows: frame_features(network, *stacked(rows), sees))
+        else:
+            parts = [self.rows[start : start + CHECK_BATCH] for start in range(0, len(self.rows), CHECK_BATCH)]
+            coded_MA = np.concatenate([answers(network, *stacked(rows), sees, task) for rows in parts])
         network.train(training)
-        return np.concatenate(coded)
+        return coded_MA
+
+    @cached_property
+    def _tracks(self) -> Tracks:
+        return Tracks(self.stores)
+
+    def _coded_in_clips(
+        self, network: Any, encode: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+    ) -> NDArray[np.float32]:
+        in_order = np.argsort(self._tracks.place[self.rows])
+        windows = self._tracks.windows(self.rows[in_order], network.clip_length, network.key)
+        answered = clip_answers(windows, encode, lambda window: window_answers(network, window, self.setting.task))
+        found = np.concatenate(list(answered))
+        coded_MA = np.empty_like(found)
+        coded_MA[in_order] = found
+        return coded_MA
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

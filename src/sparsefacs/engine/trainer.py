@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.augmentation import AugmentationConfig
-from ..data.batches import Batch, Batches, FaceLoader, FaceStream, LabelStream, RowStream
+from ..data.batches import Batch, Batches, FaceLoader, FaceStream, LabelStream, Loader, RowStream
+from ..data.clips import ClipLoader, Tracks
 from ..data.joined import AnyStore, paths_of
 from ..data.people import SeenPeople, people_of, person_names, same_people
 from ..data.store import UNLABELLED, Store
@@ -197,7 +198,8 @@ def make_batches(
     data: TrainingSet, config: RunConfig, needs: Needs, pool: ThreadPoolExecutor, rank: int = 0, world: int = 1
 ) -> Batches:
     """Return the streams of `data` for process `rank` of `world`; all are functions of the seed."""
-    seed, sizes = config.seed, config.data
+    seed, sizes, length = config.seed, config.data, needs.clip_length
+    tracks = None if length is None else Tracks(data.stores)
 
     def stream(rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int) -> FaceStream:
         loader = FaceLoader(
@@ -210,10 +212,14 @@ def make_batches(
             needs.flow_side,
             config.network.crop,
         )
-        return FaceStream(loader, RowStream(rows, size, seed * 10 + order), pool, rank, world)
+        drawn: Loader = loader if tracks is None or length is None else ClipLoader(loader, tracks, length)
+        return FaceStream(drawn, RowStream(rows, size, seed * 10 + order), pool, rank, world)
 
     weak, strong = sizes.augmentation, sizes.strong or sizes.augmentation
-    free = data.unlabelled if needs.unlabelled and len(data.unlabelled) else None
+    unlabelled = data.unlabelled
+    if tracks is not None and length is not None:
+        unlabelled = tracks.away_from(unlabelled, data.labelled, length)
+    free = unlabelled if needs.unlabelled and len(unlabelled) else None
     return Batches(
         labelled_faces=stream(data.labelled, sizes.labelled_batch, 1, weak, 1),
         unlabelled_faces=None if free is None else stream(free, sizes.unlabelled_batch, 2, weak, 2),

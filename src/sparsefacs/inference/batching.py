@@ -4,6 +4,9 @@ Kernels are chosen by batch size, and each sums in its own order: the same face 
 batch of 1 and one of 16. In full batches of one size every face meets the same kernels, whoever is beside it.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,19 +18,35 @@ NETWORK_BATCH = 16  # faces; on a CPU the time per face hardly falls beyond this
 def code_faces(coder: Coder, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the codes (B, A) of aligned faces (B, size, size, 3), B any number, in calls of NETWORK_BATCH faces.
 
-    landmarks_BPC: (B, 68, 2), pixels of the faces. The last call is filled up with black faces,
-    whose codes are dropped.
+    landmarks_BPC: (B, 68, 2), pixels of the faces. The last call is filled up with its last face, whose further codes
+    are dropped.
     """
-    total = len(faces_BHWC)
-    codes_BA = np.empty((total, len(coder.aus)), np.float32)
-    for start in range(0, total, NETWORK_BATCH):
-        chunk = faces_BHWC[start : start + NETWORK_BATCH]
-        short = NETWORK_BATCH - len(chunk)
-        points = landmarks_BPC[start : start + NETWORK_BATCH]
-        full = np.pad(chunk, ((0, short), (0, 0), (0, 0), (0, 0))) if short else chunk
-        spread = np.pad(points, ((0, short), (0, 0), (0, 0)), mode="edge") if short else points
-        codes_BA[start : start + len(chunk)] = coder(full, spread)[: len(chunk)]
-    return codes_BA
+    if not len(faces_BHWC):
+        return np.empty((0, len(coder.aus)), np.float32)
+    return _in_batches(coder, faces_BHWC, landmarks_BPC)
+
+
+def encode_faces(
+    coder: Coder, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return what a coder of clips makes of each face by itself, (B, E), in calls as of `code_faces`."""
+    return _in_batches(coder.encode, faces_BHWC, landmarks_BPC)
+
+
+def decode_windows(coder: Coder, features_BLE: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the codes (B, A) of windows of encoded faces (B, L, E), in calls of NETWORK_BATCH windows."""
+    return _in_batches(coder.decode, features_BLE)
+
+
+def _in_batches(call: Callable[..., NDArray[np.float32]], *inputs: NDArray[Any]) -> NDArray[np.float32]:
+    """Return what `call` makes of each row of `inputs`, in full batches; the last is filled up with its last row."""
+    answers = []
+    for start in range(0, len(inputs[0]), NETWORK_BATCH):
+        parts = [each[start : start + NETWORK_BATCH] for each in inputs]
+        count = len(parts[0])
+        full = [np.concatenate([part, np.repeat(part[-1:], NETWORK_BATCH - count, axis=0)]) for part in parts]
+        answers.append(call(*full)[:count])
+    return np.concatenate(answers)
 
 
 def whole_batches(batch_size: int) -> int:

@@ -18,6 +18,16 @@ class Coder(Protocol):
     task: Task
     threshold: float
 
+    @property
+    def clip(self) -> tuple[int, int] | None:
+        """Frames of the clips in which frames are coded, and the place at which; None: each face is coded by itself."""
+
+    def encode(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what a model of clips makes of each face by itself, (B, E); arguments as of a call."""
+
+    def decode(self, features_BLE: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E)."""
+
     def __call__(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities 0–1 or intensities 0–5, (B, A), of aligned RGB faces (B, size, size, 3).
 

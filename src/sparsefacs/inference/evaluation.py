@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..data.clips import Tracks
 from ..data.joined import AnyStore, open_stores
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..files import hash_json, read_json
+from ..networks.clip_answers import clip_answers
 from ..progress import progress
-from .batching import code_faces
+from .batching import code_faces, decode_windows, encode_faces
 from .model import NetworkCoder, load_coder
 from .pooling import Answered, conditions, table_of, write_scores
 
@@ -30,6 +32,8 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
             path=store.path,
             remedy=f"Prepare it with --size {coder.recipe.size}, and the --landmarks and version of the model's faces",
         )
+    if coder.clip is not None:
+        return _code_clips(coder, store, rows)
     coded = []
     with progress("code held-out faces", len(rows), "faces") as bar:
         for first in range(0, len(rows), BATCH):
@@ -38,6 +42,28 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
             coded.append(code_faces(coder, np.stack(faces), np.stack(points)))
             bar.advance(len(part))
     return np.concatenate(coded)
+
+
+def _code_clips(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the codes of faces each within its clip; a person's own further frames are looked at, but not coded."""
+    assert coder.clip is not None
+    tracks = Tracks(store.parts)
+    in_order = np.argsort(tracks.place[rows])
+
+    def encode(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+        faces, points = zip(*(store.face(int(row)) for row in wanted), strict=True)
+        return encode_faces(coder, np.stack(faces), np.stack(points))
+
+    coded = []
+    windows = tracks.windows(rows[in_order], *coder.clip)
+    with progress("code held-out faces", len(rows), "faces") as bar:
+        for part in clip_answers(windows, encode, lambda window: decode_windows(coder, window)):
+            coded.append(part)
+            bar.advance(len(part))
+    found = np.concatenate(coded)
+    coded_MA = np.empty_like(found)
+    coded_MA[in_order] = found
+    return coded_MA
 
 
 def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A run folder as a coder: the trained network, ready for faces, on CPU or GPU."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,10 @@ from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 from ..methods.contract import Setting
 from ..methods.registry import method_class
-from ..networks.answers import answers
+from ..networks.answers import answers, frame_features, window_answers
 from ..networks.backbone import read_safetensors
 from ..networks.classifier import NetworkConfig
+from ..networks.clip_answers import is_of_clips
 from .contract import Task
 
 
@@ -49,6 +51,20 @@ class NetworkCoder:
         landmarks_BPC: (B, 68, 2), pixels of the faces.
         """
         return answers(self.network, faces_BHWC, landmarks_BPC, self.sees, self.task)
+
+    @property
+    def clip(self) -> tuple[int, int] | None:
+        """Frames of the clips in which frames are coded, and the place at which; None: each face is coded by itself."""
+        network: Any = self.network
+        return (int(network.clip_length), int(network.key)) if is_of_clips(network) else None
+
+    def encode(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what a model of clips makes of each face by itself, (B, E); arguments as of a call."""
+        return frame_features(self.network, faces_BHWC, landmarks_BPC, self.sees)
+
+    def decode(self, features_BLE: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E)."""
+        return window_answers(self.network, features_BLE, self.task)
 
 
 def load_coder(run: str | Path) -> NetworkCoder:

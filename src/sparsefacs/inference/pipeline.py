@@ -14,11 +14,12 @@ from ..files import refuse_existing
 from ..progress import progress
 from .codes import CodedFrame, CodesWriter, check_codes_path, code_columns, open_codes
 from .contract import Coder
+from .frames import Closed, Opened
 from .outputs import plan_outputs
 from .overlay import OverlayWriter, open_overlay, overlay_suffixes
 from .plot import PLOT_SUFFIXES, plot_codes
 from .sources import Source, list_sources
-from .stages import Closed, Opened, code_frames, cut_faces, find_faces, read_pictures
+from .stages import code_frames, cut_faces, find_faces, read_pictures
 from .threads import cores_shared, overlapped
 
 T = TypeVar("T")

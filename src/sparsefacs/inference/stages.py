@@ -1,7 +1,6 @@
 """The stages of `predict`: files → pictures → faces → cut-outs → codes, generators that can each have a thread."""
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,65 +11,15 @@ from ..faces.detection import FaceFinder
 from ..faces.tracking import FaceTracker, TrackedFace
 from ..faces.video import VideoReader, read_image
 from .batching import code_faces, whole_batches
-from .codes import CodedFace, CodedFrame
+from .clips import code_in_clips
+from .codes import CodedFrame
 from .contract import Coder
+from .frames import Closed, FoundFrame, LocatedFrame, Opened, Picture, with_codes
 from .presence import Presence
 from .sources import Source
 
 HELD_FRAMES = 64  # frames that wait for the network at most, so that a stretch without faces does not pile up
 HELD_BYTES = 200_000_000  # and their pixels, where an overlay needs them
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A file was opened; fps is None for a photo."""
-
-    source: Source
-    fps: float | None
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A file came to its end: `failed` says why nothing of it could be read, `damaged` lists (frame, reason)."""
-
-    source: Source
-    failed: InputError | None = None
-    damaged: tuple[tuple[int, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A frame as decoded: RGB (H, W, 3), 0-based index, seconds since the first frame (None for a photo)."""
-
-    index: int
-    time_s: float | None
-    image: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class LocatedFrame:
-    """A frame with the faces found in it."""
-
-    source: Source
-    picture: Picture
-    found: list[TrackedFace]
-
-
-@dataclass(frozen=True)
-class FoundFrame:
-    """A frame with its faces, found and cut out, and the ids of lost faces.
-
-    aligned: (F, size, size, 3); landmarks: (F, 68, 2), pixels of the cut-outs.
-    """
-
-    source: Source
-    index: int
-    time_s: float | None
-    faces: tuple[TrackedFace, ...]
-    aligned: NDArray[np.uint8]
-    landmarks: NDArray[np.float32]
-    lost: tuple[int, ...]
-    image: NDArray[np.uint8] | None
 
 
 def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Closed, None, None]:
@@ -155,6 +104,9 @@ def code_frames(
     frames: Iterator[Opened | FoundFrame | Closed], coder: Coder, batch_size: int
 ) -> Generator[Opened | CodedFrame | Closed, None, None]:
     """Code the faces of all frames, gathering about `batch_size` of them; order is kept."""
+    if coder.clip is not None:
+        yield from code_in_clips(frames, coder, batch_size)
+        return
     wanted = whole_batches(batch_size)
     held: list[Opened | FoundFrame | Closed] = []
     faces = pixels = 0
@@ -182,9 +134,5 @@ def _coded(
         if not isinstance(item, FoundFrame):
             yield item
             continue
-        faces = tuple(
-            CodedFace(face.face, face.score, face.box, face.landmarks, codes_BA[row + place])
-            for place, face in enumerate(item.faces)
-        )
-        row += len(faces)
-        yield CodedFrame(item.source.name, item.index, item.time_s, faces, item.lost, item.image)
+        yield with_codes(item, codes_BA[row : row + len(item.faces)])
+        row += len(item.faces)

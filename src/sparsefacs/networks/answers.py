@@ -1,6 +1,6 @@
 """From aligned faces to codes: the one way any trained network is asked."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,35 @@ def answers(
     with torch.inference_mode():
         image, landmarks = network_input(faces_BHWC, landmarks_BPC, sees, device)
         answer = torch.sigmoid(network(image, landmarks))
+        return np.asarray((answer * 5 if task == "intensity" else answer).float().cpu().numpy())
+
+
+def frame_features(
+    network: "nn.Module",
+    faces_BHWC: NDArray[np.uint8],
+    landmarks_BPC: NDArray[np.float32],
+    sees: "NetworkConfig",
+) -> NDArray[np.float32]:
+    """Return what a network of clips makes of each aligned face by itself, (B, E); arguments as of `answers`."""
+    import torch
+
+    device = next(network.parameters()).device
+    clips: Any = network
+    with torch.inference_mode():
+        image, landmarks = network_input(faces_BHWC, landmarks_BPC, sees, device)
+        return np.asarray(clips.frame_features(image, landmarks).float().cpu().numpy())
+
+
+def window_answers(
+    network: "nn.Module", features_BLE: NDArray[np.float32], task: Literal["occurrence", "intensity"]
+) -> NDArray[np.float32]:
+    """Return the codes (B, A) of the key frames of windows (B, L, E) of `frame_features`, as `answers` does."""
+    import torch
+
+    clips: Any = network
+    with torch.inference_mode():
+        features = torch.from_numpy(features_BLE).to(next(network.parameters()).device)
+        answer = torch.sigmoid(clips.from_windows(features))
         return np.asarray((answer * 5 if task == "intensity" else answer).float().cpu().numpy())
 
 

@@ -1,0 +1,39 @@
+"""Asking a network of clips: every frame goes through the backbone once, whatever the number of windows it is in."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+F32 = NDArray[np.float32]
+WINDOWS_AT_A_TIME = 256
+
+
+def is_of_clips(network: "nn.Module") -> bool:
+    """Say whether `network` codes frames within clips (`clip_length`, `key`, `frame_features`, `from_windows`)."""
+    return hasattr(network, "clip_length")
+
+
+def clip_answers(
+    windows_ML: NDArray[np.int64],
+    encode: Callable[[NDArray[np.int64]], F32],
+    decode: Callable[[F32], F32],
+) -> Iterator[F32]:
+    """Yield the codes (m, A) of windows of rows (M, L), part by part; each row is encoded once.
+
+    encode: rows (N,) to features (N, E); decode: windows of features (m, L, E) to codes. Features are kept for no
+    longer than until the next part, so windows should come track by track and frame by frame.
+    """
+    known: dict[int, Any] = {}
+    for start in range(0, len(windows_ML), WINDOWS_AT_A_TIME):
+        part = windows_ML[start : start + WINDOWS_AT_A_TIME]
+        wanted = np.unique(part)
+        new = np.array([row for row in wanted if int(row) not in known], np.int64)
+        known = {int(row): known[int(row)] for row in wanted if int(row) in known}
+        if len(new):
+            known |= dict(zip(new.tolist(), encode(new), strict=True))
+        yield decode(np.stack([known[int(row)] for row in part.ravel()]).reshape(*part.shape, -1))
