@@ -135,7 +135,8 @@ def _flow(
         *([] if errors is None else [_errors_told(errors)]),
     ]
     draw_grid(path, tiles, names, titles, notes)
-    told["written"][FLOW] = f"flow in {len(shown)} faces. " + ("" if errors is None else _errors_told(errors))
+    words = [f"flow in {len(shown)} faces", *([] if errors is None else [_errors_told(errors)])]
+    told["written"][FLOW] = ". ".join(words).replace("\u00a0", " ")  # these keep lines of the picture together
     told["flow"] = {"step": later.step, "endpoint_error": errors, "faces": shown, "scales": scales.tolist()}
 
 
