@@ -174,6 +174,12 @@ def test_every_variant_trains_from_its_recipe(name: str, recipe: str, faces: Sto
     assert "nan" not in log[-1] and len(log) > 1
 
 
+def test_the_small_recipe_s_rates_fit_whatever_parts_are_left(faces: Store, tmp_path: Path) -> None:
+    for number, parts in enumerate(("[]", "[flow]", "[inpainting]")):
+        settings = (*TINY, "training.steps=1", f"method.auxiliary={parts}")
+        api.train("wsrtl", faces.path, tmp_path / f"run-{number}", settings=settings)
+
+
 def test_the_sweep_of_figure_5_makes_a_run_a_value(faces: Store, tmp_path: Path) -> None:
     settings = (*TINY, "training.steps=1")
     made = api.train("wsrtl", faces.path, tmp_path / "sweep", recipe="fig5-lambdaf-small", settings=settings)

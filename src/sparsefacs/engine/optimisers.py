@@ -10,14 +10,18 @@ from .config import OptimiserConfig
 
 
 def make_optimisers(parts: dict[str, list[nn.Parameter]], config: OptimiserConfig) -> dict[str, torch.optim.Optimizer]:
-    """Return one optimiser a part; biases and normalisation weights (1-D parameters) have no weight decay."""
+    """Return one optimiser for each part that has parameters; 1-D ones (biases, normalisation) have no weight decay."""
     unknown = [name for name in config.lr_of if name not in parts]
     if unknown:
         raise InputError(
             f"optimiser.lr_of names {unknown[0]!r}, which this method does not have",
             remedy=f"Parts: {', '.join(parts)}",
         )
-    return {name: _make(parameters, config.lr_of.get(name, config.lr), config) for name, parameters in parts.items()}
+    return {
+        name: _make(parameters, config.lr_of.get(name, config.lr), config)
+        for name, parameters in parts.items()
+        if parameters
+    }
 
 
 def _make(parameters: list[nn.Parameter], lr: float, config: OptimiserConfig) -> torch.optim.Optimizer:

@@ -58,7 +58,7 @@ class Algorithm(nn.Module, ABC):
 
     @abstractmethod
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
-        """Return the parameters of each optimiser that `updates` names."""
+        """Return the parameters of each optimiser that `updates` may name; none where the method has no such part."""
 
     def after_step(self, step: int) -> None:
         """Do what follows a whole step: moving averages, queues."""

@@ -201,12 +201,11 @@ class WeaklySupervised(Method):
 
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of B; of G, F and the other tasks' heads; of D and C."""
-        groups = {
+        return {
             "backbone": [p for p in self.recogniser.parameters() if p.requires_grad],
             "auxiliary": self._heads(),
             "critics": self._critics(),
         }
-        return {name: parameters for name, parameters in groups.items() if parameters}
 
     def predictor(self) -> nn.Module:
         """Return the recogniser, or its teacher where there is one; no auxiliary module is needed to code faces."""
