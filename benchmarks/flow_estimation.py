@@ -3,9 +3,9 @@
     python benchmarks/flow_estimation.py STORE [--steps 400] [--checks 8] [--faces 500] [--json FILE]
 
 STORE: made by `sparsefacs synth STORE --flow --flow-step 3 …` and `sparsefacs flow STORE`. WSRTL with the flow task
-alone is trained on all labels of two thirds of the people; after every eighth of the steps the mean end-point error of
-its flow is taken on faces of people trained on and of people never seen, beside that of no flow and of TV-L1 on the very
-same cells, in pixels of the network's image, with 95 % intervals over people. Prints a line a check, and JSON.
+alone is trained on all labels of two thirds of the people. At even distances the mean end-point error of its flow is
+taken on faces of people trained on and of people never seen, beside that of no flow and of TV-L1 on the very same
+cells, in pixels of the network's image, with 95 % intervals over people. Prints a line a check, and JSON.
 """
 
 import argparse
