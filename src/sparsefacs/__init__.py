@@ -2,6 +2,7 @@
 
 from .api import (
     evaluate,
+    flow,
     inspect,
     load,
     methods,
@@ -14,7 +15,7 @@ from .api import (
     train,
 )
 from .errors import InputError
-from .representation import features, pretrain, probe
+from .representation import features, pictures, pretrain, probe
 from .version import VERSION
 
 __version__ = VERSION
@@ -23,9 +24,11 @@ __all__ = [
     "InputError",
     "evaluate",
     "features",
+    "flow",
     "inspect",
     "load",
     "methods",
+    "pictures",
     "predict",
     "prepare",
     "pretrain",
