@@ -55,7 +55,20 @@ def trained(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
 
 @pytest.mark.parametrize(
     "command",
-    ["", "demo", "synth", "prepare", "flow", "inspect", "methods", "train", "evaluate", "pictures", "predict", "report"],
+    [
+        "",
+        "demo",
+        "synth",
+        "prepare",
+        "flow",
+        "inspect",
+        "methods",
+        "train",
+        "evaluate",
+        "pictures",
+        "predict",
+        "report",
+    ],
 )
 def test_help_of_every_command(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
