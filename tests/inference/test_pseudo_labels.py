@@ -1,0 +1,71 @@
+"""The accuracy of pseudo labels, all and confirmed, against a hand-made case."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from made_stores import build_store
+from sparsefacs import api
+from sparsefacs.inference.pseudo_labels import pseudo_label_accuracy
+
+LENGTH = 3
+
+
+class Network:
+    """Says that every AU is present on every frame, and confirms the clips whose first frame is bright."""
+
+    def by_branch(self, features_BLE: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return features_BLE, features_BLE
+
+    def pseudo_labels(
+        self, clip_BLE: torch.Tensor, source: str, single_BLE: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        assert source == "students"
+        return torch.ones(*clip_BLE.shape[:2], 3), clip_BLE[:, 0, 0] > 0.37
+
+
+def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
+    store = build_store(tmp_path / "store", subjects=3, frames=6)
+    coder: Any = SimpleNamespace(
+        network=Network(),
+        clip=(LENGTH, 1),
+        aus=store.aus,
+        device=torch.device("cpu"),
+        encode=lambda faces, points: (faces.mean(axis=(1, 2, 3)) / 255)[:, None].astype(np.float32),
+    )
+    rows = np.array([0, 1, 2, 4, 5, 9])
+    found = pseudo_label_accuracy(coder, store, rows, "students")
+    truth = store.occurrence()
+    right = known = right_confirmed = known_confirmed = confirmed = 0
+    for row in rows:
+        start = row // 6 * 6
+        window = [min(max(row + offset, start), start + 5) for offset in (-1, 0, 1)]
+        bright = store.image(window[0]).mean() / 255 > 0.37
+        confirmed += bright
+        for each in sorted(set(window) & set(rows.tolist())):
+            right += int((truth[each] == 1).sum())
+            known += 3
+            right_confirmed += int((truth[each] == 1).sum()) * bright
+            known_confirmed += 3 * bright
+    assert found["clips"] == len(rows) and found["entries"] == known
+    assert found["accuracy"] == round(right / known, 4)
+    assert 0 < confirmed < len(rows)
+    assert found["confirmed"] == round(confirmed / len(rows), 4)
+    assert found["accuracy_confirmed"] == round(right_confirmed / known_confirmed, 4)
+    coder.clip = None
+    assert pseudo_label_accuracy(coder, store, rows, "students") == {}
+
+
+def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    store = build_store(tmp_path / "store")
+    settings = [*tiny_settings, "network.options={}", "training.steps=2", "method.width=8", "method.heads=2"]
+    settings += ["data.labelled_batch=2", "data.unlabelled_batch=2", "method.unlabelled_after=1"]
+    metrics = api.train("knowledge-spreader", store.path, tmp_path / "run", labels="20%", settings=settings)
+    facts = metrics["provenance"]
+    assert 0 <= facts["pseudo_labels"]["accuracy"] <= 1 and facts["pseudo_labels"]["clips"] > 0
+    assert facts["labels"]["combinations"]["kept"] >= 1
+    plain = api.train("supervised", store.path, tmp_path / "plain", labels="20%", settings=tiny_settings)
+    assert "pseudo_labels" not in plain["provenance"]
