@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Training:
-    """All that one training holds while it runs."""
+    """All that one training holds while it runs.
+
+    checked: after which steps `selector`, which the first process alone holds, looks at the network. Every process must
+    know them, since what is logged is summed over all.
+    """
 
     fabric: "Fabric"
     method: Algorithm
@@ -35,6 +39,7 @@ class Training:
     steps: int
     steps_per_epoch: float
     selector: Selector | None = None
+    checked: frozenset[int] = frozenset()
 
 
 def fit(training: Training, start: int, seconds_before: float) -> float:
@@ -55,9 +60,9 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
             for step in range(start, t.steps):
                 terms = _step(t, step)
                 done = step + 1
-                checked = _check(t, done)
-                if done % t.config.training.log_every == 0 or done in (1, t.steps) or checked:
-                    _log(t, log, board, done, terms, checked, time.monotonic() - started)
+                scores = _check(t, done)
+                if done % t.config.training.log_every == 0 or done in (1, t.steps) or done in t.checked:
+                    _log(t, log, board, done, terms, scores, time.monotonic() - started)
                 if done % t.config.training.checkpoint_every == 0 or done == t.steps:
                     _save(t, log, done, time.monotonic() - started)
                 bar.advance(1, _note(terms))
@@ -130,10 +135,10 @@ def _log(
     board: Any,
     done: int,
     terms: dict[str, torch.Tensor],
-    checked: dict[str, float],
+    scores: dict[str, float],
     seconds: float,
 ) -> None:
-    values = {name: float(global_sum(term)) for name, term in terms.items()} | checked
+    values = {name: float(global_sum(term)) for name, term in terms.items()} | scores
     if not t.fabric.is_global_zero:
         return
     log.add(

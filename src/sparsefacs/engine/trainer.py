@@ -317,11 +317,12 @@ def _train(
 
     batches.place = place
     steps, per_epoch = total_steps(config, len(data.labelled), config.data.labelled_batch)
-    selector = _selector(data, config, steps) if fabric.is_global_zero else None
+    checked = frozenset[int]() if data.rule == "last" else check_steps(steps, config.selection.checks)
+    selector = _selector(data, config, checked) if checked and fabric.is_global_zero else None
     start, before = 0, 0.0
     if resume and run.checkpoint.exists():
         start, before = load_checkpoint(run.checkpoint, method, optimisers, batches, selector)
-    training = Training(fabric, method, optimisers, batches, config, run, steps, per_epoch, selector)
+    training = Training(fabric, method, optimisers, batches, config, run, steps, per_epoch, selector, checked)
     fit(training, start, before)
     if fabric.is_global_zero:
         setting = Setting(config.task, config.aus, config.network)
@@ -339,17 +340,15 @@ def _train(
         )
 
 
-def _selector(data: TrainingSet, config: RunConfig, steps: int) -> Selector | None:
-    """Return what chooses the epoch; None where the last one is kept."""
-    if data.rule == "last":
-        return None
+def _selector(data: TrainingSet, config: RunConfig, checked: frozenset[int]) -> Selector:
+    """Return what chooses the epoch, after the steps `checked`."""
     return Selector(
         setting=Setting(config.task, config.aus, config.network),
         stores=data.stores,
         rows=data.selection,
         subject_M=data.selection_subject,
         truth_MA=data.selection_truth,
-        steps=check_steps(steps, config.selection.checks),
+        steps=checked,
         heed_luck=data.rule == "validation",
         threshold_chosen=config.selection.threshold == "chosen",
     )
