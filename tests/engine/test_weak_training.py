@@ -1,7 +1,5 @@
 """WSRTL and its comparisons in training: two processes as one, exact resume, hidden labels, every variant by recipe."""
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +10,11 @@ from torch.multiprocessing.spawn import spawn
 
 from made_stores import build_store
 from sparsefacs import api
-from sparsefacs.data.batches import Batch, Batches
 from sparsefacs.data.store import Store
-from sparsefacs.engine.config import read_recipe, recipe_names, resolve
-from sparsefacs.engine.devices import share_gradients
-from sparsefacs.engine.trainer import make_batches, make_method, training_set
+from sparsefacs.engine.config import read_recipe, recipe_names
 from sparsefacs.methods.registry import method_class
 from sparsefacs.networks.backbone import read_safetensors
-from sparsefacs.protocols.folds import make_protocol
+from step_gradients import save_gradients
 
 SIDE = 64
 NETWORK = ("network.backbone=test_resnet", "network.options={}", f"network.input_size={SIDE}", "network.crop=1")
@@ -37,65 +32,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-class InDouble:
-    """A batch source in double precision, so that gradients are compared without rounding."""
-
-    def __init__(self, batches: Batches) -> None:
-        self._batches = batches
-
-    def labelled(self) -> Batch:
-        return _wide(self._batches.labelled())
-
-    def unlabelled(self) -> Batch | None:
-        batch = self._batches.unlabelled()
-        return None if batch is None else _wide(batch)
-
-    def unlabelled_views(self) -> tuple[Batch, Batch] | None:
-        views = self._batches.unlabelled_views()
-        return None if views is None else (_wide(views[0]), _wide(views[1]))
-
-    def labels(self, count: int) -> torch.Tensor:
-        return self._batches.labels(count).double()
-
-
-def _wide(batch: Batch) -> Batch:
-    parts = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{n: p.double() for n, p in parts.items() if torch.is_tensor(p) and p.is_floating_point()})
-
-
-def gradients(rank: int, world: int, folder: str, store: str) -> None:
-    """Save the gradients of one step of every method; batch statistics, a process's own by nature, stand still."""
-    torch.set_num_threads(1)
-    if world > 1:
-        torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
-    opened = Store(store)
-    found = {}
-    for name in ("wsrtl", *COMPARISONS):
-        config = resolve(name, settings=(*TINY, "method.recogniser.dropout=0"), aus=opened.aus)
-        fold = make_protocol("holdout:25%", opened.strings("subject").tolist(), 0).folds[0]
-        data = training_set(opened, None, fold, "entries:40%", config)
-        method: nn.Module = make_method(config).double().eval()
-        collected = []
-        with ThreadPoolExecutor(1) as pool:
-            batches = InDouble(make_batches(data, config, method.needs(), pool, rank, world))
-            for update in method.updates(batches, 5):
-                parameters = method.parameters_by_optimiser()
-                wanted = [p for key in (update.optimiser, *update.also) for p in parameters[key]]
-                for parameter in wanted:
-                    parameter.grad = None
-                update.loss.backward()
-                share_gradients(wanted)
-                collected += [p.grad.flatten().clone() for p in wanted if p.grad is not None]
-        found[name] = torch.cat(collected).numpy()
-    if rank == 0:
-        np.savez(f"{folder}/gradients-{world}.npz", **found)
-    if world > 1:
-        torch.distributed.destroy_process_group()
-
-
 def test_two_processes_equal_one(faces: Store, tmp_path: Path) -> None:
-    gradients(0, 1, str(tmp_path), str(faces.path))
-    spawn(gradients, (2, str(tmp_path), str(faces.path)), nprocs=2)
+    methods = dict.fromkeys(("wsrtl", *COMPARISONS), (*TINY, "method.recogniser.dropout=0"))
+    rest = (str(tmp_path), str(faces.path), methods, "entries:40%")
+    save_gradients(0, 1, *rest)
+    spawn(save_gradients, (2, *rest), nprocs=2)
     one, two = np.load(tmp_path / "gradients-1.npz"), np.load(tmp_path / "gradients-2.npz")
     for name in one:
         assert np.abs(one[name]).max() > 1e-4
