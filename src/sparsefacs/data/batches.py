@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from .augmentation import AugmentationConfig, View, augment, resize
 from .flow import Flows
 from .rows import Faces
@@ -165,7 +166,10 @@ class FaceStream:
         self, loader: Loader, rows: RowStream, pool: ThreadPoolExecutor, rank: int = 0, world: int = 1
     ) -> None:
         if rows.size % world:
-            raise ValueError(f"a batch of {rows.size} cannot be split evenly over {world} processes")
+            raise InputError(
+                f"a batch of {rows.size} faces cannot be split evenly over {world} devices",
+                remedy=f"Set data.labelled_batch and data.unlabelled_batch to multiples of {world}",
+            )
         self.loader, self.rows, self.pool, self.rank, self.world = loader, rows, pool, rank, world
         self.position = 0
         self._ahead: dict[int, Future[Batch]] = {}

@@ -112,7 +112,12 @@ def _checked(model: type[Model], values: dict[str, Any], prefix: str = "") -> Mo
             near = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Settings there: {', '.join(names)}"
             raise InputError(f"there is no setting {where}", remedy=hint) from error
-        raise InputError(f"setting {where}: {first['msg']}, got {first['input']!r}") from error
+        given, remedy = first["input"], ""
+        if first["type"] == "tuple_type":
+            remedy = f"Write a list, such as --set '{where}=[{given}]', or [] for none"
+        elif first["type"] == "model_type":
+            remedy = f"Settings there: {', '.join(_names(model, [str(part) for part in first['loc']]))}"
+        raise InputError(f"setting {where}: {first['msg']}, got {given!r}", remedy=remedy) from error
 
 
 def _names(model: type[BaseModel], path: list[str]) -> list[str]:

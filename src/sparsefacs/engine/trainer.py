@@ -286,36 +286,63 @@ def train_fold(
     plan = describe(store, unlabelled, protocol, data)
     fabric = make_fabric(devices, config.training.precision)
     fabric.launch()
-    if fabric.is_global_zero:
-        run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
-        print(card_text(plan), file=sys.stderr)
-        if config.selection.rule != data.rule:
-            print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
-    fabric.barrier()
-    if run.model.exists():
-        return run
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(config.data.workers))
-        _train(fabric, config, data, run, pool, resume)
+        finished = resume and run.model.exists()
+        # what cannot be built is told before there is a run folder, which would be in the way of the next attempt
+        built = None if finished else _build(fabric, config, data, pool)
+        if fabric.is_global_zero:
+            run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
+            print(card_text(plan), file=sys.stderr)
+            _print_notes(config, data, built)
+        fabric.barrier()
+        if built is not None:
+            _train(fabric, config, data, run, built, resume)
     fabric.barrier()
     return run
 
 
-def _train(
-    fabric: "Fabric", config: RunConfig, data: TrainingSet, run: RunFolder, pool: ThreadPoolExecutor, resume: bool
-) -> None:
+def _build(
+    fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadPoolExecutor
+) -> tuple[Method, Batches]:
+    """Return the method and its streams on this process's device; raises InputError for what does not fit together."""
     import torch
-    from torch import nn
 
     method = make_method(config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
-    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
     batches = make_batches(data, config, method.needs(), pool, fabric.global_rank, fabric.world_size)
 
     def place(batch: Batch) -> Batch:
         return batch.to(fabric.device)
 
     batches.place = place
+    return method, batches
+
+
+def _print_notes(config: RunConfig, data: TrainingSet, built: tuple[Method, Batches] | None) -> None:
+    """Tell what is not as was asked for."""
+    if config.selection.rule != data.rule:
+        print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
+    if built is not None and built[0].needs().unlabelled and built[1].unlabelled_faces is None:
+        print(
+            f"note: there are no faces without labels, so {config.name} learns from labelled ones alone; "
+            "a smaller --labels or --unlabelled STORE gives it some",
+            file=sys.stderr,
+        )
+
+
+def _train(
+    fabric: "Fabric",
+    config: RunConfig,
+    data: TrainingSet,
+    run: RunFolder,
+    built: tuple[Method, Batches],
+    resume: bool,
+) -> None:
+    from torch import nn
+
+    method, batches = built
+    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
     steps, per_epoch = total_steps(config, len(data.labelled), config.data.labelled_batch)
     checked = frozenset[int]() if data.rule == "last" else check_steps(steps, config.selection.checks)
     selector = _selector(data, config, checked) if checked and fabric.is_global_zero else None

@@ -10,17 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.clips import Tracks
-from ..data.joined import AnyStore, open_stores
-from ..data.people import SeenPeople
+from ..data.joined import AnyStore
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..files import hash_json, read_json
 from ..networks.clip_answers import clip_answers
 from ..progress import progress
 from .batching import code_faces, decode_windows, encode_faces
 from .model import NetworkCoder, load_coder
 from .pooling import Answered, conditions, table_of, write_scores
 from .pseudo_labels import pseudo_label_accuracy
+from .unseen import unseen_faces
 
 BATCH = 128
 
@@ -70,21 +69,14 @@ def _code_clips(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -
 def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
     """Score run `path` on its fold's test subjects, or on the people of another `store` that it has not seen.
 
-    Not seen: neither trained on, labelled or not, nor used to choose the epoch. Writes predictions.parquet and
-    metrics.json, into the run folder or into `on-<store name>/` of it, and returns the metrics. Raises InputError when
-    no test subject is left or the AUs do not match.
+    Not seen: see `unseen.unseen_faces`. Writes predictions.parquet and metrics.json, into the run folder or into
+    `on-<store name>/` of it, and returns the metrics. Raises InputError when no test subject is left or the AUs do not
+    match.
     """
     run = RunFolder(path)
     coder = load_coder(path)
-    plan = read_json(run.protocol, what="the run's protocol", remedy="Train again")
-    own = store is None or hash_json(store.info.as_json()) == plan["store_hash"]
-    tested = store or _training_store(plan)
-    wanted = np.isin(tested.strings("subject"), plan["fold"]["test"]) if own else ~_seen(plan).rows(tested)
-    rows = np.flatnonzero(wanted)
-    if len(rows) == 0:
-        raise InputError(
-            "every subject of it was trained on", path=tested.path, remedy="Evaluate on a store with other subjects"
-        )
+    unseen = unseen_faces(path, store)
+    tested, rows, own, plan = unseen.store, unseen.rows, unseen.own, unseen.plan
     _check_aus(coder, tested)
     folder = run.path if own else run.path / f"on-{tested.path.name}"
     target = RunFolder(folder)
@@ -119,21 +111,6 @@ def _check_aus(coder: NetworkCoder, tested: AnyStore) -> None:
         )
     if absent:
         print(f"note: not scored, since {tested.path} has no labels of them: AUs {absent}", file=sys.stderr)
-
-
-def _seen(plan: Mapping[str, Any]) -> SeenPeople:
-    if "seen" in plan:
-        return SeenPeople.from_json(plan["seen"])
-    return SeenPeople(frozenset((None, str(name)) for name in plan["fold"]["train"]))  # a run of an earlier version
-
-
-def _training_store(plan: Mapping[str, Any]) -> AnyStore:
-    store = open_stores(plan["store"])
-    if hash_json(store.info.as_json()) != plan["store_hash"]:
-        raise InputError(
-            "is no longer the store this run was trained on", path=store.path, remedy="Name the store to evaluate on"
-        )
-    return store
 
 
 def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dict[str, Any]:

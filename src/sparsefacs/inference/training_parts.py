@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from ..data.joined import AnyStore
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..files import hash_json, read_json
 from ..networks.answers import network_input
 from ..networks.backbone import read_safetensors
 from ..networks.generation import FlowHead, PatchGenerator
@@ -26,7 +25,6 @@ from ..networks.recognisers import Recogniser
 from ..networks.roi_recogniser import RoIRecogniser
 from ..networks.rois import blanked, pasted
 from .batching import NETWORK_BATCH
-from .evaluation import _seen, _training_store
 from .model import NetworkCoder, load_coder
 
 Floats = NDArray[np.float32]
@@ -144,20 +142,3 @@ def load_training_parts(run: str | Path) -> TrainingParts:
         if part is not None:
             part.eval().to(coder.device)
     return TrainingParts(coder, recogniser, generator, head)
-
-
-def unseen_faces(run: str | Path, store: AnyStore | None = None) -> tuple[AnyStore, NDArray[np.int64]]:
-    """Return the rows of the fold's test people in the run's store, or of people not seen in another `store`.
-
-    Not seen: as in `evaluation.evaluate_run`. Returns the store and its rows. Raises InputError when there is none, or
-    the run's store is no longer there.
-    """
-    plan = read_json(RunFolder(run).protocol, what="the run's protocol", remedy="Train again")
-    own = store is None or hash_json(store.info.as_json()) == plan["store_hash"]
-    found = store or _training_store(plan)
-    wanted = np.isin(found.strings("subject"), plan["fold"]["test"]) if own else ~_seen(plan).rows(found)
-    if not wanted.any():
-        raise InputError(
-            "every subject of it was trained on", path=found.path, remedy="Name a store with other subjects"
-        )
-    return found, np.flatnonzero(wanted)

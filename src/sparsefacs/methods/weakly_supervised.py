@@ -185,7 +185,8 @@ class WeaklySupervised(Method):
         """Estimate the fixed graph of a GCN from the training labels, once."""
         if step == 0 and self.config.recogniser.relation == "gcn" and isinstance(self.recogniser, RoIRecogniser):
             labels = batches.labels(_LABEL_VECTORS // process_count())
-            self.recogniser.relation.set_adjacency(gathered(labels))
+            device = next(self.recogniser.parameters()).device  # GPUs gather only what lies on them
+            self.recogniser.relation.set_adjacency(gathered(labels.to(device)))
 
     def after_step(self, step: int) -> None:
         """Let a teacher follow."""

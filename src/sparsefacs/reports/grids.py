@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..files import atomic_path
-from .plots import _svg, style
+from .plots import style, svg
 
 _TILE_INCHES = 1.25
 _GAP_INCHES = 0.06
@@ -93,4 +93,4 @@ def similarities(names: Sequence[tuple[str, str]], matrix: NDArray[np.float64]) 
         axes.tick_params(length=0)
         axes.spines[:].set_visible(True)
         drawn.colorbar(image, cax=strip, label="cosine similarity of AU queries")
-        return _svg(drawn)
+        return svg(drawn)

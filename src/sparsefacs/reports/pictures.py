@@ -15,7 +15,8 @@ from ..data.joined import AnyStore
 from ..errors import InputError
 from ..facs.units import UNITS
 from ..files import refuse_existing, write_json, write_text
-from ..inference.training_parts import TrainingParts, load_training_parts, unseen_faces
+from ..inference.training_parts import TrainingParts, load_training_parts
+from ..inference.unseen import unseen_faces
 from .embedding import evenly
 from .flow_errors import LaterFaces, SeenFlows, endpoint_errors, seen_flows
 from .grids import draw_grid, similarities
@@ -54,7 +55,8 @@ def pictures(
     if parts.generator is None:
         told["not_written"][INPAINTING] = "the run did not learn to restore faces (method.auxiliary has no inpainting)"
     if parts.flow_head is not None or parts.generator is not None:
-        unseen, rows = unseen_faces(run, store)
+        found = unseen_faces(run, store)
+        unseen, rows = found.store, found.rows
         told["store"] = str(unseen.path)
         if parts.flow_head is not None:
             _flow(told, out / FLOW, parts, unseen, rows, faces, seed)

@@ -54,7 +54,8 @@ def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
     return drawn, drawn.add_subplot()
 
 
-def _svg(drawn: "Figure") -> str:
+def svg(drawn: "Figure") -> str:
+    """Return a figure as SVG that is the same at every call."""
     buffer = io.StringIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
     drawn.savefig(buffer, format="svg", metadata=metadata, facecolor="white")
@@ -102,7 +103,7 @@ def curves(term: str, logs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.f
         axes.grid(color="#dddddd", linewidth=0.6)
         if len(logs) > 1:
             _legend(axes, handles, labels)
-        return _svg(drawn)
+        return svg(drawn)
 
 
 def bars(
@@ -153,7 +154,7 @@ def bars(
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         if count > 1:
             _legend(axes, handles, list(series))
-        return _svg(drawn)
+        return svg(drawn)
 
 
 def _tint(colour: str, share: float = 0.55) -> str:
@@ -210,7 +211,7 @@ def heat_map(
         axes.set(xlabel=column_title, ylabel=row_title)
         axes.spines[:].set_visible(True)
         drawn.colorbar(image, cax=strip, label=bar)
-        return _svg(drawn)
+        return svg(drawn)
 
 
 def marginals(
@@ -233,7 +234,7 @@ def marginals(
         axes.set_xlim(left=0)
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         _legend(axes, handles, ["labels", *predicted])
-        return _svg(drawn)
+        return svg(drawn)
 
 
 def codes_over_time(
@@ -265,4 +266,4 @@ def codes_over_time(
         axes.margins(x=0.01)
         if len(tracks) > 1:
             _legend(axes, handles, list(tracks))
-        return _svg(drawn)
+        return svg(drawn)
