@@ -53,3 +53,15 @@ def test_unknown_method_and_recipe_are_named() -> None:
         resolve("adverserial")
     with pytest.raises(InputError, match="small"):
         resolve("adversarial", "huge")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("method.auxiliary=flow", r"method\.auxiliary=\[flow\].*\[\] for none"),
+        ("method.recogniser=roi", r"Settings there: .*kind"),
+    ],
+)
+def test_a_list_or_a_group_of_settings_is_shown_how_to_write(setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve("wsrtl", settings=(setting,))

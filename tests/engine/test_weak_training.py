@@ -9,7 +9,7 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 
 from made_stores import build_store
-from sparsefacs import api
+from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import read_recipe, recipe_names
 from sparsefacs.methods.registry import method_class
@@ -133,3 +133,23 @@ def json_weight(run: Path) -> float:
     import yaml
 
     return float(yaml.safe_load((run / "config.yaml").read_text())["method"]["flow"]["weight"])
+
+
+def test_what_cannot_be_trained_is_told_before_there_is_a_run_folder(tmp_path: Path) -> None:
+    store = build_store(tmp_path / "store", size=SIDE, frames=8, aus=(1, 4, 12, 15), faces=True)
+    settings = (*TINY, "training.steps=1")
+    with pytest.raises(InputError, match="has no optical flow"):
+        api.train("wsrtl", store.path, tmp_path / "run", labels="50%", settings=settings)
+    with pytest.raises(InputError, match="do not fit into a face"):
+        api.train("wsrtl", store.path, tmp_path / "run", settings=(*settings, "method.recogniser.cells=50"))
+    assert not (tmp_path / "run").exists()
+    api.flow(store.path, workers=1)  # the remedy, and the same command again
+    api.train("wsrtl", store.path, tmp_path / "run", labels="50%", settings=settings)
+
+
+def test_a_method_that_finds_no_faces_without_labels_says_so(
+    faces: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for labels, told in (("all", True), ("50%", False)):
+        api.train("fixmatch", faces.path, tmp_path / labels, labels=labels, settings=(*TINY, "training.steps=1"))
+        assert ("fixmatch learns from labelled ones alone" in capsys.readouterr().err) == told

@@ -208,7 +208,7 @@ def test_flow_that_is_there_is_left_alone(clips: Store) -> None:
 
 def test_a_store_without_pairs_and_impossible_settings_are_told(tmp_path: Path) -> None:
     photos = build_store(tmp_path / "photos", subjects=4, frames=1)
-    with pytest.raises(InputError, match="no two frames 3 apart"):
+    with pytest.raises(InputError, match=r"no two frames 3 apart.*auxiliary=\[inpainting\]"):
         flow(photos.path, workers=1)
     for settings in ({"step": 0}, {"cell": 0}, {"workers": 0}, {"part_rows": 0}):
         with pytest.raises(InputError, match="must be at least 1"):

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from sparsefacs import InputError
 from sparsefacs.networks.backbone import create_backbone
 from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
+from sparsefacs.networks.patches import PatchRecogniser
 
 
 def test_options_reach_timm() -> None:
@@ -38,3 +39,16 @@ def test_a_face_is_normalised_inside_the_network() -> None:
     classifier.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     classifier(classifier.mean.expand(1, 3, 32, 32))
     assert seen[0].abs().max() < 1e-6
+
+
+def test_a_transformer_of_one_size_tells_how_to_take_another() -> None:
+    network = "vit_tiny_patch16_224"
+    with pytest.raises(InputError, match=r"224 pixels, not of 48\. Add .*img_size: 48"):
+        AUClassifier(NetworkConfig(backbone=network, input_size=48), 3)
+    with pytest.raises(InputError, match="img_size: 16"):
+        PatchRecogniser(NetworkConfig(backbone=network, input_size=48), 3)
+    small = {"img_size": 48, "depth": 1}
+    logits = AUClassifier(NetworkConfig(backbone=network, input_size=48, options=small), 3)(torch.zeros(2, 3, 48, 48))
+    assert logits.shape == (2, 3)
+    any_size = {"dynamic_img_size": True, "depth": 1}
+    AUClassifier(NetworkConfig(backbone=network, input_size=48, options=any_size), 3)

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparsefacs import InputError
 from sparsefacs.data.augmentation import AugmentationConfig, augment, resize
 from sparsefacs.data.batches import FaceLoader, FaceStream, LabelStream, RowStream
 from sparsefacs.data.store import Store
@@ -43,7 +44,7 @@ def test_processes_share_a_batch_exactly(store: Store) -> None:
         for name in ("image", "landmarks", "occurrence", "intensity", "row"):
             joined = torch.cat([getattr(part, name) for part in parts])
             assert torch.equal(torch.nan_to_num(joined), torch.nan_to_num(getattr(batch, name)))
-    with pytest.raises(ValueError, match="evenly"):
+    with pytest.raises(InputError, match=r"evenly over 3 devices.*data\.labelled_batch"):
         stream(store, 0, 3)
 
 

@@ -302,9 +302,7 @@ def train_fold(
     return run
 
 
-def _build(
-    fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadPoolExecutor
-) -> tuple[Method, Batches]:
+def _build(fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadPoolExecutor) -> tuple[Method, Batches]:
     """Return the method and its streams on this process's device; raises InputError for what does not fit together."""
     import torch
 

@@ -103,7 +103,8 @@ def flow(
         raise InputError(
             f"no two frames {step} apart of one face were found, so there is no optical flow",
             path=store,
-            remedy="Optical flow needs clips of which no frames were left out, or a smaller --step",
+            remedy="It needs clips of which no frames were left out, or a smaller --step; photos have none: train on "
+            "them without it, wsrtl with --set 'method.auxiliary=[inpainting]'",
         )
     if not whole:
         _begin(folder, job)

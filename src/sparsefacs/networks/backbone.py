@@ -58,6 +58,17 @@ def create_backbone(
     return network, int(network.num_features), mean, deviation
 
 
+def check_side(network: nn.Module, name: str, side: int) -> None:
+    """Raise InputError where backbone `name` takes pictures of one size alone, and `side` pixels is another."""
+    patches: Any = getattr(network, "patch_embed", None)
+    size = getattr(patches, "img_size", None)
+    if size is not None and getattr(patches, "strict_img_size", False) and tuple(size) != (side, side):
+        raise InputError(
+            f"{name} takes pictures of {size[0]} pixels, not of {side}",
+            remedy=f"Add --set 'network.options={{img_size: {side}}}'",
+        )
+
+
 ENCODER_FILE = "encoder.safetensors"
 """What a pre-training leaves in its run folder: the trunk's weights under timm's names."""
 

@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from .backbone import create_backbone
+from .backbone import check_side, create_backbone
 
 
 class NetworkConfig(BaseModel):
@@ -69,11 +69,17 @@ class AUClassifier(Recogniser):
     def __init__(self, config: NetworkConfig, aus: int) -> None:
         super().__init__()
         self.backbone, width, mean, deviation = create_backbone(config.backbone, config.init, config.options)
+        check_side(self.backbone, config.backbone, self.backbone_side(config))
         self.map_width = width
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(width, aus)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
+
+    @staticmethod
+    def backbone_side(config: NetworkConfig) -> int:
+        """Return the side of what the backbone sees, pixels."""
+        return config.input_size
 
     @property
     def _timm(self) -> Any:

@@ -18,6 +18,11 @@ class PatchRecogniser(AUClassifier):
         super().__init__(config, aus)
         self.head = nn.Linear(GRID * GRID * self.map_width, aus)
 
+    @staticmethod
+    def backbone_side(config: NetworkConfig) -> int:
+        """Return the side of a patch, pixels."""
+        return config.input_size // GRID
+
     def _patch_maps(self, image: Tensor) -> Tensor:
         """Return the last map of each patch, row by row, (B, 9, map_width, h, w)."""
         side = image.shape[-1]
