@@ -12,8 +12,10 @@ from torch import nn
 
 from made_stores import build_store
 from sparsefacs.data.clips import Tracks
-from sparsefacs.engine.selection import Selector
+from sparsefacs.data.joined import AnyStore, JoinedStore
+from sparsefacs.engine.selection import CHECK_BATCH, Selector
 from sparsefacs.faces.alignment import FaceRecipe
+from sparsefacs.inference.batching import NETWORK_BATCH
 from sparsefacs.inference.codes import CodedFrame
 from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.frames import Closed, FoundFrame, Opened
@@ -63,6 +65,15 @@ def slow(track: dict[int, int], index: int) -> float:
     while last + 1 in track:
         last += 1
     return float(sum(w * track[min(max(index + place - KEY, first), last)] for place, w in enumerate(WEIGHTS)))
+
+
+def test_a_frame_that_cannot_be_read_ends_a_run() -> None:
+    """Frames 3 and 5 are not neighbours, though nothing came between them."""
+    source, track = SimpleNamespace(name="damaged.mp4"), {0: 1, 1: 2, 2: 3, 3: 4, 5: 5, 6: 6, 7: 7}
+    items = [Opened(source, 25.0), *(frame(source, index, {0: value}) for index, value in track.items())]  # type: ignore[arg-type]
+    coded = code_frames(iter([*items, Closed(source, damaged=((4, "broken"),))]), ClipCoder(), 16)  # type: ignore[arg-type]
+    found = {item.index: float(item.faces[0].codes[0]) for item in coded if isinstance(item, CodedFrame)}
+    assert found == {index: slow(track, index) for index in track}
 
 
 @pytest.mark.parametrize("batch_size", [1, 16, 40, 200])
@@ -125,10 +136,11 @@ class ClipNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.tensor([0.5, -1.0, 2.0, 3.0, -0.25]))
-        self.seen = 0
+        self.seen = self.most = 0
 
     def frame_features(self, image: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
         self.seen += len(image)
+        self.most = max(self.most, len(image))
         return image.mean(dim=(1, 2, 3))[:, None]
 
     def from_windows(self, features_BLE: torch.Tensor) -> torch.Tensor:
@@ -154,7 +166,39 @@ def test_stores_are_coded_by_window_and_each_row_once(tmp_path: Path) -> None:
     np.testing.assert_allclose(coded[:, 0], wanted, rtol=1e-5)
     assert network.seen == len(np.unique(windows))
 
+    np.testing.assert_allclose(code_store(coder_of(network, store), store, selector.rows)[:, 0], wanted, rtol=1e-5)
+
+
+def coder_of(network: nn.Module, store: AnyStore) -> NetworkCoder:
     coder = NetworkCoder.__new__(NetworkCoder)
     coder.aus, coder.task, coder.recipe, coder.threshold = (12,), "occurrence", FaceRecipe(**store.info.recipe), 0.5
     coder.sees, coder.network = NetworkConfig(input_size=32), network.eval()
-    np.testing.assert_allclose(code_store(coder, store, selector.rows)[:, 0], wanted, rtol=1e-5)
+    return coder
+
+
+def test_joined_stores_and_scattered_rows_are_coded_in_small_batches(tmp_path: Path) -> None:
+    """Namesakes of two stores share no window; the network never meets more faces than a check or a call may hold."""
+    parts = [build_store(tmp_path / name, subjects=2, frames=220, aus=(12,), seed=n) for n, name in enumerate("ab")]
+    store, network = JoinedStore(parts), ClipNetwork()
+    rows = np.random.default_rng(1).permutation(len(store))[:800]
+    bright = np.array([store.image(row).mean() / 255 for row in range(len(store))])
+    subject = store.strings("subject")
+    windows = np.array(
+        [[min(max(row + place - KEY, row // 220 * 220), row // 220 * 220 + 219) for place in range(5)] for row in rows]
+    )
+    assert (subject[windows] == subject[rows, None]).all()
+    wanted = 1 / (1 + np.exp(-(bright[windows] @ network.weights.detach().numpy())))
+    np.testing.assert_allclose(code_store(coder_of(network, store), store, rows)[:, 0], wanted, rtol=1e-5)
+    assert network.most == NETWORK_BATCH
+    network.seen = 0
+    selector = Selector(
+        setting=Setting("occurrence", (12,), NetworkConfig(input_size=32)),
+        stores=store.parts,
+        rows=rows,
+        subject_M=subject[rows],
+        truth_MA=np.zeros((len(rows), 1)),
+        steps=frozenset({1}),
+    )
+    np.testing.assert_allclose(selector._coded(network)[:, 0], wanted, rtol=1e-5)
+    assert network.most == CHECK_BATCH
+    assert network.seen == len(np.unique(windows))

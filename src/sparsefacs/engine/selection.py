@@ -6,7 +6,7 @@ random number and change nothing in the training, so a run with checks passes th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -106,15 +106,19 @@ class Selector:
         network.eval()
         all_faces, (sees, task) = Faces(self.stores), (self.setting.network, self.setting.task)
 
-        def stacked(rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-            faces, points = zip(*(all_faces.face(int(row)) for row in rows), strict=True)
-            return np.stack(faces), np.stack(points)
+        def in_parts(ask: Callable[..., NDArray[np.float32]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            answered = []
+            for start in range(0, len(rows), CHECK_BATCH):
+                part = rows[start : start + CHECK_BATCH]
+                faces, points = zip(*(all_faces.face(int(row)) for row in part), strict=True)
+                answered.append(ask(np.stack(faces), np.stack(points)))
+            return np.concatenate(answered)
 
         if is_of_clips(network):
-            coded_MA = self._coded_in_clips(network, lambda rows: frame_features(network, *stacked(rows), sees))
+            encode = partial(in_parts, lambda faces, points: frame_features(network, faces, points, sees))
+            coded_MA = self._coded_in_clips(network, encode)
         else:
-            parts = [self.rows[start : start + CHECK_BATCH] for start in range(0, len(self.rows), CHECK_BATCH)]
-            coded_MA = np.concatenate([answers(network, *stacked(rows), sees, task) for rows in parts])
+            coded_MA = in_parts(lambda faces, points: answers(network, faces, points, sees, task), self.rows)
         network.train(training)
         return coded_MA
 

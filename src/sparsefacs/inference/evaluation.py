@@ -1,7 +1,7 @@
 """Scores of a run on faces it was not trained on."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,20 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
         return _code_clips(coder, store, rows)
     coded = []
     with progress("code held-out faces", len(rows), "faces") as bar:
-        for first in range(0, len(rows), BATCH):
-            part = rows[first : first + BATCH]
-            faces, points = zip(*(store.face(int(row)) for row in part), strict=True)
-            coded.append(code_faces(coder, np.stack(faces), np.stack(points)))
+        for part, faces, points in _faces_in_parts(store, rows):
+            coded.append(code_faces(coder, faces, points))
             bar.advance(len(part))
     return np.concatenate(coded)
+
+
+def _faces_in_parts(
+    store: AnyStore, rows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.float32]]]:
+    """Yield at most BATCH of `rows` at a time with their faces and landmarks."""
+    for first in range(0, len(rows), BATCH):
+        part = rows[first : first + BATCH]
+        faces, points = zip(*(store.face(int(row)) for row in part), strict=True)
+        yield part, np.stack(faces), np.stack(points)
 
 
 def _code_clips(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -51,8 +59,8 @@ def _code_clips(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -
     in_order = np.argsort(tracks.place[rows])
 
     def encode(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
-        faces, points = zip(*(store.face(int(row)) for row in wanted), strict=True)
-        return encode_faces(coder, np.stack(faces), np.stack(points))
+        parts = _faces_in_parts(store, wanted)
+        return np.concatenate([encode_faces(coder, faces, points) for _, faces, points in parts])
 
     coded = []
     windows = tracks.windows(rows[in_order], *coder.clip)
