@@ -40,10 +40,14 @@ class Tracks:
         self._first = starts[run]
         self._last = np.r_[starts[1:], len(self.order)][run] - 1
 
-    def windows(self, rows: NDArray[np.integer], length: int, key: int) -> NDArray[np.int64]:
-        """Return the rows (len(rows), length) of the windows in which each of `rows` stands at place `key`."""
+    def windows(self, rows: NDArray[np.integer], length: int, key: int, step: int = 1) -> NDArray[np.int64]:
+        """Return the rows (len(rows), length) of the windows in which each of `rows` stands at place `key`.
+
+        step: every how many-th frame of the run is taken.
+        """
         at = self.place[rows]
-        places = np.clip(at[:, None] + np.arange(length) - key, self._first[at, None], self._last[at, None])
+        places = at[:, None] + step * (np.arange(length) - key)
+        places = np.clip(places, self._first[at, None], self._last[at, None])
         rows_BL: NDArray[np.int64] = self.order[places]
         return rows_BL
 
