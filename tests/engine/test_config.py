@@ -65,3 +65,12 @@ def test_unknown_method_and_recipe_are_named() -> None:
 def test_a_list_or_a_group_of_settings_is_shown_how_to_write(setting: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         resolve("wsrtl", settings=(setting,))
+
+
+@pytest.mark.parametrize(
+    "method", ["pseudo-label", "fixmatch", "mixmatch", "mean-teacher", "cutmix", "rotation", "exemplar"]
+)
+@pytest.mark.parametrize("recipe", ["small", "paper"])
+def test_a_comparison_on_rois_is_on_the_backbone_of_wsrtl(method: str, recipe: str) -> None:
+    compared = resolve(method, recipe, settings=("method.recogniser.kind=roi",))
+    assert compared.method["recogniser"] == resolve("wsrtl", recipe).method["recogniser"]
