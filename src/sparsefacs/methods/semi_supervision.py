@@ -147,7 +147,7 @@ class FixMatch(SemiSupervised):
         supervised = recognition(logits[:first], drawn.labelled.occurrence)
         on_strong = fixmatch_loss(pseudo, logits[first:], self.config.threshold)
         loss = supervised + self.config.weight * on_strong
-        return Contribution(loss, {"recognition": supervised, "strong_view": on_strong})
+        return Contribution(loss, {"supervised": supervised, "strong_view": on_strong})
 
 
 class PseudoLabelConfig(BaseModel):
@@ -177,7 +177,7 @@ class PseudoLabel(SemiSupervised):
         supervised = recognition(logits[:first], drawn.labelled.occurrence)
         pseudo = pseudo_label_loss(logits[first:], self.config.threshold)
         weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
-        return Contribution(supervised + weight * pseudo, {"recognition": supervised, "pseudo": pseudo})
+        return Contribution(supervised + weight * pseudo, {"supervised": supervised, "pseudo": pseudo})
 
 
 class MeanTeacherConfig(BaseModel):
@@ -216,7 +216,7 @@ class MeanTeacher(SemiSupervised):
         supervised = recognition(logits[:count], drawn.labelled.occurrence)
         consistency = mean_teacher_loss(logits[count:], taught)
         weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
-        return Contribution(supervised + weight * consistency, {"recognition": supervised, "consistency": consistency})
+        return Contribution(supervised + weight * consistency, {"supervised": supervised, "consistency": consistency})
 
     @torch.no_grad()
     def after_step(self, recogniser: nn.Module, step: int) -> None:
@@ -267,7 +267,7 @@ class CutMix(SemiSupervised):
         supervised = recognition(logits[: len(labelled)], labelled.occurrence)
         consistency = cut_consistency_loss(logits[len(labelled) :], seen, au_B)
         loss = supervised + self.config.weight * consistency
-        return Contribution(loss, {"recognition": supervised, "consistency": consistency})
+        return Contribution(loss, {"supervised": supervised, "consistency": consistency})
 
 
 def _together(recogniser: Recogniser, drawn: Drawn, image: Tensor, landmarks: Tensor) -> Tensor:
@@ -281,4 +281,4 @@ def _together(recogniser: Recogniser, drawn: Drawn, image: Tensor, landmarks: Te
 def _supervised(recogniser: Recogniser, drawn: Drawn) -> Contribution:
     logits = recogniser(drawn.labelled.image, drawn.labelled.landmarks)
     loss = recognition(logits, drawn.labelled.occurrence)
-    return Contribution(loss, {"recognition": loss})
+    return Contribution(loss, {"supervised": loss})
