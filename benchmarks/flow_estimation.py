@@ -31,7 +31,7 @@ def main() -> None:
 
     given = parse()
     store = Store(given.store)
-    settings = (*SETTINGS, f"training.steps={given.steps}")
+    settings = (*SETTINGS, f"training.steps={given.steps}", f"method.flow.weight={given.weight}")
     config = resolve("wsrtl", "small", settings, aus=store.aus, network__init=given.init)
     fold = make_protocol("holdout:33%", store.strings("subject").tolist(), 0).folds[0]
     data = training_set(store, None, fold, "all", config)
@@ -116,6 +116,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--checks", type=int, default=8)
     parser.add_argument("--faces", type=int, default=500)
+    parser.add_argument("--weight", type=float, default=0.2, help="of the flow task, beside recognition's 1")
     parser.add_argument("--init", help="run of pretrain to start from")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
