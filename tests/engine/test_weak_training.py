@@ -1,5 +1,7 @@
 """WSRTL and its comparisons in training: two processes as one, exact resume, hidden labels, every variant by recipe."""
 
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from torch import nn
 from torch.multiprocessing.spawn import spawn
 
 from made_stores import build_store
-from sparsefacs import InputError, api
+from sparsefacs import InputError, api, cli
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import read_recipe, recipe_names
 from sparsefacs.methods.registry import method_class
@@ -107,10 +109,22 @@ VARIANTS += [(name, recipe) for name in COMPARISONS for recipe in recipe_names(n
 
 
 @pytest.mark.parametrize(("name", "recipe"), VARIANTS)
-def test_every_variant_trains_from_its_recipe(name: str, recipe: str, faces: Store, tmp_path: Path) -> None:
-    settings = (*TINY, "network.init=none", "training.steps=2")
-    metrics = api.train(name, faces.path, tmp_path / "run", labels="50%", recipe=recipe, settings=settings)
-    assert metrics["pooled"]["frames"] > 0
+def test_every_variant_trains_from_its_recipe_through_the_command_line(
+    name: str,
+    recipe: str,
+    faces: Store,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = [word for each in (*TINY, "training.steps=2") for word in ("--set", each)]
+    words = ["train", name, str(faces.path), str(tmp_path / "run"), "--labels", "50%", "--recipe", recipe, "--json"]
+    monkeypatch.setattr(sys, "argv", ["sparsefacs", *words, "--init", "none", *settings])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert not stopped.value.code, err
+    assert json.loads(out)["pooled"]["frames"] > 0
     log = (tmp_path / "run" / "log.csv").read_text().splitlines()
     assert "nan" not in log[-1] and len(log) > 1
 
