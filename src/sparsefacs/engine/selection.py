@@ -17,7 +17,7 @@ from ..data.rows import Faces
 from ..data.store import Store
 from ..metrics.scores import mean_score, paired_difference
 from ..networks.answers import answers, frame_features, window_answers
-from ..networks.clip_answers import clip_answers, is_of_clips
+from ..networks.clip_answers import is_of_clips, rows_in_clips
 
 if TYPE_CHECKING:
     from torch import nn
@@ -129,13 +129,10 @@ class Selector:
     def _coded_in_clips(
         self, network: Any, encode: Callable[[NDArray[np.int64]], NDArray[np.float32]]
     ) -> NDArray[np.float32]:
-        in_order = np.argsort(self._tracks.place[self.rows])
-        windows = self._tracks.windows(self.rows[in_order], network.clip_length, network.key)
-        answered = clip_answers(windows, encode, lambda window: window_answers(network, window, self.setting.task))
-        found = np.concatenate(list(answered))
-        coded_MA = np.empty_like(found)
-        coded_MA[in_order] = found
-        return coded_MA
+        def decode(window: NDArray[np.float32]) -> NDArray[np.float32]:
+            return window_answers(network, window, self.setting.task)
+
+        return rows_in_clips(self._tracks, self.rows, (network.clip_length, network.key), encode, decode)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

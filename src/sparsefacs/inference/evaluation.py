@@ -13,7 +13,7 @@ from ..data.clips import Tracks
 from ..data.joined import AnyStore
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..networks.clip_answers import clip_answers
+from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
 from .batching import code_faces, decode_windows, encode_faces
 from .model import NetworkCoder, load_coder
@@ -55,23 +55,16 @@ def _faces_in_parts(
 def _code_clips(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the codes of faces each within its clip; a person's own further frames are looked at, but not coded."""
     assert coder.clip is not None
-    tracks = Tracks(store.parts)
-    in_order = np.argsort(tracks.place[rows])
 
     def encode(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
         parts = _faces_in_parts(store, wanted)
         return np.concatenate([encode_faces(coder, faces, points) for _, faces, points in parts])
 
-    coded = []
-    windows = tracks.windows(rows[in_order], *coder.clip)
+    def decode(window: NDArray[np.float32]) -> NDArray[np.float32]:
+        return decode_windows(coder, window)
+
     with progress("code held-out faces", len(rows), "faces") as bar:
-        for part in clip_answers(windows, encode, lambda window: decode_windows(coder, window)):
-            coded.append(part)
-            bar.advance(len(part))
-    found = np.concatenate(coded)
-    coded_MA = np.empty_like(found)
-    coded_MA[in_order] = found
-    return coded_MA
+        return rows_in_clips(Tracks(store.parts), rows, coder.clip, encode, decode, bar.advance)
 
 
 def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..data.clips import Tracks
+
 F32 = NDArray[np.float32]
 WINDOWS_AT_A_TIME = 256
 
@@ -37,3 +39,26 @@ def clip_answers(
         if len(new):
             known |= dict(zip(new.tolist(), encode(new), strict=True))
         yield decode(np.stack([known[int(row)] for row in part.ravel()]).reshape(*part.shape, -1))
+
+
+def rows_in_clips(
+    tracks: "Tracks",
+    rows: NDArray[np.int64],
+    clip: tuple[int, int],
+    encode: Callable[[NDArray[np.int64]], F32],
+    decode: Callable[[F32], F32],
+    done: Callable[[int], object] = lambda count: None,
+) -> F32:
+    """Return the codes (M, A) of `rows`, each within the clip round it; clip: frames, and the place of the coded one.
+
+    A person's own further frames are looked at, but not coded. done: told of how many rows are coded, part by part.
+    """
+    in_order = np.argsort(tracks.place[rows])
+    parts = []
+    for part in clip_answers(tracks.windows(rows[in_order], *clip), encode, decode):
+        parts.append(part)
+        done(len(part))
+    found = np.concatenate(parts)
+    coded_MA = np.empty_like(found)
+    coded_MA[in_order] = found
+    return coded_MA
