@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .reduction import labelled_mean, process_count, process_rank, wide
+from .reduction import global_mean, process_count, process_rank, wide
 
 
 class _Gather(torch.autograd.Function):
@@ -68,7 +68,7 @@ def inter_area_loss(views_2N8D: Tensor, mirror_8: NDArray[Any], temperature: flo
         areas_8D = areas_8D + paired[:, None] * areas_8D[mirror]
         similar = ((own * areas_8D).sum(-1) - (own * own).sum(-1)) / temperature
     positives_8 = every.shape[0] * (1 + paired.to(own.dtype)) - 1
-    return _mean(log_total - similar / positives_8)
+    return global_mean(log_total - similar / positives_8)
 
 
 def intra_area_loss(views_2N8D: Tensor, temperature: float) -> Tensor:
@@ -84,7 +84,7 @@ def intra_area_loss(views_2N8D: Tensor, temperature: float) -> Tensor:
     with _full_precision(own):
         log_total = _log_sum_of_others(own.transpose(0, 1) / temperature, every.transpose(0, 1))
         similar = (own * other).sum(-1).T / temperature
-    return _mean(log_total - similar)
+    return global_mean(log_total - similar)
 
 
 def prediction_loss(targets_2N8D: Tensor, predictions_2N8D: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def prediction_loss(targets_2N8D: Tensor, predictions_2N8D: Tensor) -> Tensor:
     Both (2N, 8, D); predictions are the averages of eq. 7. Reading: gradients reach the targets too, since the paper
     names no stop-gradient; L^a and L^b are what keeps embeddings from collapsing.
     """
-    return _mean(1 - (_unit(targets_2N8D) * _unit(predictions_2N8D)).sum(-1))
+    return global_mean(1 - (_unit(targets_2N8D) * _unit(predictions_2N8D)).sum(-1))
 
 
 def ntxent_loss(views_2ND: Tensor, temperature: float) -> Tensor:
@@ -114,7 +114,7 @@ def info_nce_queue_loss(query_ND: Tensor, key_ND: Tensor, queue_KD: Tensor, temp
     with _full_precision(query):
         positive = (query * key).sum(-1) / temperature
         negatives = torch.logsumexp(query / temperature @ queue.T, dim=-1)
-    return _mean(torch.logaddexp(positive, negatives) - positive)
+    return global_mean(torch.logaddexp(positive, negatives) - positive)
 
 
 def _log_sum_of_others(anchors: Tensor, candidates: Tensor) -> Tensor:
@@ -136,7 +136,3 @@ def _unit(embeddings: Tensor) -> Tensor:
 def _full_precision(like: Tensor) -> torch.autocast:
     """Return a context without autocast: bf16 products, divided by τ = 0.07, would be off by several hundredths."""
     return torch.autocast(like.device.type, enabled=False)
-
-
-def _mean(values: Tensor) -> Tensor:
-    return labelled_mean(values, torch.ones_like(values, dtype=torch.bool))

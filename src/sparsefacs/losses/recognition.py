@@ -1,10 +1,9 @@
 """Supervised losses on AU occurrence and intensity; unlabelled entries never contribute."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .reduction import labelled_mean, wide
+from .reduction import cross_entropy, labelled_mean, wide
 
 
 def occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor) -> Tensor:
@@ -13,9 +12,7 @@ def occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor) -> Tensor:
     logits_BA: (B, A); occurrence_BA: (B, A), −1 unlabelled. With missing entries the sum over A AUs becomes
     A times the mean over all labelled entries of all processes, which is the same when nothing is missing.
     """
-    labelled = occurrence_BA >= 0
-    entropy = F.binary_cross_entropy_with_logits(wide(logits_BA), occurrence_BA.clamp(min=0), reduction="none")
-    return logits_BA.shape[1] * labelled_mean(entropy, labelled)
+    return logits_BA.shape[1] * cross_entropy(logits_BA, occurrence_BA)
 
 
 def intensity_loss(logits_BA: Tensor, intensity_BA: Tensor) -> Tensor:

@@ -82,9 +82,8 @@ class WeaklySupervised(Method):
     def __init__(self, config: WeakConfig, setting: Setting) -> None:
         super().__init__()
         self.config, self.setting = config, setting
-        self.recogniser: Recogniser = self.build_predictor(
-            setting, config
-        )  # first, so that it starts as the baseline's does
+        # First, so that it starts as the baseline's does.
+        self.recogniser: Recogniser = self.build_predictor(setting, config)
         self.auxiliary = nn.ModuleDict({name: self._task(name) for name in config.auxiliary})
         self.semi = self._semi()
         self.chance = Chance(torch.initial_seed())
