@@ -52,3 +52,24 @@ def test_a_transformer_of_one_size_tells_how_to_take_another() -> None:
     assert logits.shape == (2, 3)
     any_size = {"dynamic_img_size": True, "depth": 1}
     AUClassifier(NetworkConfig(backbone=network, input_size=48, options=any_size), 3)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "options"),
+    [
+        ("mobilenetv3_small_050", {}),
+        ("lcnet_050", {}),
+        ("mobilenetv2_035", {}),
+        ("resnet10t", {"channels": [8, 16, 32, 64]}),
+        ("vit_tiny_patch16_224", {"img_size": 64, "depth": 1, "global_pool": "avg"}),
+    ],
+)
+def test_the_head_is_as_wide_as_what_is_pooled_and_maps_are_as_they_are(backbone: str, options: dict) -> None:
+    network = AUClassifier(NetworkConfig(backbone=backbone, input_size=64, options=options), 3).eval()
+    faces, nowhere = torch.rand(2, 3, 64, 64), torch.zeros(2, 68, 2)
+    logits = network(faces)
+    assert logits.shape == (2, 3)
+    assert network.maps(faces).shape[1] == network.map_width
+    seen = network.recognise(faces, nowhere)
+    torch.testing.assert_close(seen.logits_BA, logits)
+    torch.testing.assert_close(seen.maps_BCHW, network.maps(faces))

@@ -55,7 +55,8 @@ def create_backbone(
     settings: dict[str, Any] = network.pretrained_cfg
     mean = tuple(settings.get("mean", (0.485, 0.456, 0.406)))
     deviation = tuple(settings.get("std", (0.229, 0.224, 0.225)))
-    return network, int(network.num_features), mean, deviation
+    width = getattr(network, "head_hidden_size", None) or network.num_features  # some widen maps after pooling them
+    return network, int(width), mean, deviation
 
 
 def check_side(network: nn.Module, name: str, side: int) -> None:

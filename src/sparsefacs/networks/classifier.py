@@ -70,7 +70,7 @@ class AUClassifier(Recogniser):
         super().__init__()
         self.backbone, width, mean, deviation = create_backbone(config.backbone, config.init, config.options)
         check_side(self.backbone, config.backbone, self.backbone_side(config))
-        self.map_width = width
+        self.map_width = int(self._timm.num_features)  # MobileNetV3 and others pool first and widen then
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(width, aus)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
