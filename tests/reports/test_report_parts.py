@@ -223,3 +223,19 @@ def test_lost_frames_break_the_line():
         return next(line for line in svg.split("<path") if "stroke: #0072b2" in line).count("M ")
 
     assert (starts(whole), starts(broken)) == (1, 2)
+
+
+def test_what_labels_hold_is_told_where_it_was_counted():
+    told, silent = _result("spreader"), _result("supervised")
+    told.metrics["provenance"] = {
+        "labels": {"frames": 160, "combinations": {"faces": 160, "kept": 121, "dense": 36.6, "all": 524}},
+        "pseudo_labels": {"clips": 500, "accuracy": 0.616, "confirmed": 0.75, "accuracy_confirmed": None},
+    }
+    silent.metrics["provenance"] = {"labels": {"frames": 160}}
+    table = tables.label_table([told, silent])
+    cells = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
+    assert cells["AU combinations on them"] == ["121", "–"]
+    assert cells["the same, had whole clips been coded"] == ["37", "–"]
+    assert cells["Right pseudo labels"] == ["61.6 %", "–"]
+    assert "Right pseudo labels of these" not in cells  # nothing was confirmed, in any run
+    assert tables.label_table([silent]) is None

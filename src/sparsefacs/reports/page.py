@@ -106,6 +106,7 @@ def _content(
         "published": [each for metric in metrics for each in published_tables(results, metric)],
         "published_absent": why_no_published_rows(results),
         "published_warning": WARNING,
+        "label_table": tables.label_table(results),
         "curves": curves,
         "marginal_table": tables.marginal_table(distributed) if distributed else None,
         "marginal_figure": _marginals(distributed) if distributed else None,
@@ -127,6 +128,7 @@ def _content(
 def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
     every = [
         ("scores", "Scores", True),
+        ("labels", "Labels", content["label_table"]),
         ("training", "Training curves", content["curves"]),
         ("distributions", "Distributions", content["marginal_table"]),
         ("faces", "Example faces", content["faces"]),

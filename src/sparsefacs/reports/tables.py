@@ -213,6 +213,38 @@ def conditional_table(result: Result) -> Table:
     )
 
 
+def label_table(results: Sequence[Result]) -> Table | None:
+    """Return what the visible labels and pseudo labels are worth, a column a run; None where no run has such counts.
+
+    Distinct AU combinations on the labelled faces, on as many faces coded as whole clips, and on all faces; right
+    pseudo labels of training frames whose labels the run could not see, all and those confirmed by a clip's order
+    (Knowledge-Spreader, 4.4 and 4.5).
+    """
+
+    def count(result: Result, name: str) -> str:
+        found = number(result.fact(name))
+        return UNDEFINED if found is None else f"{found:,.0f}"
+
+    def share(result: Result, name: str) -> str:
+        found = number(result.fact(f"pseudo_labels_{name}"))
+        return UNDEFINED if found is None else f"{100 * found:.1f} %"
+
+    told = [
+        ("Faces with visible labels", [count(result, "labels_frames") for result in results]),
+        ("AU combinations on them", [count(result, "labels_combinations_kept") for result in results]),
+        ("the same, had whole clips been coded", [count(result, "labels_combinations_dense") for result in results]),
+        ("AU combinations on all training faces", [count(result, "labels_combinations_all") for result in results]),
+        ("Right pseudo labels", [share(result, "accuracy") for result in results]),
+        ("Clips whose order was recognised", [share(result, "confirmed") for result in results]),
+        ("Right pseudo labels of these", [share(result, "accuracy_confirmed") for result in results]),
+    ]
+    rows = tuple(
+        (Cell(name, head=True), *map(Cell, texts)) for name, texts in told if any(text != UNDEFINED for text in texts)
+    )
+    heads = ("", *(result.label for result in results))
+    return Table("What the labels hold", heads, rows) if len(rows) > 1 else None
+
+
 def settings_table(results: Sequence[Result]) -> Table:
     """Return every entry of the runs' provenance, a column a run; rows where the runs differ are marked."""
     facts = [dict(flatten(result.metrics["provenance"])) for result in results]
