@@ -3,7 +3,8 @@
     python benchmarks/comparison.py wsrtl STORE OUT [--labels 5%] [--steps 400] [--init RUN] [--together 2]
 
 A comparison is a list of trainings in COMPARISONS below; all draw the same number of faces a step, keep the last state,
-and are tested on the same people. Trainings run as processes of the command line, `--together` at a time with a core
+and are tested on the same people. With --labels all there are no faces without labels, and every training draws
+labelled ones instead. Trainings run as processes of the command line, `--together` at a time with a core
 each; one that is finished in OUT is not made again, so a stopped comparison goes on where it was. Prints a table (mean
 F1 and AUC, 95 % intervals over subjects), the paired difference of each from the first, and writes OUT/comparison.json.
 """
@@ -19,7 +20,16 @@ from pathlib import Path
 from typing import Any
 
 BOTH, ONE = ("data.labelled_batch=32", "data.unlabelled_batch=32"), ("data.labelled_batch=64",)
+FACES, HALVES = ("data.labelled_batch=80",), ("data.labelled_batch=40", "data.unlabelled_batch=40")
 COMPARISONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
+    "knowledge-spreader": {  # 80 faces a step, of which 16 clips of 5
+        "counterpart": ("knowledge-spreader/supervised", ("data.labelled_batch=16",)),
+        "supervised": ("supervised", FACES),
+        "pseudo-label": ("pseudo-label", HALVES),
+        "fixmatch": ("fixmatch", HALVES),
+        "tcl": ("tcl", ("data.labelled_batch=8", "data.unlabelled_batch=8")),
+        "KS": ("knowledge-spreader", ("data.labelled_batch=12", "data.unlabelled_batch=4")),
+    },
     "wsrtl": {
         "backbone": ("wsrtl", ("method.auxiliary=[]", "method.semi_supervised=none", *ONE)),
         "OFE": ("wsrtl", ("method.auxiliary=[flow]", "method.semi_supervised=none", *BOTH)),
@@ -36,7 +46,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     trainings = COMPARISONS[given.comparison]
     with ThreadPoolExecutor(given.together) as pool:
-        list(pool.map(lambda name: train(given, name, *trainings[name]), trainings))
+        list(pool.map(lambda each: train(given, each, *trainings[each]), trainings))
     result = {"comparison": given.comparison, "labels": given.labels, "steps": given.steps, **machine()}
     result["runs"] = {name: scores(given.out / name) for name in trainings}
     first, *others = trainings
@@ -48,25 +58,36 @@ def main() -> None:
         print(f"{name:12} F1 {run['f1']}  AUC {run['auc']}  {run['images']} faces, {run['seconds']:.0f} s{told}")
 
 
-def train(given: argparse.Namespace, name: str, method: str, settings: tuple[str, ...]) -> None:
-    """Train one method, or go on with it; its messages go to OUT/NAME.log."""
-    run = given.out / name
+def train(given: argparse.Namespace, training: str, method: str, settings: tuple[str, ...]) -> None:
+    """Train one method, or go on with it; its messages go to OUT/TRAINING.log."""
+    run = given.out / training
     if (run / "metrics.json").exists():
         return
-    words = ["train", method, str(given.store), str(run), "--labels", given.labels, "--selection", "last"]
+    name, _, recipe = method.partition("/")
+    words = ["train", name, str(given.store), str(run), "--labels", given.labels, "--selection", "last"]
+    words += ["--recipe", recipe or "small"]
+    settings = settings if given.labels != "all" else labelled_alone(settings)
     words += ["--protocol", given.protocol, "--seed", str(given.seed), "--set", f"training.steps={given.steps}"]
     words += [word for setting in settings for word in ("--set", setting)]
     words += ["--init", str(given.init)] if given.init else []
     words += ["--resume"] if run.exists() else []
-    with (given.out / f"{name}.log").open("w") as log:
+    with (given.out / f"{training}.log").open("w") as log:
         environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // given.together))}
         command = [sys.executable, "-m", "sparsefacs.cli", *words]
         subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=True)
 
 
+def labelled_alone(settings: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the settings with all of a step's faces drawn from the labelled ones."""
+    sizes = [int(value) for key, _, value in (each.partition("=") for each in settings) if key.endswith("_batch")]
+    others = tuple(each for each in settings if not each.partition("=")[0].endswith("_batch"))
+    return (*others, f"data.labelled_batch={sum(sizes)}")
+
+
 def scores(run: Path) -> dict[str, Any]:
     metrics = json.loads((run / "metrics.json").read_text())
     mean = metrics["pooled"]["mean"]
+    pseudo = metrics["provenance"].get("pseudo_labels")
     log = (run / "log.csv").read_text().splitlines()
     last = dict(zip(log[0].split(","), log[-1].split(","), strict=True))
     return {
@@ -74,6 +95,7 @@ def scores(run: Path) -> dict[str, Any]:
         "auc": told(mean["auc"]),
         "images": int(last["images"]),
         "seconds": float(last["seconds"]),
+        **({} if pseudo is None else {"pseudo_labels": pseudo}),
     }
 
 
