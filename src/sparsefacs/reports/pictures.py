@@ -1,6 +1,7 @@
-"""Pictures of what a training taught a network beside AUs: flow, restored faces, similarity of AU queries.
+"""Pictures of what a training taught a network, from a run of any method that has the parts for them.
 
-Figures 7, 8 and 9 of Yan, Wang, Li, Wang, Pu (WSRTL), from a run of any method that has the parts for them.
+Flow, restored faces and similarity of AU queries: figures 7, 8 and 9 of Yan, Wang, Li, Wang, Pu (WSRTL). Curves of
+intensity: `intensity_curves`. Reconstructed faces of a masked autoencoder: `reconstructions`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..data.flow import Flows
 from ..data.joined import AnyStore
+from ..engine.run import RunFolder
 from ..errors import InputError
 from ..facs.units import UNITS
 from ..files import refuse_existing, write_json, write_text
@@ -20,36 +22,63 @@ from ..inference.unseen import unseen_faces
 from .embedding import evenly
 from .flow_errors import LaterFaces, SeenFlows, endpoint_errors, seen_flows
 from .grids import draw_grid, similarities
+from .intensity_curves import draw_curves, figures_of, intensity_curves, is_of_intensity
 
 FACES = 6
 MOST_MEASURED = 500
-FLOW, INPAINTING, QUERIES, NUMBERS = "flow.png", "inpainting.png", "queries.svg", "pictures.json"
+FLOW, INPAINTING, QUERIES, INTENSITY = "flow.png", "inpainting.png", "queries.svg", "intensity.svg"
+NUMBERS = "pictures.json"
 _MOVING = 0.25  # share of the frames with the most motion, of which faces are shown
 _SHOWN_TRULY = 0.99  # of cells; TV-L1 has outliers at edges
 _UNKNOWN = (0.93, 0.86, 0.72)
 _REMEDY = (
-    "Pictures are made of runs of wsrtl, of methods trained with --set 'method.auxiliary=[flow]' or [inpainting], and "
-    "of those with --set method.recogniser.kind=roi"
+    "Pictures are made of runs of wsrtl, of methods trained with --set 'method.auxiliary=[flow]' or [inpainting], of "
+    "those with --set method.recogniser.kind=roi, and of any trained with --task intensity"
 )
 
 
 def pictures(
     run: Path, out: Path, store: AnyStore | None = None, *, faces: int = FACES, seed: int = 0
 ) -> dict[str, Any]:
-    """Write flow.png, inpainting.png and queries.svg, as far as the run's training allows, and pictures.json to `out`.
+    """Write flow.png, inpainting.png, queries.svg and intensity.svg, as far as the run's training allows, to `out`.
 
-    store: faces of people the run has not seen; default: the test people of its own. faces: how many are shown. The
-    same arguments give the same files. Returns the content of pictures.json: `written`, file → what it shows;
-    `not_written`, file → why; `flow`, `inpainting`, `queries`: numbers and faces shown. Raises InputError when the run
-    has nothing to make a picture of, OUT exists, or there is no unseen face.
+    Beside them pictures.json. store: faces of people the run has not seen; default: the test people of its own. faces:
+    how many are shown. The same arguments give the same files. Returns the content of pictures.json: `written`, file →
+    what it shows; `not_written`, file → why; `flow`, `inpainting`, `queries`, `intensity`: numbers and faces shown.
+    Raises InputError when the run has nothing to make a picture of, OUT exists, or there is no unseen face.
     """
-    out = Path(out)
+    run, out = Path(run), Path(out)
     refuse_existing(out, what="folder of pictures")
+    told: dict[str, Any] = {"run": str(run), "seed": seed, "written": {}, "not_written": {}}
+    of_intensity = is_of_intensity(run)
+    if of_intensity:
+        _intensity(told, out / INTENSITY, run, store)
+    if not of_intensity or RunFolder(run).model.exists():  # scores of several folds together have no model
+        _of_training(told, out, run, store, faces, seed, alone=not of_intensity)
+    write_json(out / NUMBERS, told)
+    return told
+
+
+def _intensity(told: dict[str, Any], path: Path, run: Path, store: AnyStore | None) -> None:
+    """Draw MAE-Face's Fig. 6."""
+    curves = intensity_curves(run, store)
+    if curves is None:
+        told["not_written"][INTENSITY] = "the people not trained on have no intensity labels that vary"
+        return
+    write_text(path, draw_curves(curves))
+    told["intensity"] = figures_of(curves)
+    named = ", ".join(f"AU{au}" for au in curves.aus)
+    told["written"][INTENSITY] = f"intensity of {named} beside its labels, {curves.subject}, clip {curves.clip}"
+
+
+def _of_training(
+    told: dict[str, Any], out: Path, run: Path, store: AnyStore | None, faces: int, seed: int, *, alone: bool
+) -> None:
+    """Draw what the modules of the training show; with nothing to show and nothing else drawn, raise InputError."""
     parts = load_training_parts(run)
     similarity = parts.query_similarity()
-    if parts.flow_head is None and parts.generator is None and similarity is None:
+    if alone and parts.flow_head is None and parts.generator is None and similarity is None:
         raise InputError("its training left nothing to make pictures of", path=run, remedy=_REMEDY)
-    told: dict[str, Any] = {"run": str(run), "seed": seed, "written": {}, "not_written": {}}
     if parts.flow_head is None:
         told["not_written"][FLOW] = "the run did not learn optical flow (method.auxiliary has no flow)"
     if parts.generator is None:
@@ -66,8 +95,6 @@ def pictures(
         told["not_written"][QUERIES] = "the run has no AU queries (recogniser kind roi, relation transformer)"
     else:
         _queries(told, out / QUERIES, parts.coder.aus, similarity)
-    write_json(out / NUMBERS, told)
-    return told
 
 
 def _varied(store: AnyStore, rows: NDArray[np.int64], faces: int, seed: int) -> NDArray[np.int64]:
