@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..data.augmentation import AugmentationConfig
 from ..errors import InputError
-from ..methods.contract import MethodConfig, Task
+from ..methods.contract import MethodConfig, Pretraining, Task
 from ..methods.registry import algorithm_class
 from ..networks.classifier import NetworkConfig
 from ..protocols.selection import DEFAULT_SELECTION, SelectionRule
@@ -39,11 +39,21 @@ class OptimiserConfig(BaseModel):
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
     lr: Annotated[float, Field(gt=0)] = 1e-3
+    base_lr: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="learning rate per 256 faces of a batch, in place of lr"
+    )
     lr_of: dict[str, Annotated[float, Field(gt=0)]] = Field({}, description="learning rate of a named part")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.999), description="of adam and adamw"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.05, description="fraction of the steps that warm up")
     clip: Annotated[float, Field(ge=0)] = Field(0.0, description="largest gradient norm, 0 = no clipping")
+
+    def rate(self, batch: int) -> float:
+        """Return the learning rate of steps of `batch` faces: lr, or base_lr · batch / 256 (MAE-Face, eq. 5)."""
+        return self.lr if self.base_lr is None else self.base_lr * batch / 256
 
 
 class TrainingConfig(BaseModel):
@@ -53,13 +63,18 @@ class TrainingConfig(BaseModel):
 
     steps: int | None = Field(None, ge=1, description="steps; not with epochs")
     epochs: int | None = Field(None, ge=1, description="passes over the labelled faces; not with steps")
+    epoch_of: Literal["labelled", "all"] = Field(
+        "labelled", description="the faces of an epoch: labelled ones, or all with a label before the budget"
+    )
+    accumulate: Positive = Field(1, description="parts in which a pre-training's batch is drawn")
+    compile: bool = Field(False, description="compile the networks; needs a C++ compiler, pays on a GPU")
     precision: Literal["auto", "32", "bf16"] = "auto"
     log_every: Positive = 10
     checkpoint_every: Positive = Field(100, description="steps between two savings of the whole state")
 
 
 class SelectionConfig(BaseModel):
-    """What is chosen on a score, and on whose faces.
+    """What is chosen on a score, on whose faces, and when a training that no longer gains ends.
 
     A choice made on the test fold (`published-practice`) is marked on every table that shows its numbers.
     """
@@ -70,6 +85,10 @@ class SelectionConfig(BaseModel):
     threshold: Literal["fixed", "chosen"] = Field("fixed", description="0.5, or chosen with the epoch by F1")
     share: Annotated[float, Field(gt=0, lt=1, description="of the labelled training subjects, to validate on")] = 0.2
     checks: Positive = Field(10, description="how often in a training the score is taken")
+    score: Literal["main", "loss"] = Field("main", description="F1 or ICC, or the loss on the same faces")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many checks without a better score; with rule last, never"
+    )
 
 
 class RunConfig(BaseModel):
@@ -218,10 +237,25 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
             remedy="Use --selection validation or published-practice, or leave the threshold fixed at 0.5",
         )
     checked = config.model_copy(update={"method": config.method_config().model_dump(mode="json")})
+    _check_accumulation(checked)
     if checked.task not in algorithm_class(method).tasks:
         tasks = " and ".join(algorithm_class(method).tasks)
         raise InputError(f"method {method} does not learn {checked.task}", remedy=f"It learns {tasks}")
     return checked
+
+
+def _check_accumulation(config: RunConfig) -> None:
+    """Raise InputError where gradients of parts are to be added that are no parts."""
+    parts, batch = config.training.accumulate, config.data.unlabelled_batch
+    if parts > 1 and not issubclass(algorithm_class(config.name), Pretraining):
+        raise InputError(
+            "training.accumulate is for pre-trainings, and this learns AUs", remedy="Leave it out, or lower the batch"
+        )
+    if batch % parts:
+        raise InputError(
+            f"a batch of {batch} faces has no {parts} equal parts",
+            remedy=f"Set data.unlabelled_batch to a multiple of {parts}, or training.accumulate to a divisor of it",
+        )
 
 
 def _put(values: dict[str, Any], path: list[str], value: Any) -> None:

@@ -29,19 +29,22 @@ def bf16_pays(device: str) -> bool:
 def make_fabric(devices: int, precision: Precision) -> "Fabric":
     """Return a Fabric on `devices` GPUs, or CPU processes where there is no GPU; processes start on `launch`.
 
-    Gradients are shared by `share_gradients`, not by a wrapper, so a method may step any optimiser at any time.
+    Under torchrun the processes are there already, on one machine or several, and their number is torchrun's; `devices`
+    is then 1 or that of one machine. Gradients are shared by `share_gradients`, not by a wrapper, so a method may step
+    any optimiser at any time. Raises InputError for more devices than there are, or others than torchrun started.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    devices, nodes = _started(devices)
     if accelerator == "cuda" and devices > torch.cuda.device_count():
         raise InputError(
             f"{devices} devices were asked for, this machine has {torch.cuda.device_count()}", remedy="Lower --devices"
         )
     use_bf16 = precision == "bf16" or (precision == "auto" and bf16_pays(accelerator))
     strategy: Any = "auto"
-    if devices > 1:
+    if devices * nodes > 1:
         backend = "nccl" if accelerator == "cuda" else "gloo"
         strategy = DDPStrategy(process_group_backend=backend, start_method="popen")
     if accelerator == "cpu" and devices > 1:
@@ -49,9 +52,28 @@ def make_fabric(devices: int, precision: Precision) -> "Fabric":
     return Fabric(
         accelerator=accelerator,
         devices=devices,
+        num_nodes=nodes,
         strategy=strategy,
         precision="bf16-mixed" if use_bf16 else "32-true",
     )
+
+
+def _started(devices: int) -> tuple[int, int]:
+    """Return processes a machine and machines: those that torchrun started, else `devices` on this one."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return devices, 1
+    world, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if devices not in (1, here):
+        raise InputError(
+            f"--devices {devices} was asked for, and torchrun started {here} processes on this machine",
+            remedy="Leave --devices out: torchrun's --nproc-per-node says how many there are",
+        )
+    if world % here:
+        raise InputError(
+            f"torchrun started {world} processes, {here} of them on this machine",
+            remedy="Start as many on every machine",
+        )
+    return here, world // here
 
 
 def first_process() -> bool:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,7 +44,7 @@ class Training:
 
 
 def fit(training: Training, start: int, seconds_before: float) -> float:
-    """Train from step `start` to the end; return the seconds spent in all.
+    """Train from step `start` to the end, or to where the score no longer gains; return the seconds spent in all.
 
     Raises InputError naming the loss term if a loss stops being a number. An interrupt saves the state first.
     """
@@ -53,19 +54,24 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
     log.cut(start)
     board = _board(t) if t.fabric.is_global_zero else None
     t.method.train()
-    step = start
+    if t.config.training.compile:
+        for network in t.method.children():
+            network.compile()
+    step, ended = start, _ends(t, start)
     with progress(f"train {t.config.name}", t.steps, "steps") as bar:
         bar.advance(start)
         try:
-            for step in range(start, t.steps):
+            while not ended:
                 terms = _step(t, step)
                 done = step + 1
                 scores = _check(t, done)
-                if done % t.config.training.log_every == 0 or done in (1, t.steps) or done in t.checked:
+                ended = _ends(t, done)
+                if done % t.config.training.log_every == 0 or done == 1 or ended or done in t.checked:
                     _log(t, log, board, done, terms, scores, time.monotonic() - started)
-                if done % t.config.training.checkpoint_every == 0 or done == t.steps:
+                if done % t.config.training.checkpoint_every == 0 or ended:
                     _save(t, log, done, time.monotonic() - started)
                 bar.advance(1, _note(terms))
+                step = done
         except KeyboardInterrupt:
             # the step under way is lost: its parts may have been applied, so the state saved is the last whole one
             raise InputError(
@@ -78,23 +84,50 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
     return time.monotonic() - started
 
 
+def _ends(t: Training, done: int) -> bool:
+    """Say, alike on every process, whether `done` steps are all: the length is reached, or the score gains no more.
+
+    It depends on `done` and the scores so far alone, so that a stopped training that is resumed stays stopped.
+    """
+    patience = t.config.selection.patience
+    if done >= t.steps or patience is None or done not in t.checked:
+        return done >= t.steps
+    stalled = t.selector is not None and t.selector.stalled(patience)  # only the first process has a selector
+    return bool(global_sum(torch.tensor(float(stalled), device=t.fabric.device)) > 0)
+
+
 def _step(t: Training, step: int) -> dict[str, torch.Tensor]:
-    """Run all updates of one step; return every loss term (its last value if a term comes several times)."""
+    """Run all updates of one step; return every loss term (its last value if a term comes several times).
+
+    With `training.accumulate` the step is of so many parts, each with a number of its own for the method; terms are
+    means over them. Raises InputError where the method then has several updates, which cannot be added up.
+    """
     set_rates(t.optimisers, rate_factor(step, t.steps, t.config.optimiser))
     terms: dict[str, torch.Tensor] = {}
-    updates = t.method.updates(t.batches, step)
-    while True:
-        with t.fabric.autocast():
-            update = next(updates, None)
-        if update is None:
-            break
-        _apply(t, update, step)
-        terms |= {name: term.detach() for name, term in update.terms.items()}
+    parts = t.config.training.accumulate
+    for part in range(parts):
+        found: dict[str, torch.Tensor] = {}
+        updates = t.method.updates(t.batches, step * parts + part)
+        for number in count():
+            with t.fabric.autocast():
+                update = next(updates, None)
+            if update is None:
+                break
+            if parts > 1 and number > 0:
+                raise InputError(
+                    f"{t.config.name} has several updates a step, so its gradients cannot be accumulated",
+                    remedy="Leave training.accumulate at 1 and lower data.unlabelled_batch",
+                )
+            _apply(t, update, step, part)
+            found |= {name: term.detach() for name, term in update.terms.items()}
+        for name, term in found.items():
+            terms[name] = terms[name] + term / parts if name in terms else term / parts
     t.method.after_step(step)
     return terms
 
 
-def _apply(t: Training, update: Update, step: int) -> None:
+def _apply(t: Training, update: Update, step: int, part: int) -> None:
+    """Add the gradients of `update`; with the last part of a step, share them and step."""
     total = global_sum(update.loss)
     if not torch.isfinite(total):
         bad = [name for name, term in update.terms.items() if not torch.isfinite(global_sum(term))]
@@ -105,10 +138,11 @@ def _apply(t: Training, update: Update, step: int) -> None:
             "the last checkpoint is kept",
         )
     optimisers = [t.optimisers[name] for name in (update.optimiser, *update.also)]
-    for optimiser in optimisers:
+    parts = t.config.training.accumulate
+    for optimiser in optimisers if part == 0 else ():
         optimiser.zero_grad(set_to_none=True)
-    t.fabric.backward(update.loss)
-    for optimiser in optimisers:
+    t.fabric.backward(update.loss if parts == 1 else update.loss / parts)
+    for optimiser in optimisers if part == parts - 1 else ():
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         share_gradients(parameters)
         if t.config.optimiser.clip > 0:

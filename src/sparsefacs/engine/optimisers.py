@@ -9,8 +9,14 @@ from ..errors import InputError
 from .config import OptimiserConfig
 
 
-def make_optimisers(parts: dict[str, list[nn.Parameter]], config: OptimiserConfig) -> dict[str, torch.optim.Optimizer]:
-    """Return one optimiser for each part that has parameters; 1-D ones (biases, normalisation) have no weight decay."""
+def make_optimisers(
+    parts: dict[str, list[nn.Parameter]], config: OptimiserConfig, batch: int
+) -> dict[str, torch.optim.Optimizer]:
+    """Return one optimiser for each part that has parameters; 1-D ones (biases, normalisation) have no weight decay.
+
+    batch: faces of a step, of which the learning rate is a multiple where `base_lr` is given. Raises InputError where
+    `lr_of` names no part.
+    """
     unknown = [name for name in config.lr_of if name not in parts]
     if unknown:
         raise InputError(
@@ -18,7 +24,7 @@ def make_optimisers(parts: dict[str, list[nn.Parameter]], config: OptimiserConfi
             remedy=f"Parts: {', '.join(parts)}",
         )
     return {
-        name: _make(parameters, config.lr_of.get(name, config.lr), config)
+        name: _make(parameters, config.lr_of.get(name, config.rate(batch)), config)
         for name, parameters in parts.items()
         if parameters
     }
@@ -31,9 +37,9 @@ def _make(parameters: list[nn.Parameter], lr: float, config: OptimiserConfig) ->
     ]
     made: torch.optim.Optimizer
     if config.name == "adam":
-        made = torch.optim.Adam(groups, lr=lr)
+        made = torch.optim.Adam(groups, lr=lr, betas=config.betas)
     elif config.name == "adamw":
-        made = torch.optim.AdamW(groups, lr=lr)
+        made = torch.optim.AdamW(groups, lr=lr, betas=config.betas)
     else:
         made = torch.optim.SGD(groups, lr=lr, momentum=0.9, nesterov=True)
     for group in made.param_groups:

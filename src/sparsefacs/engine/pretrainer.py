@@ -54,7 +54,8 @@ def make_views(
             config.seed * 10 + salt,
             crop=config.network.crop,
         )
-        order = RowStream(rows, config.data.unlabelled_batch, config.seed * 10 + 4)
+        drawn = config.data.unlabelled_batch // config.training.accumulate
+        order = RowStream(rows, drawn, config.seed * 10 + 4)
         return FaceStream(loader, order, pool, rank, world)
 
     return Views(stream(4), stream(5))
@@ -131,7 +132,7 @@ def _train(
 
     method = make_pretraining(config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
-    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
+    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.unlabelled_batch)
     views = make_views(store, rows, config, pool, fabric.global_rank, fabric.world_size)
 
     def place(batch: Batch) -> Batch:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..data.clips import Tracks
 from ..data.rows import Faces
 from ..data.store import Store
+from ..metrics.loss import loss_difference, mean_loss
 from ..metrics.scores import mean_score, paired_difference
 from ..networks.answers import answers, frame_features, window_answers
 from ..networks.clip_answers import is_of_clips, rows_in_clips
@@ -44,7 +45,7 @@ class Selector:
     latest state that is not clearly worse than the best one, that is, whose paired interval over subjects reaches zero;
     a few validation frames rank states by luck, and a longer training is then the better guess. Without it the best
     score is kept, of equal ones the latest. threshold_chosen: also choose the probability from which an AU counts, one
-    for all AUs.
+    for all AUs. by_loss: the score is minus the mean loss on these faces, not F1 or ICC.
     """
 
     setting: "Setting"
@@ -55,6 +56,7 @@ class Selector:
     steps: frozenset[int]
     heed_luck: bool = True
     threshold_chosen: bool = False
+    by_loss: bool = False
     best: dict[str, Any] | None = None
     kept: dict[str, Any] | None = None
     history: list[dict[str, float]] = field(default_factory=list)
@@ -66,23 +68,44 @@ class Selector:
         if step not in self.steps:
             return {}
         predicted_MA = self._coded(network)
-        metric = MAIN_METRIC[self.setting.task]
-        score = mean_score(self.setting.task, self.truth_MA, predicted_MA, FIXED_THRESHOLD)[metric]
+        score, terms = self._score(predicted_MA)
         self.history.append({"step": step, "score": score})
         leads = self.best is None or np.isnan(self.best["score"]) or score >= self.best["score"]
         if np.isnan(score) and not leads:  # nothing to compare: it neither leads nor comes near
-            return {f"selection_{metric}": score}
+            return terms
         if leads:
             self.best = {"step": step, "score": score, "predicted": torch.from_numpy(predicted_MA)}
-        if leads or (self.heed_luck and not self._clearly_worse(predicted_MA, metric)):
+        if leads or (self.heed_luck and not self._clearly_worse(predicted_MA)):
             weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
             threshold = self._threshold(predicted_MA) if self.threshold_chosen else FIXED_THRESHOLD
             self.kept = {"step": step, "score": score, "threshold": threshold, "weights": weights}
-        return {f"selection_{metric}": score}
+        return terms
 
-    def _clearly_worse(self, predicted_MA: NDArray[np.float32], metric: str) -> bool:
-        """Say whether the paired 95 % interval against the best state so far lies below zero."""
+    def stalled(self, patience: int) -> bool:
+        """Say whether the last `patience` checks brought no better score than those before them."""
+        scores = [entry["score"] for entry in self.history if not np.isnan(entry["score"])]
+        best = max(scores, default=float("nan"))
+        first = next((n for n, entry in enumerate(self.history) if entry["score"] == best), -1)
+        return len(self.history) - 1 - first >= patience
+
+    def _score(self, predicted_MA: NDArray[np.float32]) -> tuple[float, dict[str, float]]:
+        """Return what is to be large, and what there is to log."""
+        if self.by_loss:
+            loss = mean_loss(self.setting.task, self.truth_MA, predicted_MA)
+            return -loss, {"selection_loss": loss}
+        metric = MAIN_METRIC[self.setting.task]
+        score = mean_score(self.setting.task, self.truth_MA, predicted_MA, FIXED_THRESHOLD)[metric]
+        return score, {f"selection_{metric}": score}
+
+    def _clearly_worse(self, predicted_MA: NDArray[np.float32]) -> bool:
+        """Say whether the paired 95 % interval against the best state so far lies on the worse side of zero."""
         assert self.best is not None
+        if self.by_loss:
+            best_MA = self.best["predicted"].numpy()
+            task, truth_MA = self.setting.task, self.truth_MA
+            more = loss_difference(task, truth_MA, predicted_MA, best_MA, self.subject_M, _RESAMPLES)
+            return bool(more["low"] > 0)
+        metric = MAIN_METRIC[self.setting.task]
         difference = paired_difference(
             self.setting.task,
             self.setting.aus,

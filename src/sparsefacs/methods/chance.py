@@ -26,6 +26,9 @@ class Purpose(IntEnum):
     TURN_UNLABELLED = 7
     ORDER_LABELLED = 8
     ORDER_UNLABELLED = 9
+    MIX_SWITCH = 11
+    MIX_SHARE = 12
+    MIX_BOX = 13
 
 
 class Chance:
