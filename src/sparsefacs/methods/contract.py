@@ -19,6 +19,10 @@ class MethodConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def teacher_run(self) -> str | None:
+        """Return the run folder whose network the method learns from, None for none; raises InputError if it must."""
+        return None
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -70,13 +74,15 @@ class Needs:
     """What a method, as configured, draws beside labelled faces.
 
     unlabelled: faces without labels; two_views: these in two random views; flow_side: side of the flow maps that come
-    with every face, None for none; clip_length: frames of the clips that are drawn instead of faces, None for faces.
+    with every face, None for none; clip_length: frames of the clips that are drawn instead of faces, None for faces;
+    side: of the images that are drawn, pixels, None for that of the network.
     """
 
     unlabelled: bool = False
     two_views: bool = False
     flow_side: int | None = None
     clip_length: int | None = None
+    side: int | None = None
 
 
 class Method(Algorithm):
@@ -89,6 +95,13 @@ class Method(Algorithm):
     def kept_beside(self) -> dict[str, nn.Module]:
         """Return modules that only training needs and pictures are made of; they are kept beside the model."""
         return {}
+
+    def take_teacher(self, network: nn.Module, setting: Setting) -> None:
+        """Take the network of `Config.teacher_run` in evaluation mode, and what it codes; called before any step.
+
+        Raises InputError when it cannot teach this method.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def predictor(self) -> nn.Module:
