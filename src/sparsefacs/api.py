@@ -229,6 +229,9 @@ def _train_one(
     own_start = None if start is None else start / f"fold-{number}"
     if own_start is not None and own_start.is_dir():  # a pre-training that has a run a fold
         config = config.model_copy(update={"network": config.network.model_copy(update={"init": str(own_start)})})
+    own_teacher = Path(config.method.get("teacher") or "") / f"fold-{number}"
+    if config.method.get("teacher") and own_teacher.is_dir():  # likewise
+        config = config.model_copy(update={"method": config.method | {"teacher": str(own_teacher)}})
     run = train_fold(config, store, out, plan, fold, labels, unlabelled, devices, resume)
     if not first_process():
         return {}

@@ -1,4 +1,4 @@
-"""Losses of Knowledge-Spreader (Li, Zhang, Wang, Yin; KS), section 3.1: equations 1–3 and 5.
+"""Losses of Knowledge-Spreader (Li, Zhang, Wang, Yin; KS), section 3.1: equations 1–3 and 5; and of a fixed teacher.
 
 Every AU is a distribution of its own over two classes, present and absent. Means run over the entries (faces × AUs) of
 all processes; the paper sums AUs or not, its symbols are lost.
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reduction import global_mean, known_only, labelled_mean, wide
+from .reduction import difference, global_mean, known_only, labelled_mean, wide
 
 MOST_WEIGHT = 20.0
 """Positive weights lie between 1 / MOST_WEIGHT and MOST_WEIGHT (reading): one rare AU must not rule the gradient."""
@@ -85,3 +85,23 @@ def confirmed_pseudo_loss(logits: Tensor, pseudo_labels: Tensor, keep: Tensor) -
     scores = known_only(wide(logits), kept)
     entropy = F.binary_cross_entropy_with_logits(scores, pseudo_labels.to(scores.dtype), reduction="none")
     return labelled_mean(entropy, kept)
+
+
+def taught_occurrence_loss(logits_BA: Tensor, teacher_BA: Tensor, temperature: float = 1.0) -> Tensor:
+    """Return T² · KL(σ(t / T) ‖ σ(z / T)), summed over AUs and averaged over faces (Hinton et al. 2015, section 2).
+
+    logits_BA: z, (B, A); teacher_BA: the teacher's logits t, (B, A), which get no gradient; temperature: T. The sum
+    over AUs is that of `occurrence_loss`, so that weights of the two compare.
+    """
+    target_BA = torch.sigmoid(wide(teacher_BA) / temperature)
+    divergence_BA = bernoulli_kl(target_BA, wide(logits_BA) / temperature)
+    return temperature**2 * logits_BA.shape[1] * global_mean(divergence_BA)
+
+
+def taught_intensity_loss(logits_BA: Tensor, teacher_BA: Tensor) -> Tensor:
+    """Return (σ(z) − σ(t))², summed over AUs and averaged over faces: `intensity_loss` with a teacher's intensities.
+
+    logits_BA: z, (B, A); teacher_BA: the teacher's logits t, (B, A), which get no gradient.
+    """
+    target_BA = torch.sigmoid(wide(teacher_BA)).detach()
+    return logits_BA.shape[1] * global_mean(difference(torch.sigmoid(wide(logits_BA)), target_BA) ** 2)

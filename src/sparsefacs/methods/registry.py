@@ -26,6 +26,7 @@ _WHERE = {
     "rotation": ("comparisons", "Rotation"),
     "exemplar": ("comparisons", "Exemplar"),
     "jigsaw": ("comparisons", "Jigsaw"),
+    "distil": ("distil", "Distil"),
     "pretrain/kdsrl": ("kdsrl_pretraining", "KDSRLPretraining"),
     "pretrain/simclr": ("simclr", "SimCLR"),
     "pretrain/moco": ("moco", "MoCo"),

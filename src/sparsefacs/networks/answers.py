@@ -75,9 +75,15 @@ def network_input(
     side = image.shape[-1]
     kept = round(side * sees.crop)
     first = (side - kept) // 2
-    image, landmarks = image[..., first : first + kept, first : first + kept], landmarks - first
-    if kept != sees.input_size:
-        size = (sees.input_size, sees.input_size)
-        image = torch.nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
-        landmarks = (landmarks + 0.5) * (sees.input_size / kept) - 0.5  # pixel centres have whole coordinates
-    return image, landmarks
+    return resized(image[..., first : first + kept, first : first + kept], landmarks - first, sees.input_size)
+
+
+def resized(image: "Tensor", landmarks: "Tensor", side: int) -> "tuple[Tensor, Tensor]":
+    """Return images (B, 3, S, S) at `side` pixels, and landmarks (B, 68, 2) in their pixels."""
+    import torch
+
+    given = image.shape[-1]
+    if given == side:
+        return image, landmarks
+    smaller = torch.nn.functional.interpolate(image, (side, side), mode="bilinear", antialias=True)
+    return smaller, (landmarks + 0.5) * (side / given) - 0.5  # pixel centres have whole coordinates
