@@ -17,7 +17,8 @@ from ..data.joined import AnyStore, paths_of
 from ..data.people import SeenPeople, people_of, person_names, same_people
 from ..data.store import UNLABELLED, Store
 from ..errors import InputError
-from ..files import hash_json, read_json
+from ..faces.alignment import FaceRecipe
+from ..files import hash_json, read_json, sha256_file
 from ..methods.contract import Method, Needs, Setting
 from ..methods.registry import method_class
 from ..networks.backbone import start_folder
@@ -33,6 +34,7 @@ from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
 from .selection import FIXED_THRESHOLD, Selector, check_steps
+from .trained import load_trained
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -45,8 +47,7 @@ class TrainingSet:
     fold: as it is in effect, validation subjects taken out of the training ones. rule: the selection rule in effect.
     selection, selection_truth, selection_subject: the rows (of the labelled store) that the epoch is chosen on, their
     labels (M, A) of the task, −1 or NaN where hidden, and subjects. budget: what `budget_card` says of the visible
-    labels. seen: whose faces have a part in the training or in choosing from it. labelled_before: how many faces of the
-    training people carry labels of the task in the store, whatever the budget.
+    labels. seen: whose faces have a part in the training or in choosing from it.
     """
 
     stores: tuple[Store, ...]
@@ -62,11 +63,6 @@ class TrainingSet:
     selection_truth: NDArray[Any]
     selection_subject: NDArray[np.str_]
     seen: SeenPeople
-    labelled_before: int
-
-    def epoch_faces(self, config: RunConfig) -> int:
-        """Return how many faces an epoch has: so that with `epoch_of: all` a budget changes no length."""
-        return self.labelled_before if config.training.epoch_of == "all" else len(self.labelled)
 
 
 def training_set(
@@ -135,7 +131,6 @@ def training_set(
         truth[selection],
         subject[selection],
         seen,
-        int(((given[1] if config.task == "intensity" else given[0])[training] >= 0).any(axis=1).sum()),
     )
 
 
@@ -162,12 +157,28 @@ def _rows_beside(store: AnyStore, unlabelled: AnyStore, fold: Fold) -> NDArray[n
 
 
 def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
-    """Return whose faces the start weights have seen; raises InputError when someone tested on is among them."""
-    folder = start_folder(config.network.init)
-    if folder is None:
-        return SeenPeople(frozenset())
-    run = RunFolder(folder)
-    plan = read_json(run.protocol, what="the protocol of the run to start from", remedy="Pre-train again")
+    """Return whose faces the start weights and the teacher have seen.
+
+    Raises InputError when someone tested on is among them, or the teacher learned on faces cut differently.
+    """
+    teacher = config.method_config().teacher_run()
+    start = start_folder(config.network.init)
+    seen = SeenPeople(frozenset()) if start is None else _seen_by(RunFolder(start), store, fold)
+    if teacher is None:
+        return seen
+    run = RunFolder(teacher)
+    if FaceRecipe(**run.read_model()["recipe"]).hash != store.info.recipe_hash:
+        raise InputError(
+            "the teacher learned on faces cut differently from the store's",
+            path=run.path,
+            remedy="Name a teacher trained on this store, or prepare both with the same --size and --landmarks",
+        )
+    return seen | _seen_by(run, store, fold)
+
+
+def _seen_by(run: RunFolder, store: AnyStore, fold: Fold) -> SeenPeople:
+    """Return whose faces a run has seen; raises InputError when someone tested on is among them."""
+    plan = read_json(run.protocol, what="the protocol of the run to start from", remedy="Train it again")
     seen = SeenPeople.from_json(plan["seen"])
     known = seen.rows(store) & np.isin(store.strings("subject"), fold.test)
     if known.any():
@@ -175,7 +186,7 @@ def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
         raise InputError(
             f"was trained on faces of {people} people that fold {fold.name} tests on",
             path=run.path,
-            remedy="Pre-train on other people, or with --protocol and --fold as here",
+            remedy="Train that run on other people, or with --protocol, --fold and --split-seed as here",
         )
     return seen
 
@@ -213,7 +224,7 @@ def make_batches(
             data.stores,
             data.occurrence,
             data.intensity,
-            config.network.input_size,
+            needs.side or config.network.input_size,
             view,
             seed * 10 + chance,
             needs.flow_side,
@@ -241,12 +252,16 @@ def with_aus(config: RunConfig, protocol: Protocol, store: AnyStore) -> RunConfi
 
 
 def make_method(config: RunConfig) -> Method:
-    """Return the method, its weights drawn from the seed."""
+    """Return the method, its weights drawn from the seed, with its teacher if it has one."""
     import torch
 
     torch.manual_seed(config.seed)
     kind: Any = method_class(config.name)
-    made: Method = kind(config.method_config(), Setting(config.task, config.aus, config.network))
+    settings = config.method_config()
+    made: Method = kind(settings, Setting(config.task, config.aus, config.network))
+    if (teacher := settings.teacher_run()) is not None:
+        trained = load_trained(RunFolder(teacher))
+        made.take_teacher(trained.network, trained.setting)
     return made
 
 
@@ -291,6 +306,8 @@ def train_fold(
     config = with_aus(config, protocol, store)
     data = training_set(store, unlabelled, fold, labels, config)
     plan = describe(store, unlabelled, protocol, data)
+    if (teacher := config.method_config().teacher_run()) is not None:
+        plan["teacher"] = {"run": teacher, "weights": sha256_file(RunFolder(teacher).weights)}
     fabric = make_fabric(devices, config.training.precision)
     fabric.launch()
     with ExitStack() as stack:
@@ -328,8 +345,6 @@ def _print_notes(config: RunConfig, data: TrainingSet, built: tuple[Method, Batc
     """Tell what is not as was asked for."""
     if config.selection.rule != data.rule:
         print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
-    if data.rule == "last" and config.selection.patience is not None:
-        print("note: there is no score to stop early on, so the training takes its whole length", file=sys.stderr)
     if built is not None and built[0].needs().unlabelled and built[1].unlabelled_faces is None:
         print(
             f"note: there are no faces without labels, so {config.name} learns from labelled ones alone; "
@@ -349,8 +364,8 @@ def _train(
     from torch import nn
 
     method, batches = built
-    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.labelled_batch)
-    steps, per_epoch = total_steps(config, data.epoch_faces(config), config.data.labelled_batch)
+    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
+    steps, per_epoch = total_steps(config, len(data.labelled), config.data.labelled_batch)
     checked = frozenset[int]() if data.rule == "last" else check_steps(steps, config.selection.checks)
     selector = _selector(data, config, checked) if checked and fabric.is_global_zero else None
     start, before = 0, 0.0
@@ -385,5 +400,4 @@ def _selector(data: TrainingSet, config: RunConfig, checked: frozenset[int]) -> 
         steps=checked,
         heed_luck=data.rule == "validation",
         threshold_chosen=config.selection.threshold == "chosen",
-        by_loss=config.selection.score == "loss",
     )
