@@ -47,7 +47,8 @@ class TrainingSet:
     fold: as it is in effect, validation subjects taken out of the training ones. rule: the selection rule in effect.
     selection, selection_truth, selection_subject: the rows (of the labelled store) that the epoch is chosen on, their
     labels (M, A) of the task, −1 or NaN where hidden, and subjects. budget: what `budget_card` says of the visible
-    labels. seen: whose faces have a part in the training or in choosing from it.
+    labels. seen: whose faces have a part in the training or in choosing from it. labelled_before: how many faces of the
+    training people carry labels of the task in the store, whatever the budget.
     """
 
     stores: tuple[Store, ...]
@@ -63,6 +64,11 @@ class TrainingSet:
     selection_truth: NDArray[Any]
     selection_subject: NDArray[np.str_]
     seen: SeenPeople
+    labelled_before: int
+
+    def epoch_faces(self, config: RunConfig) -> int:
+        """Return how many faces an epoch has: so that with `epoch_of: all` a budget changes no length."""
+        return self.labelled_before if config.training.epoch_of == "all" else len(self.labelled)
 
 
 def training_set(
@@ -131,6 +137,7 @@ def training_set(
         truth[selection],
         subject[selection],
         seen,
+        int(((given[1] if config.task == "intensity" else given[0])[training] >= 0).any(axis=1).sum()),
     )
 
 
@@ -345,6 +352,8 @@ def _print_notes(config: RunConfig, data: TrainingSet, built: tuple[Method, Batc
     """Tell what is not as was asked for."""
     if config.selection.rule != data.rule:
         print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
+    if data.rule == "last" and config.selection.patience is not None:
+        print("note: there is no score to stop early on, so the training takes its whole length", file=sys.stderr)
     if built is not None and built[0].needs().unlabelled and built[1].unlabelled_faces is None:
         print(
             f"note: there are no faces without labels, so {config.name} learns from labelled ones alone; "
@@ -364,8 +373,8 @@ def _train(
     from torch import nn
 
     method, batches = built
-    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
-    steps, per_epoch = total_steps(config, len(data.labelled), config.data.labelled_batch)
+    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.labelled_batch)
+    steps, per_epoch = total_steps(config, data.epoch_faces(config), config.data.labelled_batch)
     checked = frozenset[int]() if data.rule == "last" else check_steps(steps, config.selection.checks)
     selector = _selector(data, config, checked) if checked and fabric.is_global_zero else None
     start, before = 0, 0.0
@@ -400,4 +409,5 @@ def _selector(data: TrainingSet, config: RunConfig, checked: frozenset[int]) -> 
         steps=checked,
         heed_luck=data.rule == "validation",
         threshold_chosen=config.selection.threshold == "chosen",
+        by_loss=config.selection.score == "loss",
     )
