@@ -4,13 +4,15 @@ cannot change it.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..errors import InputError
 from ..facs.landmarks import MIRROR_68
+from .rand_augment import LARGEST, rand_augment
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -24,6 +26,9 @@ class AugmentationConfig(BaseModel):
     shift: Fraction = Field(0.04, description="largest shift, as a fraction of the side")
     rotation: float = Field(8.0, ge=0, le=180, description="largest turn, degrees")
     scale: Fraction = Field(0.08, description="largest relative change of size")
+    crop: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="smallest share of the area that a random square crop keeps; 1 = no crop"
+    )
     brightness: Fraction = 0.25
     contrast: Fraction = 0.25
     saturation: Fraction = 0.3
@@ -32,6 +37,8 @@ class AugmentationConfig(BaseModel):
     grey: Fraction = Field(0.1, description="chance of a grey image")
     blur: Fraction = Field(0.2, description="chance of a blur (sigma up to 1 % of the side)")
     noise: float = Field(6.0, ge=0, description="largest standard deviation of pixel noise, of 255")
+    rand_augment: float = Field(0.0, ge=0, le=LARGEST, description="magnitude of RandAugment, 0 = off")
+    rand_augment_spread: float = Field(0.5, ge=0, description="standard deviation of that magnitude")
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,12 @@ def _similarity(
     if flipped:
         linear = linear @ np.diag([-1.0, 1.0])
     centre_in, centre_out = (size - 1) / 2, (out - 1) / 2
-    offset = centre_out + shift - linear @ np.array([centre_in, centre_in])
+    seen = np.array([centre_in, centre_in])
+    if config.crop < 1:
+        side = np.sqrt(rng.uniform(config.crop, 1))
+        seen += rng.uniform(-0.5, 0.5, 2) * (1 - side) * kept
+        linear = linear / side
+    offset = centre_out + shift - linear @ seen
     return np.hstack([linear, offset[:, None]]), flipped
 
 
@@ -84,6 +96,15 @@ def _hue_turn(degrees: float) -> NDArray[np.float32]:
     return np.asarray((np.linalg.inv(to_yiq) @ turned @ to_yiq).T, np.float32)
 
 
+def check_flow(config: AugmentationConfig, flow_side: int | None) -> None:
+    """Raise InputError where flow maps of side `flow_side` (None: none) would not move with the face."""
+    if flow_side is not None and config.rand_augment > 0:
+        raise InputError(
+            "RandAugment moves faces in ways that optical flow does not follow",
+            remedy="Set data.augmentation.rand_augment=0 (and data.strong's), or leave the flow task out",
+        )
+
+
 def augment(
     image: NDArray[np.uint8],
     landmarks: NDArray[np.float32],
@@ -98,16 +119,19 @@ def augment(
     """Return one random view, `out` pixels a side, of a square face (S, S, 3) with its landmarks (68, 2).
 
     crop: share of the face's side that fills the view. flow: (h, h, 2), x and y displacement in pixels of the face,
-    NaN unknown, to be given as (2, flow_side, flow_side).
+    NaN unknown, to be given as (2, flow_side, flow_side). Raises InputError for RandAugment of a face with flow.
     """
     import cv2
 
+    check_flow(config, flow_side if flow is not None else None)
     size = image.shape[0]
     matrix, flipped = _similarity(size, round(size * crop), out, config, rng)
     view = cv2.warpAffine(image, matrix, (out, out), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    points = landmarks @ matrix[:, :2].T + matrix[:, 2]
+    points: NDArray[np.floating[Any]] = landmarks @ matrix[:, :2].T + matrix[:, 2]
     if flipped:
         points = points[MIRROR_68]
+    if config.rand_augment > 0:
+        view, points = rand_augment(view, points, config.rand_augment, config.rand_augment_spread, rng)
     blurred = rng.random() < config.blur
     sigma = rng.uniform(0.2, 0.01 * out + 0.2)
     if blurred:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.augmentation import AugmentationConfig
+from ..data.augmentation import AugmentationConfig, check_flow
 from ..data.batches import Batch, Batches, FaceLoader, FaceStream, LabelStream, Loader, RowStream
 from ..data.clips import ClipLoader, Tracks
 from ..data.joined import AnyStore, paths_of
@@ -227,6 +227,7 @@ def make_batches(
     tracks = None if length is None else Tracks(data.stores)
 
     def stream(rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int) -> FaceStream:
+        check_flow(view, needs.flow_side)
         loader = FaceLoader(
             data.stores,
             data.occurrence,

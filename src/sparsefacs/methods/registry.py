@@ -27,6 +27,7 @@ _WHERE = {
     "exemplar": ("comparisons", "Exemplar"),
     "jigsaw": ("comparisons", "Jigsaw"),
     "distil": ("distil", "Distil"),
+    "mae-face": ("mae_face", "MAEFace"),
     "pretrain/kdsrl": ("kdsrl_pretraining", "KDSRLPretraining"),
     "pretrain/simclr": ("simclr", "SimCLR"),
     "pretrain/moco": ("moco", "MoCo"),
