@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .data.store import Store
     from .engine.config import RunConfig
     from .faces.flow import FlowSummary
-    from .inference.model import NetworkCoder
+    from .inference.contract import Coder
     from .inference.pipeline import Summary
     from .protocols.folds import Protocol
 
@@ -240,8 +240,26 @@ def _train_one(
     return evaluate_run(out, store)
 
 
-def evaluate(run: PathLike, store: PathLike | None = None) -> dict[str, Any]:
-    """Score a run on its held-out subjects, or on another store; a folder of all folds is scored pooled."""
+def evaluate(run: PathLike, store: PathLike | None = None, *, misalign: PathLike | None = None) -> dict[str, Any]:
+    """Score a run on its held-out subjects, or on another store; a folder of all folds is scored pooled.
+
+    misalign: also score faces cut out ever worse, into this new folder, and return that as `alignment`; see
+    `reports.alignment.misaligned_scores`. Not for a folder of all folds.
+    """
+    if misalign is None:
+        return _evaluate(run, store)
+    from .data.joined import open_stores
+    from .inference.model import load_coder
+    from .reports.alignment import misaligned_scores
+
+    refuse_existing(Path(misalign), what="folder of the alignment report")
+    load_coder(run)  # tells of a folder of all folds before any work
+    metrics = _evaluate(run, store)
+    other = None if store is None else open_stores(store)
+    return metrics | {"alignment": misaligned_scores(Path(run), Path(misalign), other)}
+
+
+def _evaluate(run: PathLike, store: PathLike | None) -> dict[str, Any]:
     from .data.joined import open_stores
     from .inference.evaluation import evaluate_run
     from .inference.pooling import pool_folds
@@ -258,8 +276,25 @@ def evaluate(run: PathLike, store: PathLike | None = None) -> dict[str, Any]:
     return evaluate_run(Path(run), None if store is None else open_stores(store))
 
 
-def load(run: PathLike) -> "NetworkCoder":
-    """Return the trained model of a run: call it on aligned faces (B, S, S, 3) uint8 RGB."""
+def export(run: PathLike, out: PathLike, *, batch: int | None = None) -> dict[str, Any]:
+    """Write a run's network to one .onnx file that codes faces without torch or the run; return what it says of itself.
+
+    batch: faces a call, None for any number. See `inference.export.export`.
+    """
+    from .inference.export import export as write
+
+    return write(run, out, batch=batch)
+
+
+def load(run: PathLike) -> "Coder":
+    """Return the trained model of a run, or of an exported .onnx file: call it on aligned faces (B, S, S, 3) uint8 RGB.
+
+    Landmarks (B, 68, 2), pixels of the faces, are its second argument.
+    """
+    if Path(run).suffix.lower() == ".onnx":
+        from .inference.onnx_model import OnnxCoder
+
+        return OnnxCoder(run)
     from .inference.model import load_coder
 
     return load_coder(run)
@@ -273,7 +308,7 @@ def predict(
     overlay: PathLike | None = None,
     plot: PathLike | None = None,
 ) -> "Summary":
-    """Code photos, folders and videos into a CSV or Parquet file `out`."""
+    """Code photos, folders and videos into a CSV or Parquet file `out`; run: a run folder or an exported .onnx file."""
     from .inference.pipeline import predict as code
 
     return code(

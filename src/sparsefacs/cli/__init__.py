@@ -14,7 +14,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Learn to code facial action units (AUs) from few labels; code photos and videos with what was learned.\n\n"
     "The way: synth or prepare makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict turns "
-    "a RUN and videos into codes; report makes a web page of RUNs.",
+    "a RUN and videos into codes; export makes a RUN one file that predicts alone; report makes a web page of RUNs.",
 )
 
 app.command()(coding.demo)
@@ -29,6 +29,7 @@ app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(encoders.probe)
 app.command()(encoders.features)
+app.command()(coding.export)
 app.command()(coding.predict)
 app.command()(coding.pictures)
 app.command()(training.published)

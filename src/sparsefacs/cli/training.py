@@ -159,10 +159,25 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     store: Annotated[Path | None, typer.Argument(help="Another store to score on; default: the held-out fold.")] = None,
+    misalign: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also score faces shifted, turned and scaled, as bad landmarks cut them, into this new folder "
+            "(alignment.json, alignment.svg)."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a run per AU, with 95 % intervals from resampling subjects."""
+    """Score a run per AU, with 95 % intervals from resampling subjects.
+
+    A network that is to bear badly cut faces is trained on them: data.augmentation.shift (largest, share of the side),
+    .rotation (degrees) and .scale (share), such as train … --set data.augmentation.shift=0.08.
+    """
+    from ..reports.alignment import alignment_text
     from ..reports.tables import text_table
 
-    metrics = api.evaluate(run, store)
-    show(metrics, as_json, text_table(metrics))
+    metrics = api.evaluate(run, store, misalign=misalign)
+    text = text_table(metrics)
+    show(
+        metrics, as_json, text if misalign is None else f"{text}\n\n{alignment_text(metrics['alignment'])}\n{misalign}"
+    )

@@ -1,0 +1,200 @@
+"""A run's network as one .onnx file: stored aligned faces in, codes out, pre-processing inside the graph.
+
+The file holds all that `predict` needs of a run, so it codes without torch or the run folder.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine.run import RunFolder
+from ..errors import InputError
+from ..facs.landmarks import mean_face
+from ..files import atomic_path, hash_json, refuse_existing
+from ..networks.answers import answers
+from ..networks.clip_answers import is_of_clips
+from ..version import VERSION
+from .contract import Task
+from .model import NetworkCoder, load_coder
+from .onnx_model import FORMAT, METADATA, OnnxCoder
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from ..networks.classifier import NetworkConfig
+
+TOLERANCE = 1e-3
+"""Largest difference to torch that an exported network may have, as a share of its answers' range."""
+_CHECKED_BATCHES = (1, 2, 5)
+_DISTIL = "Distil it into a small network first: sparsefacs train distil --set method.teacher=RUN"
+
+
+def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dict[str, Any]:
+    """Write the network of run folder `run` to the .onnx file `out`, and return what the file says of itself.
+
+    batch: faces a call; None: any number. Input `faces` (B, S, S, 3) uint8 RGB, S the side of the run's aligned faces;
+    where the network looks at landmarks also `landmarks` (B, 68, 2) float32, pixels of the face. Output `codes` (B, A):
+    probabilities 0–1, or intensities 0–5. The answers are compared with torch's before the file takes its name
+    (`max_difference` of the result). Raises InputError when `out` exists, the network codes clips or has a part that
+    ONNX lacks, or the answers differ by more than TOLERANCE.
+    """
+    out = Path(out)
+    if out.suffix.lower() != ".onnx":
+        raise InputError("is not the name of an .onnx file", path=out, remedy="End its name in .onnx")
+    refuse_existing(out, what="exported network")
+    coder = load_coder(run)
+    if is_of_clips(coder.network):
+        raise InputError("its network codes clips, which a file of single faces cannot hold", path=run, remedy=_DISTIL)
+    described = _description(RunFolder(run), coder)
+    with atomic_path(out) as temporary:
+        described["landmarks"] = _write(coder, temporary, batch, described, run)
+        difference = _check(coder, temporary, batch)
+        if not difference <= TOLERANCE * (5 if coder.task == "intensity" else 1):
+            raise InputError(
+                f"the exported network's answers differ from torch's by {difference:.2g}, so nothing was written",
+                path=out,
+                remedy="Use another backbone, and report this one",
+            )
+    return described | {"out": str(out), "bytes": out.stat().st_size, "max_difference": difference}
+
+
+def _description(run: RunFolder, coder: NetworkCoder) -> dict[str, Any]:
+    model = run.read_model()
+    return {
+        "format": FORMAT,
+        "aus": list(coder.aus),
+        "task": coder.task,
+        "threshold": coder.threshold,
+        "recipe": model["recipe"],
+        "method": model["method"],
+        "backbone": coder.sees.backbone,
+        "version": VERSION,
+        "run": run.path.resolve().name,
+        "model_hash": hash_json(model),
+    }
+
+
+def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[str, Any], run: str | Path) -> bool:
+    """Write the network as ONNX to `path`; return whether it takes landmarks."""
+    import onnx
+    import torch
+
+    size = coder.recipe.size
+    network = coding_network(coder.network.cpu(), coder.sees, size, coder.task).eval()
+    faces, landmarks = sample_faces(batch or 2, size)
+    inputs = torch.from_numpy(faces), torch.from_numpy(landmarks)
+    free = torch.export.Dim("B", min=1, max=2**20)
+    shapes = None if batch is not None else ({0: free}, {0: free})
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                network,
+                inputs,
+                dynamo=True,
+                dynamic_shapes=shapes,
+                input_names=["faces", "landmarks"],
+                output_names=["codes"],
+                verbose=False,
+            )
+    except Exception as error:  # what torch.export cannot trace it tells by exceptions of many kinds
+        raise InputError(
+            f"a part of its network cannot be exported ({type(error).__name__})", path=run, remedy=_DISTIL
+        ) from error
+    assert program is not None
+    graph = program.model.graph
+    wants_landmarks = bool(graph.inputs[1].uses())
+    if not wants_landmarks:
+        graph.inputs.pop(1)
+    for node in graph.all_nodes():
+        node.metadata_props.clear()  # places in source files of the machine that exported
+        node.doc_string = None
+    program.model.metadata_props[METADATA] = json.dumps(described | {"landmarks": wants_landmarks}, sort_keys=True)
+    program.save(str(path), external_data=False)
+    onnx.checker.check_model(str(path), full_check=True)
+    return wants_landmarks
+
+
+def _check(coder: NetworkCoder, path: Path, batch: int | None) -> float:
+    """Return the largest difference between the file's answers and torch's, on random faces."""
+    exported, worst = OnnxCoder(path), 0.0
+    for number, count in enumerate(_CHECKED_BATCHES if batch is None else (batch,)):
+        faces, landmarks = sample_faces(count, coder.recipe.size, seed=number)
+        wanted = answers(coder.network, faces, landmarks, coder.sees, coder.task)
+        worst = max(worst, float(np.abs(exported(faces, landmarks) - wanted).max()))
+    return worst
+
+
+def sample_faces(count: int, size: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return random pictures (count, size, size, 3), rough and fine by turns, with landmarks where a face has them."""
+    rng = np.random.default_rng(seed)
+    fine = rng.integers(0, 256, (count, size, size, 3))
+    cells = -(-size // 8)
+    rough = rng.integers(0, 256, (count, cells, cells, 3)).repeat(8, axis=1).repeat(8, axis=2)[:, :size, :size]
+    faces = np.where((np.arange(count) % 2 == 0)[:, None, None, None], rough, fine).astype(np.uint8)
+    points = mean_face() * size - 0.5 + rng.normal(0, 0.02 * size, (count, 68, 2))
+    return faces, points.astype(np.float32)
+
+
+def coding_network(network: "nn.Module", sees: "NetworkConfig", size: int, task: Task) -> "nn.Module":
+    """Return a network from stored faces (B, size, size, 3) uint8 and their landmarks (B, 68, 2) to codes (B, A).
+
+    It does what `networks.answers.answers` does, in operations that any runtime computes alike: resizing is two
+    products with constant matrices, since runtimes differ in how they smooth a smaller picture.
+    """
+    import torch
+    from torch import nn
+
+    kept = round(size * sees.crop)
+    first = (size - kept) // 2
+    zoom = sees.input_size / kept
+
+    class Coding(nn.Module):
+        weights: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.register_buffer("weights", resizing_matrix(kept, sees.input_size))
+
+        def forward(self, faces: "Tensor", landmarks: "Tensor") -> "Tensor":
+            image = faces[:, first : first + kept, first : first + kept].permute(0, 3, 1, 2).float() / 255
+            points = landmarks - first
+            if kept != sees.input_size:
+                image = self.weights @ image @ self.weights.T
+                points = (points + 0.5) * zoom - 0.5
+            answer = torch.sigmoid(self.network(image, points))
+            return answer * 5 if task == "intensity" else answer
+
+    return Coding()
+
+
+def resizing_matrix(given: int, wanted: int) -> "torch.Tensor":
+    """Return M (wanted, given), so that M X Mᵀ is torch's smoothed bilinear resizing of a square picture X."""
+    import torch
+
+    rows: torch.Tensor = torch.nn.functional.interpolate(
+        torch.eye(given)[None, None], (wanted, given), mode="bilinear", antialias=True
+    )[0, 0]
+    return rows
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes to those who develop it off the user's screen."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
