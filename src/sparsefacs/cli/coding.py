@@ -1,4 +1,4 @@
-"""Commands that use what was learned: predict, pictures, report, demo."""
+"""Commands that use what was learned: export, predict, pictures, report, demo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,11 +6,33 @@ from typing import Annotated
 import typer
 
 from .. import api, representation
+from ..errors import InputError
 from .options import Json, show
 
 
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of a training.")],
+    out: Annotated[Path, typer.Argument(help="File to write (.onnx).")],
+    batch: Annotated[str, typer.Option(help="Faces a call: dynamic (any number), or one number.")] = "dynamic",
+    as_json: Json = False,
+) -> None:
+    """Write a run's network to one ONNX file, with all that `sparsefacs predict OUT.onnx VIDEO` needs.
+
+    Input `faces`: aligned faces, uint8 RGB (B, S, S, 3); crop, size and normalisation are part of the file. A network
+    that looks at landmarks has them as input `landmarks`, (B, 68, 2), pixels of the face. Output `codes`: probabilities
+    0–1, or intensities 0–5. AUs, threshold and how faces are cut stand in the file's metadata (key sparsefacs, JSON).
+    Before the file is written its answers are compared with the run's. A network of clips, or a large one, is distilled
+    first: sparsefacs train distil STORE SMALL --set method.teacher=RUN.
+    """
+    if batch != "dynamic" and not (batch.isdigit() and int(batch)):
+        raise InputError(f"--batch {batch} is not possible", remedy="Say dynamic, or a number of faces such as 1")
+    told = api.export(run, out, batch=None if batch == "dynamic" else int(batch))
+    text = f"{out}: {told['bytes'] / 1e6:.1f} MB, AUs {','.join(map(str, told['aus']))}"
+    show(told, as_json, f"{text}; differs from the run by at most {told['max_difference']:.1g} on random faces")
+
+
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: Annotated[Path, typer.Argument(help="Run folder, or an .onnx file of `sparsefacs export`.")],
     inputs: Annotated[list[Path], typer.Argument(help="Photos, videos, or folders of them.")],
     out: Annotated[Path, typer.Option(help="Codes to write: a .csv or .parquet file.")],
     overlay: Annotated[
