@@ -1,0 +1,292 @@
+"""What each table and figure of a paper needs, as it stands in items/PAPER.yaml: rows, data sets, labels, start weights.
+
+`small` keys hold what differs at small scale, on synthetic faces; all else is the paper's own.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import InputError
+from ..methods.contract import Task
+
+Scale = Literal["paper", "small"]
+BENCHMARK = "benchmark"
+PAPERS = ("adversarial", "kdsrl", "wsrtl", "mae-face", "knowledge-spreader", BENCHMARK)
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class Printed(BaseModel):
+    """What papers call a data set and protocol. same: whether its folds are known to be the paper's."""
+
+    model_config = _STRICT
+
+    dataset: str
+    protocol: str
+    same: bool = True
+
+
+class Data(BaseModel):
+    """A data set as a paper uses it.
+
+    dataset: name of `prepare --dataset`; faces: about how many are trained or tested on; prepare: options of `prepare`;
+    unlabelled: of these entries the faces are used without labels; profile: of the synthetic faces at small scale.
+    """
+
+    model_config = _STRICT
+
+    dataset: str
+    protocol: str | None = None
+    printed: Printed | None = None
+    task: Task = "occurrence"
+    faces: int
+    prepare: str = ""
+    flow: bool = False
+    unlabelled: str | None = None
+    profile: Literal["bp4d", "disfa"] = "bp4d"
+
+
+class Small(BaseModel):
+    """What differs at small scale: another recipe, further settings."""
+
+    model_config = _STRICT
+
+    recipe: str | dict[str, str] = "small"
+    settings: tuple[str, ...] = ()
+
+
+class Start(BaseModel):
+    """A pre-training. data: of whose faces (several are joined; none: those of the training); protocol: who stays out.
+
+    base: another pre-training, or `imagenet`, that it starts from at paper scale.
+    """
+
+    model_config = _STRICT
+
+    method: str
+    recipe: str
+    data: tuple[str, ...] = ()
+    protocol: str | None = None
+    settings: tuple[str, ...] = ()
+    init: str | None = None
+    sweep: str | None = Field(None, description="recipe whose sweep's values are made, each a start of its own")
+    small: Small = Small()
+
+
+class Row(BaseModel):
+    """A row of a table, or a curve of a figure.
+
+    printed: its names in the published table; recipe: one, or by data set; start: a pre-training's name; teacher: the
+    row whose run is learned from; sweep: a recipe, whose sweep's values make a row each; labels, data: not the item's.
+    """
+
+    model_config = _STRICT
+
+    name: str
+    method: str
+    recipe: str | dict[str, str]
+    printed: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    settings_of: dict[str, tuple[str, ...]] = {}
+    start: str | None = None
+    init: str | None = None
+    teacher: str | None = None
+    sweep: str | None = None
+    labels: dict[str, str] | None = None
+    data: tuple[str, ...] | None = None
+    small: Small | None = Small()
+
+    def recipe_at(self, scale: Scale, data: str, task: str) -> str:
+        """Return the recipe's name for a data set at a scale."""
+        found = self.recipe if scale == "paper" or self.small is None else self.small.recipe
+        return found if isinstance(found, str) else found.get(data) or found[task]
+
+
+class Extra(BaseModel):
+    """What is made of an item's runs beside scores.
+
+    pictures, map: of rows, or of pre-trainings (`of`); beside: another whose pictures stand beside. card: what labels
+    hold, without a training. report: the page with distributions.
+    """
+
+    model_config = _STRICT
+
+    kind: Literal["pictures", "map", "card", "report"]
+    of: tuple[str, ...] = ()
+    beside: str | None = None
+
+
+class SmallItem(BaseModel):
+    """What an item is at small scale: fewer data sets, other labels, fewer rows, further settings."""
+
+    model_config = _STRICT
+
+    data: tuple[str, ...] = ()
+    labels: dict[str, str] | None = None
+    rows: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+
+
+class Item(BaseModel):
+    """One table or figure. printed: its names in published.csv; labels: budget → the paper's word; metrics: shown."""
+
+    model_config = _STRICT
+
+    what: str
+    printed: tuple[str, ...] = ()
+    data: tuple[str, ...]
+    labels: dict[str, str] = {"all": "all"}
+    metrics: tuple[str, ...] = ()
+    baseline: str | None = None
+    settings: tuple[str, ...] = ()
+    settings_of: dict[str, tuple[str, ...]] = {}
+    rows: tuple[Row, ...] = ()
+    extras: tuple[Extra, ...] = ()
+    small: SmallItem = SmallItem()
+
+    def row(self, name: str) -> Row:
+        """Return the row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+
+class Faces(BaseModel):
+    """Arguments of `synth`, and what its faces must come out as."""
+
+    model_config = _STRICT
+
+    subjects: int
+    clips: int
+    frames: int
+    size: int
+    seed: int
+    profile: Literal["bp4d", "disfa"] = "bp4d"
+    appearance: str | None = None
+    generator_version: int | None = None
+    sha256: str | None = None
+
+    def words(self) -> list[str]:
+        """Return the options of `sparsefacs synth`."""
+        names = ("subjects", "clips", "frames", "size", "seed", "profile", "appearance")
+        given = {name: getattr(self, name) for name in names}
+        return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+
+
+class Paper(BaseModel):
+    """The items of a paper."""
+
+    model_config = _STRICT
+
+    title: str
+    data: dict[str, Data]
+    pretrain: dict[str, Start] = {}
+    items: dict[str, Item]
+    store: Faces | None = Field(None, description="synthetic faces of the small scale; none: the benchmark's")
+    small_settings: tuple[str, ...] = ()
+
+
+class _BenchmarkRow(BaseModel):
+    model_config = _STRICT
+
+    name: str
+    method: str
+    recipe: str | dict[str, str]
+    settings: tuple[str, ...] = ()
+    settings_of: dict[str, tuple[str, ...]] = {}
+    pretrain: str | None = None
+    teacher: str | None = None
+
+
+class Benchmark(BaseModel):
+    """items/benchmark.yaml: the faces, folds and budgets that all methods share, and the methods."""
+
+    model_config = _STRICT
+
+    version: Annotated[int, Field(ge=1)]
+    title: str
+    store: Faces
+    shifted: Faces | None
+    protocol: str
+    flow_step: int
+    budgets: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    baseline: str
+    settings: tuple[str, ...] = ()
+    settings_of: dict[str, tuple[str, ...]] = {}
+    pretrain: dict[str, Start]
+    rows: tuple[_BenchmarkRow, ...]
+
+
+@cache
+def benchmark() -> Benchmark:
+    """Return the open synthetic benchmark."""
+    return _checked(Benchmark, BENCHMARK)
+
+
+@cache
+def read_paper(name: str) -> Paper:
+    """Return the items of a paper, or of the benchmark; raises InputError, naming the choices, for another name."""
+    if name.casefold() not in PAPERS:
+        raise InputError(f"{name!r} is not one of the papers", remedy=f"Papers: {', '.join(PAPERS)}")
+    return _benchmark_items() if name.casefold() == BENCHMARK else _checked(Paper, name.casefold())
+
+
+def find_item(paper: str, name: str) -> tuple[str, Item]:
+    """Return an item's key and the item: `Table 1`, `table-1`, `Fig. 4` and `figure-4` alike."""
+    items = read_paper(paper).items
+    key = re.sub(r"[\s_-]+", "-", re.sub(r"^fig\b\.?", "figure", name.strip().casefold()))
+    if key not in items:
+        raise InputError(f"{paper} has no item {name!r}", remedy=f"It has: {', '.join(items)}")
+    return key, items[key]
+
+
+def _checked(model: Any, name: str) -> Any:
+    text = (resources.files(__package__) / "items" / f"{name}.yaml").read_text(encoding="utf-8")
+    content = yaml.safe_load(text)
+    content.pop("shared", None)  # anchors of the file's own
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ValueError(f"items/{name}.yaml: {error}") from error
+
+
+def _benchmark_items() -> Paper:
+    """Return the benchmark as the items of a paper: one for each task."""
+    from ..methods.registry import algorithm_class
+
+    content = benchmark()
+    data = {
+        task: Data(dataset="synthetic", task=task, faces=content.store.subjects * _faces_a_person(content.store))
+        for task in content.tasks
+    }
+    return Paper(
+        title=content.title,
+        data=data,
+        pretrain=content.pretrain,
+        store=content.store,
+        items={
+            task: Item(
+                what=f"{task} of AUs on synthetic faces, from {', '.join(content.budgets)} of the labels",
+                data=(task,),
+                labels={budget: budget for budget in content.budgets},
+                baseline=content.baseline,
+                settings=content.settings,
+                settings_of=content.settings_of,
+                rows=tuple(_as_row(row) for row in content.rows if task in algorithm_class(row.method).tasks),
+            )
+            for task in content.tasks
+        },
+    )
+
+
+def _faces_a_person(faces: Faces) -> int:
+    return faces.clips * faces.frames
+
+
+def _as_row(row: _BenchmarkRow) -> Row:
+    values: Mapping[str, Any] = row.model_dump(exclude={"pretrain"})
+    return Row(**values, start=row.pretrain, small=None)
