@@ -9,9 +9,13 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from ..files import read_json
+from .start_weights import fitted
+from .torch_files import SUFFIXES, read_torch_file
 
 NAMED_STARTS = ("none", "imagenet")
 """Values of `network.init` that are no path."""
+_COUNTERS = "num_batches_tracked"
 
 
 def start_folder(init: str) -> Path | None:
@@ -25,9 +29,10 @@ def create_backbone(
     """Return timm backbone `name` without its classifier, its feature width, and the pixel mean and deviation.
 
     init: `none` (random), `imagenet` (timm's published weights, fetched once from their hub), a .safetensors file of
-    timm keys, or the run folder of a pre-training, whose stages are taken and the others left random. options: further
-    arguments of `timm.create_model`. The module maps (B, 3, H, W) to pooled features (B, width). Raises InputError for
-    an unknown name, weights that cannot be fetched, or a file that does not fit.
+    timm keys, a .pth file of them (such as the public MAE and MAE-Face checkpoints), or the run folder of a
+    pre-training, whose stages are taken and the others left random. options: further arguments of `timm.create_model`.
+    The module maps (B, 3, H, W) to pooled features (B, width). Raises InputError for an unknown name, weights that
+    cannot be fetched, or a file that does not fit.
     """
     import timm
 
@@ -39,7 +44,7 @@ def create_backbone(
     if "pretrained" in (options or {}):
         raise InputError("network.options holds pretrained", remedy="Use --init imagenet")
     try:
-        network = timm.create_model(name, pretrained=init == "imagenet", num_classes=0, **(options or {}))
+        network: Any = _created(name, init == "imagenet", dict(options or {}))
     except TypeError as error:
         raise InputError(
             f"{name} does not take these network.options ({error})", remedy="See timm's documentation of the model"
@@ -49,14 +54,31 @@ def create_backbone(
             f"the ImageNet weights of {name} could not be fetched ({type(error).__name__})",
             remedy="Check the network, or train from scratch with --init none, or give a file with --init FILE",
         ) from error
-    if init not in NAMED_STARTS:
-        run = start_folder(init)
-        load_weights(network, Path(init) if run is None else run / ENCODER_FILE, partial=run is not None)
     settings: dict[str, Any] = network.pretrained_cfg
+    if (run := start_folder(init)) is not None:
+        described = _described(run)
+        load_weights(network, run / ENCODER_FILE, partial=described["level"] is not None)
+        if (its := timm.get_pretrained_cfg(described["network"]["backbone"])) is not None:
+            settings = its.to_dict()  # pixels stay on the scale they were pre-trained on
+    elif init not in NAMED_STARTS:
+        load_weights(network, Path(init))
     mean = tuple(settings.get("mean", (0.485, 0.456, 0.406)))
     deviation = tuple(settings.get("std", (0.229, 0.224, 0.225)))
     width = getattr(network, "head_hidden_size", None) or network.num_features  # some widen maps after pooling them
     return network, int(width), mean, deviation
+
+
+def _created(name: str, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    """Return timm's model of that name, where asked with its published weights."""
+    import timm
+
+    plain = {key: value for key, value in options.items() if key not in ("global_pool", "fc_norm")}
+    network: nn.Module = timm.create_model(name, pretrained=pretrained and plain == options, num_classes=0, **options)
+    if not pretrained or plain == options:
+        return network
+    # timm refuses published weights that lack a normalisation after pooling, and is not asked to fit them
+    _fit(network, timm.create_model(name, pretrained=True, num_classes=0, **plain).state_dict(), Path(name))
+    return network
 
 
 def check_side(network: nn.Module, name: str, side: int) -> None:
@@ -74,14 +96,29 @@ ENCODER_FILE = "encoder.safetensors"
 """What a pre-training leaves in its run folder: the trunk's weights under timm's names."""
 
 
-def load_weights(network: nn.Module, path: Path, *, partial: bool = False) -> None:
-    """Load a .safetensors file into `network`; extra classifier weights are ignored, missing ones are an error.
+def _described(run: Path) -> dict[str, Any]:
+    """Return what a pre-training says of its trunk; `level` is None where it is the whole backbone."""
+    file, remedy = run / "encoder.json", "Give the run folder of a finished `sparsefacs pretrain`"
+    described = read_json(file, what="the encoder's description", remedy=remedy)
+    try:
+        return {"level": described["level"], "network": {"backbone": str(described["network"]["backbone"])}}
+    except (KeyError, TypeError) as error:
+        raise InputError("does not say what the encoder is", path=file, remedy=remedy) from error
 
-    partial: the file holds the first stages alone; then each of its weights must have its place instead.
+
+def load_weights(network: nn.Module, path: Path, *, partial: bool = False) -> None:
+    """Load a .safetensors or .pth file into `network`; extra weights, as of a classifier or a decoder, are ignored.
+
+    Missing ones are an error, but for those that `start_weights.fitted` names. partial: the file holds the first stages
+    alone; then each of its weights must have its place instead.
     """
-    weights = read_safetensors(path)
+    _fit(network, read_weights(path), path, partial=partial)
+
+
+def _fit(network: nn.Module, weights: dict[str, torch.Tensor], path: Path, *, partial: bool = False) -> None:
+    weights, fresh = fitted(weights, network)
     wanted = network.state_dict()
-    missing = [key for key in wanted if key not in weights and not key.endswith("num_batches_tracked")]
+    missing = [key for key in wanted if key not in weights and key not in fresh and not key.endswith(_COUNTERS)]
     if partial:
         missing = [key for key in weights if key not in wanted]
     odd = [key for key in wanted if key in weights and weights[key].shape != wanted[key].shape]
@@ -95,6 +132,11 @@ def load_weights(network: nn.Module, path: Path, *, partial: bool = False) -> No
     network.load_state_dict({key: weights[key] for key in wanted if key in weights}, strict=False)
 
 
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a .safetensors file, or a .pth file of torch.save; raises InputError if it is missing or is not one."""
+    return read_torch_file(path) if path.suffix.lower() in SUFFIXES else read_safetensors(path)
+
+
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """Read a .safetensors file; raises InputError if it is missing or is not one (nothing is ever unpickled)."""
     from safetensors import SafetensorError
@@ -106,5 +148,5 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         raise InputError("the weights file is missing", path=path, remedy="Check the path") from error
     except (OSError, SafetensorError) as error:
         raise InputError(
-            f"is not a readable .safetensors file ({error})", path=path, remedy="Give a .safetensors file"
+            f"is not a readable .safetensors file ({error})", path=path, remedy="Give a .safetensors or .pth file"
         ) from error
