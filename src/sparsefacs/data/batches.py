@@ -291,15 +291,21 @@ class Batches:
 
 
 class ViewSource(Protocol):
-    """What a pre-training draws from: faces without labels, each seen twice."""
+    """What a pre-training draws from: faces without labels, seen once or twice."""
 
     def views(self) -> tuple[Batch, Batch]:
         """Return the next faces in two random views; row by row the two show one face. No label is in them."""
 
+    def faces(self) -> Batch:
+        """Return the next faces in one random view, the first of the two. No label is in them."""
+
 
 @dataclass
 class Views:
-    """The source of a pre-training: two streams of the same faces, each augmented on its own."""
+    """The source of a pre-training: two streams of the same faces, each augmented on its own.
+
+    The second follows the first, and nothing of it is loaded where one view is enough.
+    """
 
     first: FaceStream
     second: FaceStream
@@ -307,7 +313,13 @@ class Views:
 
     def views(self) -> tuple[Batch, Batch]:
         """Return the next faces in two random views; row by row the two show one face. No label is in them."""
+        if self.second.position != self.first.position:
+            self.second.seek(self.first.position)
         return self.place(self.first.draw()), self.place(self.second.draw())
+
+    def faces(self) -> Batch:
+        """Return the next faces in one random view, the first of the two. No label is in them."""
+        return self.place(self.first.draw())
 
     def images(self) -> int:
         """Return how many faces were drawn so far, by all processes together, each counted once."""

@@ -147,6 +147,8 @@ def _train(
     fit(Training(fabric, method, optimisers, views, config, run, steps, per_epoch), start, before)
     if fabric.is_global_zero:
         trunk = method.trunk()
+        if beside := method.kept_beside():
+            run.write_auxiliary(torch.nn.ModuleDict(beside).state_dict())
         run.write_encoder(
             trunk.network.state_dict(),
             {

@@ -3,6 +3,7 @@
 config.yaml  protocol.json  labels.parquet   what was asked: settings, folds, the labels that may be seen
 log.csv  tensorboard/  checkpoint/last.pt    how it went, and the whole state to go on from
 model.safetensors  model.json                all that coding faces needs
+encoder.safetensors  encoder.json            of a pre-training, in their place: what it learned, under timm's names
 auxiliary.safetensors                        modules of the training that pictures are made of, where there are any
 predictions.parquet  metrics.json            how it does on held-out subjects
 """

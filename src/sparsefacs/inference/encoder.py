@@ -62,7 +62,7 @@ def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | N
     if start is not None and start not in NAMED_STARTS and not Path(start).is_file():
         raise InputError(f"{start} is no start", remedy=f"Choose {', '.join(NAMED_STARTS)} or a .safetensors file")
     by_area = bool(described["regions"]) if regions is None else regions
-    network = _features_of(Trunk(config.model_copy(update={"init": init}), int(described["level"])), by_area)
+    network = _features_of(Trunk(config.model_copy(update={"init": init}), described["level"]), by_area)
     nobody = SeenPeople(frozenset())
     seen = SeenPeople.from_json(read_json(folder.protocol, what="its protocol", remedy=_AGAIN)["seen"])
     name = str(described["pretraining"]).partition("/")[2] if start is None else {"none": "random"}.get(start, start)

@@ -5,6 +5,7 @@ needs to be kept for a stop and resume.
 """
 
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..losses.reduction import process_count, process_rank
+
+Number = TypeVar("Number", np.int64, np.float32)
 
 
 class Purpose(IntEnum):
@@ -26,6 +29,7 @@ class Purpose(IntEnum):
     TURN_UNLABELLED = 7
     ORDER_LABELLED = 8
     ORDER_UNLABELLED = 9
+    MASK = 10
     MIX_SWITCH = 11
     MIX_SHARE = 12
     MIX_BOX = 13
@@ -46,8 +50,13 @@ class Chance:
         drawn = self.generator(step, purpose).integers(0, below, count * process_count())
         return torch.from_numpy(own_rows(drawn, count))
 
+    def uniform(self, step: int, purpose: Purpose, count: int, width: int) -> Tensor:
+        """Return numbers from 0 to below 1 in float32, (count, width), for this process's faces."""
+        drawn = self.generator(step, purpose).random((count * process_count(), width), dtype=np.float32)
+        return torch.from_numpy(own_rows(drawn, count))
 
-def own_rows(drawn: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+
+def own_rows(drawn: NDArray[Number], count: int) -> NDArray[Number]:
     """Return this process's `count` of what was drawn for the faces of all processes, in rank order."""
     first = process_rank() * count
     return drawn[first : first + count]

@@ -68,6 +68,14 @@ class Algorithm(nn.Module, ABC):
         """Do what follows a whole step: moving averages, queues."""
         del step
 
+    def kept_beside(self) -> dict[str, nn.Module]:
+        """Return modules that only training needs and pictures are made of; they are kept beside the model."""
+        return {}
+
+    def pictures(self) -> dict[str, Tensor]:
+        """Return pictures (3, H, W) in 0–1 of the last step, by name, for the log; none where it has none."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -91,10 +99,6 @@ class Method(Algorithm):
     def needs(self) -> Needs:
         """Return what the method, as configured, draws beside labelled faces."""
         return Needs()
-
-    def kept_beside(self) -> dict[str, nn.Module]:
-        """Return modules that only training needs and pictures are made of; they are kept beside the model."""
-        return {}
 
     def take_teacher(self, network: nn.Module, setting: Setting) -> None:
         """Take the network of `Config.teacher_run` in evaluation mode, and what it codes; called before any step.

@@ -52,6 +52,9 @@ class _BlankBatches:
     def views(self) -> tuple[Batch, Batch]:
         return self._batch(), self._batch()
 
+    def faces(self) -> Batch:
+        return self._batch()
+
     def labels(self, count: int) -> Tensor:
         return torch.zeros(count, len(self.setting.aus))
 

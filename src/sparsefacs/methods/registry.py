@@ -31,6 +31,7 @@ _WHERE = {
     "pretrain/kdsrl": ("kdsrl_pretraining", "KDSRLPretraining"),
     "pretrain/simclr": ("simclr", "SimCLR"),
     "pretrain/moco": ("moco", "MoCo"),
+    "pretrain/mae-face": ("mae_pretraining", "MAEPretraining"),
 }
 
 

@@ -16,20 +16,23 @@ CELLS = 2  # RoIAlign gives 2 × 2 cells an area (KDSRL, section 5.1)
 class Trunk(nn.Module):
     """Stages 0 … level of a timm backbone; level 3 of a ResNet is its conv4_x, at a sixteenth of the face's size.
 
-    `network` holds timm's own key names. Later stages are taken off after the start weights were read.
+    `network` holds timm's own key names. Later stages are taken off after the start weights were read. Level None is
+    the whole backbone, its last normalisation included; the map of a ViT is of its patches.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, config: NetworkConfig, level: int = 3) -> None:
+    def __init__(self, config: NetworkConfig, level: int | None = 3) -> None:
         super().__init__()
         network: Any  # a timm model, which types as a bare module
         network, _, mean, deviation = create_backbone(config.backbone, config.init, config.options)
-        network.prune_intermediate_layers([level], prune_norm=True, prune_head=True)
+        if level is not None:
+            network.prune_intermediate_layers([level], prune_norm=True, prune_head=True)
         self.network, self.level = network, level
-        self.channels = int(network.feature_info[level]["num_chs"])
-        self.stride = int(network.feature_info[level]["reduction"])
+        self.last = len(network.feature_info) - 1 if level is None else level
+        self.channels = int(network.feature_info[self.last]["num_chs"])
+        self.stride = int(network.feature_info[self.last]["reduction"])
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
 
@@ -41,7 +44,7 @@ class Trunk(nn.Module):
         """Return the feature map (B, channels, S / stride, S / stride) of faces (B, 3, S, S) in 0–1."""
         normal = ((image - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         maps: list[Tensor] = self._timm.forward_intermediates(
-            normal, indices=[self.level], intermediates_only=True, stop_early=True
+            normal, indices=[self.last], norm=self.level is None, intermediates_only=True, stop_early=True
         )
         return maps[0]
 
