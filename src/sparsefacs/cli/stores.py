@@ -27,6 +27,12 @@ def synth(
     ] = "bp4d",
     flow: Annotated[bool, typer.Option("--flow", help="Also store true optical flow and occlusions.")] = False,
     flow_step: Annotated[int, typer.Option(min=1, help="With --flow: frames to the later one.")] = 1,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames kept a second, such as 8.33 or 5. Default: the profile's, 25 or 20.")
+    ] = None,
+    appearance: Annotated[
+        str, typer.Option(help="usual, or shifted: other light, pose, skin, hair, blur, noise, compression.")
+    ] = "usual",
     aus: Aus = None,
     layout: Annotated[
         str | None,
@@ -49,7 +55,7 @@ def synth(
     coded); emotionet names=true (of the columns); affectnet release=small.
     """
     if layout is not None:
-        _refuse_with_layout(flow=flow, flow_step=flow_step > 1, aus=aus)
+        _refuse_with_layout(flow=flow, flow_step=flow_step > 1, fps=fps, appearance=appearance != "usual", aus=aus)
         sized = {} if size is None else {"size": size}
         given = _variants(variant or ())
         api.synth_tree(out, layout, subjects=subjects, clips=clips, frames=frames, seed=seed, **sized, **given)
@@ -71,6 +77,8 @@ def synth(
         profile=profile,
         flow=flow,
         flow_step=flow_step,
+        fps=fps,
+        appearance=one_of("--appearance", appearance, ("usual", "shifted")),
         **extra,
     )
     faces, people = _counted(len(store), "synthetic face"), _counted(store.info.subjects, "subject")

@@ -90,7 +90,8 @@ def dynamics(profile_name: str, aus: tuple[int, ...]) -> Dynamics:
         for j, second in enumerate(aus[:i]):
             wanted[i, j] = wanted[j, i] = latent_correlation(profile, first, second)
     kept = _kept_correlation(share, fast, slow, slow_share)
-    root = _root(np.clip(wanted / kept, -0.98, 0.98) * (1 - np.eye(len(aus))) + np.eye(len(aus)))
+    correlation = np.clip(wanted / kept, -0.98, 0.98) * (1 - np.eye(len(aus))) + np.eye(len(aus))
+    root = _root(correlation, profile.root_signs if aus == DEFAULT_AUS else None)
     return Dynamics(aus, profile.fps, rate, share, slow_share, fast, slow, root, LEVELS[profile.active_level - 1])
 
 
@@ -117,9 +118,16 @@ def _kept_correlation(share: F64, fast: F64, slow: F64, slow_share: F64) -> F64:
     return np.asarray(roots(share) + roots(1 - share) * timed)
 
 
-def _root(correlation: F64) -> F64:
-    """Return M with M Mᵀ the nearest valid correlation matrix (eigenvalues clipped, diagonal restored)."""
+def _root(correlation: F64, signs: tuple[int, ...] | None) -> F64:
+    """Return M with M Mᵀ the nearest valid correlation matrix (eigenvalues clipped, diagonal restored).
+
+    An eigenvector's sign is the linear-algebra library's choice, and another sign gives other labels: signs (A,) says
+    which of it the largest entry of each is to have, so that the labels are the same everywhere.
+    """
     values, vectors = np.linalg.eigh(correlation)
+    if signs is not None:
+        largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(len(values))]
+        vectors = vectors * np.where(np.sign(largest) == signs, 1.0, -1.0)
     root = vectors * np.sqrt(np.clip(values, 1e-6, None))
     return np.asarray(root / np.sqrt((root**2).sum(axis=1, keepdims=True)))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .appearance import USUAL, Appearance, unusual_colours, unusual_hair
 from .geometry import Head
 from .mesh import face_mesh
 from .raster import vertex_normals
@@ -70,8 +71,8 @@ class Subject:
         return np.random.default_rng(np.random.SeedSequence([self.seed, self.number, purpose]))
 
 
-def make_subject(seed: int, number: int) -> Subject:
-    """Return subject `number` of the endless cast that `seed` names."""
+def make_subject(seed: int, number: int, drawn: Appearance = USUAL) -> Subject:
+    """Return subject `number` of the endless cast that `seed` names; skin and hair as in appearance `drawn`."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, number, 1]))
     head = face_mesh().head
     female = float(np.clip(rng.choice([0.08, 0.92]) + rng.normal(0, 0.08), 0, 1))
@@ -82,10 +83,16 @@ def make_subject(seed: int, number: int) -> Subject:
     _seat_teeth(head, vertices)
     vertices += face_mesh().strands
     hair = _hair_style(rng, female, age)
+    unusual = np.random.default_rng(np.random.SeedSequence([seed, number, 30]))
+    if drawn.unusual_people:
+        hair = unusual_hair(unusual)
     vertices = _with_hair(vertices, hair, rng)
     eyes = np.concatenate(face_mesh().eyes)
     vertices -= vertices[eyes].mean(axis=0) - np.array([0, 7.28, 1.25], np.float32)
     aus = range(1, 60)
+    colours = _colours(rng, female, age, ancestry)
+    if drawn.unusual_people:
+        colours = unusual_colours(colours, female, unusual)
     return Subject(
         number=number,
         seed=seed,
@@ -93,7 +100,7 @@ def make_subject(seed: int, number: int) -> Subject:
         age=age,
         ancestry=ancestry,
         vertices=np.ascontiguousarray(vertices, np.float32),
-        colours=_colours(rng, female, age, ancestry),
+        colours=colours,
         hair=hair,
         amplitude={au: float(np.exp(rng.normal(0, 0.15))) for au in aus},
         lean={au: float(np.clip(rng.normal(0, 0.12), -0.35, 0.35)) for au in aus},

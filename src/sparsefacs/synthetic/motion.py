@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .appearance import USUAL, Appearance
 from .dynamics import Track, blinks, clip_track, driven_aus, dynamics, intensity_of
 from .expression import Expression, Pose
-
-YAW_LIMIT, PITCH_LIMIT, ROLL_LIMIT = 25.0, 15.0, 15.0
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,16 @@ class Clip:
     fps: float
 
 
-def make_clip(profile: str, aus: tuple[int, ...], seed: int, subject: int, clip: int, frames: int) -> Clip:
-    """Return clip number `clip` of a subject; labels in the order of `aus`."""
+def make_clip(
+    profile: str, aus: tuple[int, ...], seed: int, subject: int, clip: int, frames: int, drawn: Appearance = USUAL
+) -> Clip:
+    """Return clip number `clip` of a subject, the head as in appearance `drawn`; labels in the order of `aus`."""
     driven = driven_aus(aus)
     process = dynamics(profile, driven)
     track = clip_track(process, seed, subject, clip, frames)
     rng = np.random.default_rng(np.random.SeedSequence([seed, subject, 12, clip]))
     closure = blinks(rng, frames, process.fps)
-    poses = _poses(rng, frames, process.fps)
+    poses = _poses(rng, frames, process.fps, drawn)
     expressions = tuple(
         Expression({**_seen(driven, weights), 45: float(closed)})
         for weights, closed in zip(track.weights, closure, strict=True)
@@ -60,17 +61,17 @@ def _labels(
     return occurrence, intensity
 
 
-def _poses(rng: np.random.Generator, frames: int, fps: float) -> tuple[Pose, ...]:
+def _poses(rng: np.random.Generator, frames: int, fps: float, drawn: Appearance) -> tuple[Pose, ...]:
     from scipy.ndimage import gaussian_filter1d
 
     margin = int(fps * 3)
     drift = rng.standard_normal((frames + 2 * margin, 8))
     smooth = gaussian_filter1d(drift, 0.45 * fps, axis=0, truncate=4.0)[margin : margin + frames]
     smooth *= np.sqrt(2 * np.sqrt(np.pi) * 0.45 * fps)
-    rest = rng.normal(0, [9, 4.5, 3.0])
-    yaw = np.clip(rest[0] + 4.0 * smooth[:, 0], -YAW_LIMIT, YAW_LIMIT)
-    pitch = np.clip(rest[1] + 2.5 * smooth[:, 1], -PITCH_LIMIT, PITCH_LIMIT)
-    roll = np.clip(rest[2] + 2.0 * smooth[:, 2], -ROLL_LIMIT, ROLL_LIMIT)
+    rest = rng.normal(0, drawn.rest)
+    yaw, pitch, roll = (
+        np.clip(rest[k] + drawn.drift[k] * smooth[:, k], -drawn.limit[k], drawn.limit[k]) for k in range(3)
+    )
     shift = 0.12 * smooth[:, 3:6]
     gaze = _saccades(rng, frames, fps) + 1.0 * smooth[:, 6:8]
     gaze[:, 0] -= 0.5 * yaw  # people mostly look near the camera

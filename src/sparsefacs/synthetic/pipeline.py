@@ -12,6 +12,7 @@ from ..data.store import FaceRow, Store, StoreInfo, StoreWriter
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 from ..progress import progress
+from .appearance import load_appearance
 from .dynamics import DEFAULT_AUS
 from .expression import au_to_units
 from .flow import pack_flow, true_flow
@@ -39,10 +40,12 @@ class Job:
     supersample: int
     aus: tuple[int, ...]
     flow_step: int = 1
+    frame_step: int = 1
+    appearance: str = "usual"
     version: int = GENERATOR_VERSION
 
     def __post_init__(self) -> None:
-        for name in ("subjects", "clips", "frames", "flow_step"):
+        for name in ("subjects", "clips", "frames", "flow_step", "frame_step"):
             if getattr(self, name) < 1:
                 option = name.replace("_", "-")
                 raise InputError(
@@ -65,6 +68,7 @@ class Job:
             if self.aus.count(au) > 1:
                 raise InputError(f"AU{au} is named twice", remedy="Name every AU once")
         load_profile(self.profile)
+        load_appearance(self.appearance)
 
     @property
     def recipe(self) -> FaceRecipe:
@@ -93,6 +97,8 @@ def synth(
     profile: Literal["bp4d", "disfa"] = "bp4d",
     flow: bool = False,
     flow_step: int = 1,
+    fps: float | None = None,
+    appearance: Literal["usual", "shifted"] = "usual",
     supersample: int = 2,
     aus: tuple[int, ...] = DEFAULT_AUS,
 ) -> Store:
@@ -100,11 +106,14 @@ def synth(
 
     Faces are `size` pixels wide, aligned as `prepare` aligns; labels follow the statistics of `profile`. Columns beyond
     the store's own: `pose` (yaw, pitch, roll in degrees), `light` (key direction x right, y up, z to the camera; key,
-    fill and ambient strength), and with `flow` `flow`, to the frame `flow_step` later (see `flow.unpack_flow`). The
-    same arguments give the same bytes whatever `workers` is; a killed call goes on where it was. Raises InputError for
-    impossible arguments or an `out` that exists.
+    fill and ambient strength), and with `flow` `flow`, to the frame `flow_step` later (see `flow.unpack_flow`).
+    fps: frames a second that are kept of the profile's own, see `frame_step_of`; frames keep their own numbers, and
+    `frames` counts those kept. appearance: `shifted` draws light, pose, skin, hair and camera otherwise, see
+    `appearance`. The same arguments give the same bytes whatever `workers` is; a killed call goes on where it was.
+    Raises InputError for impossible arguments or an `out` that exists.
     """
-    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step)
+    step = frame_step_of(profile, fps)
+    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step, step, appearance)
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
     recipe = job.recipe
@@ -118,10 +127,28 @@ def synth(
     return writer.finish(len(parts))
 
 
+def frame_step_of(profile: str, fps: float | None) -> int:
+    """Return how every many-th frame of a profile is kept for `fps` frames a second (None: every one).
+
+    Raises InputError where the profile's frames cannot be thinned evenly to within a hundredth of `fps`.
+    """
+    own = load_profile(profile).fps
+    if fps is None:
+        return 1
+    step = max(1, round(own / fps)) if fps > 0 else 1
+    if not abs(own / step - fps) <= 0.01 * fps:
+        possible = ", ".join(f"{own / n:.4g}" for n in range(1, 6))
+        raise InputError(
+            f"{fps:g} frames a second cannot be taken of the {own:g} of {profile}", remedy=f"Give --fps {possible} …"
+        )
+    return step
+
+
 def _described(job: Job) -> dict[str, Any]:
     described = {"command": "synth", **asdict(job), "aus": list(job.aus)}
-    if job.flow_step == 1:  # as before there was a choice, so that what was begun then can be gone on with
-        del described["flow_step"]
+    for name, usual in (("flow_step", 1), ("frame_step", 1), ("appearance", "usual")):
+        if described[name] == usual:  # as before there was a choice, so that what was begun then can be gone on with
+            del described[name]
     return described
 
 
@@ -137,7 +164,9 @@ def _source(job: Job) -> dict[str, Any]:
         "clips": job.clips,
         "frames": job.frames,
         "supersample": job.supersample,
+        "appearance": job.appearance,
         **({} if job.flow_step == 1 else {"flow_step": job.flow_step}),
+        **({} if job.frame_step == 1 else {"frame_step": job.frame_step}),
         "note": "synthetic faces: scores on them say nothing about real faces",
     }
 
@@ -179,8 +208,8 @@ def make_part(out: Path, job: Job, part: int) -> int:
 
 
 @lru_cache(maxsize=1)
-def _renderer(seed: int, subject: int, scale: int) -> FaceRenderer:
-    return FaceRenderer(make_subject(seed, subject), scale)
+def _renderer(seed: int, subject: int, scale: int, appearance: str) -> FaceRenderer:
+    return FaceRenderer(make_subject(seed, subject, load_appearance(appearance)), scale)
 
 
 def texture_scale(size: int, supersample: int) -> int:
@@ -190,13 +219,15 @@ def texture_scale(size: int, supersample: int) -> int:
 
 def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
     """Yield the faces of one clip in order."""
-    renderer = _renderer(job.seed, subject, texture_scale(job.size, job.supersample))
-    frames = job.frames + job.flow_step if job.flow else job.frames
-    acted = make_clip(job.profile, job.aus, job.seed, subject, clip, frames)
+    drawn = load_appearance(job.appearance)
+    renderer = _renderer(job.seed, subject, texture_scale(job.size, job.supersample), job.appearance)
+    kept = range(0, job.frames * job.frame_step, job.frame_step)
+    frames = kept[-1] + 1 + (job.flow_step if job.flow else 0)
+    acted = make_clip(job.profile, job.aus, job.seed, subject, clip, frames, drawn)
     rng = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 13, clip]))
-    scene = make_scene(rng, renderer.subject.colours.skin)
+    scene = make_scene(rng, renderer.subject.colours.skin, drawn)
     recipe = job.recipe
-    for t in range(job.frames):
+    for t in kept:
         picture = renderer.render(acted.expressions[t], acted.poses[t], scene, recipe, job.supersample)
         extras: dict[str, Any] = {"light": np.array(scene.light_column, np.float32)}
         if job.flow:
@@ -212,7 +243,7 @@ def _row(
 ) -> FaceRow:  # fmt: skip
     pose = acted.poses[t]
     return FaceRow(
-        image=encode_jpeg(photograph(picture.colours, scene, rng), job.recipe.quality),
+        image=encode_jpeg(photograph(picture.colours, scene, rng, picture.matrix), job.recipe.quality),
         subject=f"S{subject:04d}",
         clip=f"C{clip:02d}",
         frame=t,

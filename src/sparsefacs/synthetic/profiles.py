@@ -78,6 +78,11 @@ class Profile:
         fast, slow, share = self.raw["time_scales"].get(str(au), self.assumed["time_scales"])
         return float(fast), float(slow), float(share)
 
+    @property
+    def root_signs(self) -> tuple[int, ...]:
+        """Signs, 1 or −1, of the eigenvectors' largest entries, for the default AUs (see `dynamics`)."""
+        return tuple(1 if sign == "+" else -1 for sign in self.raw["root_signs"])
+
     def assumed_correlation(self, first: int, second: int) -> float:
         """Latent correlation assumed for a pair that no profile measures; 0 unless listed."""
         low, high = sorted((first, second))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .appearance import USUAL, Appearance
+
 F32 = NDArray[np.float32]
 FRAME_WIDTH, FRAME_HEIGHT = 640, 480  # of the notional camera from which faces are cut
 
@@ -14,8 +16,9 @@ class Scene:
     """One clip's surroundings.
 
     distance: camera to eyes, dm; focal: pixels; lights: (2, 6) key and fill, direction towards the light and linear
-    RGB; sky, ground: ambient RGB; background: (480, 640, 3) linear; blur: px of the stored face; noise: sd in grey
-    levels; jpeg: quality of the first compression, 0 for none.
+    RGB; sky, ground: ambient RGB; background: (480, 640, 3) linear; blur: px; noise: sd in grey levels; jpeg: quality
+    of the first compression, 0 for none; whole_frame: blur, noise and compression are of the camera's picture, before
+    the face is cut from it, not of the stored face.
     """
 
     distance: float
@@ -29,6 +32,7 @@ class Scene:
     blur: float
     noise: float
     jpeg: int
+    whole_frame: bool = False
 
     @property
     def light_column(self) -> list[float]:
@@ -44,26 +48,29 @@ def _direction(azimuth: float, elevation: float) -> NDArray[np.float64]:
 
 
 def _tint(warmth: float) -> NDArray[np.float64]:
+    warmth = min(max(warmth, -3.0), 3.0)
     return np.array([1 + 0.18 * warmth, 1.0, 1 - 0.22 * warmth])
 
 
-def make_scene(rng: np.random.Generator, skin: F32) -> Scene:
+def make_scene(rng: np.random.Generator, skin: F32, drawn: Appearance = USUAL) -> Scene:
     """Draw a clip's surroundings; exposure half follows the skin, as a camera's does."""
     distance = float(rng.uniform(6.0, 11.0))
-    face = float(rng.uniform(75, 130))  # pixels between the eyes in the notional camera
-    side = float(np.clip(rng.normal(0, 38), -70, 70))
-    key = float(rng.uniform(0.9, 1.9))
-    fill = key * float(rng.uniform(0.12, 0.55))
-    sky = float(rng.uniform(0.35, 0.75)) * _tint(rng.normal(-0.2, 0.4))
-    ground = float(rng.uniform(0.35, 0.8)) * sky * _tint(rng.normal(0.3, 0.3))
+    face = float(rng.uniform(*drawn.eyes))  # pixels between the eyes in the notional camera
+    side = float(np.clip(rng.normal(0, drawn.side[0]), -drawn.side[1], drawn.side[1]))
+    key = float(rng.uniform(*drawn.key))
+    fill = key * float(rng.uniform(*drawn.fill))
+    sky = float(rng.uniform(*drawn.sky)) * _tint(drawn.tint * rng.normal(-0.2, 0.4))
+    ground = float(rng.uniform(*drawn.ground)) * sky * _tint(drawn.tint * rng.normal(0.3, 0.3))
     lights = np.stack(
         [
-            np.concatenate([_direction(side, rng.uniform(5, 50)), key * _tint(rng.normal(0.1, 0.4))]),
+            np.concatenate(
+                [_direction(side, rng.uniform(*drawn.elevation)), key * _tint(drawn.tint * rng.normal(0.1, 0.4))]
+            ),
             np.concatenate([_direction(-side * 0.8 - 20 * np.sign(side), rng.uniform(-5, 25)), fill * _tint(0.0)]),
         ]
     )
     received = 0.55 * (sky.mean() + ground.mean()) + 0.62 * key + 0.4 * fill
-    exposure = 0.62 / (received * float(skin.mean()) ** 0.45) * 0.74 * float(np.exp(rng.normal(0, 0.14)))
+    exposure = 0.62 / (received * float(skin.mean()) ** 0.45) * 0.74 * float(np.exp(rng.normal(*drawn.exposure)))
     return Scene(
         distance=distance,
         focal=face * distance / 0.62,
@@ -73,9 +80,10 @@ def make_scene(rng: np.random.Generator, skin: F32) -> Scene:
         ground=ground.astype(np.float32),
         background=_background(rng) * np.float32(0.5 / exposure * rng.uniform(0.5, 1.5)),
         exposure=exposure,
-        blur=float(rng.uniform(0.25, 0.8) * rng.integers(2)),
-        noise=float(rng.uniform(0.5, 4.0)),
-        jpeg=int(rng.integers(45, 92) * rng.integers(2)),
+        blur=float(rng.uniform(*drawn.blur) * (rng.integers(2) or drawn.whole_frame)),
+        noise=float(rng.uniform(*drawn.noise)),
+        jpeg=int(rng.integers(*drawn.jpeg) * (rng.integers(2) or drawn.whole_frame)),
+        whole_frame=drawn.whole_frame,
     )
 
 
@@ -95,8 +103,42 @@ def _background(rng: np.random.Generator) -> F32:
     return np.asarray(np.clip(picture * (1 + 0.06 * mottling[..., None]), 0.01, 1.5), np.float32)
 
 
-def photograph(picture: F32, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return picture (H, W, 3; sRGB 0–255, float) as the scene's camera delivers it: blurred, noisy, compressed."""
+def photograph(picture: F32, scene: Scene, rng: np.random.Generator, matrix: F32 | None = None) -> NDArray[np.uint8]:
+    """Return picture (H, W, 3; sRGB 0–255, float) as the scene's camera delivers it: blurred, noisy, compressed.
+
+    matrix: (2, 3) camera → picture, needed where the scene is `whole_frame`: the picture is then put into the camera's
+    frame, at its size there, spoilt, and cut out again.
+    """
+    import cv2
+
+    if not scene.whole_frame:
+        return _taken(picture, scene, rng)
+    if matrix is None:
+        raise ValueError("a whole frame needs the matrix from the camera to the picture")
+    to_camera, size = _place_in_frame(picture, matrix)
+    scale = float(np.hypot(*to_camera[0, :2]))
+    if scale < 1:  # fine detail must not turn into false coarse detail
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.45 * float(np.sqrt(scale**-2 - 1)) + 0.05)
+    frame = cv2.warpAffine(picture, to_camera, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    back = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(_taken(frame, scene, rng), to_camera, picture.shape[1::-1], flags=back))
+
+
+def _place_in_frame(picture: F32, matrix: F32) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Return the matrix (2, 3) picture → the part of the camera's frame it lies in, and that part's width and height.
+
+    The part begins at a multiple of 16 pixels of the frame, as the blocks of its compression do.
+    """
+    height, width = picture.shape[:2]
+    inverse = np.linalg.inv(np.vstack([np.asarray(matrix, np.float64), [0, 0, 1]]))[:2]
+    corners = inverse[:, :2] @ np.array([[0, width, 0, width], [0, 0, height, height]]) + inverse[:, 2:]
+    first = np.floor(corners.min(axis=1) / 16) * 16
+    inverse[:, 2] -= first
+    across, down = (int(v) + 1 for v in np.ceil(corners.max(axis=1) - first))
+    return inverse, (across, down)
+
+
+def _taken(picture: F32, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
     import cv2
 
     if scene.blur > 0.2:
