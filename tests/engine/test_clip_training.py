@@ -23,7 +23,7 @@ TINY = (
     "method.clip_length=3",
 )
 SPREADER = (*TINY, "method.width=8", "method.heads=2", "method.hidden=8", "method.feedforward=8")
-SETTINGS = {"knowledge-spreader": (*SPREADER, "method.unlabelled_after=2", "method.ramp_steps=4"), "tcl": TINY}
+SETTINGS = {"knowledge-spreader": (*SPREADER, "method.unlabelled_after=0.3", "method.ramp=0.6"), "tcl": TINY}
 
 
 @pytest.fixture

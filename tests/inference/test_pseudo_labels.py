@@ -62,7 +62,7 @@ def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
 def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
     store = build_store(tmp_path / "store")
     settings = [*tiny_settings, "network.options={}", "training.steps=2", "method.width=8", "method.heads=2"]
-    settings += ["data.labelled_batch=2", "data.unlabelled_batch=2", "method.unlabelled_after=1"]
+    settings += ["data.labelled_batch=2", "data.unlabelled_batch=2", "method.unlabelled_after=0.3"]
     metrics = api.train("knowledge-spreader", store.path, tmp_path / "run", labels="20%", settings=settings)
     facts = metrics["provenance"]
     assert 0 <= facts["pseudo_labels"]["accuracy"] <= 1 and facts["pseudo_labels"]["clips"] > 0

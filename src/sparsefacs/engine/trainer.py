@@ -259,14 +259,14 @@ def with_aus(config: RunConfig, protocol: Protocol, store: AnyStore) -> RunConfi
     return config.model_copy(update={"aus": config.aus or protocol.aus.get(config.task) or store.aus})
 
 
-def make_method(config: RunConfig) -> Method:
-    """Return the method, its weights drawn from the seed, with its teacher if it has one."""
+def make_method(config: RunConfig, steps: int = 0) -> Method:
+    """Return the method for a training of `steps`, its weights drawn from the seed, with its teacher if it has one."""
     import torch
 
     torch.manual_seed(config.seed)
     kind: Any = method_class(config.name)
     settings = config.method_config()
-    made: Method = kind(settings, Setting(config.task, config.aus, config.network))
+    made: Method = kind(settings, Setting(config.task, config.aus, config.network, steps))
     if (teacher := settings.teacher_run()) is not None:
         trained = load_trained(RunFolder(teacher))
         made.take_teacher(trained.network, trained.setting)
@@ -279,6 +279,11 @@ def total_steps(config: RunConfig, faces: int, batch: int) -> tuple[int, float]:
     if config.training.steps is not None:
         return config.training.steps, per_epoch
     return max(1, round((config.training.epochs or 1) * per_epoch)), per_epoch
+
+
+def _steps(config: RunConfig, data: TrainingSet) -> tuple[int, float]:
+    """Return the training's steps, and those of an epoch."""
+    return total_steps(config, data.epoch_faces(config), config.data.labelled_batch)
 
 
 def describe(store: AnyStore, unlabelled: AnyStore | None, protocol: Protocol, data: TrainingSet) -> dict[str, Any]:
@@ -338,7 +343,7 @@ def _build(fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadP
     """Return the method and its streams on this process's device; raises InputError for what does not fit together."""
     import torch
 
-    method = make_method(config)
+    method = make_method(config, _steps(config, data)[0])
     method.to(fabric.device).to(memory_format=torch.channels_last)
     batches = make_batches(data, config, method.needs(), pool, fabric.global_rank, fabric.world_size)
 
@@ -375,7 +380,7 @@ def _train(
 
     method, batches = built
     optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.labelled_batch)
-    steps, per_epoch = total_steps(config, data.epoch_faces(config), config.data.labelled_batch)
+    steps, per_epoch = _steps(config, data)
     checked = frozenset[int]() if data.rule == "last" else check_steps(steps, config.selection.checks)
     selector = _selector(data, config, checked) if checked and fabric.is_global_zero else None
     start, before = 0, 0.0

@@ -26,11 +26,15 @@ class MethodConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Setting:
-    """What every method is built from: the task, the AUs in column order, and the network."""
+    """What every method is built from: the task, the AUs in column order, the network, and the training's steps.
+
+    steps: 0 where nothing is trained.
+    """
 
     task: Task
     aus: tuple[int, ...]
     network: NetworkConfig
+    steps: int = 0
 
 
 @dataclass(frozen=True)

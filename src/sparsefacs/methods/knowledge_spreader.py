@@ -44,23 +44,23 @@ from .contract import Method, MethodConfig, Needs, Setting, Update
 
 _LABEL_VECTORS = 4096  # of training labels, by which positives are weighted
 Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
     """Settings of section 3.1.
 
-    The paper counts epochs, a method counts steps: `ramp_steps` are its T = 5 epochs, `unlabelled_after` its 10 epochs.
-    One epoch is (labelled key frames / clips a batch) steps, so a training of S steps that stands for the paper's 50
-    epochs has S / 10 and S / 5.
+    `ramp` and `unlabelled_after` are shares of the training: the paper's T = 5 and its 10 epochs of 50.
     """
 
     ksm: bool = Field(True, description="knowledge spreading; false: the two distillations are left out")
     distillation: Weight = Field(0.5, description="λ of eq. 4, of each distillation")
     semi_supervised: Weight = Field(1.0, description="of eq. 6 in the total, once grown")
+    pseudo: Weight = Field(1.0, description="of eq. 5 in eq. 6")
     order: Weight = Field(1.0, description="of telling true from shuffled order in the total, once grown")
-    ramp_steps: Annotated[int, Field(ge=0)] = Field(30, description="steps over which these two grow (eq. 8)")
-    unlabelled_after: Annotated[int, Field(ge=0)] | None = Field(
-        60, description="steps before clips without any label are used; none: they never are"
+    ramp: Share = Field(0.1, description="share of the training over which these two grow (eq. 8)")
+    unlabelled_after: Share | None = Field(
+        0.2, description="share of the training before clips without any label are used; none: they never are"
     )
     pseudo_labels: PseudoSource = Field(
         "temporal-teacher", description="whose predicted classes the students learn on frames without labels"
@@ -145,9 +145,9 @@ class KnowledgeSpreader(Method):
         terms = {"recognition": recognition}
         semi = self._distilled("spatial", spatial_BA, student_BA, drawn, terms)
         semi = semi + self._distilled("temporal", temporal_BA, spatial_BA, drawn, terms)
-        semi = semi + self._pseudo(pooled_CLE, seen, drawn, terms)
+        semi = semi + config.pseudo * self._pseudo(pooled_CLE, seen, drawn, terms)
         order = self._order(pooled_CLE, seen, drawn, step, terms)
-        ramp = gaussian_ramp(step, config.ramp_steps)
+        ramp = gaussian_ramp(step, round(config.ramp * self.setting.steps))
         loss = recognition + ramp * (config.semi_supervised * semi + config.order * order)
         yield Update("spreader", loss, terms)
 
@@ -155,7 +155,7 @@ class KnowledgeSpreader(Method):
         """Draw labelled clips and, once training is stable (6.2), clips without any label."""
         after = self.config.unlabelled_after
         batch = batches.labelled()
-        free = None if after is None or step < after else batches.unlabelled()
+        free = None if after is None or step < after * self.setting.steps else batches.unlabelled()
         length = self.config.clip_length
         for clips in (batch, free):
             if clips is not None and clips.length != length:
