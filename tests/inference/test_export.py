@@ -1,0 +1,173 @@
+"""Exported networks: the same answers as torch's, all that predict needs, and what is refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from made_runs import write_run
+from made_stores import build_store
+from sparsefacs import InputError, api
+from sparsefacs.inference import export as exporting
+from sparsefacs.inference.export import coding_network, resizing_matrix, sample_faces
+from sparsefacs.inference.model import load_coder
+from sparsefacs.inference.onnx_model import OnnxCoder
+
+CNN = {"backbone": "test_resnet", "input_size": 32, "crop": 0.9}
+VIT = {
+    "backbone": "vit_tiny_patch16_224",
+    "input_size": 48,
+    "options": {"img_size": 48, "patch_size": 16, "depth": 2, "embed_dim": 24, "num_heads": 2, "global_pool": "avg"},
+}
+SMALL = {"backbone": "resnet10t", "options": {"channels": [8, 16, 32, 64]}, "input_size": 48}
+ROI = {"recogniser": {"cells": 2, "feedforward": 16}, "auxiliary": [], "semi_supervised": "none"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exported")
+
+
+@pytest.fixture(scope="module")
+def cnn(folder: Path) -> tuple[Path, Path]:
+    """A run that codes faces of 40 pixels cropped to 36 and made smaller, and its exported file."""
+    run, out = write_run(folder / "cnn", CNN, threshold=0.4), folder / "cnn.onnx"
+    told = api.export(run, out)
+    assert told["max_difference"] < 1e-5 and told["bytes"] == out.stat().st_size and not told["landmarks"]
+    return run, out
+
+
+def test_one_file_codes_any_number_of_faces_as_the_run_does(cnn: tuple[Path, Path]) -> None:
+    run, out = cnn
+    coder, exported = load_coder(run), OnnxCoder(out)
+    faces, landmarks = sample_faces(7, 40, seed=5)
+    wanted = coder(faces, landmarks)
+    assert wanted.std(axis=0).min() > 0.02
+    np.testing.assert_allclose(exported(faces, landmarks), wanted, atol=1e-5)
+    np.testing.assert_allclose(exported(faces[:1], landmarks[:1]), wanted[:1], atol=1e-5)
+    assert exported(faces[:0], landmarks[:0]).shape == (0, 3)
+    assert (exported.aus, exported.task, exported.threshold) == (coder.aus, coder.task, 0.4)
+    assert exported.recipe.hash == coder.recipe.hash and exported.clip is None
+    assert exported.description["run"] == "cnn" and exported.description["method"] == "supervised"
+    assert [each.name for each in out.parent.iterdir() if each.name.startswith(".")] == []
+
+
+def test_a_transformer_with_mean_pooling_codes_intensities_at_a_larger_side(folder: Path) -> None:
+    run = write_run(folder / "vit", VIT, task="intensity")
+    told = api.export(run, folder / "vit.onnx", batch=3)
+    assert told["max_difference"] < 1e-4
+    faces, landmarks = sample_faces(7, 40, seed=6)
+    wanted = load_coder(run)(faces, landmarks)
+    assert wanted.max() > 1.5 and wanted.std() > 0.1
+    np.testing.assert_allclose(OnnxCoder(folder / "vit.onnx")(faces, landmarks), wanted, atol=1e-4)
+
+
+def test_a_network_of_au_regions_takes_landmarks(folder: Path) -> None:
+    run = write_run(folder / "roi", SMALL, method="wsrtl", settings=ROI)
+    assert api.export(run, folder / "roi.onnx")["landmarks"]
+    exported, coder = OnnxCoder(folder / "roi.onnx"), load_coder(run)
+    faces, landmarks = sample_faces(5, 40, seed=7)
+    wanted = coder(faces, landmarks)
+    np.testing.assert_allclose(exported(faces, landmarks), wanted, atol=1e-5)
+    elsewhere = np.ascontiguousarray(landmarks[::-1] * 0.8)
+    moved = exported(faces, elsewhere)
+    np.testing.assert_allclose(moved, coder(faces, elsewhere), atol=1e-5)
+    assert np.abs(moved - wanted).max() > 1e-3
+
+
+def test_resizing_is_two_products() -> None:
+    picture = torch.rand(2, 3, 40, 40)
+    for side in (32, 17, 64):
+        matrix = resizing_matrix(40, side)
+        wanted = torch.nn.functional.interpolate(picture, (side, side), mode="bilinear", antialias=True)
+        torch.testing.assert_close(matrix @ picture @ matrix.T, wanted)
+
+
+def test_what_is_exported_is_what_answers_does(cnn: tuple[Path, Path]) -> None:
+    coder = load_coder(cnn[0])
+    faces, landmarks = sample_faces(4, 40, seed=8)
+    network = coding_network(coder.network, coder.sees, 40, coder.task)
+    with torch.no_grad():
+        codes = network(torch.from_numpy(faces), torch.from_numpy(landmarks))
+    np.testing.assert_allclose(codes.numpy(), coder(faces, landmarks), atol=1e-6)
+
+
+def test_a_rendered_video_has_the_codes_of_the_run(cnn: tuple[Path, Path], folder: Path, write_video) -> None:  # type: ignore[no-untyped-def]
+    store = api.synth(folder / "faces", subjects=1, clips=1, frames=4, size=128, seed=2, workers=1)
+    frames = [np.pad(store.image(row), ((48, 48), (48, 48), (0, 0)), mode="edge") for row in range(len(store))]
+    video = write_video(folder / "v.mp4", frames)
+    for coder, codes in zip(cnn, ("run.csv", "file.csv"), strict=True):
+        summary = api.predict(coder, [video], folder / codes)
+        assert summary.inputs[0].coded_rows == 4
+    wanted, found = pd.read_csv(folder / "run.csv"), pd.read_csv(folder / "file.csv")
+    assert list(wanted) == list(found)
+    assert wanted.filter(like="_p").std().max() > 1e-3
+    np.testing.assert_allclose(found.to_numpy(float), wanted.to_numpy(float), atol=1e-4)
+
+
+def test_what_cannot_be_exported_is_told_in_one_line(
+    cnn: tuple[Path, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = cnn
+    with pytest.raises(InputError, match="already exists"):
+        api.export(run, out)
+    with pytest.raises(InputError, match=r"End its name in \.onnx"):
+        api.export(run, folder / "x.pt")
+    clips = write_run(folder / "clips", {"backbone": "test_resnet", "input_size": 32}, method="tcl")
+    with pytest.raises(InputError, match=r"clips.*train distil"):
+        api.export(clips, folder / "clips.onnx")
+    areas = write_run(folder / "areas", SMALL, method="kdsrl", aus=(1, 4, 12))
+    with pytest.raises(InputError, match=r"cannot be exported.*train distil"):
+        api.export(areas, folder / "areas.onnx")
+
+    class Wrong(OnnxCoder):
+        def __call__(self, *inputs):  # type: ignore[no-untyped-def]
+            return super().__call__(*inputs) + 0.01
+
+    monkeypatch.setattr(exporting, "OnnxCoder", Wrong)
+    with pytest.raises(InputError, match=r"differ from torch's by 0\.01"):
+        api.export(run, folder / "wrong.onnx")
+    assert not {path.name for path in folder.iterdir()} & {"clips.onnx", "areas.onnx", "wrong.onnx"}
+
+
+def test_wrong_and_foreign_files_are_told_in_one_line(cnn: tuple[Path, Path], tmp_path: Path) -> None:
+    import onnx
+
+    with pytest.raises(InputError, match="missing"):
+        api.load(tmp_path / "none.onnx")
+    (tmp_path / "text.onnx").write_text("no network")
+    with pytest.raises(InputError, match=r"text\.onnx: is not a readable \.onnx file"):
+        api.predict(tmp_path / "text.onnx", [tmp_path], tmp_path / "c.csv")
+    shutil.copy(cnn[1], tmp_path / "cut.onnx")
+    with (tmp_path / "cut.onnx").open("r+b") as handle:
+        handle.truncate(cnn[1].stat().st_size // 2)
+    with pytest.raises(InputError, match="not a readable"):
+        api.load(tmp_path / "cut.onnx")
+    model = onnx.load(cnn[1])
+    (described,) = model.metadata_props
+    described.value = json.dumps(json.loads(described.value) | {"format": 99, "version": "9.9"})
+    onnx.save(model, tmp_path / "later.onnx")
+    with pytest.raises(InputError, match=r"another version of this program \(9\.9\)"):
+        api.load(tmp_path / "later.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "foreign.onnx")
+    with pytest.raises(InputError, match="of another program"):
+        api.load(tmp_path / "foreign.onnx")
+
+
+def test_a_file_says_nothing_of_where_it_was_made(cnn: tuple[Path, Path]) -> None:
+    content = cnn[1].read_bytes()
+    assert str(Path(exporting.__file__).parent).encode() not in content
+    assert str(cnn[0].parent).encode() not in content
+
+
+def test_faces_of_a_store_are_scored_alike(cnn: tuple[Path, Path], tmp_path: Path) -> None:
+    from sparsefacs.inference.evaluation import code_store
+
+    store, rows = build_store(tmp_path / "store", subjects=2, size=40), np.arange(20)
+    found = code_store(OnnxCoder(cnn[1]), store, rows)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found, code_store(load_coder(cnn[0]), store, rows), atol=1e-5)

@@ -1,0 +1,44 @@
+"""Run folders of networks that were never trained: random weights, whose answers differ from face to face."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparsefacs.engine.run import RunFolder
+from sparsefacs.faces.alignment import FaceRecipe
+from sparsefacs.inference.export import sample_faces
+from sparsefacs.methods.contract import Setting
+from sparsefacs.methods.registry import method_class
+from sparsefacs.networks.classifier import NetworkConfig
+
+
+def write_run(
+    path: Path,
+    network: dict[str, Any],
+    *,
+    method: str = "supervised",
+    settings: dict[str, Any] | None = None,
+    task: Any = "occurrence",
+    aus: tuple[int, ...] = (1, 4, 12),
+    size: int = 40,
+    threshold: float = 0.5,
+    seed: int = 0,
+) -> Path:
+    """Write the model of a run of `method` into `path`, as `train` leaves it; size: side of its aligned faces."""
+    torch.manual_seed(seed)
+    setting, kind = Setting(task, aus, NetworkConfig(**network)), method_class(method)
+    predictor = kind.build_predictor(setting, kind.Config(**(settings or {}))).train()
+    faces, landmarks = sample_faces(8, setting.network.input_size)
+    image, points = torch.from_numpy(faces).permute(0, 3, 1, 2) / 255, torch.from_numpy(landmarks)
+    with torch.no_grad():
+        for _ in range(30):  # batch statistics such as pictures have
+            predictor(image, points)
+        spread = predictor.eval()(image, points).std(dim=0).mean()
+        for name, weight in predictor.named_parameters():
+            if "head" in name and weight.ndim == 2:
+                weight.div_(spread)
+    recipe = FaceRecipe(size=size).as_json()
+    path.mkdir(parents=True)
+    RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), threshold, 1, settings)
+    return path
