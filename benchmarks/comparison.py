@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 BOTH, ONE = ("data.labelled_batch=32", "data.unlabelled_batch=32"), ("data.labelled_batch=64",)
-FACES, HALVES = ("data.labelled_batch=80",), ("data.labelled_batch=40", "data.unlabelled_batch=40")
+FACES, HALVES = ("data.labelled_batch=78",), ("data.labelled_batch=39", "data.unlabelled_batch=39")
 COMPARISONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
-    "knowledge-spreader": {  # 80 faces a step, of which 16 clips of 5
-        "counterpart": ("knowledge-spreader/supervised", ("data.labelled_batch=16",)),
+    "knowledge-spreader": {  # 78 faces a step, of which 26 clips of 3
+        "counterpart": ("knowledge-spreader/supervised", ("data.labelled_batch=26",)),
         "supervised": ("supervised", FACES),
         "pseudo-label": ("pseudo-label", HALVES),
         "fixmatch": ("fixmatch", HALVES),
-        "tcl": ("tcl", ("data.labelled_batch=8", "data.unlabelled_batch=8")),
-        "KS": ("knowledge-spreader", ("data.labelled_batch=12", "data.unlabelled_batch=4")),
+        "tcl": ("tcl", ("data.labelled_batch=13", "data.unlabelled_batch=13")),
+        "KS": ("knowledge-spreader", ("data.labelled_batch=20", "data.unlabelled_batch=6")),
     },
     "wsrtl": {
         "backbone": ("wsrtl", ("method.auxiliary=[]", "method.semi_supervised=none", *ONE)),
