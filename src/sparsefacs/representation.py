@@ -157,14 +157,21 @@ def features(
 
 
 def pictures(
-    run: PathLike, out: PathLike, store: PathLike | None = None, *, faces: int = 6, seed: int = 0
+    run: PathLike,
+    out: PathLike,
+    store: PathLike | None = None,
+    *,
+    beside: PathLike | None = None,
+    faces: int = 6,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Draw what a training taught beside AUs into the new folder `out`, and return what was drawn and what was not.
+    """Draw what a training taught into the new folder `out`, and return what was drawn and what was not.
 
-    store: whose unseen people are shown; default: the run's own test people. Files, keys and errors: see
-    `reports.pictures.pictures`.
+    store: whose unseen people are shown; default: the run's own test people. beside: of a run of `pretrain mae-face`,
+    a second one. Files, keys and errors: see `reports.pictures.pictures`.
     """
     from .data.joined import open_stores
     from .reports.pictures import pictures as draw
 
-    return draw(Path(run), Path(out), None if store is None else open_stores(store), faces=faces, seed=seed)
+    shown, second = None if store is None else open_stores(store), None if beside is None else Path(beside)
+    return draw(Path(run), Path(out), shown, beside=second, faces=faces, seed=seed)

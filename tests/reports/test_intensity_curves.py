@@ -151,6 +151,8 @@ def test_a_run_that_was_not_scored_and_labels_that_do_not_vary_are_said(
     trained: tuple[Path, Store], tmp_path: Path
 ) -> None:
     run, _ = trained
+    with pytest.raises(InputError, match="Leave --beside out"):
+        representation.pictures(run, tmp_path / "out", beside=run)
     file = run / "predictions.parquet"
     content = file.read_bytes()
     try:

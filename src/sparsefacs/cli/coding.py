@@ -59,17 +59,22 @@ def pictures(
     store: Annotated[
         Path | None, typer.Argument(help="Store whose unseen people are shown. Default: the run's own test people.")
     ] = None,
+    beside: Annotated[
+        Path | None, typer.Option(help="Second run of pretrain mae-face, such as one with another loss, to compare.")
+    ] = None,
     faces: Annotated[int, typer.Option(min=1, help="Faces a picture.")] = 6,
-    seed: Annotated[int, typer.Option(min=0, help="Which faces, and which AUs are hidden.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Which faces, and which AUs or patches are hidden.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw what a training taught beside AUs, as far as it did, on people it was not trained on.
+    """Draw what a training taught, as far as it did, on people it was not trained on.
 
     flow.png: optical flow seen in one face, beside TV-L1 (STORE/flow) and, of synthetic faces, true flow.
     inpainting.png: faces with an AU's regions hidden, as they are, and restored. queries.svg: how alike the learned AU
-    queries are. pictures.json: the numbers.
+    queries are. intensity.svg (--task intensity): predicted intensity over a clip, beside its labels.
+    reconstructions.png (pretrain mae-face): faces with 50, 75 and 90 % of their patches hidden, and restored;
+    beside.png: by two runs. pictures.json: the numbers.
     """
-    told = representation.pictures(run, out, store, faces=faces, seed=seed)
+    told = representation.pictures(run, out, store, beside=beside, faces=faces, seed=seed)
     lines = [f"{out / name}: {words}" for name, words in told["written"].items()]
     lines += [f"not written: {name}: {why}" for name, why in told["not_written"].items()]
     show(told, as_json, "\n".join(lines))

@@ -102,8 +102,8 @@ def _on_map(face: tuple[NDArray[np.uint8], Floats], flow: Floats, sees: NetworkC
 
 
 @dataclass
-class _ErrorSums:
-    """Each subject's sum of end-point errors by name, and its number of cells: `bootstrap.SubjectSums`."""
+class ErrorSums:
+    """Each subject's sum of errors by name, and how many there are (cells, faces): `bootstrap.SubjectSums`."""
 
     shape: tuple[int, int]
     totals: Mapping[str, NDArray[np.float64]]
@@ -140,7 +140,7 @@ def endpoint_errors(flows: SeenFlows, subjects_N: NDArray[Any], seed: int = 0) -
     cells = by_subject(known_NHW)
     totals = {name: by_subject(np.linalg.norm(flow - truth, axis=1)) for name, flow in candidates.items()}
     totals["predicted_minus_zero"] = totals["predicted"] - totals["zero"]
-    values = resampled(_ErrorSums((len(names), 1), totals, cells), RESAMPLES, seed)
+    values = resampled(ErrorSums((len(names), 1), totals, cells), RESAMPLES, seed)
     found: dict[str, Any] = {"against": "TV-L1" if flows.true is None else "true flow", "unit": "pixels"}
     found |= {"faces": int(used.sum()), "subjects": len(names), "cells": int(known_NHW.sum())}
     for name, draws_R1 in values.items():

@@ -23,6 +23,7 @@ from .embedding import evenly
 from .flow_errors import LaterFaces, SeenFlows, endpoint_errors, seen_flows
 from .grids import draw_grid, similarities
 from .intensity_curves import draw_curves, figures_of, intensity_curves, is_of_intensity
+from .reconstructions import is_of_pretraining, reconstructions
 
 FACES = 6
 MOST_MEASURED = 500
@@ -33,21 +34,34 @@ _SHOWN_TRULY = 0.99  # of cells; TV-L1 has outliers at edges
 _UNKNOWN = (0.93, 0.86, 0.72)
 _REMEDY = (
     "Pictures are made of runs of wsrtl, of methods trained with --set 'method.auxiliary=[flow]' or [inpainting], of "
-    "those with --set method.recogniser.kind=roi, and of any trained with --task intensity"
+    "those with --set method.recogniser.kind=roi, of any trained with --task intensity, and of pretrain mae-face"
 )
 
 
 def pictures(
-    run: Path, out: Path, store: AnyStore | None = None, *, faces: int = FACES, seed: int = 0
+    run: Path,
+    out: Path,
+    store: AnyStore | None = None,
+    *,
+    beside: Path | None = None,
+    faces: int = FACES,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Write flow.png, inpainting.png, queries.svg and intensity.svg, as far as the run's training allows, to `out`.
 
     Beside them pictures.json. store: faces of people the run has not seen; default: the test people of its own. faces:
-    how many are shown. The same arguments give the same files. Returns the content of pictures.json: `written`, file →
-    what it shows; `not_written`, file → why; `flow`, `inpainting`, `queries`, `intensity`: numbers and faces shown.
-    Raises InputError when the run has nothing to make a picture of, OUT exists, or there is no unseen face.
+    how many are shown. Of a run of `pretrain mae-face`: reconstructions.png, and with a second one `beside` beside.png.
+    The same arguments give the same files. Returns the content of pictures.json: `written`, file → what it shows;
+    `not_written`, file → why; `flow`, `inpainting`, `queries`, `intensity`, `reconstructions`, `beside`: numbers and
+    faces shown. Raises InputError when the run has nothing to make a picture of, OUT exists, or no face is unseen.
     """
     run, out = Path(run), Path(out)
+    if is_of_pretraining(run):
+        return reconstructions(run, out, NUMBERS, store, beside=beside, faces=faces, seed=seed)
+    if beside is not None:
+        raise InputError(
+            "is no run of pretrain mae-face: nothing can be shown beside it", path=run, remedy="Leave --beside out"
+        )
     refuse_existing(out, what="folder of pictures")
     told: dict[str, Any] = {"run": str(run), "seed": seed, "written": {}, "not_written": {}}
     of_intensity = is_of_intensity(run)
