@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ SETTINGS = (
     "data.labelled_batch=4",
     "data.unlabelled_batch=4",
 )
+
+
+STEPS = (0, 4)  # mae-face mixes the faces of the first by mixup, of the second by CutMix
 
 
 class InDouble:
@@ -64,7 +68,7 @@ def gradients(rank: int, world: int, folder: str, method_name: str) -> None:
     collected = []
     with ThreadPoolExecutor(1) as pool:
         batches = InDouble(make_batches(data, config, method.needs(), pool, rank, world))
-        for update in method.updates(batches, 0):
+        for update in chain.from_iterable(method.updates(batches, step) for step in STEPS):
             parameters = method.parameters_by_optimiser()[update.optimiser]
             for parameter in parameters:
                 parameter.grad = None
@@ -77,7 +81,7 @@ def gradients(rank: int, world: int, folder: str, method_name: str) -> None:
         torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("method", ["supervised", "adversarial"])
+@pytest.mark.parametrize("method", ["supervised", "adversarial", "mae-face"])
 def test_two_processes_equal_one(method: str, tmp_path: Path) -> None:
     build_store(tmp_path / "store", frames=4, aus=(1, 2, 4, 6, 12))
     gradients(0, 1, str(tmp_path), method)

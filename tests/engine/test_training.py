@@ -62,7 +62,7 @@ def test_intensity_is_learned_too(store: Store, tmp_path: Path, tiny_settings: t
         fit("adversarial", store.path, tmp_path / "a", tiny_settings, task="intensity")
 
 
-@pytest.mark.parametrize("method", ["supervised", "adversarial"])
+@pytest.mark.parametrize("method", ["supervised", "adversarial", "mae-face"])
 def test_an_interrupted_run_resumes_bit_for_bit(
     method: str, store: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,11 +120,12 @@ def test_resume_refuses_other_settings_and_train_refuses_an_existing_folder(
         fit("supervised", store.path, tmp_path / "run", settings, seed=1, resume=True)
 
 
-def test_hidden_and_test_labels_change_nothing(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("method", ["adversarial", "mae-face"])
+def test_hidden_and_test_labels_change_nothing(method: str, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
     """Whatever labels lie outside the budget or on test subjects, the trained weights are the same."""
     settings = (*tiny_settings, "training.steps=5")
     plain = build_store(tmp_path / "plain")
-    fit("adversarial", plain.path, tmp_path / "a", settings, labels="subjects:2")
+    fit(method, plain.path, tmp_path / "a", settings, labels="subjects:2")
     plan = (tmp_path / "a" / "protocol.json").read_text()
     from sparsefacs.protocols.budgets import VisibleLabels
 
@@ -136,7 +137,7 @@ def test_hidden_and_test_labels_change_nothing(tmp_path: Path, tiny_settings: tu
 
     other = build_store(tmp_path / "other", hide=flip_unseen)
     assert (other.occurrence() != plain.occurrence()).mean() > 0.5
-    fit("adversarial", other.path, tmp_path / "b", settings, labels="subjects:2")
+    fit(method, other.path, tmp_path / "b", settings, labels="subjects:2")
     assert same(tmp_path / "a", tmp_path / "b")
     assert "subjects:2" in plan
 
