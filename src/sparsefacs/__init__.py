@@ -15,6 +15,7 @@ from .api import (
     train,
 )
 from .errors import InputError
+from .experiments import reproduce
 from .representation import features, pictures, pretrain, probe
 from .version import VERSION
 
@@ -35,6 +36,7 @@ __all__ = [
     "probe",
     "protocol",
     "report",
+    "reproduce",
     "synth",
     "synth_tree",
     "train",

@@ -1,10 +1,10 @@
-"""What each table and figure of a paper needs, as it stands in items/PAPER.yaml: rows, data sets, labels, start weights.
+"""What each table and figure of a paper needs, as items/PAPER.yaml has it: rows, data sets, labels, start weights.
 
 `small` keys hold what differs at small scale, on synthetic faces; all else is the paper's own.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Annotated, Any, Literal
@@ -34,8 +34,8 @@ class Printed(BaseModel):
 class Data(BaseModel):
     """A data set as a paper uses it.
 
-    dataset: name of `prepare --dataset`; faces: about how many are trained or tested on; prepare: options of `prepare`;
-    unlabelled: of these entries the faces are used without labels; profile: of the synthetic faces at small scale.
+    dataset: name of `prepare --dataset`; faces: about how many there are; prepare: options of `prepare`; flow: whether
+    `flow` is needed; profile: of the synthetic faces at small scale.
     """
 
     model_config = _STRICT
@@ -47,12 +47,11 @@ class Data(BaseModel):
     faces: int
     prepare: str = ""
     flow: bool = False
-    unlabelled: str | None = None
     profile: Literal["bp4d", "disfa"] = "bp4d"
 
 
 class Small(BaseModel):
-    """What differs at small scale: another recipe, further settings."""
+    """What differs at small scale: the recipe, further settings."""
 
     model_config = _STRICT
 
@@ -61,9 +60,10 @@ class Small(BaseModel):
 
 
 class Start(BaseModel):
-    """A pre-training. data: of whose faces (several are joined; none: those of the training); protocol: who stays out.
+    """A pre-training.
 
-    base: another pre-training, or `imagenet`, that it starts from at paper scale.
+    data: of whose faces at paper scale (several are joined; none: those of the training, its test people kept out);
+    protocol: who of these stays out; sweep: a recipe, whose sweep's values make a start each.
     """
 
     model_config = _STRICT
@@ -73,16 +73,17 @@ class Start(BaseModel):
     data: tuple[str, ...] = ()
     protocol: str | None = None
     settings: tuple[str, ...] = ()
-    init: str | None = None
-    sweep: str | None = Field(None, description="recipe whose sweep's values are made, each a start of its own")
-    small: Small = Small()
+    sweep: str | None = None
+    small: Small | None = Small()
 
 
 class Row(BaseModel):
     """A row of a table, or a curve of a figure.
 
     printed: its names in the published table; recipe: one, or by data set; start: a pre-training's name; teacher: the
-    row whose run is learned from; sweep: a recipe, whose sweep's values make a row each; labels, data: not the item's.
+    row whose run is learned from; sweep: a setting and its values, or a recipe that has them, a row each; labels: in
+    place of the item's; unlabelled: the data set, at paper scale, whose faces are used without labels. settings_of: by
+    budget, data set or task; at paper scale alone, unless the small scale has nothing of its own.
     """
 
     model_config = _STRICT
@@ -94,17 +95,22 @@ class Row(BaseModel):
     settings: tuple[str, ...] = ()
     settings_of: dict[str, tuple[str, ...]] = {}
     start: str | None = None
-    init: str | None = None
     teacher: str | None = None
-    sweep: str | None = None
+    sweep: str | dict[str, list[Any]] | None = None
     labels: dict[str, str] | None = None
-    data: tuple[str, ...] | None = None
+    unlabelled: str | None = None
     small: Small | None = Small()
 
     def recipe_at(self, scale: Scale, data: str, task: str) -> str:
         """Return the recipe's name for a data set at a scale."""
         found = self.recipe if scale == "paper" or self.small is None else self.small.recipe
         return found if isinstance(found, str) else found.get(data) or found[task]
+
+    def settings_at(self, scale: Scale, keys: Sequence[str]) -> tuple[str, ...]:
+        """Return the row's own settings at a scale; keys: budget, data set and task, which may have some of theirs."""
+        if scale == "small" and self.small is not None:
+            return (*self.settings, *self.small.settings)
+        return (*self.settings, *(setting for key in keys for setting in self.settings_of.get(key, ())))
 
 
 class Extra(BaseModel):
@@ -165,13 +171,19 @@ class Faces(BaseModel):
     size: int
     seed: int
     profile: Literal["bp4d", "disfa"] = "bp4d"
+    fps: float | None = None
     appearance: str | None = None
     generator_version: int | None = None
     sha256: str | None = None
 
+    @property
+    def faces(self) -> int:
+        """How many faces it makes."""
+        return self.subjects * self.clips * self.frames
+
     def words(self) -> list[str]:
         """Return the options of `sparsefacs synth`."""
-        names = ("subjects", "clips", "frames", "size", "seed", "profile", "appearance")
+        names = ("subjects", "clips", "frames", "size", "seed", "profile", "fps", "appearance")
         given = {name: getattr(self, name) for name in names}
         return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
 
@@ -224,7 +236,8 @@ class Benchmark(BaseModel):
 @cache
 def benchmark() -> Benchmark:
     """Return the open synthetic benchmark."""
-    return _checked(Benchmark, BENCHMARK)
+    found: Benchmark = _checked(Benchmark, BENCHMARK)
+    return found
 
 
 @cache
@@ -259,14 +272,14 @@ def _benchmark_items() -> Paper:
     from ..methods.registry import algorithm_class
 
     content = benchmark()
+    faces = content.store.faces
     data = {
-        task: Data(dataset="synthetic", task=task, faces=content.store.subjects * _faces_a_person(content.store))
-        for task in content.tasks
+        task: Data(dataset="synthetic", task=task, faces=faces, flow=task == "occurrence") for task in content.tasks
     }
     return Paper(
         title=content.title,
         data=data,
-        pretrain=content.pretrain,
+        pretrain={name: start.model_copy(update={"small": None}) for name, start in content.pretrain.items()},
         store=content.store,
         items={
             task: Item(
@@ -281,10 +294,6 @@ def _benchmark_items() -> Paper:
             for task in content.tasks
         },
     )
-
-
-def _faces_a_person(faces: Faces) -> int:
-    return faces.clips * faces.frames
 
 
 def _as_row(row: _BenchmarkRow) -> Row:

@@ -1,0 +1,262 @@
+"""From finished runs to results.json: small, without paths or dates, the same when made again from the same runs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+
+from ..files import read_json
+from ..protocols.card import card_text
+from ..protocols.published import Published, published_results
+from ..reports.results import METRICS_OF_TASK, number
+from ..version import VERSION
+from .execute import Failure
+from .items import BENCHMARK, Item, benchmark
+from .plan import Plan, Run
+from .scores import Drawn, over_seeds, paired, read_scores
+from .stores import read_source
+
+FORMAT = 1
+_AGAIN = "Delete the run folder and give the command again"
+_FROM_DISTRIBUTIONS = {"marginal-difference": "mean_marginal", "mean-difference": "mean_conditional"}
+_FROM_PSEUDO_LABELS = {"pseudo-labels": "accuracy", "confirmed-pseudo-labels": "accuracy_confirmed"}
+_COPIED = (
+    *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
+    *("labelled_faces", "unlabelled_faces", "steps", "threshold_rule"),
+)
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """A row at a data set and budget, with its finished seeds."""
+
+    runs: tuple[Run, ...]
+    scores: tuple[Drawn, ...]
+
+    @property
+    def first(self) -> Run:
+        return self.runs[0]
+
+
+def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
+    """Return the content of results.json: every finished row, differences from the baseline, published numbers.
+
+    Rows of several folds are pooled. What is not finished is counted as missing.
+    """
+    groups = _finished(plan)
+    rows = [_row(plan, each) for each in groups]
+    total = {(run.data, run.labels, run.row.name) for run in plan.runs}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "paper": plan.paper,
+        "item": plan.key,
+        "what": plan.item.what,
+        "scale": plan.scale,
+        "version": VERSION,
+        "synthetic": plan.stores.synthetic,
+        "faces": _faces(plan),
+        "baseline": plan.item.baseline,
+        "rows": rows,
+        "differences": _differences(plan.item, groups),
+        "published": [_published(one) for one in _printed(plan) if one.au is None],
+        "cards": _cards(groups),
+        "label_cards": _label_cards(plan),
+        "missing": len(total) - len(groups),
+        "failed": [{"job": each.job, "why": each.why} for each in failed],
+    }
+    if plan.paper == BENCHMARK:
+        content["benchmark"] = benchmark().version
+    return content
+
+
+def _finished(plan: Plan) -> list[_Finished]:
+    by_row: dict[tuple[str, str, str], list[Run]] = {}
+    for run in plan.runs:
+        if all((fold / "metrics.json").exists() for fold in run.folds):
+            by_row.setdefault((run.data, run.labels, run.row.name), []).append(run)
+    for runs in by_row.values():
+        for run in runs:
+            _pool(run)
+    return [_Finished(tuple(runs), tuple(read_scores(run.folder) for run in runs)) for runs in by_row.values()]
+
+
+def _pool(run: Run) -> None:
+    """Score the folds of a run together, unless that is done."""
+    from ..inference.pooling import pool_folds
+
+    pooled = run.folder / "metrics.json"
+    if len(run.folds) > 1 and not pooled.exists():
+        pool_folds(run.folder, run.folds)
+
+
+def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
+    run, metrics = each.first, [_metrics(run.folder) for run in each.runs]
+    facts = metrics[0]["provenance"]
+    scores = over_seeds(each.scores)
+    for name in plan.item.metrics:
+        if name not in scores and (values := [_further(run, name) for run in each.runs]):
+            scores[name] = _mean(values)
+    content = {
+        "data": run.data,
+        "task": run.task,
+        "labels": run.labels,
+        "labels_printed": run.printed_labels,
+        "row": run.row.name,
+        "printed": list(run.row.printed),
+        "method": run.row.method,
+        "recipe": run.recipe,
+        "settings": list(run.settings),
+        "start": run.row.start,
+        "seeds": [run.seed for run in each.runs],
+        "frames": each.scores[0].frames,
+        "subjects": each.scores[0].subjects,
+        "folds": len(run.folds),
+        "scores": scores,
+        "images": round(float(np.mean([_total(run, "images_seen") for run in each.runs]))),
+        "seconds": round(float(np.mean([_total(run, "training_seconds") for run in each.runs])), 1),
+        "parameters": _parameters(run.folds[0]),
+        "labels_hash": facts["labels"]["hash"],
+        "labels_frames": facts["labels"]["frames"],
+        **{name: facts.get(name) for name in _COPIED},
+    }
+    if found := _shifted(plan, each):
+        content["shifted"] = found
+    if beside := _beside(plan, run, scores):
+        content["published"] = beside
+    return content
+
+
+def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
+    """Return the scores on the second test set, once all seeds have them."""
+    if plan.stores.shifted is None:
+        return {}
+    folders = [run.folder / f"on-{plan.stores.shifted[0].name}" for run in each.runs]
+    if not all((folder / "metrics.json").exists() for folder in folders):
+        return {}
+    return over_seeds([read_scores(folder) for folder in folders])
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    return dict(read_json(folder / "metrics.json", what="the record of the run's scores", remedy=_AGAIN))
+
+
+def _further(run: Run, name: str) -> float | None:
+    """Return a number that is no score of frames: how far distributions lie apart, or how right pseudo labels are."""
+    if key := _FROM_DISTRIBUTIONS.get(name):
+        return number((_metrics(run.folder).get("distributions") or {}).get("difference", {}).get(key))
+    key = _FROM_PSEUDO_LABELS.get(name)
+    told = [(_metrics(fold)["provenance"].get("pseudo_labels") or {}).get(key) for fold in run.folds]
+    known = [value for each in told if (value := number(each)) is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _mean(values: Sequence[float | None]) -> dict[str, Any]:
+    known = [value for value in values if value is not None]
+    mean = round(float(np.mean(known)), 5) if known else None
+    return {"value": mean, "low": None, "high": None, "per_au": {}, "seeds": list(values)}
+
+
+def _total(run: Run, name: str) -> float:
+    """Return a cost summed over folds."""
+    return float(sum(_metrics(fold)["provenance"].get(name) or 0 for fold in run.folds))
+
+
+def _parameters(folder: Path) -> int:
+    """Return how many numbers of a run's network are learned (statistics of normalisation are not)."""
+    from safetensors import safe_open
+
+    counted = 0
+    with safe_open(str(folder / "model.safetensors"), framework="np") as content:
+        for key in content.keys():  # noqa: SIM118
+            if not key.endswith(("running_mean", "running_var", "num_batches_tracked")):
+                counted += int(np.prod(content.get_slice(key).get_shape()))
+    return counted
+
+
+def _differences(item: Item, groups: Sequence[_Finished]) -> list[dict[str, Any]]:
+    """Return each row's paired difference from the baseline at the same data set and budget."""
+    found = []
+    baselines = {(each.first.data, each.first.labels): each for each in groups if each.first.row.name == item.baseline}
+    for each in groups:
+        other = baselines.get((each.first.data, each.first.labels))
+        told = None if other is None or other is each else paired(each.scores, other.scores)
+        for metric, score in (told or {}).items():
+            if metric in (item.metrics or METRICS_OF_TASK[each.first.task]):
+                low, high = number(score["low"]), number(score["high"])
+                clear = low is not None and high is not None and (low > 0 or high < 0)
+                names = {"data": each.first.data, "labels": each.first.labels, "row": each.first.row.name}
+                found.append(names | {"metric": metric, **score, "clear": clear})
+    return found
+
+
+def _printed(plan: Plan) -> list[Published]:
+    if plan.paper == BENCHMARK:
+        return []
+    return [one for item in plan.item.printed for one in published_results(paper=plan.paper, item=item)]
+
+
+def _published(one: Published) -> dict[str, Any]:
+    names = ("item", "dataset", "protocol", "task", "method", "labels", "metric", "unit", "printed", "value")
+    return {name: getattr(one, name) for name in names}
+
+
+def _beside(plan: Plan, run: Run, scores: dict[str, Any]) -> dict[str, Any]:
+    """Return metric → the published mean and ours less it, where data set, protocol, metric and budget agree."""
+    printed = plan.content.data[run.data].printed
+    if plan.scale != "paper" or plan.stores.synthetic or printed is None or not printed.same:
+        return {}
+    wanted = (printed.dataset, printed.protocol, run.task, run.printed_labels)
+    found = {}
+    for one in _printed(plan):
+        agrees = (one.dataset, one.protocol, one.task, one.labels) == wanted and one.method in run.row.printed
+        ours = number((scores.get(one.metric) or {}).get("value"))
+        if agrees and one.au is None and ours is not None:
+            value = one.value / 100 if one.unit == "percent" else one.value
+            found[one.metric] = {"value": round(value, 6), "difference": round(ours - value, 5), "item": one.item}
+    return found
+
+
+def _cards(groups: Sequence[_Finished]) -> dict[str, str]:
+    """Return the protocol card of the first run of each data set and budget, its store named without its place."""
+    found: dict[str, str] = {}
+    for each in groups:
+        name = f"{each.first.data}, {each.first.labels}"
+        if name not in found:
+            found[name] = card_text(_without_places(_card(each.first.folds[0] / "protocol.json")))
+    return found
+
+
+def _card(path: Path) -> dict[str, Any]:
+    return dict(read_json(path, what="the run's protocol", remedy=_AGAIN))
+
+
+def _without_places(card: dict[str, Any]) -> dict[str, Any]:
+    def named(value: Any) -> Any:
+        return [PurePath(each).name for each in value] if isinstance(value, list) else value and PurePath(value).name
+
+    return card | {name: named(card.get(name)) for name in ("store", "unlabelled_store")}
+
+
+def _label_cards(plan: Plan) -> list[dict[str, Any]]:
+    """Return what labels hold at each data set and budget, of an item that asks for that alone."""
+    found = []
+    for name, path in plan.extras.items():
+        if path.parent.name == "cards" and path.exists():
+            labels = json.loads(path.read_text(encoding="utf-8"))["folds"][0]["labels"]
+            kept = {key: labels["combinations"][key] for key in ("faces", "kept", "dense", "all")}
+            found.append({"of": name.removeprefix("labels of "), "frames": labels["frames"], **kept})
+    return found
+
+
+def _faces(plan: Plan) -> dict[str, Any]:
+    """Return where the faces of each data set came from."""
+    told = {}
+    for key, path in plan.stores.places.items():
+        if (path / "store.json").exists():
+            source = read_source(path)
+            names = ("kind", "dataset", "generator_version", "seed", "profile", "appearance", "subjects")
+            told[key] = {name: source[name] for name in names if source.get(name) is not None}
+    return told

@@ -1,0 +1,180 @@
+"""results.json as Markdown and as a web page: our numbers, differences, published numbers, cards."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..protocols.published import published_table_text
+from ..reports.page import SYNTHETIC_WARNING
+from ..reports.published import WARNING as PUBLISHED_WARNING
+from ..reports.results import METRIC_NAMES, METRICS_OF_TASK, number
+from ..reports.tables import UNDEFINED, Cell, Table, figure, with_interval
+
+_NAMES = METRIC_NAMES | {
+    "marginal-difference": "mean |difference| of marginal AU distributions",
+    "mean-difference": "mean |difference| of conditional AU distributions",
+    "pseudo-labels": "right pseudo labels",
+    "confirmed-pseudo-labels": "right pseudo labels of clips whose order was recognised",
+}
+_DIGITS = 3
+_TYPES = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg"}
+
+
+def warning(content: Mapping[str, Any]) -> str:
+    """Return what a reader must know before the numbers; empty for real faces at paper scale."""
+    told = []
+    if content["synthetic"]:
+        told.append(f"These faces are made by a generator: {SYNTHETIC_WARNING}")
+    if content["scale"] == "small":
+        told.append("Networks and trainings are small: published numbers below are not comparable with ours.")
+    return " ".join(told)
+
+
+def result_tables(content: Mapping[str, Any], metrics: Sequence[str]) -> list[Table]:
+    """Return our tables: one for each data set and metric, then scores per AU, then what labels hold."""
+    tables = []
+    for data in dict.fromkeys(row["data"] for row in content["rows"]):
+        rows = [row for row in content["rows"] if row["data"] == data]
+        shown = metrics or METRICS_OF_TASK[rows[0]["task"]]
+        tables += [_table(content, data, rows, metric) for metric in shown]
+        tables += [_shifted(data, rows, metric) for metric in shown[:1] if any("shifted" in row for row in rows)]
+        tables += [
+            _per_au(data, rows, metric) for metric in shown if any(_of(row, metric).get("per_au") for row in rows)
+        ]
+    if content["label_cards"]:
+        tables.append(_label_table(content["label_cards"]))
+    return tables
+
+
+def markdown(content: Mapping[str, Any], metrics: Sequence[str], printed: Sequence[str]) -> str:
+    """Return results.json's content as Markdown. printed: the published tables to quote."""
+    lines = [f"# {_title(content)}", "", content["what"][:1].upper() + content["what"][1:] + ".", ""]
+    lines += [f"**{told}**", ""] if (told := warning(content)) else []
+    lines += [f"{line}\n" for line in _state(content)]
+    for table in result_tables(content, metrics):
+        lines += [f"**{table.caption}**", "", *_as_markdown(table), ""]
+    for item in printed:
+        lines += [f"## Published: {content['paper']}, {item}", "", PUBLISHED_WARNING, "", "```"]
+        lines += [published_table_text(content["paper"], item), "```", ""]
+    for name, card in content["cards"].items():
+        lines += [f"## Protocol card: {name}", "", "```", card, "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def web_page(
+    content: Mapping[str, Any], metrics: Sequence[str], printed: Sequence[str], pictures: Mapping[str, Path]
+) -> str:
+    """Return the same as a web page that stands alone, with pictures by what they show."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loaders = [PackageLoader("sparsefacs.experiments", "templates"), PackageLoader("sparsefacs.reports", "templates")]
+    environment = Environment(
+        loader=ChoiceLoader(loaders), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return str(
+        environment.get_template("results.html").render(
+            title=_title(content),
+            what=content["what"],
+            warning=warning(content),
+            state=_state(content),
+            tables=result_tables(content, metrics),
+            published=[(item, published_table_text(content["paper"], item)) for item in printed],
+            published_warning=PUBLISHED_WARNING,
+            cards=content["cards"],
+            pictures=[(name, _uri(path)) for name, path in pictures.items()],
+            version=content["version"],
+        )
+    )
+
+
+def _title(content: Mapping[str, Any]) -> str:
+    return f"{content['paper']}, {content['item']}, at {content['scale']} scale"
+
+
+def _state(content: Mapping[str, Any]) -> list[str]:
+    """Say what is missing or failed."""
+    told = [f"{content['missing']} rows are not finished."] if content["missing"] else []
+    return told + [f"Failed: {each['job']}: {each['why']}" for each in content["failed"]]
+
+
+def _of(row: Mapping[str, Any], metric: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = row["scores"].get(metric) or {}
+    return found
+
+
+def _table(content: Mapping[str, Any], data: str, rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
+    baseline, beside = content["baseline"], any(row.get("published") for row in rows)
+    differences = {(each["labels"], each["row"]): each for each in _differences(content, data, metric)}
+    heads = ["Row", "Labels", "Seeds", f"{_NAMES[metric]} [95 %]"]
+    heads += [f"less {baseline}, paired"] if differences else []
+    heads += ["published", "ours less published"] if beside else []
+    heads += ["faces seen", "seconds", "parameters"]
+    lines = []
+    for row in rows:
+        cells = [Cell(row["row"], head=True), Cell(row["labels"]), Cell(str(len(row["seeds"])))]
+        cells.append(Cell(with_interval(_of(row, metric), _DIGITS)))
+        if differences:
+            found = differences.get((row["labels"], row["row"]))
+            text = UNDEFINED if found is None else with_interval(found, _DIGITS, signed=True)
+            cells.append(Cell(text, "clear" if found is not None and found["clear"] else ""))
+        if beside:
+            printed = (row.get("published") or {}).get(metric) or {}
+            cells.append(Cell(figure(number(printed.get("value")), _DIGITS)))
+            cells.append(Cell(figure(number(printed.get("difference")), _DIGITS, signed=True)))
+        cells += [Cell(f"{row['images']:,}"), Cell(f"{row['seconds']:,.0f}"), Cell(f"{row['parameters']:,}")]
+        lines.append(tuple(cells))
+    return Table(f"{data}: {_NAMES[metric]}, mean over AUs", tuple(heads), tuple(lines))
+
+
+def _differences(content: Mapping[str, Any], data: str, metric: str) -> list[Mapping[str, Any]]:
+    return [each for each in content["differences"] if each["data"] == data and each["metric"] == metric]
+
+
+def _shifted(data: str, rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
+    lines = [
+        (
+            Cell(row["row"], head=True),
+            Cell(row["labels"]),
+            Cell(with_interval(_of(row, metric), _DIGITS)),
+            Cell(with_interval((row.get("shifted") or {}).get(metric) or {}, _DIGITS)),
+        )
+        for row in rows
+    ]
+    heads = ("Row", "Labels", f"{_NAMES[metric]} [95 %]", "the same, appearance shifted")
+    return Table(f"{data}: other people under another appearance", heads, tuple(lines))
+
+
+def _per_au(data: str, rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
+    aus = sorted({int(au) for row in rows for au in _of(row, metric).get("per_au", {})})
+    lines = [
+        (
+            Cell(row["row"], head=True),
+            Cell(row["labels"]),
+            *(Cell(figure(number(_of(row, metric).get("per_au", {}).get(str(au))))) for au in aus),
+        )
+        for row in rows
+    ]
+    return Table(f"{data}: {_NAMES[metric]} per AU", ("Row", "Labels", *(f"AU{au}" for au in aus)), tuple(lines))
+
+
+def _label_table(cards: Sequence[Mapping[str, Any]]) -> Table:
+    lines = [
+        (Cell(each["of"], head=True), *(Cell(f"{each[name]:,.0f}") for name in ("frames", "kept", "dense", "all")))
+        for each in cards
+    ]
+    heads = ("Labels of", "labelled faces", "AU combinations on them", "had whole clips been coded", "on all faces")
+    return Table("AU combinations kept", heads, tuple(lines))
+
+
+def _as_markdown(table: Table) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    rule = "|" + "---|" * len(table.heads)
+    body = [line([f"{cell.text}{' ●' if cell.mark == 'clear' else ''}" for cell in row]) for row in table.rows]
+    return [line(table.heads), rule, *body]
+
+
+def _uri(path: Path) -> str:
+    return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"

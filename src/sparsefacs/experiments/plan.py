@@ -1,0 +1,360 @@
+"""From an item to its jobs: each a command line of sparsefacs, with what it waits for; made anew each time."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..data.flow import DESCRIPTION
+from ..engine.config import read_sweep
+from ..methods.registry import PRETRAIN
+from ..protocols.partitions import ORDER_SIGN, published
+from .items import Data, Item, Paper, Row, Scale, Start, benchmark
+from .stores import Stores
+
+ENCODER_DESCRIPTION = "encoder.json"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a job learns: the algorithm's name, recipe, settings, data set, protocol and budget; for its cost."""
+
+    name: str
+    recipe: str
+    settings: tuple[str, ...]
+    data: Data
+    protocol: str | None
+    labels: str = "all"
+    beside: bool = False
+    faces: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command.
+
+    words: of the command line, without `sparsefacs`; done: the file that is there once it has ended well; made: files
+    and folders to be removed where it is begun anew (one that can `--resume` is not); needs: jobs before it; to: where
+    its output goes, None for the log.
+    """
+
+    id: str
+    kind: str
+    words: tuple[str, ...]
+    done: Path
+    made: tuple[Path, ...]
+    needs: tuple[str, ...] = ()
+    to: Path | None = None
+    training: Training | None = None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it goes on where it was stopped."""
+        return "--resume" in self.words or self.kind in ("synth", "flow")
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended well."""
+        return self.done.exists()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row at one data set, budget and seed. folds: the folder of each fold's run, one where there is one fold."""
+
+    row: Row
+    data: str
+    task: str
+    labels: str
+    printed_labels: str
+    seed: int
+    folder: Path
+    folds: tuple[Path, ...]
+    jobs: tuple[str, ...]
+    recipe: str
+    settings: tuple[str, ...]
+
+
+@dataclass
+class Plan:
+    """All that an item needs. extras: file or folder made beside, by what it is."""
+
+    paper: str
+    key: str
+    item: Item
+    scale: Scale
+    out: Path
+    seeds: int
+    stores: Stores
+    content: Paper
+    jobs: list[Job] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+    extras: dict[str, Path] = field(default_factory=dict)
+
+    def stages(self) -> list[list[Job]]:
+        """Return the jobs in stages, each of which needs only those before."""
+        level: dict[str, int] = {}
+        for job in self.jobs:  # a job stands after those it needs
+            level[job.id] = 1 + max((level[need] for need in job.needs), default=-1)
+        return [
+            [job for job in self.jobs if level[job.id] == stage] for stage in range(max(level.values(), default=-1) + 1)
+        ]
+
+    def data(self) -> tuple[str, ...]:
+        """Return the data sets of the item at this scale."""
+        small = self.item.small.data if self.scale == "small" else ()
+        return small or (self.item.data if self.scale == "paper" else self.item.data[:1])
+
+
+def make_plan(
+    paper: str, key: str, item: Item, content: Paper, scale: Scale, out: Path, stores: Stores, seeds: int = 1,
+    settings: Sequence[str] = (),
+) -> Plan:  # fmt: skip
+    """Return the jobs of an item into the folder `out`, each after those it needs.
+
+    settings: of every training and pre-training, over all others.
+    """
+    plan = Plan(paper, key, item, scale, out.resolve(), seeds, stores, content)
+    maker = _Maker(plan, tuple(settings))
+    for data in plan.data():
+        maker.stores(data)
+        for row in maker.rows():
+            for labels, printed in maker.labels(row).items():
+                for seed in range(seeds):
+                    maker.run(row, data, labels, printed, seed)
+    maker.extras()
+    return plan
+
+
+def slug(name: str) -> str:
+    """Return a name as part of a path."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-")
+
+
+def fold_count(protocol: str) -> int:
+    """Return how many folds the protocol of that name has."""
+    if match := re.fullmatch(r"kfold:(\d+)", protocol):
+        return int(match[1])
+    entry = published().get(protocol.partition(ORDER_SIGN)[0])
+    return 1 if entry is None else len(entry["folds"])
+
+
+class _Maker:
+    """Adds jobs to a plan, each once."""
+
+    def __init__(self, plan: Plan, settings: tuple[str, ...]) -> None:
+        self.plan, self.settings, self.ids = plan, settings, set[str]()
+        self.small = plan.scale == "small"
+
+    def add(self, job: Job) -> str:
+        """Add a job unless it is there; return its name."""
+        if job.id not in self.ids:
+            self.ids.add(job.id)
+            self.plan.jobs.append(job)
+        return job.id
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the item's rows at this scale, those with a sweep once for each of its values."""
+        item, chosen = self.plan.item, self.plan.item.small.rows if self.small else ()
+        for row in item.rows:
+            if not chosen or row.name in chosen:
+                yield from self._swept(row)
+
+    def _swept(self, row: Row) -> Iterator[Row]:
+        start = None if row.start is None else self.plan.content.pretrain[row.start]
+        if start is not None and start.sweep is not None:
+            key, values = _sweep(PRETRAIN + start.method, start.sweep)
+            for value in values:
+                yield row.model_copy(update={"name": f"{row.name} = {value}", "start": f"{row.start}={key}={value}"})
+            return
+        if row.sweep is None:
+            yield row
+            return
+        key, values = next(iter(row.sweep.items())) if isinstance(row.sweep, dict) else _sweep(row.method, row.sweep)
+        for value in values:
+            name = f"{row.name}, {key.rpartition('.')[2]} = {value}"
+            yield row.model_copy(update={"name": name, "settings": (*row.settings, f"{key}={value}"), "sweep": None})
+
+    def labels(self, row: Row) -> dict[str, str]:
+        """Return the budgets of a row, with what the paper calls them."""
+        small = self.plan.item.small.labels if self.small else None
+        return small or row.labels or self.plan.item.labels
+
+    def protocol(self, data: str) -> str:
+        """Return the protocol that a data set is trained and tested by."""
+        return benchmark().protocol if self.small else self.plan.content.data[data].protocol or benchmark().protocol
+
+    def stores(self, data: str) -> tuple[str, ...]:
+        """Add what makes the store of a data set, and its flow; return the jobs to wait for."""
+        path, content = self.plan.stores.of(data), self.plan.content.data[data]
+        needs: tuple[str, ...] = ()
+        if made := self.plan.stores.made.get(data):
+            words = ("synth", str(path), *made.words())
+            needs = (self.add(Job(f"faces/{path.name}", "synth", words, path / "store.json", (path,))),)
+        if content.flow:
+            step = str(benchmark().flow_step)
+            words, done = ("flow", str(path), "--step", step), path / "flow" / DESCRIPTION
+            needs = (*needs, self.add(Job(f"flow/{path.name}", "flow", words, done, (), needs)))
+        return needs
+
+    def run(self, row: Row, data: str, labels: str, printed: str, seed: int) -> None:
+        """Add the trainings of a row: one a fold."""
+        plan, content = self.plan, self.plan.content.data[data]
+        protocol = self.protocol(data)
+        folds = fold_count(protocol)
+        name = "/".join(map(slug, (data, labels, row.name, f"seed-{seed}")))
+        folder = plan.out / "runs" / name
+        recipe = row.recipe_at(plan.scale, data, content.task)
+        settings = self._settings(row, data, content.task, labels)
+        folders = tuple(folder / f"fold-{number}" if folds > 1 else folder for number in range(1, folds + 1))
+        words = ["--protocol", protocol, "--labels", labels, "--recipe", recipe, "--seed", str(seed), "--resume"]
+        words += ["--task", "intensity"] if content.task == "intensity" else []
+        if row.unlabelled is not None and not self.small:
+            words += ["--unlabelled", str(plan.stores.of(row.unlabelled))]
+        ids = []
+        for number, each in enumerate(folders, start=1):
+            needs, further = [*self.stores(data)], [*words, "--fold", str(number)]
+            given = list(settings)
+            if row.start is not None:
+                start, waits = self.start(row.start, data, number)
+                further, needs = [*further, "--init", str(start)], [*needs, *waits]
+            if row.teacher is not None:
+                taught = name.replace(f"/{slug(row.name)}/", f"/{slug(row.teacher)}/")
+                given.append(f"method.teacher={plan.out / 'runs' / taught / each.relative_to(folder)}")
+                needs.append(self._id(f"runs/{taught}", number, folds))
+            further += [word for setting in given for word in ("--set", setting)]
+            command = ("train", row.method, str(plan.stores.of(data)), str(each), *further)
+            training = Training(
+                row.method, recipe, tuple(settings), content, protocol, labels, row.unlabelled is not None
+            )
+            job = Job(
+                self._id(f"runs/{name}", number, folds),
+                "train",
+                command,
+                each / "metrics.json",
+                (each,),
+                tuple(needs),
+                training=training,
+            )
+            ids.append(self.add(job))
+            self._shifted(each, job.id)
+        plan.runs.append(
+            Run(row, data, content.task, labels, printed, seed, folder, folders, tuple(ids), recipe, tuple(settings))
+        )
+
+    def _id(self, name: str, fold: int, folds: int) -> str:
+        return f"{name}/fold-{fold}" if folds > 1 else name
+
+    def _settings(self, row: Row, data: str, task: str, labels: str) -> tuple[str, ...]:
+        item, keys = self.plan.item, (labels, data, task)
+        shared = (*item.settings, *(each for key in keys for each in item.settings_of.get(key, ())))
+        small = (*self.plan.content.small_settings, *item.small.settings) if self.small else ()
+        return (*shared, *small, *row.settings_at(self.plan.scale, keys), *self.settings)
+
+    def _shifted(self, folder: Path, training: str) -> None:
+        """Add the scoring of a run on the benchmark's second test set."""
+        shifted = self.plan.stores.shifted
+        if shifted is None:
+            return
+        path, faces = shifted
+        made = Job(f"faces/{path.name}", "synth", ("synth", str(path), *faces.words()), path / "store.json", (path,))
+        done = folder / f"on-{path.name}" / "metrics.json"
+        words = ("evaluate", str(folder), str(path))
+        needs = (self.add(made), training)
+        self.add(Job(f"{training}/on-{path.name}", "evaluate", words, done, (), needs))
+
+    def start(self, name: str, data: str, fold: int) -> tuple[Path, tuple[str, ...]]:
+        """Return where a pre-training's weights lie, adding it, and the jobs to wait for."""
+        given = self.plan.stores.starts.get(name.partition("=")[0])
+        if given is not None:
+            return given, ()
+        base, _, swept = name.partition("=")
+        start = self.plan.content.pretrain[base]
+        stores, protocol, folds, needs = self._faces_of(start, data)
+        where = "/".join(
+            filter(None, (stores[0].name if not start.data or self.small else "", slug(base), slug(swept)))
+        )
+        folder = self.plan.out / "starts" / where
+        if folds > 1:
+            folder /= f"fold-{fold}"
+        recipe = start.recipe if not self.small or start.small is None else str(start.small.recipe)
+        settings = start.settings + (start.small.settings if self.small and start.small is not None else ())
+        settings = (*settings, *([swept] if swept else []), *self.settings)
+        words = ["pretrain", start.method, str(stores[0]), str(folder), "--recipe", recipe, "--resume"]
+        words += [word for store in stores[1:] for word in ("--with", str(store))]
+        words += [] if protocol is None else ["--protocol", protocol, "--fold", str(fold if folds > 1 else 1)]
+        words += [word for setting in settings for word in ("--set", setting)]
+        entries = [self.plan.content.data[each] for each in start.data] if start.data and not self.small else []
+        faces = sum(entry.faces for entry in entries) or self.plan.content.data[data].faces
+        training = Training(
+            PRETRAIN + start.method, recipe, settings, self.plan.content.data[data], protocol, faces=faces
+        )
+        name = self._id(f"starts/{where}", fold, folds)
+        job = Job(name, "pretrain", tuple(words), folder / ENCODER_DESCRIPTION, (folder,), needs, training=training)
+        return folder, (self.add(job),)
+
+    def _faces_of(self, start: Start, data: str) -> tuple[list[Path], str | None, int, tuple[str, ...]]:
+        """Return the stores of a pre-training, who is kept out, of how many folds, and the jobs to wait for."""
+        if start.data and not self.small:
+            return [self.plan.stores.of(each) for each in start.data], start.protocol, 1, ()
+        protocol = self.protocol(data)
+        return [self.plan.stores.of(data)], protocol, fold_count(protocol), self.stores(data)
+
+    def extras(self) -> None:
+        """Add pictures, maps and cards."""
+        for extra in self.plan.item.extras:
+            if extra.kind == "card":
+                self._cards()
+            for name in extra.of:
+                folder, needs, store = self._pictured(name)
+                if extra.kind == "map":
+                    self._map(name, folder, needs)
+                if extra.kind == "pictures":
+                    other = None if extra.beside is None else self._pictured(extra.beside)
+                    self._pictures(name, folder, needs if other is None else (*needs, *other[1]), store, other)
+
+    def _pictured(self, name: str) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
+        """Return the run folder that a row's or pre-training's pictures are of, its jobs, and the store to name."""
+        data = self.plan.data()[0]
+        for run in self.plan.runs:
+            if run.row.name == name and run.seed == 0:
+                return run.folds[0], run.jobs[:1], ()
+        own = bool(self.plan.content.pretrain[name].data) and not self.small
+        needs = self.stores(data)
+        folder, waits = self.start(name, data, 1)
+        return folder, (*needs, *waits), (str(self.plan.stores.of(data)),) if own else ()
+
+    def _pictures(self, name: str, folder: Path, needs: tuple[str, ...], store: tuple[str, ...], other: Any) -> None:
+        out = self.plan.out / "pictures" / slug(name)
+        beside = () if other is None else ("--beside", str(other[0]))
+        words = ("pictures", str(folder), str(out), *store, *beside)
+        self.plan.extras[f"pictures of {name}"] = out
+        self.add(Job(f"pictures/{slug(name)}", "pictures", words, out / "pictures.json", (out,), needs))
+
+    def _map(self, name: str, folder: Path, needs: tuple[str, ...]) -> None:
+        store = self.plan.stores.of(self.plan.data()[0])
+        for what, further in (("trained", ()), ("untrained", ("--start", "none"))):
+            stem = self.plan.out / "maps" / f"{slug(name)}-{what}"
+            table, picture = stem.with_suffix(".parquet"), stem.with_suffix(".png")
+            words = ("features", str(folder), str(store), "--out", str(table), "--picture", str(picture), *further)
+            self.plan.extras[f"map of {name}, {what}"] = picture
+            self.add(Job(f"maps/{stem.name}", "map", words, picture, (table, picture), needs))
+
+    def _cards(self) -> None:
+        labels = (self.plan.item.small.labels if self.small else None) or self.plan.item.labels
+        for data in self.plan.data():
+            needs = self.stores(data)
+            for budget in labels:
+                out = self.plan.out / "cards" / f"{slug(data)}-{slug(budget)}.json"
+                store = str(self.plan.stores.of(data))
+                words = ("protocol", store, "--protocol", self.protocol(data), "--labels", budget, "--json")
+                self.plan.extras[f"labels of {data}, {budget}"] = out
+                self.add(Job(f"cards/{out.stem}", "card", words, out, (out,), needs, to=out))
+
+
+def _sweep(method: str, recipe: str) -> tuple[str, list[Any]]:
+    found = read_sweep(method, recipe)
+    if found is None:
+        raise ValueError(f"recipe {recipe} of {method} sweeps over nothing")
+    return found

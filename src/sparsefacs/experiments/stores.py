@@ -1,0 +1,171 @@
+"""Which faces an item is made on: the user's stores, found by the data set they were made of, or synthetic ones."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..files import read_json
+from .items import BENCHMARK, Faces, Item, Paper, Scale, benchmark
+
+_NOT_A_STORE = "Give a store that `sparsefacs prepare` or `synth` made"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Where the faces of each data set lie.
+
+    places: data set's key → store; made: those that are synthetic and made on the fly, with how; shifted: the second
+    test set; starts: pre-training's name → weights given in its place; missing: keys without a store, whose places are
+    stand-ins; synthetic: whether any store holds synthetic faces.
+    """
+
+    places: Mapping[str, Path]
+    made: Mapping[str, Faces] = field(default_factory=dict)
+    shifted: tuple[Path, Faces] | None = None
+    starts: Mapping[str, Path] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    synthetic: bool = False
+
+    def of(self, key: str) -> Path:
+        """Return the store of a data set."""
+        return self.places[key]
+
+
+def needed(item: Item, content: Paper, scale: Scale, given: Iterable[str] = ()) -> list[str]:
+    """Return the keys of all data sets that an item needs, those for pre-training included unless weights are given."""
+    if scale == "small":
+        return list(item.small.data or item.data[:1])
+    keys = list(item.data)
+    starts = [row.start for row in item.rows if row.start] + [each for extra in item.extras for each in extra.of]
+    starts += [extra.beside for extra in item.extras if extra.beside]
+    for start in starts:
+        if start in content.pretrain and start not in given:
+            keys += content.pretrain[start].data
+    keys += [row.unlabelled for row in item.rows if row.unlabelled]
+    return list(dict.fromkeys(keys))
+
+
+def find_stores(
+    paper: str, item: Item, content: Paper, scale: Scale, out: Path, given: Sequence[Path], starts: Mapping[str, Path],
+    *, stand_in: bool = False,
+) -> Stores:  # fmt: skip
+    """Return the stores of an item. given: the user's; stand_in: name those that are missing instead of refusing.
+
+    At paper scale each data set needs a store prepared from it; at small scale one store serves all, and without one
+    synthetic faces are to be made in `out`. Raises InputError with the command that prepares what is missing.
+    """
+    for name in starts:
+        if name not in content.pretrain:
+            there = ", ".join(content.pretrain) or "none"
+            raise InputError(f"{paper} has no pre-training called {name!r}", remedy=f"It has: {there}")
+    sources = {path: read_source(path) for path in given}
+    keys = needed(item, content, scale, starts)
+    synthetic = any(source.get("kind") == "synthetic" for source in sources.values())
+    if scale == "small":
+        return _small(paper, content, out, keys, list(sources), starts, synthetic)
+    if paper == BENCHMARK:
+        raise InputError("the benchmark has no paper scale", remedy="Use --scale small, on its own synthetic faces")
+    by_name = {str(source.get("dataset")): path for path, source in sources.items()}
+    places = {key: by_name[content.data[key].dataset] for key in keys if content.data[key].dataset in by_name}
+    missing = [key for key in keys if key not in places]
+    if missing and not stand_in:
+        _refuse(content, missing, sources)
+    names = {key: Path(content.data[key].dataset.upper().replace("+", "-PLUS") + "-STORE") for key in missing}
+    return Stores(places | names, starts=starts, missing=tuple(missing), synthetic=synthetic)
+
+
+def read_source(path: Path) -> dict[str, Any]:
+    """Return where the faces of a store come from; raises InputError when it is not one."""
+    content = read_json(path / "store.json", what="the store's description", remedy=_NOT_A_STORE)
+    source = content.get("source") if isinstance(content, dict) else None
+    return dict(source or {})
+
+
+def faces_in(path: Path) -> int:
+    """Return how many faces a store says it has."""
+    return int(read_json(path / "store.json", what="the store's description", remedy=_NOT_A_STORE)["faces"])
+
+
+def prepare_command(content: Paper, key: str) -> str:
+    """Return how the store of a data set is prepared."""
+    entry = content.data[key]
+    return f"sparsefacs prepare {entry.dataset.upper()}-FOLDER STORE --dataset {entry.dataset} {entry.prepare}".strip()
+
+
+def _refuse(content: Paper, missing: Sequence[str], sources: Mapping[Path, Mapping[str, Any]]) -> None:
+    names = list(dict.fromkeys(content.data[key].dataset for key in missing))
+    other = [
+        f"{path} is of {source.get('dataset') or source.get('kind') or 'unknown origin'}"
+        for path, source in sources.items()
+    ]
+    told = f"; {', '.join(other)}" if other else ""
+    made = prepare_command(content, missing[0])
+    raise InputError(
+        f"a store of {', '.join(names)} is needed at paper scale, and none was given{told}",
+        remedy=f"Make one with `{made}` and name each with --store, or use --scale small",
+    )
+
+
+def _small(
+    paper: str, content: Paper, out: Path, keys: Sequence[str], given: Sequence[Path], starts: Mapping[str, Path],
+    synthetic: bool,
+) -> Stores:  # fmt: skip
+    if len(given) > 1:
+        raise InputError(
+            "several stores are given, and at small scale one serves all", path=given[1], remedy="Name one store"
+        )
+    if given:
+        return Stores(dict.fromkeys(keys, given[0].resolve()), starts=starts, synthetic=synthetic)
+    faces = content.store or benchmark().store
+    made = {key: faces.model_copy(update={"profile": content.data[key].profile}) for key in keys}
+    if paper == BENCHMARK:
+        made = dict.fromkeys(keys, faces)
+    own = faces.profile
+    places = {
+        key: (out / ("faces" if each.profile == own else f"faces-{each.profile}")).resolve()
+        for key, each in made.items()
+    }
+    shifted = benchmark().shifted if paper == BENCHMARK else None
+    return Stores(
+        places,
+        made,
+        shifted=None if shifted is None else ((out / "shifted").resolve(), shifted),
+        starts=starts,
+        synthetic=True,
+    )
+
+
+def check_faces(stores: Stores) -> list[str]:
+    """Say in words which of the stores made on the fly are not what the benchmark says they are.
+
+    Raises InputError when the generator is of another version, so that its faces cannot be the benchmark's.
+    """
+    from ..data.store import Store
+    from ..synthetic.content import content_hash
+
+    expected = {stores.places[key]: faces for key, faces in stores.made.items()}
+    if stores.shifted is not None:
+        expected[stores.shifted[0]] = stores.shifted[1]
+    told = []
+    for path, faces in expected.items():
+        if not (path / "store.json").exists():
+            continue
+        version = read_source(path).get("generator_version")
+        if faces.generator_version is not None and version != faces.generator_version:
+            raise InputError(
+                f"was made by version {version} of the generator, and this needs {faces.generator_version}",
+                path=path,
+                remedy="Choose another --out, or use the sparsefacs that the benchmark's version names",
+            )
+        own = benchmark().shifted if stores.shifted and path == stores.shifted[0] else benchmark().store
+        if faces == own and faces.sha256 is not None and content_hash(Store(path)) != faces.sha256:
+            told.append(f"{path.name}: its labels are not those of benchmark version {benchmark().version}")
+    return told
+
+
+def command_line(words: Sequence[str]) -> str:
+    """Return a command as it is typed into a shell."""
+    return shlex.join(["sparsefacs", *words])
