@@ -75,6 +75,16 @@ class Job:
         """How faces are cut: as `prepare` cuts them."""
         return FaceRecipe(size=self.size)
 
+    @property
+    def kept_frames(self) -> range:
+        """The numbers of a clip's frames that are rendered."""
+        return range(0, self.frames * self.frame_step, self.frame_step)
+
+    @property
+    def frames_acted(self) -> int:
+        """How many frames of a clip are acted, rendered or not."""
+        return self.kept_frames[-1] + 1 + (self.flow_step if self.flow else 0)
+
     def parts(self) -> list[tuple[int, tuple[int, ...]]]:
         """Return (subject, its clips) of every part of the store."""
         together = max(1, FRAMES_A_PART // self.frames)
@@ -117,7 +127,7 @@ def synth(
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
     recipe = job.recipe
-    info = StoreInfo(aus=job.aus, recipe=recipe.as_json(), source=_source(job))
+    info = StoreInfo(aus=job.aus, recipe=recipe.as_json(), source=job_source(job))
     writer = StoreWriter(Path(out), info, _described(job), extra_columns(flow))
     parts = job.parts()
     todo = [part for part in range(len(parts)) if not writer.is_done(part)]
@@ -152,7 +162,8 @@ def _described(job: Job) -> dict[str, Any]:
     return described
 
 
-def _source(job: Job) -> dict[str, Any]:
+def job_source(job: Job) -> dict[str, Any]:
+    """Return what `store.json` says of where the faces come from."""
     return {
         "kind": "synthetic",
         "generator_version": job.version,
@@ -169,6 +180,11 @@ def _source(job: Job) -> dict[str, Any]:
         **({} if job.frame_step == 1 else {"frame_step": job.frame_step}),
         "note": "synthetic faces: scores on them say nothing about real faces",
     }
+
+
+def row_names(subject: int, clip: int) -> tuple[str, str]:
+    """Return the names of a subject and of one of their clips."""
+    return f"S{subject:04d}", f"C{clip:02d}"
 
 
 def extra_columns(flow: bool) -> dict[str, Any]:
@@ -200,7 +216,7 @@ def make_part(out: Path, job: Job, part: int) -> int:
     import cv2
 
     cv2.setNumThreads(1)  # the processes share the cores already
-    info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=_source(job))
+    info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=job_source(job))
     writer = StoreWriter(out, info, _described(job), extra_columns(job.flow))
     subject, clips = job.parts()[part]
     rows = (row for clip in clips for row in clip_rows(job, subject, clip))
@@ -221,13 +237,11 @@ def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
     """Yield the faces of one clip in order."""
     drawn = load_appearance(job.appearance)
     renderer = _renderer(job.seed, subject, texture_scale(job.size, job.supersample), job.appearance)
-    kept = range(0, job.frames * job.frame_step, job.frame_step)
-    frames = kept[-1] + 1 + (job.flow_step if job.flow else 0)
-    acted = make_clip(job.profile, job.aus, job.seed, subject, clip, frames, drawn)
+    acted = make_clip(job.profile, job.aus, job.seed, subject, clip, job.frames_acted, drawn)
     rng = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 13, clip]))
     scene = make_scene(rng, renderer.subject.colours.skin, drawn)
     recipe = job.recipe
-    for t in kept:
+    for t in job.kept_frames:
         picture = renderer.render(acted.expressions[t], acted.poses[t], scene, recipe, job.supersample)
         extras: dict[str, Any] = {"light": np.array(scene.light_column, np.float32)}
         if job.flow:
@@ -242,10 +256,11 @@ def _row(
     rng: np.random.Generator, extras: dict[str, Any],
 ) -> FaceRow:  # fmt: skip
     pose = acted.poses[t]
+    who, where = row_names(subject, clip)
     return FaceRow(
         image=encode_jpeg(photograph(picture.colours, scene, rng, picture.matrix), job.recipe.quality),
-        subject=f"S{subject:04d}",
-        clip=f"C{clip:02d}",
+        subject=who,
+        clip=where,
         frame=t,
         time=t / acted.fps,
         face=0,
@@ -254,6 +269,6 @@ def _row(
         occurrence=acted.occurrence[t],
         intensity=acted.intensity[t],
         score=1.0,
-        source=f"synthetic/{job.seed}/S{subject:04d}/C{clip:02d}",
+        source=f"synthetic/{job.seed}/{who}/{where}",
         extras={"pose": np.array([pose.yaw, pose.pitch, pose.roll], np.float32), **extras},
     )
