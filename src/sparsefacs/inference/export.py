@@ -128,7 +128,7 @@ def _check(coder: NetworkCoder, path: Path, batch: int | None) -> float:
     for number, count in enumerate(_CHECKED_BATCHES if batch is None else (batch,)):
         faces, landmarks = sample_faces(count, coder.recipe.size, seed=number)
         wanted = answers(coder.network, faces, landmarks, coder.sees, coder.task)
-        worst = max(worst, float(np.abs(exported(faces, landmarks) - wanted).max()))
+        worst = float(np.maximum(worst, np.abs(exported(faces, landmarks) - wanted).max()))  # NaN stays NaN
     return worst
 
 

@@ -32,6 +32,7 @@ class OnnxCoder:
             raise InputError("the exported network is missing", path=path, remedy=_EXPORT)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 1) - 1)
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other stages want the cores
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
