@@ -1,0 +1,125 @@
+"""Every table and figure that an item names: its methods, recipes, settings, commands and published rows exist."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from sparsefacs.cli import app
+from sparsefacs.data.adapters import DATA_SETS
+from sparsefacs.engine.config import resolve
+from sparsefacs.errors import InputError
+from sparsefacs.experiments.cost import job_cost, rate
+from sparsefacs.experiments.items import BENCHMARK, PAPERS, Scale, find_item, read_paper
+from sparsefacs.experiments.plan import Plan, fold_count
+from sparsefacs.experiments.reproduction import plan_item
+from sparsefacs.methods.registry import PRETRAIN, method_names, pretraining_names
+from sparsefacs.protocols.published import published_results, published_tables
+
+EVERY = [(paper, item) for paper in PAPERS for item in read_paper(paper).items]
+BOTH: tuple[Scale, ...] = ("small", "paper")
+
+
+def _plans(paper: str, item: str, out: Path) -> list[Plan]:
+    scales = BOTH[:1] if paper == BENCHMARK else BOTH
+    return [plan_item(paper, item, out, scale=scale, stand_in=True) for scale in scales]
+
+
+def test_every_published_table_and_figure_has_an_item() -> None:
+    for paper, printed in published_tables().items():
+        covered = {name for item in read_paper(paper).items.values() for name in item.printed}
+        assert covered == set(printed), paper
+
+
+@pytest.mark.parametrize(("paper", "item"), EVERY)
+def test_what_an_item_names_exists_at_both_scales(paper: str, item: str, tmp_path: Path) -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for plan in _plans(paper, item, tmp_path / "out"):
+        seen = set()
+        for job in plan.jobs:
+            assert set(job.needs) <= seen, "a job stands after those it needs"
+            assert job.id not in seen
+            seen.add(job.id)
+            commands[job.words[0]].make_context(job.words[0], list(job.words[1:]))  # the options exist
+            if job.training is None:
+                continue
+            faces, seconds = job_cost(plan, job)
+            assert faces > 0 and seconds > 0
+        for name, recipe, settings in {
+            (j.training.name, j.training.recipe, j.training.settings) for j in plan.jobs if j.training
+        }:
+            teacher = ("method.teacher=T",) if name == "distil" else ()
+            config = resolve(name, recipe, (*settings, *teacher))
+            assert rate(config) > 0.1, "rates.csv knows the backbone"
+    assert not (tmp_path / "out").exists(), "a plan writes nothing"
+
+
+@pytest.mark.parametrize("paper", [paper for paper in PAPERS if paper != BENCHMARK])
+def test_rows_marked_as_printed_are_printed_for_that_data_set_and_budget(paper: str, tmp_path: Path) -> None:
+    for key, item in read_paper(paper).items.items():
+        plan = plan_item(paper, key, tmp_path, scale="paper", stand_in=True)
+        numbers = [one for each in item.printed for one in published_results(paper=paper, item=each)]
+        if not any(one.metric in ("f1", "icc") for one in numbers) or key == "figure-5":
+            continue  # a figure that tells gains or differences alone
+        known = {(one.dataset, one.labels, one.method) for one in numbers}
+        for run in plan.runs:
+            printed = plan.content.data[run.data].printed
+            assert printed is not None
+            told = any((printed.dataset, run.printed_labels, name) in known for name in run.row.printed)
+            few = key == "figure-4" and run.printed_labels not in ("10% missing", "50% missing")
+            assert told or few or not run.row.printed or run.row.name == "O-wlc", (
+                key,
+                run.row.name,
+                run.printed_labels,
+            )
+
+
+def test_every_method_and_pretraining_is_in_the_benchmark() -> None:
+    content = read_paper(BENCHMARK)
+    rows = content.items["occurrence"].rows
+    assert {row.method for row in rows} == set(method_names())
+    assert {start.method for start in content.pretrain.values()} == set(pretraining_names())
+    assert {row.start for row in rows if row.start} == set(content.pretrain)
+
+
+def test_data_sets_are_known_and_protocols_have_folds() -> None:
+    for paper in PAPERS:
+        for data in read_paper(paper).data.values():
+            assert data.dataset == "synthetic" or data.dataset in DATA_SETS
+    assert [fold_count(name) for name in ("bp4d-3fold", "bp4d+-4fold", "kfold:5", "60-20-20", "holdout:33%")] == [
+        3,
+        4,
+        5,
+        1,
+        1,
+    ]
+
+
+def test_an_item_is_found_however_it_is_written() -> None:
+    for name in ("Table 1", "table-1", "TABLE  1"):
+        assert find_item("adversarial", name)[0] == "table-1"
+    assert find_item("adversarial", "Fig. 4")[0] == find_item("adversarial", "figure 4")[0] == "figure-4"
+    assert find_item("knowledge-spreader", "Section 4.5")[0] == "section-4.5"
+    with pytest.raises(InputError, match="table-i, table-ii"):
+        find_item("wsrtl", "table 9")
+    with pytest.raises(InputError, match="Papers: adversarial"):
+        read_paper("resnet")
+
+
+def test_a_sweep_makes_a_row_a_value_of_the_recipe(tmp_path: Path) -> None:
+    plan = plan_item("wsrtl", "figure-5", tmp_path)
+    names = [run.row.name for run in plan.runs if run.row.name.startswith("lambdaf")]
+    assert names == [f"lambdaf, weight = {value}" for value in (0.05, 0.1, 0.2, 0.5, 1.0)]
+    assert "method.flow.weight=0.05" in next(run for run in plan.runs if run.row.name == names[0]).settings
+    starts = [job for job in plan_item("kdsrl", "figure-3", tmp_path).jobs if job.kind == "pretrain"]
+    assert sum("method.alpha=0.5" in job.words for job in starts) == 1
+    assert all(PRETRAIN + job.words[1] == "pretrain/kdsrl" for job in starts)
+
+
+def test_folds_share_a_pretraining_only_where_its_people_are_others(tmp_path: Path) -> None:
+    paper = plan_item("kdsrl", "table-3", tmp_path, scale="paper", stand_in=True)
+    assert len([job for job in paper.jobs if job.kind == "pretrain"]) == 3
+    assert len([job for job in paper.jobs if job.kind == "train"]) == 9
+    small = plan_item("kdsrl", "table-3", tmp_path)
+    ahead = [job for job in small.jobs if job.kind == "pretrain"]
+    assert all("--protocol" in job.words for job in ahead), "people tested on are kept out"
