@@ -19,20 +19,30 @@ from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.devices import share_gradients
 from sparsefacs.engine.pretrainer import make_pretraining, make_views, pretraining_rows
+from sparsefacs.engine.trainer import make_method
 from sparsefacs.inference.encoder import load_encoder
 from sparsefacs.methods.registry import pretraining_class
+from sparsefacs.networks.autoencoder import sincos_2d
 from sparsefacs.networks.backbone import read_safetensors
 
-NAMES = ("kdsrl", "simclr", "moco")
+NAMES = ("kdsrl", "simclr", "moco", "mae-face")
+FAST = ("network.input_size=32", "data.unlabelled_batch=8", "training.precision='32'", "training.log_every=1")
 TINY = (
-    *("network.backbone=test_resnet", "network.options={}", "network.input_size=32", "data.unlabelled_batch=8"),
-    *("training.precision='32'", "training.log_every=1", "method.hidden=16", "method.embedding=8"),
+    *FAST,
+    *("network.backbone=test_resnet", "network.options={}", "method.hidden=16", "method.embedding=8"),
 )
+VIT = "{img_size: 32, patch_size: 8, depth: 2, embed_dim: 24, num_heads: 2}"
+TINY_VIT = ("network.backbone=vit_tiny_patch16_224", f"network.options={VIT}")
+SETTINGS = {
+    "kdsrl": (*TINY, "method.predictor_hidden=8"),
+    "moco": (*TINY, "method.queue=32"),
+    "simclr": TINY,
+    "mae-face": (*FAST, *TINY_VIT, "method.decoder={width: 16, depth: 1, heads: 2}"),
+}
 
 
 def fit(name: str, store: Path, out: Path, *more: str, **rest: object) -> dict:
-    extra = {"kdsrl": ("method.predictor_hidden=8",), "moco": ("method.queue=32",), "simclr": ()}[name]
-    settings = (*TINY, *extra, *(more or ("training.steps=4",)))
+    settings = (*SETTINGS[name], *(more or ("training.steps=4",)))
     return representation.pretrain(name, store, out, settings=settings, **rest)  # type: ignore[arg-type]
 
 
@@ -106,6 +116,11 @@ class InDouble:
             batch.image = batch.image.double()
         return both
 
+    def faces(self) -> Batch:
+        batch = self._views.faces()
+        batch.image = batch.image.double()
+        return batch
+
 
 def gradients(rank: int, world: int, folder: str, name: str) -> None:
     torch.set_num_threads(1)
@@ -113,7 +128,8 @@ def gradients(rank: int, world: int, folder: str, name: str) -> None:
         torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
     store = Store(f"{folder}/store")
     # no batch statistics, which are a process's own by nature: instance normalisation in their place
-    settings = (*TINY, "network.options={norm_layer: groupnorm1}", "data.unlabelled_batch=4")
+    normalised = () if name == "mae-face" else ("network.options={norm_layer: groupnorm1}",)
+    settings = (*SETTINGS[name], *normalised, "data.unlabelled_batch=4")
     config = resolve(f"pretrain/{name}", settings=settings)
     method: nn.Module = make_pretraining(config).double()
     with ThreadPoolExecutor(1) as pool:
@@ -191,8 +207,6 @@ def test_test_people_are_kept_out_and_a_start_that_saw_them_is_refused(
 def test_every_method_starts_from_the_trunk(
     method: str, faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparsefacs.engine.trainer import make_method
-
     fit("simclr", faces.path, tmp_path / "pre")
     kept = weights(tmp_path / "pre")
     settings = (*tiny_settings, "network.options={}", f"network.init={tmp_path / 'pre'}")
@@ -203,6 +217,62 @@ def test_every_method_starts_from_the_trunk(
     assert all(torch.equal(state[key], kept[key]) for key in kept)
     with pytest.raises(InputError, match="does not fit"):
         make_method(resolve(method, settings=(*settings, "network.backbone=resnet18"), aus=(1, 4, 12)))
+
+
+@pytest.mark.parametrize("pool", ["token", "avg"])
+def test_a_recogniser_starts_from_all_of_a_masked_autoencoder_s_encoder(
+    pool: str, faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    fit("mae-face", faces.path, tmp_path / "pre", protocol="holdout:25%")
+    kept = weights(tmp_path / "pre")
+    vit = (*TINY_VIT, f"network.options.global_pool={pool}")
+    settings = (*tiny_settings, *vit, "training.steps=1")
+    network = make_method(resolve("supervised", settings=(*settings, f"network.init={tmp_path / 'pre'}"), aus=(1, 4)))
+    state = {key.removeprefix("backbone."): value for key, value in network.predictor().state_dict().items()}
+    shared = [key for key in kept if pool == "token" or not key.startswith("norm.")]
+    assert all(torch.equal(state[key], kept[key]) for key in shared)
+    assert ("fc_norm.weight" in state) == (pool == "avg")
+    made = api.train("supervised", faces.path, tmp_path / "run", settings=settings, network__init=str(tmp_path / "pre"))
+    assert made["pooled"]["frames"] > 0
+    with pytest.raises(InputError, match="does not fit"):
+        make_method(
+            resolve(
+                "supervised",
+                settings=(*settings, "network.options.depth=3", f"network.init={tmp_path / 'pre'}"),
+                aus=(1, 4),
+            )
+        )
+
+
+def test_a_masked_autoencoder_leaves_what_timm_loads_and_its_decoder(faces: Store, tmp_path: Path) -> None:
+    import timm
+    import yaml
+
+    fit("mae-face", faces.path, tmp_path / "pre", "training.steps=3", "training.accumulate=2")
+    network = timm.create_model("vit_tiny_patch16_224", num_classes=0, **yaml.safe_load(VIT))
+    network.load_state_dict(weights(tmp_path / "pre"), strict=True)
+    assert torch.equal(network.pos_embed[0], sincos_2d(24, 4)), "positions are fixed"
+    beside = read_safetensors(tmp_path / "pre" / "auxiliary.safetensors")
+    started = make_pretraining(resolve("pretrain/mae-face", settings=SETTINGS["mae-face"]))
+    nn.ModuleDict(started.kept_beside()).load_state_dict(beside, strict=True)
+    assert json.loads((tmp_path / "pre" / "encoder.json").read_text())["images_seen"] == 24
+    encoder = load_encoder(tmp_path / "pre")
+    images, points = (np.stack(each) for each in zip(*(faces.face(row) for row in range(3)), strict=True))
+    image = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - 0.5) / 0.5
+    with torch.no_grad():
+        known = network.eval().forward_features(image)[:, 1:].mean(dim=1)
+    np.testing.assert_allclose(encoder.features(images, points), known.numpy(), atol=1e-5)
+
+
+def test_one_view_alone_is_loaded_where_one_is_drawn(faces: Store) -> None:
+    config = resolve("pretrain/mae-face", settings=SETTINGS["mae-face"])
+    with ThreadPoolExecutor(1) as pool:
+        views, both = (make_views(faces, np.arange(len(faces)), config, pool) for _ in range(2))
+        for _ in range(2):
+            assert torch.equal(views.faces().image, both.views()[0].image)
+        assert views.second.position == 0 and views.images() == both.images() == 16
+        for one, other in zip(views.views(), both.views(), strict=True):
+            assert torch.equal(one.image, other.image), "the second view follows the first"
 
 
 def test_a_frozen_trunk_stays_as_it_was_and_a_tuned_one_does_not(
@@ -224,7 +294,14 @@ def test_encoders_of_every_kind_give_features(faces: Store, tmp_path: Path, tiny
         fit(name, faces.path, tmp_path / name, "training.steps=1")
     pairs = [faces.face(row) for row in range(5)]
     images, points = (np.stack(each) for each in zip(*pairs, strict=True))
-    for name, regions in (("kdsrl", None), ("kdsrl", False), ("simclr", None), ("moco", True)):
+    for name, regions in (
+        ("kdsrl", None),
+        ("kdsrl", False),
+        ("simclr", None),
+        ("moco", True),
+        ("mae-face", None),
+        ("mae-face", True),
+    ):
         encoder = load_encoder(tmp_path / name, regions=regions)
         features = encoder.features(images, points)
         assert features.shape == (5, encoder.width) and np.ptp(features, axis=0).max() > 0
@@ -250,8 +327,9 @@ def test_through_the_command_line(faces: Store, tmp_path: Path) -> None:
     assert again.returncode == 2 and "already exists" in again.stderr
 
 
+@pytest.mark.parametrize("name", ["kdsrl", "mae-face"])
 def test_probes_and_features_through_the_command_line(
-    faces: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, faces: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import pandas as pd
 
@@ -263,7 +341,7 @@ def test_probes_and_features_through_the_command_line(
             cli.main()
         return int(stopped.value.code or 0), *capsys.readouterr()
 
-    fit("kdsrl", faces.path, tmp_path / "cv", "training.steps=2", protocol="kfold:2", fold="all")
+    fit(name, faces.path, tmp_path / "cv", "training.steps=2", protocol="kfold:2", fold="all")
     chosen = ("--protocol", "kfold:2", "--fold", "all", "--labels", "50%")
     code, out, err = call("probe", tmp_path / "cv", faces.path, tmp_path / "probe", *chosen, "--json")
     assert code == 0, err
