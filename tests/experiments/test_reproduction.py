@@ -14,7 +14,7 @@ from sparsefacs.errors import InputError
 from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
 from sparsefacs.experiments.plan import Plan
-from sparsefacs.experiments.reproduction import describe, plan_item, reproduce
+from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
 from sparsefacs.experiments.scores import over_seeds, paired, read_scores
 from sparsefacs.experiments.stores import find_stores
 from sparsefacs.reports.comparison import Difference, difference
@@ -122,14 +122,19 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
 def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
     out, store = tmp_path / "out", _made(tmp_path / "faces")
     words = ["reproduce", "adversarial", "table-1", "--store", str(store), "--out", str(out), "--together", "2"]
-    words += [word for setting in (*TINY, "method.alpha=0.5") for word in ("--set", setting)]  # supervised has no alpha
+    words += [word for setting in TINY for word in ("--set", setting)]
+    other = out / "runs/bp4d/50/O-wlc/seed-0"
+    _claim(plan_item("adversarial", "table-1", out, stores=[store], settings=TINY), {"settings": TINY})
+    other.mkdir(parents=True)
+    (other / "config.yaml").write_text("name: another run\n")
+    (other / "protocol.json").write_text("{}")
     result = CliRunner().invoke(app, words)
     assert isinstance(result.exception, InputError)
     assert "1 jobs failed, first runs/bp4d/50/O-wlc/seed-0: " in str(result.exception)
-    assert "there is no setting method.alpha" in str(result.exception)
+    assert "holds a run with other settings" in str(result.exception)
     content = json.loads((out / "results.json").read_text())
     assert [row["row"] for row in content["rows"]] == ["Ours"]
-    assert content["missing"] == 1 and "method.alpha" in content["failed"][0]["why"]
+    assert content["missing"] == 1 and "other settings" in content["failed"][0]["why"]
     assert "Failed: runs/bp4d/50/O-wlc/seed-0" in (out / "results.md").read_text()
 
 

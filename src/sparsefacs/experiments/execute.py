@@ -42,7 +42,7 @@ def run_jobs(plan: Plan, together: int, costs: dict[str, float]) -> list[Failure
     crew = _Crew(plan.out / "logs", max(1, (os.cpu_count() or 1) // together))
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` stops the trainings too
-    total = round(sum(costs[name] for name in todo))
+    total = sum(round(costs[name]) for name in todo)
     with (
         progress(f"reproduce {plan.paper} {plan.key}", total, "s of work") as bar,
         ThreadPoolExecutor(together) as pool,

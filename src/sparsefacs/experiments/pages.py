@@ -10,6 +10,7 @@ from ..reports.page import SYNTHETIC_WARNING
 from ..reports.published import WARNING as PUBLISHED_WARNING
 from ..reports.results import METRIC_NAMES, METRICS_OF_TASK, number
 from ..reports.tables import UNDEFINED, Cell, Table, figure, with_interval
+from .items import BENCHMARK
 
 _NAMES = METRIC_NAMES | {
     "marginal-difference": "mean |difference| of marginal AU distributions",
@@ -31,16 +32,24 @@ def warning(content: Mapping[str, Any]) -> str:
     return " ".join(told)
 
 
+def data_name(content: Mapping[str, Any], data: str) -> str:
+    """Return what a data set is called on a page: at small scale, what stands in its place."""
+    if content["scale"] == "paper" or content["paper"] == BENCHMARK:
+        return data
+    return f"{'synthetic faces' if content['synthetic'] else 'the given faces'} in place of {data}"
+
+
 def result_tables(content: Mapping[str, Any], metrics: Sequence[str]) -> list[Table]:
     """Return our tables: one for each data set and metric, then scores per AU, then what labels hold."""
     tables = []
     for data in dict.fromkeys(row["data"] for row in content["rows"]):
         rows = [row for row in content["rows"] if row["data"] == data]
         shown = metrics or METRICS_OF_TASK[rows[0]["task"]]
+        name = data_name(content, data)
         tables += [_table(content, data, rows, metric) for metric in shown]
-        tables += [_shifted(data, rows, metric) for metric in shown[:1] if any("shifted" in row for row in rows)]
+        tables += [_shifted(name, rows, metric) for metric in shown[:1] if any("shifted" in row for row in rows)]
         tables += [
-            _per_au(data, rows, metric) for metric in shown if any(_of(row, metric).get("per_au") for row in rows)
+            _per_au(name, rows, metric) for metric in shown if any(_of(row, metric).get("per_au") for row in rows)
         ]
     if content["label_cards"]:
         tables.append(_label_table(content["label_cards"]))
@@ -124,7 +133,7 @@ def _table(content: Mapping[str, Any], data: str, rows: Sequence[Mapping[str, An
             cells.append(Cell(figure(number(printed.get("difference")), _DIGITS, signed=True)))
         cells += [Cell(f"{row['images']:,}"), Cell(f"{row['seconds']:,.0f}"), Cell(f"{row['parameters']:,}")]
         lines.append(tuple(cells))
-    return Table(f"{data}: {_NAMES[metric]}, mean over AUs", tuple(heads), tuple(lines))
+    return Table(f"{data_name(content, data)}: {_NAMES[metric]}, mean over AUs", tuple(heads), tuple(lines))
 
 
 def _differences(content: Mapping[str, Any], data: str, metric: str) -> list[Mapping[str, Any]]:
