@@ -16,6 +16,7 @@ from sparsefacs.experiments.items import read_paper
 from sparsefacs.experiments.plan import Plan
 from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
 from sparsefacs.experiments.scores import over_seeds, paired, read_scores
+from sparsefacs.experiments.speed import coding_speed
 from sparsefacs.experiments.stores import find_stores
 from sparsefacs.reports.comparison import Difference, difference
 from sparsefacs.reports.results import read_results
@@ -70,6 +71,12 @@ def test_a_missing_store_is_refused_with_how_to_prepare_it(tmp_path: Path) -> No
         plan_item("benchmark", "occurrence", tmp_path / "out", scale="paper")
     with pytest.raises(InputError, match="pre-training called 'mae'"):
         plan_item("kdsrl", "table-3", tmp_path / "out", starts={"mae": tmp_path})
+
+
+def test_the_benchmark_takes_no_other_faces_than_its_own(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds other faces than the benchmark's"):
+        reproduce("benchmark", "intensity", tmp_path / "out", stores=[_made(tmp_path / "faces")])
+    assert not (tmp_path / "out").exists()
 
 
 def test_given_weights_stand_in_for_a_pretraining_and_its_faces(tmp_path: Path) -> None:
@@ -231,6 +238,8 @@ def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
     assert [told["f1"][key] for key in ("value", "low", "high")] == pytest.approx(
         [expected.mean[key] for key in ("value", "low", "high")], abs=1e-5
     )
+    speed = coding_speed(folders[0])
+    assert speed["faces_per_second"] > 0 and coding_speed(folders[0]) == speed, "measured once, then kept"
     both = over_seeds([ours, theirs])["f1"]
     assert both["value"] == pytest.approx(np.mean(both["seeds"]), abs=1e-4)
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,14 @@ class Failure:
     why: str
 
 
-def run_jobs(plan: Plan, together: int, costs: dict[str, float]) -> list[Failure]:
+def run_jobs(
+    plan: Plan, together: int, costs: dict[str, float], check: Callable[[Job], str] = lambda job: ""
+) -> list[Failure]:
     """Run what is not finished, `together` processes at a time that share the cores; return the jobs that failed.
 
-    costs: seconds each may take, for the time left. A job whose need failed is not begun and counts as failed. What
-    was stopped is gone on with. Raises InputError when the user stops it; the trainings under way save their state.
+    costs: seconds each may take, for the time left; check: says why what a job made is not what it should be. A job
+    whose need failed is not begun and counts as failed. What was stopped is gone on with. Raises InputError when the
+    user stops it; the trainings under way save their state.
     """
     todo = {job.id: job for job in plan.jobs if not job.finished}
     failed: dict[str, str] = {}
@@ -57,7 +60,7 @@ def run_jobs(plan: Plan, together: int, costs: dict[str, float]) -> list[Failure
                 ended, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in ended:
                     job = running.pop(future)
-                    if why := future.result():
+                    if why := future.result() or check(job):
                         failed[job.id] = why
                         print(f"failed: {job.id}: {why}", file=sys.stderr)
                     bar.advance(round(costs[job.id]), job.id)

@@ -17,6 +17,7 @@ from .execute import Failure
 from .items import BENCHMARK, Item, benchmark
 from .plan import Plan, Run
 from .scores import Drawn, over_seeds, paired, read_scores
+from .speed import coding_speed
 from .stores import read_source
 
 FORMAT = 1
@@ -122,6 +123,8 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "labels_frames": facts["labels"]["frames"],
         **{name: facts.get(name) for name in _COPIED},
     }
+    if plan.paper == BENCHMARK:
+        content["coding"] = coding_speed(run.folds[0])
     if found := _shifted(plan, each):
         content["shifted"] = found
     if beside := _beside(plan, run, scores):

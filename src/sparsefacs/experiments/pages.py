@@ -104,6 +104,7 @@ def _title(content: Mapping[str, Any]) -> str:
 def _state(content: Mapping[str, Any]) -> list[str]:
     """Say what is missing or failed."""
     told = [f"{content['missing']} rows are not finished."] if content["missing"] else []
+    told += content.get("notes", [])
     return told + [f"Failed: {each['job']}: {each['why']}" for each in content["failed"]]
 
 

@@ -12,7 +12,7 @@ from .execute import Failure, run_jobs, write_jobs
 from .items import BENCHMARK, PAPERS, Scale, find_item, read_paper
 from .outcome import gather
 from .pages import markdown, web_page
-from .plan import Plan, make_plan
+from .plan import Job, Plan, make_plan
 from .stores import check_faces, command_line, find_stores, prepare_command
 
 MARK = "reproduce.json"
@@ -66,17 +66,31 @@ def reproduce(
     for. A stopped call goes on when given again; a failed run is told and the others go on.
     """
     plan = plan_item(paper, item, out, **given)
+    notes = _check_stores(plan)
     _claim(plan, given)
     failed: list[Failure] = []
     if jobs is not None:
         write_jobs(plan, jobs)
     else:
         costs = {job.id: job_cost(plan, job)[1] for job in plan.jobs if not job.finished}
-        failed = run_jobs(plan, together, costs)
+        failed = run_jobs(plan, together, costs, lambda job: _wrong_faces(plan, job))
     content = gather(plan, failed)
-    content["notes"] = check_faces(plan.stores)
+    content["notes"] = notes
     write_results(plan, content)
     return Reproduced(plan.out, content, tuple(failed))
+
+
+def _check_stores(plan: Plan) -> list[str]:
+    """Return what is amiss with the faces that are there; raises InputError where they are to be the benchmark's."""
+    told = [why for path in dict.fromkeys(plan.stores.places.values()) if (why := check_faces(plan.stores, path))]
+    if told and plan.paper == BENCHMARK:
+        raise InputError(told[0])
+    return told
+
+
+def _wrong_faces(plan: Plan, job: Job) -> str:
+    """Say why faces just made are not the benchmark's, where they must be."""
+    return check_faces(plan.stores, Path(job.words[1])) if job.kind == "synth" and plan.paper == BENCHMARK else ""
 
 
 def write_results(plan: Plan, content: dict[str, Any]) -> None:

@@ -117,8 +117,12 @@ def _small(
         raise InputError(
             "several stores are given, and at small scale one serves all", path=given[1], remedy="Name one store"
         )
+    shifted = benchmark().shifted if paper == BENCHMARK else None
+    second = None if shifted is None else ((out / "shifted").resolve(), shifted)
     if given:
-        return Stores(dict.fromkeys(keys, given[0].resolve()), starts=starts, synthetic=synthetic)
+        places = dict.fromkeys(keys, given[0].resolve())
+        made = dict.fromkeys(keys, benchmark().store) if paper == BENCHMARK else {}
+        return Stores(places, made, second, starts, synthetic=synthetic)
     faces = content.store or benchmark().store
     made = {key: faces.model_copy(update={"profile": content.data[key].profile}) for key in keys}
     if paper == BENCHMARK:
@@ -128,42 +132,29 @@ def _small(
         key: (out / ("faces" if each.profile == own else f"faces-{each.profile}")).resolve()
         for key, each in made.items()
     }
-    shifted = benchmark().shifted if paper == BENCHMARK else None
-    return Stores(
-        places,
-        made,
-        shifted=None if shifted is None else ((out / "shifted").resolve(), shifted),
-        starts=starts,
-        synthetic=True,
-    )
+    return Stores(places, made, second, starts, synthetic=True)
 
 
-def check_faces(stores: Stores) -> list[str]:
-    """Say in words which of the stores made on the fly are not what the benchmark says they are.
+def check_faces(stores: Stores, path: Path) -> str:
+    """Say why the store in `path`, made on the fly or given for it, does not hold the benchmark's faces; empty if so.
 
-    Raises InputError when the generator is of another version, so that its faces cannot be the benchmark's.
+    A store that is not to hold them (of other statistics, or the user's at a paper's item) is not judged.
     """
     from ..data.store import Store
-    from ..synthetic.content import content_hash
+    from .benchmark import check, reference_faces
 
-    expected = {stores.places[key]: faces for key, faces in stores.made.items()}
+    own = benchmark()
+    expected: dict[Path, Faces] = {stores.places[key]: faces for key, faces in stores.made.items()}
     if stores.shifted is not None:
         expected[stores.shifted[0]] = stores.shifted[1]
-    told = []
-    for path, faces in expected.items():
-        if not (path / "store.json").exists():
-            continue
-        version = read_source(path).get("generator_version")
-        if faces.generator_version is not None and version != faces.generator_version:
-            raise InputError(
-                f"was made by version {version} of the generator, and this needs {faces.generator_version}",
-                path=path,
-                remedy="Choose another --out, or use the sparsefacs that the benchmark's version names",
-            )
-        own = benchmark().shifted if stores.shifted and path == stores.shifted[0] else benchmark().store
-        if faces == own and faces.sha256 is not None and content_hash(Store(path)) != faces.sha256:
-            told.append(f"{path.name}: its labels are not those of benchmark version {benchmark().version}")
-    return told
+    faces = expected.get(path)
+    if faces is None or faces not in (own.store, own.shifted) or not (path / "store.json").exists():
+        return ""
+    try:
+        check(Store(path), faces, reference_faces(shifted=faces == own.shifted), own.version)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def command_line(words: Sequence[str]) -> str:
