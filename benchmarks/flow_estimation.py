@@ -25,7 +25,8 @@ SETTINGS = ("method.auxiliary=[flow]", "method.semi_supervised=none", "data.labe
 def main() -> None:
     from sparsefacs.data.store import Store
     from sparsefacs.engine.config import resolve
-    from sparsefacs.engine.trainer import make_batches, make_method, training_set
+    from sparsefacs.engine.trainer import make_method
+    from sparsefacs.engine.training_set import make_batches, training_set
     from sparsefacs.protocols.folds import make_protocol
     from sparsefacs.reports.flow_errors import LaterFaces
 

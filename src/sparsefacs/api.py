@@ -185,7 +185,8 @@ def protocol(
     """
     from .data.joined import open_stores
     from .engine.config import resolve
-    from .engine.trainer import describe, training_set, with_aus
+    from .engine.trainer import describe
+    from .engine.training_set import training_set, with_aus
 
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)

@@ -11,7 +11,7 @@ from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.selection import Selector, check_steps
-from sparsefacs.engine.trainer import training_set
+from sparsefacs.engine.training_set import training_set
 from sparsefacs.methods.contract import Setting
 from sparsefacs.metrics.scores import mean_score, score
 from sparsefacs.networks.classifier import NetworkConfig

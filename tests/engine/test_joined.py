@@ -11,7 +11,7 @@ from sparsefacs.data.joined import JoinedStore, open_stores
 from sparsefacs.data.people import people_of, person_names, same_people
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
-from sparsefacs.engine.trainer import training_set
+from sparsefacs.engine.training_set import training_set
 from sparsefacs.protocols.folds import make_protocol
 
 

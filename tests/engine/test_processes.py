@@ -19,7 +19,8 @@ from sparsefacs.data.batches import Batch, Batches
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.devices import share_gradients
-from sparsefacs.engine.trainer import make_batches, make_method, training_set
+from sparsefacs.engine.trainer import make_method
+from sparsefacs.engine.training_set import make_batches, training_set
 from sparsefacs.protocols.folds import make_protocol
 
 # vit: no batch statistics, which are a process's own by nature

@@ -13,7 +13,8 @@ from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.selection import Selector
-from sparsefacs.engine.trainer import total_steps, training_set
+from sparsefacs.engine.trainer import total_steps
+from sparsefacs.engine.training_set import training_set
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.mae_face import MAEFace
 from sparsefacs.metrics.loss import entry_losses, loss_difference, mean_loss

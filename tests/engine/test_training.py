@@ -15,7 +15,7 @@ from made_stores import build_store
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
-from sparsefacs.engine.trainer import training_set
+from sparsefacs.engine.training_set import training_set
 from sparsefacs.methods import supervised
 from sparsefacs.networks.backbone import read_safetensors
 from sparsefacs.protocols.folds import make_protocol

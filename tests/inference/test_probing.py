@@ -13,7 +13,8 @@ from made_stores import build_store
 from sparsefacs import api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
-from sparsefacs.engine.trainer import describe, training_set, with_aus
+from sparsefacs.engine.trainer import describe
+from sparsefacs.engine.training_set import training_set, with_aus
 from sparsefacs.errors import InputError
 from sparsefacs.inference.features import extract_features
 from sparsefacs.inference.pooling import pool_folds

@@ -15,7 +15,8 @@ from ..data.joined import AnyStore
 from ..engine.config import RunConfig, resolve
 from ..engine.run import RunFolder
 from ..engine.selection import FIXED_THRESHOLD
-from ..engine.trainer import TrainingSet, describe, training_set, with_aus
+from ..engine.trainer import describe
+from ..engine.training_set import TrainingSet, training_set, with_aus
 from ..errors import InputError
 from ..files import refuse_existing, write_json
 from ..metrics.probing import ClassWeight, knn_probabilities, linear_intensities, linear_probabilities
