@@ -334,12 +334,11 @@ class _Maker:
 
     def _map(self, name: str, folder: Path, needs: tuple[str, ...]) -> None:
         store = self.plan.stores.of(self.plan.data()[0])
-        for what, further in (("trained", ()), ("untrained", ("--start", "none"))):
-            stem = self.plan.out / "maps" / f"{slug(name)}-{what}"
-            table, picture = stem.with_suffix(".parquet"), stem.with_suffix(".png")
-            words = ("features", str(folder), str(store), "--out", str(table), "--picture", str(picture), *further)
-            self.plan.extras[f"map of {name}, {what}"] = picture
-            self.add(Job(f"maps/{stem.name}", "map", words, picture, (table, picture), needs))
+        stem = self.plan.out / "maps" / slug(name)
+        table, picture = stem.with_name(f"{stem.name}.parquet"), stem.with_name(f"{stem.name}.png")
+        words = ("features", str(folder), str(store), "--out", str(table), "--picture", str(picture))
+        self.plan.extras[f"map of {name}"] = picture
+        self.add(Job(f"maps/{stem.name}", "map", words, picture, (table, picture), needs))
 
     def _cards(self) -> None:
         labels = (self.plan.item.small.labels if self.small else None) or self.plan.item.labels
