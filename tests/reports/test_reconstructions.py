@@ -190,7 +190,9 @@ def test_two_runs_hide_the_same_patches_and_are_compared_pair_by_pair(
 ) -> None:
     told = representation.pictures(run, tmp_path / "out", faces=2, beside=plain)
     alone = representation.pictures(plain, tmp_path / "alone", faces=2)
-    rows, _, titles, _ = grids["beside.png"]
+    rows, _, titles, notes = grids["beside.png"]
+    assert any(note.startswith("L1, normalised patches: the loss was on patches less their own mean") for note in notes)
+    assert not any("are put back" in note for note in grids["reconstructions.png"][3])  # of the second run alone
     masked, first, second, original = np.stack(rows, axis=1)
     assert [title.split("\n")[0] for title in titles] == ["75 % hidden", "L1", "L2", "original"]
     pixels = (masked == 0.5).all(axis=-1)

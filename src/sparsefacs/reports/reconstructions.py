@@ -179,7 +179,7 @@ def _errors_told(figures: dict[str, Any]) -> str:
         words = words.replace("pixels (0–1)", "pixels (0–1), second run") + (
             f", first run {told('first_run')}, second less first {told('restored_minus_first_run')}"
         )
-    return words + f" [95 % interval over people], {figures['faces']} faces of {figures['subjects']} people"
+    return words + f" [95\u00a0% interval over people], {figures['faces']} faces of {figures['subjects']} people"
 
 
 def _described(store: AnyStore, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -217,13 +217,21 @@ def _draw_ratios(
         titles += [f"{100 * ratio:g} % hidden", f"restored\n(error {error:.3f})"]
     notes = [
         f"Faces {shown.words}; learned on {restorer.name}. Grey: hidden; patches that were not are shown as they are.",
-        *([_PUT_BACK] if restorer.config.normalise else []),
+        *_put_back_told((restorer,)),
         "Error: mean absolute difference of hidden pixels, of a range of 0 to 1, over "
         f"{errors[RATIOS[0]]['faces']} faces of {errors[RATIOS[0]]['subjects']} people; with each patch's own mean "
         + ", ".join(f"{errors[ratio]['patch_mean']['value']:.3f} at {100 * ratio:g} %" for ratio in RATIOS)
         + ".",
     ]
     draw_grid(path, _by_face(columns), _titles(shown.store, rows), titles, notes)
+
+
+def _put_back_told(restorers: tuple[Restorer, ...]) -> list[str]:
+    """Return what is to be said of the runs whose loss was on normalised patches: of which, where not of all."""
+    normalised = [each for each in restorers if each.config.normalise]
+    if len(normalised) in (0, len(restorers)):
+        return [_PUT_BACK] if normalised else []
+    return [f"{each.name}: {_PUT_BACK[0].lower()}{_PUT_BACK[1:]}" for each in normalised]
 
 
 def _draw_beside(
@@ -243,7 +251,7 @@ def _draw_beside(
     told = [f"{name}\n(error {each['restored']['value']:.3f})" for name, each in zip(names, figures, strict=True)]
     notes = [
         f"Faces {shown.words}. The same patches are hidden from both runs.",
-        *([_PUT_BACK] if any(each.config.normalise for each in restorers) else []),
+        *_put_back_told(restorers),
         _errors_told(figures[1]) + ".",
     ]
     titles = [f"{100 * BESIDE_RATIO:g} % hidden", *told, "original"]
