@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ def main() -> None:
     (given.out / "comparison.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, run in result["runs"].items():
         beside = result["differences"].get(name)
-        told = "" if beside is None else f"  F1 {beside['f1']} from {first}"
+        told = "" if beside is None else f"  F1 {beside['f1']}, AUC {beside['auc']} from {first}"
         print(f"{name:12} F1 {run['f1']}  AUC {run['auc']}  {run['images']} faces, {run['seconds']:.0f} s{told}")
 
 
@@ -100,18 +101,22 @@ def scores(run: Path) -> dict[str, Any]:
 
 
 def paired(run: Path, baseline: Path) -> dict[str, Any]:
-    """Return the difference in F1 on the same frames, subjects resampled once for both."""
+    """Return the differences in F1 and AUC on the same frames, subjects resampled once for both."""
     from sparsefacs.reports.comparison import difference, is_clear
     from sparsefacs.reports.results import read_results
 
     ours, theirs = read_results([run, baseline])
-    found = difference(ours, theirs)
-    if isinstance(found, str):
-        raise SystemExit(found)
-    return {"f1": told(found.mean, sign="+"), "clear": is_clear(found.mean)}
+    differences: dict[str, Any] = {}
+    for metric in ("f1", "auc"):
+        found = difference(ours, theirs, metric)
+        if isinstance(found, str):
+            raise SystemExit(found)
+        differences[metric] = told(found.mean, sign="+")
+        differences[f"{metric}_is_clear"] = is_clear(found.mean)
+    return differences
 
 
-def told(score: dict[str, Any], sign: str = "") -> str:
+def told(score: Mapping[str, Any], sign: str = "") -> str:
     return f"{score['value']:{sign}.3f} [{score['low']:{sign}.3f}, {score['high']:{sign}.3f}]"
 
 

@@ -9,7 +9,7 @@ import torch
 
 from made_stores import build_store
 from sparsefacs import api
-from sparsefacs.inference.pseudo_labels import pseudo_label_accuracy
+from sparsefacs.inference.pseudo_labels import order_accuracy, pseudo_label_accuracy
 
 LENGTH = 3
 
@@ -59,6 +59,41 @@ def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
     assert pseudo_label_accuracy(coder, store, rows, "students") == {}
 
 
+class Ordered(Network):
+    """Takes a clip for true where the first frame stands first, and is bright."""
+
+    temporal = SimpleNamespace(order=object())
+
+    def order_is_true(self, clip_BLE: torch.Tensor, orders_BL: torch.Tensor, shuffle: str) -> torch.Tensor:
+        assert shuffle == "frames"
+        self.judged += len(clip_BLE)
+        places = orders_BL[:, 0]
+        return torch.where(places == 0, clip_BLE[:, 0, 0] > 0.37, torch.zeros(len(places), dtype=torch.bool))
+
+    judged = 0
+
+
+def test_order_is_judged_on_whole_windows_true_and_shuffled(tmp_path: Path) -> None:
+    store = build_store(tmp_path / "store", subjects=3, frames=6)
+    coder: Any = SimpleNamespace(
+        network=Ordered(),
+        clip=(LENGTH, 1),
+        aus=store.aus,
+        device=torch.device("cpu"),
+        encode=lambda faces, points: (faces.mean(axis=(1, 2, 3)) / 255)[:, None].astype(np.float32),
+    )
+    rows = np.arange(6)  # of which the first and last stand at an edge of their clip
+    found = order_accuracy(coder, store, rows, "frames")
+    bright = sum(store.image(row - 1).mean() / 255 > 0.37 for row in range(1, 5))
+    assert found["order_clips"] == 4 and coder.network.judged == 8
+    # one of the five other orders of three begins with the first frame, and is then judged by its brightness
+    assert found["order_accuracy"] <= round((bright + 4) / 8, 4)
+    assert order_accuracy(coder, store, rows, "frames") == found
+    assert order_accuracy(coder, store, np.array([0]), "frames") == {}
+    coder.network.temporal = SimpleNamespace(order=None)
+    assert order_accuracy(coder, store, rows, "frames") == {}
+
+
 def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
     store = build_store(tmp_path / "store")
     settings = [*tiny_settings, "network.options={}", "training.steps=2", "method.width=8", "method.heads=2"]
@@ -66,6 +101,7 @@ def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...])
     metrics = api.train("knowledge-spreader", store.path, tmp_path / "run", labels="20%", settings=settings)
     facts = metrics["provenance"]
     assert 0 <= facts["pseudo_labels"]["accuracy"] <= 1 and facts["pseudo_labels"]["clips"] > 0
+    assert 0 <= facts["pseudo_labels"]["order_accuracy"] <= 1
     assert facts["labels"]["combinations"]["kept"] >= 1
     plain = api.train("supervised", store.path, tmp_path / "plain", labels="20%", settings=tiny_settings)
     assert "pseudo_labels" not in plain["provenance"]

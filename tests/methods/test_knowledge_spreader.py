@@ -423,7 +423,7 @@ def test_recipes_are_of_this_method() -> None:
     for name in ("paper", "small"):
         run = RunConfig.model_validate(found[name] | {"name": "knowledge-spreader", "recipe": name})
         config = KnowledgeSpreaderConfig(**run.method)
-        assert config.clip_length == 5 and config.distillation == 0.5
+        assert config.clip_length == {"paper": 5, "small": 3}[name] and config.distillation == 0.5
         assert config.sil and config.ksm and config.tpl
     for part in ("sil", "ksm", "tpl"):
         assert found[f"ablation-no-{part}"] == {"base": "paper", "method": {part: False}}

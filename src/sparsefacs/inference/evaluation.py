@@ -18,7 +18,7 @@ from ..progress import progress
 from .batching import code_faces, decode_windows, encode_faces
 from .model import NetworkCoder, load_coder
 from .pooling import Answered, conditions, table_of, write_scores
-from .pseudo_labels import pseudo_label_accuracy
+from .pseudo_labels import order_accuracy, pseudo_label_accuracy
 from .unseen import unseen_faces
 
 BATCH = 128
@@ -85,19 +85,25 @@ def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
     coded_MA = code_store(coder, tested, rows)
     table = table_of(answered, tested, rows, coded_MA, str(plan["fold"]["name"]), coder.threshold)
     facts = provenance(run, plan, tested)
-    if own and (found := _pseudo_labels(run, coder, tested, plan)):
+    if own and (found := _pseudo_labels(run, coder, tested, plan, rows)):
         facts["pseudo_labels"] = found
     return write_scores(target, table, answered, run.read_config(), facts)
 
 
-def _pseudo_labels(run: RunFolder, coder: NetworkCoder, store: AnyStore, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how right the run's pseudo labels are on training frames whose labels it could not see."""
-    source = run.read_config()["method"].get("pseudo_labels")
+def _pseudo_labels(
+    run: RunFolder, coder: NetworkCoder, store: AnyStore, plan: Mapping[str, Any], tested: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return how right the run's pseudo labels are on training frames whose labels it could not see, and how often it
+    recognises the order of clips of the people `tested` on.
+    """
+    settings = run.read_config()["method"]
+    source = settings.get("pseudo_labels")
     if source is None:
         return {}
     unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
     unseen[pd.read_parquet(run.labels)["row"].unique()] = False
-    return pseudo_label_accuracy(coder, store, np.flatnonzero(unseen), source)
+    found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen), source)
+    return found and found | order_accuracy(coder, store, tested, settings["shuffle"])
 
 
 def _check_aus(coder: NetworkCoder, tested: AnyStore) -> None:

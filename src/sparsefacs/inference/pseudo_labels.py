@@ -1,8 +1,10 @@
-"""How right pseudo labels are, with and without confirmation by a clip's order (KS, 4.5), where truth is known.
+"""How right pseudo labels are, with and without confirmation by a clip's order (KS, 4.5), where truth is known; and how
+often that order is recognised.
 
 The truth is of labels that the training could not see, so it says nothing about the faces tested on.
 """
 
+from math import factorial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..data.clips import Tracks
 from ..data.joined import AnyStore, known_occurrence
+from ..methods.knowledge_spreader import other_orders
 from .batching import NETWORK_BATCH, encode_faces
 from .model import NetworkCoder
 
@@ -53,6 +56,38 @@ def pseudo_label_accuracy(
     }
 
 
+def order_accuracy(
+    coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], shuffle: str, seed: int = 0
+) -> dict[str, Any]:
+    """Return how often a run's network of clips tells true from shuffled order, on up to 500 clips; {} where it cannot.
+
+    rows: of people who are tested on; windows that repeat a frame are left out. Each clip is judged twice, in true and
+    in another order: `order_accuracy` is the share of right judgements, 0.5 by chance, of `order_clips` clips.
+    """
+    import torch
+
+    network: Any = coder.network
+    if coder.clip is None or getattr(getattr(network, "temporal", None), "order", None) is None:
+        return {}
+    rng, length = np.random.default_rng([seed, 17]), coder.clip[0]
+    windows_CL = Tracks(store.parts).windows(rows, *coder.clip)
+    windows_CL = windows_CL[_first_times(windows_CL).all(axis=1)]
+    windows_CL = rng.permutation(windows_CL)[:CLIPS]
+    if not len(windows_CL):
+        return {}
+    orders_CL = other_orders(torch.from_numpy(rng.integers(0, factorial(length) - 1, len(windows_CL))), length)
+    right = 0
+    for start in range(0, len(windows_CL), NETWORK_BATCH):
+        part = slice(start, start + NETWORK_BATCH)
+        _, clip_CLE = _features(coder, store, windows_CL[part])
+        shuffled_CL = orders_CL[part].to(coder.device)
+        true_CL = torch.arange(length, device=coder.device).expand_as(shuffled_CL)
+        with torch.inference_mode():
+            right += int(network.order_is_true(clip_CLE, true_CL, shuffle).sum())
+            right += int((~network.order_is_true(clip_CLE, shuffled_CL, shuffle)).sum())
+    return {"order_clips": len(windows_CL), "order_accuracy": round(right / (2 * len(windows_CL)), 4)}
+
+
 def _pseudo_labels(
     coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64], source: str
 ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
@@ -60,13 +95,21 @@ def _pseudo_labels(
     import torch
 
     network: Any = coder.network
+    single_CLE, clip_CLE = _features(coder, store, windows_CL)
+    with torch.inference_mode():
+        labels_CLA, confirmed_C = network.pseudo_labels(clip_CLE, source, single_CLE)
+    return labels_CLA.cpu().numpy().astype(np.int8), confirmed_C.cpu().numpy()
+
+
+def _features(coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64]) -> tuple[Any, Any]:
+    """Return both branches' features of windows (C, L, E)."""
+    import torch
+
+    network: Any = coder.network
     rows, place = np.unique(windows_CL, return_inverse=True)
     faces, points = zip(*(store.face(int(row)) for row in rows), strict=True)
     features = encode_faces(coder, np.stack(faces), np.stack(points))[place.reshape(windows_CL.shape)]
-    with torch.inference_mode():
-        single_CLE, clip_CLE = network.by_branch(torch.from_numpy(features).to(coder.device))
-        labels_CLA, confirmed_C = network.pseudo_labels(clip_CLE, source, single_CLE)
-    return labels_CLA.cpu().numpy().astype(np.int8), confirmed_C.cpu().numpy()
+    return network.by_branch(torch.from_numpy(features).to(coder.device))  # type: ignore[no-any-return]
 
 
 def _first_times(windows_CL: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ M_A is dropout (reading).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import factorial
-from typing import Annotated, Literal
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +32,7 @@ from ..losses.reduction import global_mean, process_count, wide
 from ..networks.spreader import (
     Clips,
     PseudoSource,
+    Shuffled,
     SpatialModel,
     SpatialStudents,
     SpreaderConfig,
@@ -65,7 +66,7 @@ class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
     pseudo_labels: PseudoSource = Field(
         "temporal-teacher", description="whose predicted classes the students learn on frames without labels"
     )
-    shuffle: Literal["students", "frames"] = Field(
+    shuffle: Shuffled = Field(
         "frames", description="what is shuffled: the students' features, or the frames that they are given"
     )
 

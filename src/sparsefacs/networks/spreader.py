@@ -24,6 +24,7 @@ from .statistics import frozen_statistics
 from .trunk import perceptron
 
 PseudoSource = Literal["temporal-teacher", "students", "ensemble"]
+Shuffled = Literal["students", "frames"]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -265,6 +266,25 @@ class SpreaderPredictor(nn.Module):
         order_B = within.order_B
         everything = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
         return (logits > 0).float(), everything if order_B is None else order_B > 0
+
+    @torch.no_grad()
+    def order_is_true(self, clip_BLE: Tensor, orders_BL: Tensor, shuffle: Shuffled) -> Tensor:
+        """Return whether the clips are judged to be in true order (B,) bool once their places are changed.
+
+        clip_BLE: branch B's features; orders_BL: (B, L), which frame comes at each place; shuffle: whether frames
+        change places before their students, or students' features after them. Raises ValueError without TPL.
+        """
+
+        def reordered(sequence: Tensor) -> Tensor:
+            return sequence.gather(1, orders_BL[..., None].expand_as(sequence))
+
+        if shuffle == "frames":
+            order_B = self.branch_b(reordered(clip_BLE), noise=False).order_B
+        else:
+            order_B = self.temporal(reordered(self.students(clip_BLE, noise=False)[0]))[1]
+        if order_B is None:
+            raise ValueError("a network without TPL reads no order")
+        return order_B > 0
 
     @torch.no_grad()
     def quiet_features(self, image: Tensor) -> Tensor:

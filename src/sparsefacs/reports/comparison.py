@@ -35,11 +35,11 @@ def is_clear(score: Mapping[str, Any]) -> bool:
     return low is not None and high is not None and (low > 0 or high < 0)
 
 
-def difference(run: Result, baseline: Result) -> Difference | str:
-    """Return the main metric of `run` less that of `baseline`; or, where they cannot be paired, why not, in words.
+def difference(run: Result, baseline: Result, metric: str | None = None) -> Difference | str:
+    """Return a metric of `run` less that of `baseline`; or, where they cannot be paired, why not, in words.
 
-    Both must have predicted the same rows of the same labels: subjects are then resampled once for both runs, so
-    that what makes a subject hard for both cancels.
+    metric: default the main one. Both must have predicted the same rows of the same labels: subjects are then resampled
+    once for both runs, so that what makes a subject hard for both cancels.
     """
     aus = tuple(au for au in run.aus if au in baseline.aus)
     ours, theirs = _in_row_order(run), _in_row_order(baseline)
@@ -56,13 +56,13 @@ def difference(run: Result, baseline: Result) -> Difference | str:
         ours["subject"].to_numpy(dtype=np.str_),
         threshold=run.thresholds(ours),
         second_threshold=baseline.thresholds(theirs),
-    )[run.main_metric]
+    )[metric or run.main_metric]
     if number(found["value"]) is None:
         return "no AU has a defined score in both"
     return Difference(
         run=run.label,
         baseline=baseline.label,
-        metric=run.main_metric,
+        metric=metric or run.main_metric,
         mean=found,
         per_au={au: found["per_au"][str(au)] for au in aus},
         subjects=int(ours["subject"].nunique()),

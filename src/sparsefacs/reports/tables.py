@@ -237,6 +237,10 @@ def label_table(results: Sequence[Result]) -> Table | None:
         ("Right pseudo labels", [share(result, "accuracy") for result in results]),
         ("Clips whose order was recognised", [share(result, "confirmed") for result in results]),
         ("Right pseudo labels of these", [share(result, "accuracy_confirmed") for result in results]),
+        (
+            "True and shuffled clips told apart, held-out people",
+            [share(result, "order_accuracy") for result in results],
+        ),
     ]
     rows = tuple(
         (Cell(name, head=True), *map(Cell, texts)) for name, texts in told if any(text != UNDEFINED for text in texts)
