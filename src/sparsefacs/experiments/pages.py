@@ -44,13 +44,13 @@ def result_tables(content: Mapping[str, Any], metrics: Sequence[str]) -> list[Ta
     tables = []
     for data in dict.fromkeys(row["data"] for row in content["rows"]):
         rows = [row for row in content["rows"] if row["data"] == data]
-        shown = metrics or METRICS_OF_TASK[rows[0]["task"]]
+        every = METRICS_OF_TASK[rows[0]["task"]]
+        shown = metrics or (every if content["paper"] == BENCHMARK else every[:1])
         name = data_name(content, data)
         tables += [_table(content, data, rows, metric) for metric in shown]
-        tables += [_shifted(name, rows, metric) for metric in shown[:1] if any("shifted" in row for row in rows)]
-        tables += [
-            _per_au(name, rows, metric) for metric in shown if any(_of(row, metric).get("per_au") for row in rows)
-        ]
+        main = shown[0]
+        tables += [_shifted(name, rows, main)] if any("shifted" in row for row in rows) else []
+        tables += [_per_au(name, rows, main)] if any(_of(row, main).get("per_au") for row in rows) else []
     if content["label_cards"]:
         tables.append(_label_table(content["label_cards"]))
     return tables
