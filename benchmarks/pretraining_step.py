@@ -178,8 +178,8 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         tflops, peak = work / best, peaks[step.precision]
         found[way] = {
             "precision": step.precision,
-            "images_per_s": round(given.batch / best, 2),
-            "slowest_images_per_s": round(given.batch / max(wall[way]), 2),
+            "images_per_s": round(given.batch / best, 3),
+            "slowest_images_per_s": round(given.batch / max(wall[way]), 3),
             "tflops": round(tflops, 4),
             "share_of_peak": round(tflops / peak["tflops"], 3),
             "first_loss": round(losses[way], 5),
