@@ -64,8 +64,7 @@ class Ordered(Network):
 
     temporal = SimpleNamespace(order=object())
 
-    def order_is_true(self, clip_BLE: torch.Tensor, orders_BL: torch.Tensor, shuffle: str) -> torch.Tensor:
-        assert shuffle == "frames"
+    def order_is_true(self, clip_BLE: torch.Tensor, orders_BL: torch.Tensor) -> torch.Tensor:
         self.judged += len(clip_BLE)
         places = orders_BL[:, 0]
         return torch.where(places == 0, clip_BLE[:, 0, 0] > 0.37, torch.zeros(len(places), dtype=torch.bool))
@@ -83,15 +82,15 @@ def test_order_is_judged_on_whole_windows_true_and_shuffled(tmp_path: Path) -> N
         encode=lambda faces, points: (faces.mean(axis=(1, 2, 3)) / 255)[:, None].astype(np.float32),
     )
     rows = np.arange(6)  # of which the first and last stand at an edge of their clip
-    found = order_accuracy(coder, store, rows, "frames")
+    found = order_accuracy(coder, store, rows)
     bright = sum(store.image(row - 1).mean() / 255 > 0.37 for row in range(1, 5))
     assert found["order_clips"] == 4 and coder.network.judged == 8
     # one of the five other orders of three begins with the first frame, and is then judged by its brightness
     assert found["order_accuracy"] <= round((bright + 4) / 8, 4)
-    assert order_accuracy(coder, store, rows, "frames") == found
-    assert order_accuracy(coder, store, np.array([0]), "frames") == {}
+    assert order_accuracy(coder, store, rows) == found
+    assert order_accuracy(coder, store, np.array([0])) == {}
     coder.network.temporal = SimpleNamespace(order=None)
-    assert order_accuracy(coder, store, rows, "frames") == {}
+    assert order_accuracy(coder, store, rows) == {}
 
 
 def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:

@@ -139,15 +139,16 @@ def test_the_spatial_model_relates_aus_and_perceptrons_do_not() -> None:
 def test_the_temporal_model_sees_the_whole_clip() -> None:
     for sil in (True, False):
         torch.manual_seed(0)
-        model = TemporalModel(L, A, settings(sil=sil)).eval()
-        given = drawn(2, L, 16).requires_grad_()
-        logits, order = model(given)
+        model = TemporalModel(L, 24, A, settings(sil=sil, shuffle="students")).eval()
+        given, pooled = drawn(2, L, 16).requires_grad_(), torch.zeros(2, L, 24)
+        logits, order = model(given), model.order_of(pooled, given)
         assert logits.shape == (2, L, A)
         assert order is not None and order.shape == (2,)
         for output in (logits[:, 1], order):
             (slope,) = torch.autograd.grad(output.sum(), given, retain_graph=True)
             assert slope.flatten(2).any(dim=2).all(), sil
-        turned, other = model(given.flip(1))
+        turned, other = model(given.flip(1)), model.order_of(pooled, given.flip(1))
+        assert other is not None
         assert not torch.allclose(order, other, atol=1e-4)
         tokens = model.relate(given)
         literal = sum(tokens[:, i] @ model.order.weight[0, 16 * i : 16 * i + 16] for i in range(L)) + model.order.bias
@@ -155,8 +156,23 @@ def test_the_temporal_model_sees_the_whole_clip() -> None:
         assert torch.allclose(turned, model.head(model.relate(given.flip(1))))
 
 
+def test_the_order_of_frames_hangs_on_how_they_differ_alone() -> None:
+    model = TemporalModel(L, 24, A, settings(shuffle="frames")).eval()
+    pooled, features = drawn(2, L, 24).requires_grad_(), torch.zeros(2, L, 16)
+    order = model.order_of(pooled, features)
+    assert order is not None
+    shifted = model.order_of(pooled + drawn(2, 1, 24), features)
+    assert shifted is not None and torch.allclose(order, shifted, atol=1e-4)
+    still = model.order_of(pooled[:, :1].expand(-1, L, -1), features)
+    assert still is not None and torch.allclose(still[0], still[1], atol=1e-6)
+    turned = model.order_of(pooled.flip(1), features)
+    assert turned is not None and not torch.allclose(order, turned, atol=1e-4)
+    (slope,) = torch.autograd.grad(order.sum(), pooled)
+    assert slope.flatten(2).any(dim=2).all()
+
+
 def test_the_paper_has_about_25_million_parameters() -> None:
-    model = SpreaderPredictor(NetworkConfig(backbone="resnet18"), 12, SpreaderConfig())
+    model = SpreaderPredictor(NetworkConfig(backbone="resnet18"), 12, SpreaderConfig(shuffle="students"))
     count = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     trunks = 2 * 11_176_512  # ResNet-18 without its classifier
     layer = 4 * (128 * 128 + 128) + 2 * 128 * 512 + 512 + 128 + 4 * 128
@@ -202,7 +218,7 @@ def test_codes_are_the_mean_of_both_branches_at_the_key() -> None:
         codes[key] = model.from_windows(features)
         alone = model.spatial(clips[:, key])
         pooled = torch.stack([model.trunk(clips[:, i]) for i in range(L)], dim=1)
-        within = model.temporal(model.students(pooled)[0])[0][:, key]
+        within = model.temporal(model.students(pooled)[0])[:, key]
         assert torch.allclose(codes[key], (alone + within) / 2, atol=1e-5)
     assert not torch.allclose(codes[0], codes[1], atol=1e-4)
     model.key = 1
@@ -258,7 +274,8 @@ def test_left_out_parts_are_not_there() -> None:
     }
     assert not any("embedding" in name for name, _ in plain.named_parameters())
     keys = [set(model.state_dict()) for model in (whole, predictor(tpl=False))]
-    assert keys[0] - keys[1] == {"temporal.order.weight", "temporal.order.bias"}
+    parts = {f"temporal.{part}.{kind}" for part in ("order", "motion") for kind in ("weight", "bias")}
+    assert keys[0] - keys[1] == parts
     assert keys[1] <= keys[0]
 
 

@@ -96,14 +96,13 @@ def _pseudo_labels(
     """Return how right the run's pseudo labels are on training frames whose labels it could not see, and how often it
     recognises the order of clips of the people `tested` on.
     """
-    settings = run.read_config()["method"]
-    source = settings.get("pseudo_labels")
+    source = run.read_config()["method"].get("pseudo_labels")
     if source is None:
         return {}
     unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
     unseen[pd.read_parquet(run.labels)["row"].unique()] = False
     found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen), source)
-    return found and found | order_accuracy(coder, store, tested, settings["shuffle"])
+    return found and found | order_accuracy(coder, store, tested)
 
 
 def _check_aus(coder: NetworkCoder, tested: AnyStore) -> None:

@@ -56,9 +56,7 @@ def pseudo_label_accuracy(
     }
 
 
-def order_accuracy(
-    coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], shuffle: str, seed: int = 0
-) -> dict[str, Any]:
+def order_accuracy(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], seed: int = 0) -> dict[str, Any]:
     """Return how often a run's network of clips tells true from shuffled order, on up to 500 clips; {} where it cannot.
 
     rows: of people who are tested on; windows that repeat a frame are left out. Each clip is judged twice, in true and
@@ -83,8 +81,8 @@ def order_accuracy(
         shuffled_CL = orders_CL[part].to(coder.device)
         true_CL = torch.arange(length, device=coder.device).expand_as(shuffled_CL)
         with torch.inference_mode():
-            right += int(network.order_is_true(clip_CLE, true_CL, shuffle).sum())
-            right += int((~network.order_is_true(clip_CLE, shuffled_CL, shuffle)).sum())
+            right += int(network.order_is_true(clip_CLE, true_CL).sum())
+            right += int((~network.order_is_true(clip_CLE, shuffled_CL)).sum())
     return {"order_clips": len(windows_CL), "order_accuracy": round(right / (2 * len(windows_CL)), 4)}
 
 

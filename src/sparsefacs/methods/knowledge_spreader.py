@@ -32,7 +32,6 @@ from ..losses.reduction import global_mean, process_count, wide
 from ..networks.spreader import (
     Clips,
     PseudoSource,
-    Shuffled,
     SpatialModel,
     SpatialStudents,
     SpreaderConfig,
@@ -65,9 +64,6 @@ class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
     )
     pseudo_labels: PseudoSource = Field(
         "temporal-teacher", description="whose predicted classes the students learn on frames without labels"
-    )
-    shuffle: Shuffled = Field(
-        "frames", description="what is shuffled: the students' features, or the frames that they are given"
     )
 
 
@@ -211,18 +207,12 @@ class KnowledgeSpreader(Method):
     ) -> Tensor | float:
         """Return the cross-entropy of true against shuffled sequences (3.1.3), 0 without TPL.
 
-        Reading: KS shuffles the features that the students give (`students`). As each student has weights of its own, a
-        feature out of place is told by its maker alone: on made clips that stand still, order was "recognised" in all
-        cases, so that the filter lets everything pass. With `frames`, the backbone's features change places before
-        the students, and only motion tells; a still clip stays at chance, as the paper says of it.
+        What changes places: see `TemporalModel`. A clip that stands still stays at chance, as the paper says of it.
         """
         if seen.order_B is None:
             return 0.0
         orders_CL = self._orders(drawn, step).to(pooled_CLE.device)
-        if self.config.shuffle == "frames":
-            shuffled_C = self.model.branch_b(_reordered(pooled_CLE, orders_CL)).order_B
-        else:
-            shuffled_C = self.temporal_teacher(_reordered(seen.features_BLD, orders_CL))[1]
+        shuffled_C = self.model.reordered(pooled_CLE, seen.features_BLD, orders_CL)
         assert shuffled_C is not None
         judged = wide(torch.cat([seen.order_B, shuffled_C]))
         true = torch.cat([torch.ones_like(seen.order_B), torch.zeros_like(shuffled_C)]).to(judged.dtype)
@@ -269,7 +259,3 @@ def other_orders(numbers_B: Tensor, length: int) -> Tensor:
 def _key_frames(rows: Tensor, batch: Batch) -> Tensor:
     """Return the key frame's part of `rows` (B·L, ...), (B, ...)."""
     return rows.reshape(-1, batch.length, *rows.shape[1:])[:, batch.key]
-
-
-def _reordered(sequence_BLD: Tensor, orders_BL: Tensor) -> Tensor:
-    return sequence_BLD.gather(1, orders_BL[..., None].expand_as(sequence_BLD))

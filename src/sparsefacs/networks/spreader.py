@@ -42,6 +42,9 @@ class SpreaderConfig(BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="noise of the Spatial Students")
     sil: bool = Field(True, description="spatial-temporal learning by transformers; false: perceptrons")
     tpl: bool = Field(True, description="pseudo labels count only where a clip's order is recognised")
+    shuffle: Shuffled = Field(
+        "frames", description="whose order is judged: that of the students' features, or of the frames themselves"
+    )
 
 
 class FrameTrunk(nn.Module):
@@ -159,15 +162,20 @@ class SpatialStudents(nn.Module):
 class TemporalModel(nn.Module):
     """M_B, the Temporal Teacher: the clip's frame features → AU logits of its frames, and whether their order is true.
 
-    Readings: a frame's logits are read from its own token, by one map for all places (the key frame's are those that
-    labels teach); the order is read from all tokens side by side. Their mean hardly depends on it while embeddings are
-    small: on made clips, shuffled features were not told from true ones after 300 steps, side by side after 40.
+    Readings. A frame's logits are read from its own token, by one map for all places (the key frame's are those that
+    labels teach); the order is read from all tokens side by side.
 
-    Without `sil`, a perceptron on all features of the clip
-    side by side takes the encoder's place; without `tpl`, there is no order to read.
+    KS shuffles the features that the students give (`students`). As each student has weights of its own, a feature out
+    of place is told by its maker alone, even in clips that stand still. With `frames` it is the backbone's features
+    that change places, and they reach the same encoder by one map for all places, less the clip's mean: neighbouring
+    frames differ by a tenth of what two faces differ by. Through the students, or with the mean, order was not learned
+    in 400 steps (0.50 of unseen people's clips right); so, of clips of 3 frames 0.76, of 5 0.88, from fixed features.
+
+    Without `sil`, a perceptron on all features of the clip side by side takes the encoder's place; without `tpl`, there
+    is no order to read.
     """
 
-    def __init__(self, length: int, aus: int, config: SpreaderConfig) -> None:
+    def __init__(self, length: int, channels: int, aus: int, config: SpreaderConfig) -> None:
         super().__init__()
         clip = length * config.width
         self.relate = (
@@ -179,12 +187,24 @@ class TemporalModel(nn.Module):
         )
         self.head = nn.Linear(config.width, aus)
         self.order = nn.Linear(clip, 1) if config.tpl else None
+        self.motion = nn.Linear(channels, config.width) if config.tpl and config.shuffle == "frames" else None
 
-    def forward(self, features_BLD: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return AU logits (B, L, A) and the logit of true against shuffled order (B,)."""
-        tokens_BLD: Tensor = self.relate(features_BLD)
-        order_B = None if self.order is None else self.order(tokens_BLD.flatten(1)).squeeze(-1)
-        return self.head(tokens_BLD), order_B
+    def forward(self, features_BLD: Tensor) -> Tensor:
+        """Return AU logits (B, L, A) of the students' features."""
+        logits_BLA: Tensor = self.head(self.relate(features_BLD))
+        return logits_BLA
+
+    def order_of(self, pooled_BLE: Tensor, features_BLD: Tensor) -> Tensor | None:
+        """Return the logit of true against shuffled order (B,), None without TPL.
+
+        pooled_BLE: the backbone's features; features_BLD: the students', in their order.
+        """
+        if self.order is None:
+            return None
+        if self.motion is not None:
+            features_BLD = self.motion(pooled_BLE - pooled_BLE.mean(dim=1, keepdim=True))
+        order_B1: Tensor = self.order(self.relate(features_BLD).flatten(1))
+        return order_B1.squeeze(-1)
 
 
 @dataclass(frozen=True)
@@ -215,7 +235,7 @@ class SpreaderPredictor(nn.Module):
         self.spatial = SpatialModel(network, aus, config)
         self.trunk = FrameTrunk(network)
         self.students = SpatialStudents(self.clip_length, self.trunk.width, aus, config)
-        self.temporal = TemporalModel(self.clip_length, aus, config)
+        self.temporal = TemporalModel(self.clip_length, self.trunk.width, aus, config)
 
     def frame_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return both backbones' features (N, 2E), A's first, of faces (N, 3, S, S) in 0–1; all that is per frame."""
@@ -242,7 +262,8 @@ class SpreaderPredictor(nn.Module):
     def branch_b(self, pooled_BLE: Tensor, noise: bool = True) -> Clips:
         """Return what students and Temporal Teacher make of branch B's own features (B, L, E)."""
         features_BLD, student_BLA = self.students(pooled_BLE, noise)
-        return Clips(features_BLD, student_BLA, *self.temporal(features_BLD))
+        order_B = self.temporal.order_of(pooled_BLE, features_BLD)
+        return Clips(features_BLD, student_BLA, self.temporal(features_BLD), order_B)
 
     @torch.no_grad()
     def pseudo_labels(
@@ -267,21 +288,20 @@ class SpreaderPredictor(nn.Module):
         everything = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
         return (logits > 0).float(), everything if order_B is None else order_B > 0
 
-    @torch.no_grad()
-    def order_is_true(self, clip_BLE: Tensor, orders_BL: Tensor, shuffle: Shuffled) -> Tensor:
-        """Return whether the clips are judged to be in true order (B,) bool once their places are changed.
+    def reordered(self, pooled_BLE: Tensor, features_BLD: Tensor, orders_BL: Tensor) -> Tensor | None:
+        """Return the logit of true order (B,) of clips whose places are changed, None without TPL.
 
-        clip_BLE: branch B's features; orders_BL: (B, L), which frame comes at each place; shuffle: whether frames
-        change places before their students, or students' features after them. Raises ValueError without TPL.
+        pooled_BLE, features_BLD: as of `TemporalModel.order_of`, in true order; orders_BL: which comes at each place.
         """
+        return self.temporal.order_of(_at(pooled_BLE, orders_BL), _at(features_BLD, orders_BL))
 
-        def reordered(sequence: Tensor) -> Tensor:
-            return sequence.gather(1, orders_BL[..., None].expand_as(sequence))
+    @torch.no_grad()
+    def order_is_true(self, clip_BLE: Tensor, orders_BL: Tensor) -> Tensor:
+        """Return whether clips (B, L, E), their places changed, are judged to be in true order, (B,) bool.
 
-        if shuffle == "frames":
-            order_B = self.branch_b(reordered(clip_BLE), noise=False).order_B
-        else:
-            order_B = self.temporal(reordered(self.students(clip_BLE, noise=False)[0]))[1]
+        Raises ValueError without TPL.
+        """
+        order_B = self.reordered(clip_BLE, self.students(clip_BLE, noise=False)[0], orders_BL)
         if order_B is None:
             raise ValueError("a network without TPL reads no order")
         return order_B > 0
@@ -302,3 +322,8 @@ class SpreaderPredictor(nn.Module):
 def ensemble(spatial: Tensor, temporal: Tensor) -> Tensor:
     """Return the ensemble's logits, the mean of both branches' (reading, see `SpreaderPredictor`)."""
     return (spatial + temporal) / 2
+
+
+def _at(sequence_BLD: Tensor, orders_BL: Tensor) -> Tensor:
+    """Return sequences whose place i holds what stood at orders_BL[:, i]."""
+    return sequence_BLD.gather(1, orders_BL[..., None].expand_as(sequence_BLD))
