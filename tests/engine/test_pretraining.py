@@ -327,6 +327,16 @@ def test_through_the_command_line(faces: Store, tmp_path: Path) -> None:
     assert again.returncode == 2 and "already exists" in again.stderr
 
 
+def test_reconstructions_are_logged(faces: Store, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fit("mae-face", faces.path, tmp_path / "run", "training.steps=2")
+    log = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert log.Tags()["images"] == ["reconstruction"] and "reconstruction" in log.Tags()["scalars"]
+    (picture,) = log.Images("reconstruction")
+    assert picture.step == 2 and picture.width == 3 * picture.height // 4 and picture.encoded_image_string
+
+
 @pytest.mark.parametrize("name", ["kdsrl", "mae-face"])
 def test_probes_and_features_through_the_command_line(
     name: str, faces: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -39,7 +39,7 @@ def _by_area(regions: str | None) -> bool | None:
 
 
 def pretrain(
-    method: Annotated[str, typer.Argument(help="kdsrl, simclr or moco.")],
+    method: Annotated[str, typer.Argument(help="kdsrl, mae-face, simclr or moco.")],
     store: Annotated[Path, typer.Argument(help="Store of faces; labels are not read.")],
     out: Annotated[Path, typer.Argument(help="Run folder to make.")],
     also: With = None,

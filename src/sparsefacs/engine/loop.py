@@ -69,7 +69,7 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
                 if done % t.config.training.log_every == 0 or done == 1 or ended or done in t.checked:
                     _log(t, log, board, done, terms, scores, time.monotonic() - started)
                 if done % t.config.training.checkpoint_every == 0 or ended:
-                    _save(t, log, done, time.monotonic() - started)
+                    _save(t, log, board, done, time.monotonic() - started)
                 bar.advance(1, _note(terms))
                 step = done
         except KeyboardInterrupt:
@@ -183,8 +183,10 @@ def _log(
         board.add_scalar(name, value, done)
 
 
-def _save(t: Training, log: CsvLog, done: int, seconds: float) -> None:
+def _save(t: Training, log: CsvLog, board: Any, done: int, seconds: float) -> None:
     if t.fabric.is_global_zero:
+        for name, picture in t.method.pictures().items():
+            board.add_image(name, picture.float().cpu(), done)
         save_checkpoint(t.run.checkpoint, done, t.method, t.optimisers, t.batches, seconds, t.selector)
         log.write()
     t.fabric.barrier()
