@@ -5,8 +5,8 @@
 A comparison is a list of trainings in COMPARISONS below; all draw the same number of faces a step, keep the last state,
 and are tested on the same people. With --labels all there are no faces without labels, and every training draws
 labelled ones instead. Trainings run as processes of the command line, `--together` at a time with a core
-each; one that is finished in OUT is not made again, so a stopped comparison goes on where it was. Prints a table (mean
-F1 and AUC, 95 % intervals over subjects), the paired difference of each from the first, and writes OUT/comparison.json.
+each; one that is finished in OUT is not made again, so a stopped comparison goes on where it was. Prints a table (means
+over AUs, 95 % intervals over subjects), the paired difference of each from the first, and writes OUT/comparison.json.
 """
 
 import argparse
@@ -20,6 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from sparsefacs.reports.comparison import difference, is_clear
+from sparsefacs.reports.results import METRIC_NAMES, METRICS_OF_TASK, read_results
+
 BOTH, ONE = ("data.labelled_batch=32", "data.unlabelled_batch=32"), ("data.labelled_batch=64",)
 FACES, HALVES = ("data.labelled_batch=78",), ("data.labelled_batch=39", "data.unlabelled_batch=39")
 COMPARISONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -30,6 +33,14 @@ COMPARISONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
         "fixmatch": ("fixmatch", HALVES),
         "tcl": ("tcl", ("data.labelled_batch=13", "data.unlabelled_batch=13")),
         "KS": ("knowledge-spreader", ("data.labelled_batch=20", "data.unlabelled_batch=6")),
+    },
+    "mae-face": {
+        "scratch": ("mae-face", ("network.init=none",)),
+        "MAE": ("mae-face", ()),
+    },
+    "mae-face-intensity": {
+        "scratch": ("mae-face/small-intensity", ("network.init=none",)),
+        "MAE": ("mae-face/small-intensity", ()),
     },
     "wsrtl": {
         "backbone": ("wsrtl", ("method.auxiliary=[]", "method.semi_supervised=none", *ONE)),
@@ -55,8 +66,12 @@ def main() -> None:
     (given.out / "comparison.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, run in result["runs"].items():
         beside = result["differences"].get(name)
-        told = "" if beside is None else f"  F1 {beside['f1']}, AUC {beside['auc']} from {first}"
-        print(f"{name:12} F1 {run['f1']}  AUC {run['auc']}  {run['images']} faces, {run['seconds']:.0f} s{told}")
+        scored = [metric for metric in METRIC_NAMES if metric in run]
+        told = "  ".join(f"{METRIC_NAMES[metric]} {run[metric]}" for metric in scored)
+        print(f"{name:12} {told}  {run['images']} faces, {run['seconds']:.0f} s")
+        if beside is not None:
+            told = "  ".join(f"{METRIC_NAMES[metric]} {beside[metric]}" for metric in scored)
+            print(f"{'':12} from {first}: {told}")
 
 
 def train(given: argparse.Namespace, training: str, method: str, settings: tuple[str, ...]) -> None:
@@ -70,7 +85,7 @@ def train(given: argparse.Namespace, training: str, method: str, settings: tuple
     settings = settings if given.labels != "all" else labelled_alone(settings)
     words += ["--protocol", given.protocol, "--seed", str(given.seed), "--set", f"training.steps={given.steps}"]
     words += [word for setting in settings for word in ("--set", setting)]
-    words += ["--init", str(given.init)] if given.init else []
+    words += ["--init", str(given.init)] if given.init and "network.init=none" not in settings else []
     words += ["--resume"] if run.exists() else []
     with (given.out / f"{training}.log").open("w") as log:
         environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // given.together))}
@@ -82,7 +97,7 @@ def labelled_alone(settings: tuple[str, ...]) -> tuple[str, ...]:
     """Return the settings with all of a step's faces drawn from the labelled ones."""
     sizes = [int(value) for key, _, value in (each.partition("=") for each in settings) if key.endswith("_batch")]
     others = tuple(each for each in settings if not each.partition("=")[0].endswith("_batch"))
-    return (*others, f"data.labelled_batch={sum(sizes)}")
+    return (*others, f"data.labelled_batch={sum(sizes)}") if sizes else settings
 
 
 def scores(run: Path) -> dict[str, Any]:
@@ -92,8 +107,7 @@ def scores(run: Path) -> dict[str, Any]:
     log = (run / "log.csv").read_text().splitlines()
     last = dict(zip(log[0].split(","), log[-1].split(","), strict=True))
     return {
-        "f1": told(mean["f1"]),
-        "auc": told(mean["auc"]),
+        **{metric: told(mean[metric]) for metric in METRICS_OF_TASK[metrics["task"]]},
         "images": int(last["images"]),
         "seconds": float(last["seconds"]),
         **({} if pseudo is None else {"pseudo_labels": pseudo}),
@@ -101,13 +115,10 @@ def scores(run: Path) -> dict[str, Any]:
 
 
 def paired(run: Path, baseline: Path) -> dict[str, Any]:
-    """Return the differences in F1 and AUC on the same frames, subjects resampled once for both."""
-    from sparsefacs.reports.comparison import difference, is_clear
-    from sparsefacs.reports.results import read_results
-
+    """Return the differences in every metric on the same frames, subjects resampled once for both."""
     ours, theirs = read_results([run, baseline])
     differences: dict[str, Any] = {}
-    for metric in ("f1", "auc"):
+    for metric in METRICS_OF_TASK[ours.task]:
         found = difference(ours, theirs, metric)
         if isinstance(found, str):
             raise SystemExit(found)
