@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import nn
 
-from ..data.batches import BatchSource
+from ..data.batches import Batch, BatchSource
 from ..losses.recognition import intensity_loss, occurrence_loss
 from ..networks.classifier import AUClassifier
 from .contract import Method, MethodConfig, Setting, Task, Update
@@ -22,26 +22,31 @@ class Supervised(Method):
     paper = "baseline (O-wlc of Wang et al., Deep semi-supervised AU recognition, α = 0)"
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
 
-    def __init__(self, config: SupervisedConfig, setting: Setting) -> None:
+    def __init__(self, config: MethodConfig, setting: Setting) -> None:
         super().__init__()
         self.config, self.setting = config, setting
         self.recogniser = self.build_predictor(setting, config)
 
     @classmethod
-    def build_predictor(cls, setting: Setting, config: SupervisedConfig) -> nn.Module:
+    def build_predictor(cls, setting: Setting, config: MethodConfig) -> nn.Module:
         """Return the AU network."""
         del config
         return AUClassifier(setting.network, len(setting.aus))
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield one update of the network on a labelled batch (eq. 5, or MAE-Face eq. 3 for intensity)."""
-        batch = batches.labelled()
+        batch = self.drawn(batches, step)
         logits_BA = self.recogniser(batch.image)
         if self.setting.task == "intensity":
             loss = intensity_loss(logits_BA, batch.intensity)
         else:
             loss = occurrence_loss(logits_BA, batch.occurrence)
         yield Update("recogniser", loss, {"recognition": loss})
+
+    def drawn(self, batches: BatchSource, step: int) -> Batch:
+        """Return the labelled batch of step `step`."""
+        del step
+        return batches.labelled()
 
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
         """Return the network's parameters."""
