@@ -18,7 +18,7 @@ class SupervisedConfig(MethodConfig):
 class Supervised(Method):
     """A network trained on the labelled faces alone, for occurrence or intensity."""
 
-    Config = SupervisedConfig
+    Config: ClassVar[type[MethodConfig]] = SupervisedConfig
     paper = "baseline (O-wlc of Wang et al., Deep semi-supervised AU recognition, α = 0)"
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
 
