@@ -385,3 +385,9 @@ def read(run: Path) -> dict:
     import yaml
 
     return yaml.safe_load((run / "config.yaml").read_text())
+
+
+def test_a_refused_network_leaves_no_folder_in_the_way(faces: Store, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="takes pictures of 96 pixels"):
+        representation.pretrain("mae-face", faces.path, tmp_path / "run", settings=("network.input_size=48",))
+    assert not (tmp_path / "run").exists()

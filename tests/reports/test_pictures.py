@@ -315,7 +315,7 @@ def test_what_cannot_be_drawn_is_said(run: Path, copied: Path, store: Store, tmp
     (tmp_path / "full" / "mine.txt").write_text("kept")
     with pytest.raises(InputError, match="already exists"):
         representation.pictures(run, tmp_path / "full")
-    with pytest.raises(InputError, match="is not a run folder"):
+    with pytest.raises(InputError, match="does not exist"):
         representation.pictures(tmp_path / "nothing", tmp_path / "out")
     wide = api.synth(tmp_path / "wide", subjects=1, clips=1, frames=1, size=80, aus=AUS, seed=9, workers=1)
     with pytest.raises(InputError, match=r"cut differently.*--size 64"):

@@ -49,7 +49,7 @@ def pretrain(
     fold: Fold = "1",
     recipe: Recipe = "small",
     init: Annotated[
-        str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors file.")
+        str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors or .pth file.")
     ] = None,
     settings: Settings = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the faces.")] = None,

@@ -114,7 +114,8 @@ def train(
     task: Task = None,
     aus: Aus = None,
     init: Annotated[
-        str | None, typer.Option(help="Start of the backbone: imagenet, none, a .safetensors file, a RUN of pretrain.")
+        str | None,
+        typer.Option(help="Start of the backbone: imagenet, none, a .safetensors or .pth, a RUN of pretrain."),
     ] = None,
     settings: Settings = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the labelled faces.")] = None,

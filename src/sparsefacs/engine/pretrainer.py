@@ -105,16 +105,18 @@ def pretrain_fold(
     plan = describe(store, protocol, fold, rows)
     fabric = make_fabric(devices, config.training.precision)
     fabric.launch()
+    # what cannot be built is told before there is a run folder, which would be in the way of the next attempt
+    method = None if resume and run.encoder.exists() else make_pretraining(config)
     if fabric.is_global_zero:
         run.begin(config.as_json(), plan, resume)
         people = f"{plan['subjects']} people" + (f", fold {fold.name} of {protocol.name}" if fold and protocol else "")
         print(f"learns from {len(rows):,} faces of {people}; no label is read", file=sys.stderr)
     fabric.barrier()
-    if run.encoder.exists():
+    if method is None:
         return run
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(config.data.workers))
-        _train(fabric, config, store, rows, run, pool, resume)
+        _train(fabric, config, method, store, rows, run, pool, resume)
     fabric.barrier()
     return run
 
@@ -122,6 +124,7 @@ def pretrain_fold(
 def _train(
     fabric: "Fabric",
     config: RunConfig,
+    method: Pretraining,
     store: AnyStore,
     rows: NDArray[np.int64],
     run: RunFolder,
@@ -130,7 +133,6 @@ def _train(
 ) -> None:
     import torch
 
-    method = make_pretraining(config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
     optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.unlabelled_batch)
     views = make_views(store, rows, config, pool, fabric.global_rank, fabric.world_size)

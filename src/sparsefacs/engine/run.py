@@ -47,6 +47,8 @@ class RunFolder:
 
     def require(self, file: Path, what: str) -> Path:
         """Return `file` of this run; raises InputError when the folder or the file is missing."""
+        if not self.path.exists():
+            raise InputError("does not exist", path=self.path, remedy="Give the folder that a training made")
         if not self.path.is_dir():
             raise InputError("is not a run folder", path=self.path, remedy=_RETRAIN)
         if not file.is_file():

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-3
 """Largest difference to torch that an exported network may have, as a share of its answers' range."""
 _CHECKED_BATCHES = (1, 2, 5)
-_DISTIL = "Distil it into a small network first: sparsefacs train distil --set method.teacher=RUN"
+_DISTIL = "Distil it into a small network first: sparsefacs train distil STORE SMALL --set method.teacher={run}"
 
 
 def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dict[str, Any]:
@@ -52,7 +52,11 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
     refuse_existing(out, what="exported network")
     coder = load_coder(run)
     if is_of_clips(coder.network):
-        raise InputError("its network codes clips, which a file of single faces cannot hold", path=run, remedy=_DISTIL)
+        raise InputError(
+            "its network codes clips, which a file of single faces cannot hold",
+            path=run,
+            remedy=_DISTIL.format(run=run),
+        )
     described = _description(RunFolder(run), coder)
     with atomic_path(out) as temporary:
         described["landmarks"] = _write(coder, temporary, batch, described, run)

@@ -193,7 +193,11 @@ def _against(result: Result, baseline: Result, found: Difference | str) -> str:
         if ours is None or theirs is None:
             return f"{pair}: no comparison, because {found}."
         return f"{pair}: mean {name} {_higher(ours - theirs)}, without a paired interval, because {found}."
-    opening = f"{pair}, on the same frames: mean {name} {_higher(float(found.mean['value']))}"
+    shared = len(found.mean.get("aus") or found.per_au)
+    over = (
+        f" and the {shared} AUs that both have a score of" if shared < max(len(result.aus), len(baseline.aus)) else ""
+    )
+    opening = f"{pair}, on the same frames{over}: mean {name} {_higher(float(found.mean['value']))}"
     low, high = number(found.mean.get("low")), number(found.mean.get("high"))
     if low is None or high is None:
         return f"{opening}. One subject gives no interval."

@@ -291,7 +291,9 @@ def text_table(metrics: Mapping[str, Any]) -> str:
         )
     means = [with_interval(pooled["mean"].get(name) or {}) for name in names]
     entries = _agreed([(pooled["mean"].get(names[0]) or {}).get("entries")])
-    lines.append(["mean", "", entries, *([""] if occurrence else []), *means])
+    covered = len((pooled["mean"].get(names[0]) or {}).get("aus") or metrics["aus"])
+    over = f"over {covered} of {len(metrics['aus'])} AUs" if covered < len(metrics["aus"]) else ""
+    lines.append(["mean", over, entries, *([""] if occurrence else []), *means])
     body = _in_columns(lines)
     marked = is_marked(str((metrics.get("provenance") or {}).get("selection")))
     mark = f" {MARK}" if marked else ""
