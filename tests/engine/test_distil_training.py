@@ -118,7 +118,7 @@ def test_whoever_the_teacher_saw_is_not_tested_on(store: Store, teacher: Path, t
         distil(store, tmp_path / "s", teacher, "training.steps=2", protocol="kfold:3", fold=1)
     with pytest.raises(InputError, match=r"method\.teacher=RUN"):
         api.train("distil", store.path, tmp_path / "s", settings=(*TINY, "training.steps=2"))
-    with pytest.raises(InputError, match="not a run folder"):
+    with pytest.raises(InputError, match="does not exist"):
         distil(store, tmp_path / "s", tmp_path / "nowhere", "training.steps=2")
     smaller = build_store(tmp_path / "smaller", size=32)
     with pytest.raises(InputError, match="cut differently"):
