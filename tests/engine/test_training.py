@@ -14,6 +14,7 @@ import torch
 from made_stores import build_store
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
+from sparsefacs.engine import devices
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.training_set import training_set
 from sparsefacs.methods import supervised
@@ -107,6 +108,25 @@ def test_kill_nine_and_resume_equal_an_uninterrupted_run(
     for out, extra in ((tmp_path / "cut", ["--resume"]), (tmp_path / "whole", [])):
         subprocess.run([*command, str(out), *tail, *extra], env=environment, check=True, capture_output=True)
     assert same(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_the_precision_that_pays_is_kept_by_the_run_and_told_by_its_scores(
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without bfloat16 products goes on in bfloat16 with what another began so."""
+    settings = (*tiny_settings, "training.steps=4", "training.checkpoint_every=2", "training.precision=auto")
+    for pays in (True, False):
+        monkeypatch.setattr(devices, "bf16_pays", lambda device, pays=pays: pays)
+        metrics = fit("supervised", store.path, tmp_path / str(pays), settings)
+        assert metrics["provenance"]["precision"] == ("bf16" if pays else "32")
+    assert not same(tmp_path / "True", tmp_path / "False")
+    plain = fit("supervised", store.path, tmp_path / "plain", (*settings, "training.precision=32"))
+    assert plain["provenance"]["precision"] == "32"
+    assert same(tmp_path / "plain", tmp_path / "False")
+    begun = weights(tmp_path / "True")
+    (tmp_path / "True" / "model.json").unlink()
+    fit("supervised", store.path, tmp_path / "True", settings, resume=True)
+    assert all(torch.equal(value, begun[name]) for name, value in weights(tmp_path / "True").items())
 
 
 def test_resume_refuses_other_settings_and_train_refuses_an_existing_folder(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ..data.augmentation import AugmentationConfig
 from ..errors import InputError
@@ -68,7 +68,10 @@ class TrainingConfig(BaseModel):
     )
     accumulate: Positive = Field(1, description="parts in which a pre-training's batch is drawn")
     compile: bool = Field(False, description="compile the networks; needs a C++ compiler, pays on a GPU")
-    precision: Literal["auto", "32", "bf16"] = "auto"
+    precision: Annotated[
+        Literal["auto", "32", "bf16"],
+        BeforeValidator(lambda given: str(given) if isinstance(given, int) else given),  # YAML reads 32 as a number
+    ] = Field("auto", description="auto: bf16 where the hardware has products of it; a run keeps what it began with")
     log_every: Positive = 10
     checkpoint_every: Positive = Field(100, description="steps between two savings of the whole state")
 

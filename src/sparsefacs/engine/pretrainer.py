@@ -23,7 +23,7 @@ from .devices import make_fabric
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
-from .trainer import total_steps
+from .trainer import total_steps, with_precision
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -101,6 +101,7 @@ def pretrain_fold(
     Raises InputError when `out` exists without `resume`, or holds a run of other settings.
     """
     run = RunFolder(out)
+    config = with_precision(config, run, resume)
     rows = pretraining_rows(store, fold)
     plan = describe(store, protocol, fold, rows)
     fabric = make_fabric(devices, config.training.precision)

@@ -15,7 +15,7 @@ from ..protocols.card import card_text, protocol_card
 from ..protocols.folds import Fold, Protocol
 from .checkpoint import load_checkpoint
 from .config import RunConfig
-from .devices import make_fabric
+from .devices import make_fabric, resolved
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
@@ -84,7 +84,7 @@ def train_fold(
     Raises InputError when `out` exists without `resume`, or holds a run of other settings.
     """
     run = RunFolder(out)
-    config = with_aus(config, protocol, store)
+    config = with_precision(with_aus(config, protocol, store), run, resume)
     data = training_set(store, unlabelled, fold, labels, config)
     plan = describe(store, unlabelled, protocol, data)
     if (teacher := config.method_config().teacher_run()) is not None:
@@ -105,6 +105,15 @@ def train_fold(
             _train(fabric, config, data, run, built, resume)
     fabric.barrier()
     return run
+
+
+def with_precision(config: RunConfig, run: RunFolder, resume: bool) -> RunConfig:
+    """Return the configuration with its precision named: as asked, else as `run` began, else what pays here."""
+    precision: Any = config.training.precision
+    if precision == "auto" and resume and run.config.exists():
+        precision = run.read_config()["training"]["precision"]
+    training = config.training.model_copy(update={"precision": resolved(precision)})
+    return config.model_copy(update={"training": training})
 
 
 def _build(fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadPoolExecutor) -> tuple[Method, Batches]:

@@ -128,6 +128,7 @@ def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dic
         "selected_step": model.get("step"),
         "threshold": model["threshold"],
         "threshold_rule": config.get("selection", {}).get("threshold", "fixed"),
+        "precision": config.get("training", {}).get("precision"),
         "backbone": config["network"]["backbone"],
         "input_size": config["network"]["input_size"],
         "steps": None if cost is None else int(cost["step"]),
