@@ -14,6 +14,7 @@ AUS = (1, 4)
 VIT = (
     "network.backbone=vit_tiny_patch16_224",
     "network.options={img_size: 32, patch_size: 8, depth: 2, global_pool: avg}",
+    "network.pool=mean",
     "method.mixup=0.2",
     "method.cutmix=0.75",
     "network.input_size=32",

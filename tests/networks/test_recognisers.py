@@ -67,6 +67,24 @@ def test_parameters_are_the_papers_and_those_of_a_hand_count() -> None:
     assert parameters(recogniser, *others) == pytest.approx(54.62e6, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "options"),
+    [("test_resnet", {}), ("vit_tiny_patch16_224", {"img_size": 64, "depth": 1}), ("mobilenetv3_small_050", {})],
+)
+def test_a_layer_on_cells_sees_each_cell_at_its_place(backbone: str, options: dict[str, int]) -> None:
+    torch.manual_seed(0)
+    config = NetworkConfig(backbone=backbone, options=options, input_size=64, pool="cells")
+    network = shaken(AUClassifier(config, 3))
+    image = torch.rand(2, 3, 64, 64)
+    maps = network.maps(image)
+    weights = network.head.weight.view(3, *maps.shape[1:])
+    expected = torch.stack([(maps * weight).sum(dim=(1, 2, 3)) for weight in weights], dim=1) + network.head.bias
+    assert torch.allclose(network(image), expected, atol=1e-5)
+    assert torch.allclose(network.recognise(image, landmarks_at(64)).logits_BA, expected, atol=1e-5)
+    assert network.head.in_features == maps[0].numel()
+    assert AUClassifier(config, 3).training  # measuring its map leaves it as it was
+
+
 def test_the_fused_map_is_the_sum_of_enlarged_maps() -> None:
     torch.manual_seed(0)
     trunk = shaken(FusedTrunk(NetworkConfig(backbone="resnet18", input_size=192), level=2))

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,9 @@ class NetworkConfig(BaseModel):
     crop: Annotated[float, Field(ge=0.5, le=1)] = Field(1.0, description="share of the stored face's side that it sees")
     init: str = Field("none", description="none, imagenet, or a .safetensors file")
     options: dict[str, Any] = Field({}, description="further arguments of timm.create_model, such as channels")
+    pool: Literal["mean", "cells"] = Field(
+        "mean", description="what a plain network's last layer sees: the backbone's pooled map, or its cells in order"
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
@@ -71,10 +74,19 @@ class AUClassifier(Recogniser):
         self.backbone, width, mean, deviation = create_backbone(config.backbone, config.init, config.options)
         check_side(self.backbone, config.backbone, self.backbone_side(config))
         self.map_width = int(self._timm.num_features)  # MobileNetV3 and others pool first and widen then
-        self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(width, aus)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
+        self.cells = config.pool == "cells"
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(self._cells_width(self.backbone_side(config)) if self.cells else width, aus)
+
+    def _cells_width(self, side: int) -> int:
+        """Return how many numbers the last map of a picture of `side` pixels holds."""
+        training = self.training
+        with torch.no_grad():
+            last = self.eval().maps(torch.zeros(1, 3, side, side))
+        self.train(training)
+        return last[0].numel()
 
     @staticmethod
     def backbone_side(config: NetworkConfig) -> int:
@@ -89,8 +101,10 @@ class AUClassifier(Recogniser):
         return ((image - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
 
     def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
-        """Return pooled features (B, width) of faces (B, 3, S, S) in 0–1; landmarks are what other networks need."""
+        """Return what the last layer sees of faces (B, 3, S, S) in 0–1, (B, D); landmarks are what others need."""
         del landmarks
+        if self.cells:
+            return self.maps(image).flatten(1)
         pooled: Tensor = self.backbone(self._normal(image))
         return pooled
 
@@ -104,11 +118,12 @@ class AUClassifier(Recogniser):
         return self._as_map(self._timm.forward_features(self._normal(image)))
 
     def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
-        """Return the logits of `forward` and the map they were pooled from."""
+        """Return the logits of `forward` and the map they were made of."""
         del landmarks
         last: Tensor = self._timm.forward_features(self._normal(image))
-        pooled: Tensor = self._timm.forward_head(last, pre_logits=True)
-        return Recognised(self.head(self.dropout(pooled)), self._as_map(last))
+        maps = self._as_map(last)
+        pooled: Tensor = maps.flatten(1) if self.cells else self._timm.forward_head(last, pre_logits=True)
+        return Recognised(self.head(self.dropout(pooled)), maps)
 
     def _as_map(self, last: Tensor) -> Tensor:
         """Return what timm's `forward_features` gave as (B, C, h, w)."""
