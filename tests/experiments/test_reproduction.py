@@ -252,3 +252,42 @@ def test_a_plan_is_told_with_what_is_finished(tmp_path: Path) -> None:
     told = describe(plan)
     assert [each["finished"] for each in told["jobs"]] == [True, False]
     assert told["faces"] == told["jobs"][1]["faces"]
+
+
+def test_all_rows_have_seed_0_before_any_has_seed_1(tmp_path: Path) -> None:
+    plan = plan_item("benchmark", "occurrence", tmp_path / "out", seeds=3)
+    words = [job.words for job in plan.jobs if job.kind == "train"]
+    seeds = [int(each[each.index("--seed") + 1]) for each in words]
+    assert seeds == sorted(seeds) and seeds.count(0) == seeds.count(1) == seeds.count(2) == len(plan.runs) / 3
+    place = {job.id: number for number, job in enumerate(plan.jobs)}
+    assert all(place[need] < place[job.id] for job in plan.jobs for need in job.needs)
+    student = next(run for run in plan.runs if run.row.teacher and run.seed == 2)
+    job = plan.jobs[place[student.jobs[0]]]
+    assert any(need.endswith("/seed-2") for need in job.needs) and any("/seed-2" in word for word in job.words[4:])
+
+
+def test_runs_stand_by_row_and_budget_as_they_do_with_one_seed(tmp_path: Path) -> None:
+    def named(seeds: int) -> list[tuple[str, str, str, int]]:
+        runs = plan_item("adversarial", "table-1", tmp_path, seeds=seeds, scale="paper", stand_in=True).runs
+        return [(run.data, run.labels, run.row.name, run.seed) for run in runs]
+
+    one = named(1)
+    assert len(one) > 2
+    assert named(3) == [(*each[:3], seed) for each in one for seed in range(3)]
+
+
+def test_faces_are_counted_as_the_given_store_says(tmp_path: Path) -> None:
+    store = _made(tmp_path / "faces")
+    told = describe(plan_item("wsrtl", "table-iv", tmp_path / "out", stores=[store]))["jobs"]
+    flow = next(job for job in told if job["job"].startswith("flow/"))
+    assert flow["faces"] == 48, "6 people of 8 frames, not as many as are published"
+    plan = plan_item("mae-face", "table-1", tmp_path / "out", stores=[store])
+    assert [job.training.faces for job in plan.jobs if job.kind == "pretrain" and job.training] == [48]
+    made = describe(plan_item("wsrtl", "table-iv", tmp_path / "out"))["jobs"]
+    assert made[0]["faces"] == made[1]["faces"] > 48, "what is to be made"
+    for name, faces in (("bp4d", "real"), ("emotionet", "real")):
+        _described(tmp_path / name, name, faces)
+    paper = plan_item(
+        "wsrtl", "table-iv", tmp_path / "out", scale="paper", stores=[tmp_path / "bp4d", tmp_path / "emotionet"]
+    )
+    assert next(job for job in describe(paper)["jobs"] if job["job"] == "flow/bp4d")["faces"] == 1000

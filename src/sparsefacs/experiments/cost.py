@@ -11,7 +11,6 @@ from ..methods.contract import Method, Needs, Setting
 from ..methods.registry import PRETRAIN, algorithm_class
 from ..networks.classifier import NetworkConfig
 from .plan import Job, Plan, Training
-from .stores import faces_in
 
 _AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 _SECONDS = {"evaluate": 30.0, "pictures": 60.0, "map": 90.0, "card": 5.0}
@@ -83,22 +82,18 @@ def _config(training: Training) -> RunConfig:
 
 
 def _faces(plan: Plan, training: Training) -> int:
-    """Return about how many faces the store has: what it says, or what is published, or what is to be made."""
-    keys = [key for key, data in plan.content.data.items() if data is training.data]
-    for key in keys:
-        if key in plan.stores.made:
-            return plan.stores.made[key].faces
-        path = plan.stores.places.get(key)
-        if path is not None and not training.faces and (path / "store.json").exists():
-            return faces_in(path)
-    return training.faces or training.data.faces
+    """Return how many faces are drawn from: of a pre-training's stores together, or of the data set's."""
+    if training.faces:
+        return training.faces
+    key = next(key for key, data in plan.content.data.items() if data is training.data)
+    return plan.stores.faces(key, training.data.faces)
 
 
 def _made(plan: Plan, job: Job) -> int:
+    """Return how many faces a job renders or computes the flow of."""
     for key, path in plan.stores.places.items():
         if str(path) == job.words[1]:
-            made = plan.stores.made.get(key)
-            return plan.content.data[key].faces if made is None else made.faces
+            return plan.stores.faces(key, plan.content.data[key].faces)
     return 0 if plan.stores.shifted is None else plan.stores.shifted[1].faces
 
 

@@ -111,19 +111,23 @@ def make_plan(
     paper: str, key: str, item: Item, content: Paper, scale: Scale, out: Path, stores: Stores, seeds: int = 1,
     settings: Sequence[str] = (),
 ) -> Plan:  # fmt: skip
-    """Return the jobs of an item into the folder `out`, each after those it needs.
+    """Return the jobs of an item into the folder `out`, each after those it needs: all of seed 0, then all of seed 1.
 
+    So a plan that is stopped early has every row, of fewer seeds. Its runs stand by row and budget, then seed.
     settings: of every training and pre-training, over all others.
     """
     plan = Plan(paper, key, item, scale, out.resolve(), seeds, stores, content)
     maker = _Maker(plan, tuple(settings))
-    for data in plan.data():
-        maker.stores(data)
-        for row in maker.rows():
-            for labels, printed in maker.labels(row).items():
-                for seed in range(seeds):
+    for seed in range(seeds):
+        for data in plan.data():
+            maker.stores(data)
+            for row in maker.rows():
+                for labels, printed in maker.labels(row).items():
                     maker.run(row, data, labels, printed, seed)
-    maker.extras()
+        if seed == 0:  # which pictures and maps are of
+            maker.extras()
+    place = {(run.data, run.row.name, run.labels): index for index, run in enumerate(plan.runs) if run.seed == 0}
+    plan.runs.sort(key=lambda run: place[run.data, run.row.name, run.labels])
     return plan
 
 
@@ -285,8 +289,8 @@ class _Maker:
         words += [word for store in stores[1:] for word in ("--with", str(store))]
         words += [] if protocol is None else ["--protocol", protocol, "--fold", str(fold if folds > 1 else 1)]
         words += [word for setting in settings for word in ("--set", setting)]
-        entries = [self.plan.content.data[each] for each in start.data] if start.data and not self.small else []
-        faces = sum(entry.faces for entry in entries) or self.plan.content.data[data].faces
+        of = start.data if start.data and not self.small else (data,)
+        faces = sum(self.plan.stores.faces(each, self.plan.content.data[each].faces) for each in of)
         training = Training(
             PRETRAIN + start.method, recipe, settings, self.plan.content.data[data], protocol, faces=faces
         )

@@ -33,6 +33,12 @@ class Stores:
         """Return the store of a data set."""
         return self.places[key]
 
+    def faces(self, key: str, published: int) -> int:
+        """Return how many faces a data set has: as its store says, else as many as are to be made, else `published`."""
+        if (self.places[key] / "store.json").exists():
+            return faces_in(self.places[key])
+        return self.made[key].faces if key in self.made else published
+
 
 def needed(item: Item, content: Paper, scale: Scale, given: Iterable[str] = ()) -> list[str]:
     """Return the keys of all data sets that an item needs, those for pre-training included unless weights are given."""
