@@ -1,9 +1,12 @@
 """What a method costs: parameters and GFLOPs, in training and at inference, measured on the real modules."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.batches import Batch
@@ -63,6 +66,21 @@ def _parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+@contextmanager
+def counting() -> Iterator[FlopCounterMode]:
+    """Count the multiply-adds (as two) of what is done within, those of attention included.
+
+    The counter does not see inside the one-piece attention of a CPU, so that attention is taken in its single products.
+    """
+    whole = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            yield counter
+    finally:
+        torch.backends.mha.set_fastpath_enabled(whole)
+
+
 def method_cost(
     name: str, config: MethodConfig, network: NetworkConfig, task: Task, aus: tuple[int, ...]
 ) -> dict[str, Any]:
@@ -71,11 +89,11 @@ def method_cost(
     kind: Any = method_class(name)
     predictor = kind.build_predictor(setting, config).eval()
     size = network.input_size
-    with FlopCounterMode(display=False) as inference:  # with gradients: without, attention takes an uncounted path
+    with counting() as inference:
         predictor(torch.zeros(1, 3, size, size), _SPREAD * size)
     method = kind(config, setting).train()
     blank = _BlankBatches(setting, method.needs())
-    with FlopCounterMode(display=False) as training:
+    with counting() as training:
         for _ in method.updates(blank, 0):
             pass
     return {
@@ -98,7 +116,7 @@ def pretraining_cost(name: str, config: MethodConfig, network: NetworkConfig) ->
     kind: Any = pretraining_class(name)
     method: Pretraining = kind(config, setting).train()
     blank = _BlankBatches(setting)
-    with FlopCounterMode(display=False) as training:
+    with counting() as training:
         for _ in method.updates(blank, 0):
             pass
     return {
