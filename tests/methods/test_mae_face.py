@@ -1,14 +1,21 @@
 """MAE-Face's fine-tuning: its head, its mixing of labelled faces, and the paper's settings."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from sparsefacs.data.batches import Batch
 from sparsefacs.engine.config import recipe_names, resolve
 from sparsefacs.engine.trainer import make_method
 from sparsefacs.methods.mae_face import MAEFace
+from sparsefacs.networks.backbone import create_backbone
 
 AUS = (1, 4)
 VIT = (
@@ -123,5 +130,42 @@ def test_the_paper_s_settings() -> None:
         mixes = (0.0, 0.0) if recipe.endswith("intensity") else (0.2, 0.75)
         assert (config.method["mixup"], config.method["cutmix"]) == mixes
         assert config.task == ("intensity" if recipe.endswith("intensity") else "occurrence")
-        assert config.network.options == {"global_pool": "avg", "drop_path_rate": 0.1}
+        network = config.network
+        start = "imagenet" if recipe == "table5-imagenet" else "none"
+        assert (network.backbone, network.init, network.input_size) == ("vit_base_patch16_224.mae", start, 224)
+        assert network.options == {"global_pool": "avg", "drop_path_rate": 0.1}
         assert (config.selection.score, config.selection.patience) == ("loss", 3)
+
+
+def test_pixels_are_on_the_scale_that_the_released_weights_were_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = {"depth": 1, "embed_dim": 24, "num_heads": 3, "img_size": 32}
+    tiny = ("network.input_size=32", *(f"network.options.{name}={value}" for name, value in sizes.items()))
+    fetched, create = [], timm.create_model
+
+    def without_hub(name: str, pretrained: bool = False, **rest: Any) -> nn.Module:
+        fetched.append(pretrained)
+        return create(name, **rest)
+
+    monkeypatch.setattr(timm, "create_model", without_hub)
+
+    def scale(recipe: str, init: Path | None = None) -> list[list[float]]:
+        start = () if init is None else (f"network.init={init}",)
+        network: Any = make_method(resolve("mae-face", recipe, (*tiny, *start), aus=AUS)).predictor()
+        return [network.mean.flatten().tolist(), network.deviation.flatten().tolist()]
+
+    imagenet = [pytest.approx([0.485, 0.456, 0.406]), pytest.approx([0.229, 0.224, 0.225])]
+    papers = [recipe for recipe in recipe_names("mae-face") if recipe.startswith("paper")]
+    for recipe in (*papers, "table5-scratch"):
+        assert scale(recipe) == imagenet
+    weights = create("vit_base_patch16_224", num_classes=0, **sizes).state_dict()
+    torch.save({"model": weights}, tmp_path / "released.pth")  # as the authors' own file holds them
+    assert scale("paper-disfa", tmp_path / "released.pth") == imagenet
+    ahead = resolve("pretrain/mae-face", "paper").network.backbone
+    assert [list(value) for value in create_backbone(ahead, options=sizes)[2:]] == imagenet
+    save_file(weights, tmp_path / "encoder.safetensors")  # what a pre-training leaves
+    (tmp_path / "encoder.json").write_text(json.dumps({"level": None, "network": {"backbone": ahead}}))
+    assert scale("paper-bp4d", tmp_path) == imagenet
+    assert not any(fetched), "a network is needed for the hub's weights alone"
+    assert scale("table5-imagenet") == imagenet and any(fetched)
