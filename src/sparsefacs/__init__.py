@@ -2,6 +2,7 @@
 
 from .api import (
     evaluate,
+    export,
     flow,
     inspect,
     load,
@@ -24,6 +25,7 @@ __version__ = VERSION
 __all__ = [
     "InputError",
     "evaluate",
+    "export",
     "features",
     "flow",
     "inspect",
