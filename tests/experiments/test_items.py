@@ -123,3 +123,16 @@ def test_folds_share_a_pretraining_only_where_its_people_are_others(tmp_path: Pa
     small = plan_item("kdsrl", "table-3", tmp_path)
     ahead = [job for job in small.jobs if job.kind == "pretrain"]
     assert all("--protocol" in job.words for job in ahead), "people tested on are kept out"
+
+
+def test_two_cores_draw_twice_what_each_was_measured_to_draw() -> None:
+    measured = {
+        **{"supervised": 315, "adversarial": 466, "kdsrl": 303, "rotation": 229, "jigsaw": 212, "exemplar": 236},
+        **{"fixmatch": 276, "mixmatch": 286, "mean-teacher": 268, "pseudo-label": 332, "cutmix": 290, "tcl": 290},
+        **{"knowledge-spreader": 236, "mae-face": 152, "pretrain/kdsrl": 98 * 3 / 2},
+    }
+    for name, faces in measured.items():
+        assert rate(resolve(name)) == pytest.approx(2 * faces, rel=0.02), name
+    plain = resolve("wsrtl", settings=("method.auxiliary=[]", "method.semi_supervised=none"))
+    assert rate(plain) == pytest.approx(2 * 198, rel=0.02)
+    assert rate(resolve("wsrtl")) < rate(plain) / 3

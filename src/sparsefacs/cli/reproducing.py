@@ -78,7 +78,10 @@ def reproduce(
         )
 
 
-_ROUGH = "Hours: rough, on two cores without a GPU; one GPU takes a tenth to a hundredth."
+_ROUGH = (
+    "Hours: rough, on two cores with bfloat16 products and without a GPU, two jobs at a time (--together 2); without "
+    "such products up to 2.3 times as long; a GPU takes far less for large networks."
+)
 
 
 def _starts(given: Sequence[str]) -> dict[str, Path]:

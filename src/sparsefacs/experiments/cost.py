@@ -1,4 +1,7 @@
-"""What a job will take: faces to be seen, exactly as configured, and hours on two cores, roughly (rates.csv)."""
+"""What a job will take: faces to be seen, exactly as configured, and its share of two cores' hours, roughly.
+
+The rates (rates.csv) are of two trainings of one thread at a time, since one of two threads draws fewer faces.
+"""
 
 import csv
 import re
@@ -20,7 +23,7 @@ _PEOPLE = 40  # in a training set, roughly
 
 
 def job_cost(plan: Plan, job: Job) -> tuple[int, float]:
-    """Return the faces that a job is to see and the seconds it may take on two cores."""
+    """Return the faces that a job is to see and its share, in seconds, of what two cores may take for all jobs."""
     if job.kind in ("synth", "flow"):
         faces = _made(plan, job)
         return faces, faces / _rates()["job", job.kind] + 5
@@ -50,7 +53,7 @@ def faces_seen(training: Training, config: RunConfig, faces: int) -> int:
 
 
 def rate(config: RunConfig) -> float:
-    """Return how many faces a second two cores train on: of the backbone, times what the method adds."""
+    """Return how many faces a second two trainings on two cores draw: of the backbone, times what the method adds."""
     backbone = config.network.backbone.partition(".")[0]
     known = {name: value for (kind, name), value in _rates().items() if kind == "backbone"}
     side = config.network.input_size
