@@ -69,7 +69,8 @@ def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None =
     config = resolve(name, chosen)
     cost = method_cost(name, config.method_config(), config.network, config.task, tuple(aus))
     if name in pretraining_names():
-        ahead = resolve(PRETRAIN + name, chosen if chosen in recipe_names(PRETRAIN + name) else "small")
+        known = recipe_names(PRETRAIN + name)
+        ahead = resolve(PRETRAIN + name, next((r for r in (chosen, chosen.partition("-")[0]) if r in known), "small"))
         cost |= pretraining_cost(name, ahead.method_config(), ahead.network)
     return {"recipe": chosen} | cost
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.run import RunFolder
 from ..files import read_json
+from ..networks.backbone import start_folder
 from ..protocols.card import card_text
 from ..protocols.published import Published, published_results
 from ..reports.results import METRICS_OF_TASK, number
@@ -122,6 +124,7 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "labels_hash": facts["labels"]["hash"],
         "labels_frames": facts["labels"]["frames"],
         **{name: facts.get(name) for name in _COPIED},
+        **_start(run),
     }
     if plan.paper == BENCHMARK:
         content["coding"] = coding_speed(run.folds[0])
@@ -130,6 +133,17 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
     if beside := _beside(plan, run, scores):
         content["published"] = beside
     return content
+
+
+def _start(run: Run) -> dict[str, Any]:
+    """Return the faces that the run's pre-training saw and the seconds it took; nothing where there was none."""
+    import pandas as pd
+
+    folder = start_folder(RunFolder(run.folds[0]).read_config()["network"]["init"])
+    if folder is None or not RunFolder(folder).log.exists():
+        return {}
+    last = pd.read_csv(RunFolder(folder).log).iloc[-1]
+    return {"start_images": int(last["images"]), "start_seconds": round(float(last["seconds"]), 1)}
 
 
 def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
