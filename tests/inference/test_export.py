@@ -121,7 +121,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(
     with pytest.raises(InputError, match=r"clips.*train distil"):
         api.export(clips, folder / "clips.onnx")
     areas = write_run(folder / "areas", SMALL, method="kdsrl", aus=(1, 4, 12))
-    with pytest.raises(InputError, match=r"cannot be exported.*train distil"):
+    with pytest.raises(InputError, match=r"cannot be exported.*train distil.*teacher=[^{]"):
         api.export(areas, folder / "areas.onnx")
 
     class Wrong(OnnxCoder):

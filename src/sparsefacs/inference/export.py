@@ -110,7 +110,9 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
             )
     except Exception as error:  # what torch.export cannot trace it tells by exceptions of many kinds
         raise InputError(
-            f"a part of its network cannot be exported ({type(error).__name__})", path=run, remedy=_DISTIL
+            f"a part of its network cannot be exported ({type(error).__name__})",
+            path=run,
+            remedy=_DISTIL.format(run=run),
         ) from error
     assert program is not None
     graph = program.model.graph
