@@ -1,7 +1,7 @@
 """results.json as Markdown and as a web page: our numbers, differences, published numbers, cards."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,12 +178,17 @@ def _label_table(cards: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _as_markdown(table: Table) -> list[str]:
+    rows = [[f"{cell.text}{' ●' if cell.mark == 'clear' else ''}" for cell in row] for row in table.rows]
+    return markdown_table(table.heads, rows)
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-    rule = "|" + "---|" * len(table.heads)
-    body = [line([f"{cell.text}{' ●' if cell.mark == 'clear' else ''}" for cell in row]) for row in table.rows]
-    return [line(table.heads), rule, *body]
+    return [line(heads), "|" + "---|" * len(heads), *map(line, rows)]
 
 
 def _uri(path: Path) -> str:
