@@ -21,7 +21,8 @@ def bf16_pays(device: str) -> bool:
     """Say whether bfloat16 is faster than float32 here: Ampere or newer GPUs, and CPUs with products of it.
 
     Measured on CPUs, images a second: 1.9 times with AMX tiles (ResNet-18, 112 px), 2.3 times with AVX512-BF16 alone
-    (ResNet-10-T, 96 px, and ViT-B/16); CPUs with neither only lose.
+    (ResNet-10-T, 96 px, and ViT-B/16); CPUs with neither only lose. Depthwise convolutions lose on all: see the recipes
+    that say 32.
     """
     if device == "cuda":
         return bool(torch.cuda.get_device_capability() >= (8, 0))
