@@ -36,7 +36,7 @@ def write_run(
             predictor(image, points)
         spread = predictor.eval()(image, points).std(dim=0).mean()
         for name, weight in predictor.named_parameters():
-            if "head" in name and weight.ndim == 2:
+            if "head" in name and weight.ndim == 2 and len(weight) <= len(aus):  # a last layer
                 weight.div_(spread)
     recipe = FaceRecipe(size=size).as_json()
     path.mkdir(parents=True)

@@ -53,6 +53,14 @@ def _disk_error(error: OSError, path: Path) -> InputError:
     )
 
 
+def make_folder(path: Path) -> None:
+    """Make the folder `path` and those above it; raises InputError when that is not possible."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _disk_error(error, path) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all."""
     with atomic_path(path) as temporary:

@@ -63,6 +63,28 @@ def test_flipping_a_face_flips_its_areas(face) -> None:
     assert np.allclose(facial_areas(face_mirrored), expected)
 
 
+def test_areas_of_one_face_computed_by_hand(face) -> None:
+    """Inner eye corners 60 apart and level; brows at 70 to 79; lids at 100 and 110; nose base 140, upper lip 150."""
+    face[:] = (100, 100)
+    face[39], face[42] = (70, 100), (130, 100)
+    face[17:27] = [(20 + 15 * i, 70 + i) for i in range(10)]
+    face[[40, 41, 46, 47], 1] = 110
+    face[21], face[22], face[29] = (80, 74), (95, 75), (100, 120)
+    face[36], face[45], face[32], face[34] = (30, 100), (170, 100), (90, 140), (110, 140)
+    face[33], face[51], face[57], face[8] = (100, 140), (100, 150), (100, 170), (100, 200)
+    face[48], face[54] = (75, 160), (125, 162)
+    assert facial_areas(face).tolist() == [
+        [20, 4, 155, 79],
+        [14, 64, 70, 125],
+        [130, 69, 161, 125],
+        [80, 68, 95, 120],
+        [30, 110, 90, 166],
+        [110, 110, 170, 168],
+        [57, 145, 143, 179],
+        [75, 170, 125, 200],
+    ]
+
+
 def test_centres_of_one_face_computed_by_hand(face) -> None:
     """Inner eye corners 60 apart and level: r = 60, so AU1 lies 30 above 21, AU4 20 below 19, AU6 60 below 41."""
     face[39], face[42] = (70, 100), (130, 100)

@@ -66,10 +66,13 @@ def test_a_transformer_with_mean_pooling_codes_intensities_at_a_larger_side(fold
     np.testing.assert_allclose(OnnxCoder(folder / "vit.onnx")(faces, landmarks), wanted, atol=1e-4)
 
 
-def test_a_network_of_au_regions_takes_landmarks(folder: Path) -> None:
-    run = write_run(folder / "roi", SMALL, method="wsrtl", settings=ROI)
-    assert api.export(run, folder / "roi.onnx")["landmarks"]
-    exported, coder = OnnxCoder(folder / "roi.onnx"), load_coder(run)
+@pytest.mark.parametrize("method", ["wsrtl", "kdsrl"])
+def test_networks_of_facial_regions_take_landmarks_and_any_number_of_faces(folder: Path, method: str) -> None:
+    run = write_run(folder / method, SMALL, method=method, settings=ROI if method == "wsrtl" else None)
+    out = folder / f"{method}.onnx"
+    assert api.export(run, out)["landmarks"]
+    exported, coder = OnnxCoder(out), load_coder(run)
+    assert exported.batch is None
     faces, landmarks = sample_faces(5, 40, seed=7)
     wanted = coder(faces, landmarks)
     np.testing.assert_allclose(exported(faces, landmarks), wanted, atol=1e-5)
@@ -109,6 +112,13 @@ def test_a_rendered_video_has_the_codes_of_the_run(cnn: tuple[Path, Path], folde
     np.testing.assert_allclose(found.to_numpy(float), wanted.to_numpy(float), atol=1e-4)
 
 
+class _LeavesTorch(torch.nn.Module):
+    """What no exporter can follow."""
+
+    def forward(self, faces: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError(f"no operation of torch: {faces}, {landmarks}")
+
+
 def test_what_cannot_be_exported_is_told_in_one_line(
     cnn: tuple[Path, Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,9 +130,10 @@ def test_what_cannot_be_exported_is_told_in_one_line(
     clips = write_run(folder / "clips", {"backbone": "test_resnet", "input_size": 32}, method="tcl")
     with pytest.raises(InputError, match=r"clips.*train distil"):
         api.export(clips, folder / "clips.onnx")
-    areas = write_run(folder / "areas", SMALL, method="kdsrl", aus=(1, 4, 12))
-    with pytest.raises(InputError, match=r"cannot be exported.*train distil.*teacher=[^{]"):
-        api.export(areas, folder / "areas.onnx")
+    with monkeypatch.context() as patched:
+        patched.setattr(exporting, "coding_network", lambda *given: _LeavesTorch())
+        with pytest.raises(InputError, match=r"cannot be exported.*train distil.*teacher=[^{]"):
+            api.export(run, folder / "untraced.onnx")
 
     class Wrong(OnnxCoder):
         def __call__(self, *inputs):  # type: ignore[no-untyped-def]
@@ -131,7 +142,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(
     monkeypatch.setattr(exporting, "OnnxCoder", Wrong)
     with pytest.raises(InputError, match=r"differ from torch's by 0\.01"):
         api.export(run, folder / "wrong.onnx")
-    assert not {path.name for path in folder.iterdir()} & {"clips.onnx", "areas.onnx", "wrong.onnx"}
+    assert not {path.name for path in folder.iterdir()} & {"clips.onnx", "untraced.onnx", "wrong.onnx"}
 
 
 def test_wrong_and_foreign_files_are_told_in_one_line(cnn: tuple[Path, Path], tmp_path: Path) -> None:

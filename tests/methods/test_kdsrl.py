@@ -70,7 +70,7 @@ def test_each_group_sees_its_areas_alone() -> None:
     aus = (1, 6, 12, 14, 17, 26)
     network = AreaClassifier(NetworkConfig(backbone="test_resnet", input_size=64), aus, 3, frozen=True).eval()
     areas = torch.randn(2, 8, network.trunk.area_width)
-    network.trunk.by_area = lambda image, points: areas  # type: ignore[method-assign, assignment]
+    network.trunk.areas_of = lambda maps, points: areas  # type: ignore[method-assign, assignment]
     with torch.no_grad():
         before = network(torch.zeros(2, 3, 64, 64), landmarks(2, 64))
         for area in range(8):

@@ -173,7 +173,7 @@ def test_missing_labels_get_no_gradient_and_change_nothing(semi: str) -> None:
 
 
 @pytest.mark.parametrize("semi", ["mixmatch", "fixmatch", "mean-teacher", "cutmix", "pseudo-label"])
-@pytest.mark.parametrize("kind", ["roi", "whole-face"])
+@pytest.mark.parametrize("kind", ["roi", "areas", "whole-face"])
 def test_semi_supervised_parts_work_on_any_recogniser(semi: str, kind: str) -> None:
     recogniser = ROI if kind == "roi" else {"kind": kind}
     method = made(auxiliary=(), semi_supervised=semi, recogniser=recogniser, pseudo_label={"ramp": 0})

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sparsefacs import InputError
 from sparsefacs.facs import MIRROR_68, mirrored_centres
 from sparsefacs.facs.landmarks import mean_face
+from sparsefacs.networks.areas import AreaClassifier
 from sparsefacs.networks.backbone import create_backbone
 from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
 from sparsefacs.networks.fused import FusedTrunk
@@ -272,8 +273,22 @@ def test_nine_patches_are_seen_one_by_one_in_order() -> None:
     assert network.patch_features(torch.rand(1, 3, 100, 100)).shape == (1, 9, network.map_width)
 
 
+def test_areas_answer_as_kdsrl_s_classifiers_and_show_their_map() -> None:
+    torch.manual_seed(0)
+    network = make_recogniser(SMALL, (1, 12, 15), RecogniserConfig(kind="areas"))
+    image, landmarks = torch.rand(2, 3, 64, 64), 64 * torch.rand(2, 68, 2)
+    network.eval()
+    seen = network.recognise(image, landmarks)
+    assert torch.equal(seen.logits_BA, network(image, landmarks)) and seen.attended_BASD is None
+    assert torch.equal(seen.maps_BCHW, network.maps(image)) and seen.maps_BCHW.shape[1] == network.map_width
+    seen.logits_BA.sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
 def test_kinds_are_chosen_by_configuration() -> None:
-    kinds = {"whole-face": AUClassifier, "roi": RoIRecogniser, "patches": PatchRecogniser}
+    kinds = {
+        "whole-face": AUClassifier, "roi": RoIRecogniser, "areas": AreaClassifier, "patches": PatchRecogniser
+    }  # fmt: skip
     for kind, expected in kinds.items():
         config = RecogniserConfig(kind=kind, cells=3, heads=4)
         assert type(make_recogniser(SMALL, (1, 2), config)) is expected

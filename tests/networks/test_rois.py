@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from sparsefacs import InputError
-from sparsefacs.facs import au_centres, centre_aus, flip_landmarks, mirrored_centres
+from sparsefacs.facs import au_centres, centre_aus, facial_areas, flip_landmarks, mirrored_centres
 from sparsefacs.networks.rois import (
     au_centres_of,
     blanked,
     crop_cells,
     crop_patches,
+    facial_areas_of,
     hidden_aus,
     pasted,
     roi_corners,
@@ -30,6 +31,11 @@ def test_centres_are_those_of_facs() -> None:
     assert np.allclose(au_centres_of(landmarks, AUS).numpy(), au_centres(landmarks.numpy(), AUS), atol=1e-12, rtol=0)
     with pytest.raises(InputError, match="AU45 has no centre"):
         au_centres_of(landmarks, (1, 45))
+
+
+def test_areas_are_those_of_facs() -> None:
+    landmarks = faces_on_a_grid(20, 192, seed=4)
+    assert np.allclose(facial_areas_of(landmarks).numpy(), facial_areas(landmarks.numpy()), atol=1e-12, rtol=0)
 
 
 def test_boxes_lie_round_their_centres_and_inside_the_image() -> None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import atomic_path, hash_json, read_json, refuse_existing, write_json
+from ..files import atomic_path, hash_json, make_folder, read_json, refuse_existing, write_json
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class StoreWriter:
         else:
             refuse_existing(self.path, what="store")
             write_json(job_file, job)
-        (self.path / "done").mkdir(exist_ok=True)
+        make_folder(self.path / "done")
 
     def is_done(self, part: int) -> bool:
         """Say whether part number `part` is already written."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import InputError
-from ..files import read_json, refuse_existing, write_bytes, write_json, write_text
+from ..files import make_folder, read_json, refuse_existing, write_bytes, write_json, write_text
 from ..networks.backbone import ENCODER_FILE
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class RunFolder:
                 )
             return
         refuse_existing(self.path, what="run folder")
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         first()
         write_json(self.protocol, plan)
         self.write_config(config)

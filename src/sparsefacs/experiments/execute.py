@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import write_bytes, write_text
+from ..files import make_folder, write_bytes, write_text
 from ..progress import progress
 from .plan import Job, Plan
 from .stores import command_line
@@ -99,7 +99,7 @@ class _Crew:
         """Run a job to its end; return why it failed, empty if it did not."""
         clear(job)
         log = self.logs / f"{job.id.replace('/', '--')}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         environment = os.environ | dict.fromkeys(names, str(self.cores))
         command = [sys.executable, "-m", "sparsefacs.cli", *job.words]

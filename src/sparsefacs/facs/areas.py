@@ -5,6 +5,8 @@ numbers, so the landmark choice below is this project's reading, checked by eye 
 Areas 2 and 5 lie on the image's left (the subject's right), 3 and 6 on the image's right.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,33 +38,46 @@ AREA_GROUPS: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
 """Areas and the AUs judged by them together (KDSRL, Table 2; AU5 and AU20, which it lacks, were added here)."""
 
 
+Edge = tuple[Literal["min", "max", "mean"], tuple[int, ...], float]
+_RIGHT_BROW, _LEFT_BROW = tuple(range(17, 22)), tuple(range(22, 27))
+_RIGHT_LID, _LEFT_LID = (36, 39, 40, 41), (42, 45, 46, 47)
+
+AREA_EDGES: tuple[tuple[Edge, Edge, Edge, Edge], ...] = (
+    (
+        ("min", (17,), 0),
+        ("min", _RIGHT_BROW + _LEFT_BROW, -1.1),
+        ("min", (26,), 0),
+        ("min", _RIGHT_BROW + _LEFT_BROW, 0.15),
+    ),
+    (("min", (17,), -0.1), ("min", _RIGHT_BROW, -0.1), ("min", (39,), 0), ("max", _RIGHT_LID, 0.25)),
+    (("min", (42,), 0), ("min", _LEFT_BROW, -0.1), ("min", (26,), 0.1), ("max", _LEFT_LID, 0.25)),
+    (("min", (21,), 0), ("min", (21, 22), -0.1), ("min", (22,), 0), ("min", (29,), 0)),
+    (("min", (36,), 0), ("max", _RIGHT_LID, 0), ("min", (32,), 0), ("min", (48,), 0.1)),
+    (("min", (34,), 0), ("max", _LEFT_LID, 0), ("min", (45,), 0), ("min", (54,), 0.1)),
+    (("min", (48,), -0.3), ("mean", (33, 51), 0), ("min", (54,), 0.3), ("min", (57,), 0.15)),
+    (("min", (48,), 0), ("min", (57,), 0), ("min", (54,), 0), ("min", (8,), 0)),
+)
+"""Left, upper, right and lower edge of each area: the least, largest or mean x or y of these landmarks, and how far
+from there, in distances between the inner eye corners. The mouth begins half-way between nose base and upper lip."""
+INNER_EYE_CORNERS = (39, 42)
+
+_REDUCE = {"min": np.min, "max": np.max, "mean": np.mean}
+
+
 def facial_areas(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the eight areas as rectangles (..., 8, 4): x0, y0, x1, y1 in the landmarks' own pixels.
 
     landmarks: (..., 68, 2) of an upright (aligned) face. Source: KDSRL, section 4.1; our reading of Fig. 1b.
+    `networks.rois.facial_areas_of` is the same on tensors.
     """
     points = np.asarray(landmarks, dtype=np.float64)
-    x, y = points[..., 0], points[..., 1]
-    unit = np.hypot(x[..., 42] - x[..., 39], y[..., 42] - y[..., 39])  # inner eye corners
+    first, second = INNER_EYE_CORNERS
+    across = points[..., second, :] - points[..., first, :]
+    unit = np.hypot(across[..., 0], across[..., 1])
 
-    def top(indices: list[int]) -> NDArray[np.float64]:
-        return np.asarray(y[..., indices].min(axis=-1))
+    def edge(place: int, how: str, indices: tuple[int, ...], offset: float) -> NDArray[np.float64]:
+        reduced = _REDUCE[how](points[..., list(indices), place % 2], axis=-1)
+        return np.asarray(reduced + offset * unit)
 
-    def low(indices: list[int]) -> NDArray[np.float64]:
-        return np.asarray(y[..., indices].max(axis=-1))
-
-    brow_top = top([*range(17, 27)])
-    eye_low_right, eye_low_left = low([36, 39, 40, 41]), low([42, 45, 46, 47])
-    mouth_top = (y[..., 33] + y[..., 51]) / 2  # half-way between nose base and upper lip
-    mouth_low = low([57]) + 0.15 * unit
-    rectangles = [
-        (x[..., 17], brow_top - 1.1 * unit, x[..., 26], brow_top + 0.15 * unit),
-        (x[..., 17] - 0.1 * unit, top([*range(17, 22)]) - 0.1 * unit, x[..., 39], eye_low_right + 0.25 * unit),
-        (x[..., 42], top([*range(22, 27)]) - 0.1 * unit, x[..., 26] + 0.1 * unit, eye_low_left + 0.25 * unit),
-        (x[..., 21], top([21, 22]) - 0.1 * unit, x[..., 22], y[..., 29]),
-        (x[..., 36], eye_low_right, x[..., 32], y[..., 48] + 0.1 * unit),
-        (x[..., 34], eye_low_left, x[..., 45], y[..., 54] + 0.1 * unit),
-        (x[..., 48] - 0.3 * unit, mouth_top, x[..., 54] + 0.3 * unit, mouth_low),
-        (x[..., 48], low([57]), x[..., 54], y[..., 8]),
-    ]
-    return np.stack([np.stack(rectangle, axis=-1) for rectangle in rectangles], axis=-2)
+    edges = [[edge(place, *given) for place, given in enumerate(area)] for area in AREA_EDGES]
+    return np.stack([np.stack(area, axis=-1) for area in edges], axis=-2)

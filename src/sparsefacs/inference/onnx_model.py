@@ -45,7 +45,8 @@ class OnnxCoder:
         self.threshold = float(self.description["threshold"])
         self._names = [each.name for each in self._session.get_inputs()]
         size = self._session.get_inputs()[0].shape[0]
-        self._batch = size if isinstance(size, int) else None
+        self.batch = size if isinstance(size, int) else None
+        """Faces a call; None: any number."""
 
     def __call__(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
@@ -54,7 +55,7 @@ class OnnxCoder:
         """
         given: dict[str, NDArray[Any]] = {"faces": faces_BHWC, "landmarks": np.asarray(landmarks_BPC, np.float32)}
         count = len(faces_BHWC)
-        at_once = self._batch or max(count, 1)
+        at_once = self.batch or max(count, 1)
         parts = []
         for start in range(0, count, at_once):
             rows = np.minimum(np.arange(start, start + at_once), count - 1)  # the last face fills up a fixed batch

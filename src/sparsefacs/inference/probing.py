@@ -18,7 +18,7 @@ from ..engine.selection import FIXED_THRESHOLD
 from ..engine.trainer import describe
 from ..engine.training_set import TrainingSet, training_set, with_aus
 from ..errors import InputError
-from ..files import refuse_existing, write_json
+from ..files import make_folder, refuse_existing, write_json
 from ..metrics.probing import ClassWeight, knn_probabilities, linear_intensities, linear_probabilities
 from ..protocols.folds import Fold, Protocol
 from .contract import Task
@@ -193,7 +193,7 @@ def _write(
         "encoder": {"name": encoder.name, "width": encoder.width, "faces": encoder.recipe.as_json()},
         "probe": settings.own(),
     }
-    run.path.mkdir(parents=True, exist_ok=True)
+    make_folder(run.path)
     data.visible.save(run.labels)
     write_json(run.protocol, plan)
     run.write_config(described)

@@ -5,13 +5,15 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..facs import AREA_GROUPS
-from .classifier import NetworkConfig
+from .classifier import NetworkConfig, Recognised, Recogniser
 from .trunk import Trunk, perceptron
 
 HIDDEN = (1024, 128)
+AREA_LEVEL = 3
+"""Stage of the backbone that areas are cut from: conv4_x of a ResNet (KDSRL, 5.1)."""
 
 
-class AreaClassifier(nn.Module):
+class AreaClassifier(Recogniser):
     """One multi-layer perceptron a group of AUs, on the joined features of the areas that these AUs are judged by.
 
     frozen: the trunk stays as it is, batch statistics included. Raises InputError for an AU that is in no group.
@@ -26,6 +28,7 @@ class AreaClassifier(nn.Module):
             )
         self.trunk, self.frozen = Trunk(config, level), frozen
         self.trunk.requires_grad_(not frozen)
+        self.map_width = self.trunk.channels
         self.groups = [(areas, [au for au in aus if au in members]) for areas, members in AREA_GROUPS]
         self.groups = [(areas, own) for areas, own in self.groups if own]
         self.heads = nn.ModuleList(
@@ -41,15 +44,21 @@ class AreaClassifier(nn.Module):
             self.trunk.eval()
         return self
 
-    def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
-        """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1 with landmarks (B, 68, 2) in their pixels."""
+    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
+        """Return AU logits (B, A) and the trunk's map of faces (B, 3, S, S) in 0–1 with landmarks in their pixels."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            areas_B8D = self.trunk.by_area(image, landmarks)
+            maps = self.trunk(image)
+            areas_B8D = self.trunk.areas_of(maps, landmarks)
         logits = [
             head(areas_B8D[:, [area - 1 for area in areas]].flatten(1))
             for (areas, _), head in zip(self.groups, self.heads, strict=True)
         ]
-        return torch.cat(logits, dim=1)[:, self.columns]
+        return Recognised(torch.cat(logits, dim=1)[:, self.columns], maps)
+
+    def maps(self, image: Tensor) -> Tensor:
+        """Return the trunk's map (B, map_width, h, w)."""
+        maps: Tensor = self.trunk(image)
+        return maps
 
     def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
         """Return the eight areas' features side by side, (B, 8 · D)."""

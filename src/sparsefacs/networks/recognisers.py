@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from .areas import AREA_LEVEL, AreaClassifier
 from .classifier import AUClassifier, NetworkConfig, Recognised, Recogniser
 from .patches import PatchRecogniser
 from .roi_recogniser import RoIConfig, RoIRecogniser
@@ -14,8 +15,9 @@ __all__ = ["Recognised", "Recogniser", "RecogniserConfig", "make_recogniser"]
 class RecogniserConfig(RoIConfig):
     """Which recogniser; all other settings are for kind `roi`."""
 
-    kind: Literal["whole-face", "roi", "patches"] = Field(
-        "roi", description="the whole face, a region an AU (WSRTL's backbone), or nine patches"
+    kind: Literal["whole-face", "roi", "areas", "patches"] = Field(
+        "roi",
+        description="the whole face, a region an AU (WSRTL's backbone), eight facial areas (KDSRL's), or nine patches",
     )
 
 
@@ -23,4 +25,6 @@ def make_recogniser(network: NetworkConfig, aus: tuple[int, ...], config: Recogn
     """Return the recogniser of `aus` that `config` names; raises InputError as the chosen kind does."""
     if config.kind == "roi":
         return RoIRecogniser(network, aus, config)
+    if config.kind == "areas":
+        return AreaClassifier(network, aus, AREA_LEVEL, frozen=False)
     return (AUClassifier if config.kind == "whole-face" else PatchRecogniser)(network, len(aus))

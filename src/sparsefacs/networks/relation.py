@@ -84,7 +84,9 @@ class Relation(nn.Module):
             related = layer(related)
         if self.kind == "transformer":
             queries = self.queries if self.positions is None else self.queries + self.positions
-            queries = queries.repeat(len(sequences), 1, 1)  # copied: a view would ask for gradients under no_grad too
+            queries = queries.repeat(
+                sequences.shape[0], 1, 1
+            )  # copied: a view would ask for gradients under no_grad too
             related = self.decoder(queries, related)
         return related.view_as(features_BSAD)
 

@@ -92,7 +92,7 @@ class RoIRecogniser(Recogniser):
         fused, deepest = self.trunk(image)
         cropped = crop_cells(fused, self.rois(landmarks, side), self.roi_side, side, self.cells)
         local_BKD = self.by_roi(cropped.flatten(1, 2))
-        local_BA2D = local_BKD.view(len(image), len(self.aus), 2, -1)
+        local_BA2D = local_BKD.view(image.shape[0], len(self.aus), 2, -1)
         places = torch.arange(len(self.aus), device=image.device)
         related_BSAD: Tensor = self.relation(local_BA2D[:, places, self.picks_SA])
         return torch.einsum("bsad,sac->bacd", related_BSAD, self.shares_SA2.to(related_BSAD.dtype)), deepest

@@ -7,6 +7,7 @@ AU23, 24 and 25), side 1 the other.
 import torch
 from torch import Tensor
 
+from ..facs.areas import AREA_EDGES, INNER_EYE_CORNERS
 from ..facs.centres import centre_rows
 
 
@@ -22,6 +23,20 @@ def au_centres_of(landmarks_BPC: Tensor, aus: tuple[int, ...]) -> Tensor:
     pairs = points[:, torch.tensor([row[:2] for row in rows], device=points.device)]
     offsets = torch.tensor([row[2] for row in rows], dtype=points.dtype, device=points.device)
     return pairs + offsets[:, None, None] * down[:, None, None, :]
+
+
+def facial_areas_of(landmarks_BPC: Tensor) -> Tensor:
+    """Return `facs.facial_areas` of landmarks (B, 68, 2) as float64 (B, 8, 4), on their device, without gradient."""
+    points = landmarks_BPC.detach().double()
+    first, second = INNER_EYE_CORNERS
+    unit = (points[:, second] - points[:, first]).square().sum(dim=-1).sqrt()
+    edges = []
+    for area in AREA_EDGES:
+        for place, (how, indices, offset) in enumerate(area):
+            of = points[:, list(indices), place % 2]
+            reduced = of.amin(dim=1) if how == "min" else of.amax(dim=1) if how == "max" else of.mean(dim=1)
+            edges.append(reduced + offset * unit)
+    return torch.stack(edges, dim=-1).view(-1, len(AREA_EDGES), 4)
 
 
 def roi_corners(landmarks: Tensor, aus: tuple[int, ...], image_side: int, roi_side: int) -> Tensor:
@@ -99,6 +114,12 @@ def _sum_in(sums: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return sums[faces, y1, x1] - sums[faces, y0, x1] - sums[faces, y1, x0] + sums[faces, y0, x0]
 
 
+def numbered(boxes_BK4: Tensor) -> Tensor:
+    """Return boxes (B, K, 4) as RoIAlign takes those of any number of images, (B · K, 5): the image's number first."""
+    images = torch.arange(boxes_BK4.shape[0], device=boxes_BK4.device, dtype=boxes_BK4.dtype)
+    return torch.cat([images[:, None, None].expand(-1, boxes_BK4.shape[1], 1), boxes_BK4], dim=-1).flatten(0, 1)
+
+
 def crop_cells(maps_BCHW: Tensor, corners_BA22: Tensor, roi_side: int, image_side: int, cells: int) -> Tensor:
     """Return feature maps under the boxes, (B, A, 2, C, cells, cells), differentiable, at least in float32.
 
@@ -109,7 +130,7 @@ def crop_cells(maps_BCHW: Tensor, corners_BA22: Tensor, roi_side: int, image_sid
 
     maps = maps_BCHW.to(torch.promote_types(maps_BCHW.dtype, torch.float32))  # RoIAlign knows no bf16 on a CPU
     corners = corners_BA22.flatten(1, 2).to(maps.dtype)  # a pixel's upper left edge has its own number
-    boxes = list(torch.cat([corners, corners + roi_side], dim=-1))
+    boxes = numbered(torch.cat([corners, corners + roi_side], dim=-1))
     with torch.autocast(maps.device.type, enabled=False):
         cropped: Tensor = roi_align(
             maps, boxes, cells, spatial_scale=maps.shape[-1] / image_side, sampling_ratio=1, aligned=True

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..facs import AREAS, facial_areas
+from ..facs import AREAS
 from .backbone import create_backbone
 from .classifier import NetworkConfig
+from .rois import facial_areas_of, numbered
 
 CELLS = 2  # RoIAlign gives 2 × 2 cells an area (KDSRL, section 5.1)
 
@@ -58,16 +59,19 @@ class Trunk(nn.Module):
 
         landmarks: (B, 68, 2), pixels of the faces; the rectangles are `facs.facial_areas`.
         """
+        return self.areas_of(self(image), landmarks)
+
+    def areas_of(self, maps: Tensor, landmarks: Tensor) -> Tensor:
+        """Return one feature an area of the faces' map (B, channels, h, w), as `by_area` does."""
         from torchvision.ops import roi_align
 
-        maps = self(image)
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # RoIAlign knows no bf16 on a CPU
-        boxes = torch.from_numpy(facial_areas(landmarks.detach().float().cpu().numpy())).to(maps)
+        boxes = facial_areas_of(landmarks).to(maps.dtype)
         low, high = boxes[..., :2] + 0.5, boxes[..., 2:] + 0.5  # from pixel centres to pixel edges
         corners = torch.cat([low, torch.maximum(high, low + 1)], dim=-1)  # a squeezed area keeps a pixel
-        with torch.autocast(image.device.type, enabled=False):
-            cells = roi_align(maps, list(corners), CELLS, spatial_scale=1 / self.stride, aligned=True)
-        areas: Tensor = cells.reshape(len(image), len(AREAS), -1)
+        with torch.autocast(maps.device.type, enabled=False):
+            cells = roi_align(maps, numbered(corners), CELLS, spatial_scale=1 / self.stride, aligned=True)
+        areas: Tensor = cells.reshape(maps.shape[0], len(AREAS), -1)
         return areas
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from ...files import refuse_existing
+from ...files import make_folder, refuse_existing
 from ...progress import Progress
 from ..scene import encode_jpeg
 
@@ -107,7 +107,7 @@ def staged(out: Path) -> Iterator[Path]:
     stage = out.parent / f".{out.name}.unfinished"  # one name, so that what a kill left is cleared by the next call
     shutil.rmtree(stage, ignore_errors=True)
     try:
-        stage.mkdir(parents=True)
+        make_folder(stage)
         yield stage
         if out.is_dir():
             out.rmdir()
