@@ -79,7 +79,7 @@ def test_every_method_and_pretraining_is_in_the_benchmark() -> None:
     rows = content.items["occurrence"].rows
     assert {row.method for row in rows} == set(method_names())
     assert {start.method for start in content.pretrain.values()} == set(pretraining_names())
-    assert {row.start for row in rows if row.start} == set(content.pretrain)
+    assert {row.start for row in rows if row.start} | ({content.small_start} - {None}) == set(content.pretrain)
 
 
 def test_data_sets_are_known_and_protocols_have_folds() -> None:
@@ -93,6 +93,16 @@ def test_data_sets_are_known_and_protocols_have_folds() -> None:
         1,
         1,
     ]
+
+
+def test_small_trainings_begin_from_a_pretraining_where_the_paper_s_do_from_imagenet(tmp_path: Path) -> None:
+    small = [job for job in plan_item("adversarial", "table-1", tmp_path).jobs if job.kind == "train"]
+    assert small and all("starts/faces/kdsrl" in job.needs and "--init" in job.words for job in small)
+    paper = plan_item("adversarial", "table-1", tmp_path, scale="paper", stand_in=True)
+    assert not any(job.kind == "pretrain" or "--init" in job.words for job in paper.jobs)
+    own = plan_item("kdsrl", "table-5", tmp_path)
+    begun = {job.id for job in own.jobs if job.kind == "train" and "--init" in job.words}
+    assert {run.row.name: bool(begun & {*run.jobs}) for run in own.runs} == {"random weights": False, "Ours": True}
 
 
 def test_an_item_is_found_however_it_is_written() -> None:

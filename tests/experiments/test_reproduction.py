@@ -99,7 +99,7 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
     ran, out = _in_this_process(monkeypatch), tmp_path / "out"
     given: dict[str, Any] = {"stores": [_made(tmp_path / "faces")], "settings": TINY, "seeds": 2}
     made = reproduce("adversarial", "table-1", out, **given)
-    assert not made.failed and len(ran) == 4
+    assert not made.failed and len(ran) == 5, "one pre-training and two seeds of two rows"
     rows = made.content["rows"]
     assert [(row["row"], row["seeds"]) for row in rows] == [("Ours", [0, 1]), ("O-wlc", [0, 1])]
     assert all(len(row["scores"]["f1"]["seeds"]) == 2 and row["parameters"] > 1000 for row in rows)
@@ -113,12 +113,12 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
 
     first = (out / "results.json").read_text()
     reproduce("adversarial", "table-1", out, **given)
-    assert len(ran) == 4 and (out / "results.json").read_text() == first, "what is finished is not made again"
+    assert len(ran) == 5 and (out / "results.json").read_text() == first, "what is finished is not made again"
     (out / "runs/bp4d/50/Ours/seed-1/metrics.json").unlink()
     (out / "runs/bp4d/50/Ours/seed-1/model.safetensors").unlink()
     (out / "runs/bp4d/50/Ours/seed-1/model.json").unlink()
     reproduce("adversarial", "table-1", out, **given)
-    assert len(ran) == 5 and (out / "results.json").read_text() == first, "a stopped run goes on to the same end"
+    assert len(ran) == 6 and (out / "results.json").read_text() == first, "a stopped run goes on to the same end"
     again = reproduce("adversarial", "table-1", tmp_path / "again", **given)
     assert _without_seconds(again.content) == _without_seconds(made.content)
     with pytest.raises(InputError, match="made of other settings"):
@@ -250,8 +250,8 @@ def test_a_plan_is_told_with_what_is_finished(tmp_path: Path) -> None:
     job.done.parent.mkdir(parents=True)
     job.done.write_text("{}")
     told = describe(plan)
-    assert [each["finished"] for each in told["jobs"]] == [True, False]
-    assert told["faces"] == told["jobs"][1]["faces"]
+    assert [each["finished"] for each in told["jobs"]] == [False, True, False], "the pre-training, one row, the other"
+    assert told["faces"] == told["jobs"][0]["faces"] + told["jobs"][2]["faces"]
 
 
 def test_all_rows_have_seed_0_before_any_has_seed_1(tmp_path: Path) -> None:

@@ -102,17 +102,22 @@ def _item_text(entry: dict[str, Any]) -> str:
         if scale in entry:
             each = entry[scale]
             needs = f", stores of {', '.join(entry['data_sets'])}" if scale == "paper" else ""
-            lines.append(f"{'':14} {scale}: {each['jobs']} jobs, about {each['hours']:,.1f} hours{needs}")
+            lines.append(f"{'':14} {scale}: {each['jobs']} jobs, about {_time(each['hours'])}{needs}")
     return "\n".join(lines)
+
+
+def _time(hours: float) -> str:
+    """Return hours in words, short ones in minutes."""
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{max(1, round(60 * hours))} min"
 
 
 def _plan_text(told: dict[str, Any]) -> str:
     lines = []
     for job in told["jobs"]:
-        state = "finished" if job["finished"] else f"{job['faces']:,} faces, about {job['hours']:.2f} h"
+        state = "finished" if job["finished"] else f"{job['faces']:,} faces, about {_time(job['hours'])}"
         lines.append(f"# {job['job']}: {state}\n{job['command']}")
     left = sum(not job["finished"] for job in told["jobs"])
-    lines.append(f"{left} jobs to do: {told['faces']:,} faces to be seen, about {told['hours']:,.1f} hours. {_ROUGH}")
+    lines.append(f"{left} jobs to do: {told['faces']:,} faces to be seen, about {_time(told['hours'])}. {_ROUGH}")
     lines += [f"{place} stands for a store that is not there: {command}" for place, command in told["missing"].items()]
     return "\n".join(lines)
 

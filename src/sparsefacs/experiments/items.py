@@ -189,7 +189,11 @@ class Faces(BaseModel):
 
 
 class Paper(BaseModel):
-    """The items of a paper."""
+    """The items of a paper.
+
+    small_start: the pre-training that rows without a start of their own begin from at small scale, in place of the
+    ImageNet weights of the paper, which no short training from random weights stands for.
+    """
 
     model_config = _STRICT
 
@@ -198,6 +202,7 @@ class Paper(BaseModel):
     pretrain: dict[str, Start] = {}
     items: dict[str, Item]
     store: Faces | None = Field(None, description="synthetic faces of the small scale; none: the benchmark's")
+    small_start: str | None = None
     small_settings: tuple[str, ...] = ()
 
 

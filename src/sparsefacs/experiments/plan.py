@@ -150,6 +150,7 @@ class _Maker:
     def __init__(self, plan: Plan, settings: tuple[str, ...]) -> None:
         self.plan, self.settings, self.ids = plan, settings, set[str]()
         self.small = plan.scale == "small"
+        self.small_start = plan.content.small_start if self.small else None
 
     def add(self, job: Job) -> str:
         """Add a job unless it is there; return its name."""
@@ -220,8 +221,8 @@ class _Maker:
         for number, each in enumerate(folders, start=1):
             needs, further = [*self.stores(data)], [*words, "--fold", str(number)]
             given = list(settings)
-            if row.start is not None:
-                start, waits = self.start(row.start, data, number)
+            if (begun := row.start or self.small_start) is not None:
+                start, waits = self.start(begun, data, number)
                 further, needs = [*further, "--init", str(start)], [*needs, *waits]
             if row.teacher is not None:
                 taught = name.replace(f"/{slug(row.name)}/", f"/{slug(row.teacher)}/")
