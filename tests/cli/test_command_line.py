@@ -103,10 +103,15 @@ def test_scores_are_printed_for_people(
 
 def test_unknown_names_and_settings(refused, store: Store, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "out"
-    assert "Did you mean supervised" in refused("train", "supervized", store.path, out)
+    assert refused("train", "supervized", store.path, out).rstrip().endswith("Did you mean supervised?")
     assert "AU99" in refused("train", "supervised", store.path, out, "--aus", "1,99")
     assert "no labels of AU6" in refused("train", "supervised", store.path, out, "--aus", "6", *TINY)
     assert "label budget" in refused("train", "supervised", store.path, out, "--labels", "some", *TINY)
+    assert "5% or count:5? Forms" in refused("train", "supervised", store.path, out, "--labels", "5", *TINY)
+    assert "holdout:25%? Write" in refused("train", "supervised", store.path, out, "--protocol", "holdout:25", *TINY)
+    assert "none: does not exist. Give a run folder of `pretrain`" in refused(
+        "train", "supervised", store.path, out, "--init", tmp_path / "none", *TINY
+    )
     assert "fold 3" in refused("train", "supervised", store.path, out, "--fold", "3", *TINY)
     assert "no setting optimiser.rate" in refused("train", "supervised", store.path, out, "--set", "optimiser.rate=1")
     assert "not a backbone" in refused("train", "supervised", store.path, out, "--set", "network.backbone=resnett18")
@@ -118,6 +123,17 @@ def test_a_subject_in_both_sides_of_a_fold(refused, store: Store, tmp_path: Path
     folds.write_text(json.dumps({"name": "mine", "folds": [{"train": ["s00", "s01"], "test": ["s01", "s02"]}]}))
     line = refused("train", "supervised", store.path, tmp_path / "out", "--protocol", folds, *TINY)
     assert "s01" in line and "folds.json" in line
+
+
+def test_runs_that_cannot_code_yet(refused, store: Store, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for name, file, words in (
+        ("pretrained", "encoder.json", f"train … --init {tmp_path / 'pretrained'}"),
+        ("begun", "checkpoint/last.pt", "not finished: give the command that began it again, with --resume"),
+        ("other", "some.txt", "Train again"),
+    ):
+        (tmp_path / name / file).parent.mkdir(parents=True)
+        (tmp_path / name / file).write_text("{}")
+        assert words in refused("evaluate", tmp_path / name, store.path)
 
 
 def test_stores_that_are_not(refused, store: Store, trained: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -338,9 +338,8 @@ def test_one_is_singular(tmp_path: Path, face: bytes) -> None:
     out = tmp_path / "store"
     command = ["prepare", str(tmp_path / "source"), str(out), "--dataset", "folder", "--workers", "1", "--aus", "12"]
     result = CliRunner().invoke(app, command)
-    assert (
-        f"{out}: 1 face of 1 subject in 1 clip, AUs 12\n1 file or frame gave no face; the reason is in" in result.stdout
-    )
+    assert f"{out}: 1 face of 1 subject in 1 clip, AUs 12\n1 file or frame gave no face (each is" in result.stdout
+    assert "\n  1 × " in result.stdout, "and why"
     made = ["synth", str(tmp_path / "made"), "--subjects", "1", "--clips", "1", "--frames", "1", "--workers", "1"]
     assert "made: 1 synthetic face of 1 subject, AUs" in CliRunner().invoke(app, [*made, "--size", "48"]).stdout
 

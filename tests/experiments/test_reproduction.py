@@ -1,6 +1,9 @@
 """`sparsefacs reproduce`: what is run, written, gone on with and refused."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +140,31 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
     (other / "protocol.json").write_text("{}")
     result = CliRunner().invoke(app, words)
     assert isinstance(result.exception, InputError)
-    assert "1 jobs failed, first runs/bp4d/50/O-wlc/seed-0: " in str(result.exception)
+    assert "1 job failed, first runs/bp4d/50/O-wlc/seed-0: " in str(result.exception)
     assert "holds a run with other settings" in str(result.exception)
     content = json.loads((out / "results.json").read_text())
     assert [row["row"] for row in content["rows"]] == ["Ours"]
     assert content["missing"] == 1 and "other settings" in content["failed"][0]["why"]
     assert "Failed: runs/bp4d/50/O-wlc/seed-0" in (out / "results.md").read_text()
+
+
+@pytest.mark.slow
+def test_kill_stops_the_trainings_too_when_begun_where_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    """As by `nohup … &`: the trainings save their state and end, rather than being killed after a minute."""
+    out, settings = tmp_path / "out", [*TINY, "training.steps=1000000"]
+    words = ["reproduce", "kdsrl", "table-5", "--store", str(_made(tmp_path / "faces")), "--out", str(out)]
+    words += [word for setting in settings for word in ("--set", setting)]
+    shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "sparsefacs.cli", *words]
+    run = out / "runs/bp4d/10/random-weights/seed-0"
+    with subprocess.Popen(shell, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 60
+        while not (run / "log.csv").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        process.terminate()
+        _, told = process.communicate(timeout=50)
+    assert process.returncode == 2 and "stopped by the user with 3 jobs to go" in told
+    assert (run / "checkpoint" / "last.pt").exists()
+    assert "stopped" in execute.last_line(next((out / "logs").iterdir()))
 
 
 def test_what_needs_a_failed_job_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,8 +71,9 @@ def reproduce(
         typer.echo(f"{jobs}: the commands left to do; afterwards give this command again without --jobs", err=True)
     show(made.content, as_json, _result_text(made))
     if made.failed:
+        count, first = len(made.failed), made.failed[0]
         raise InputError(
-            f"{len(made.failed)} jobs failed, first {made.failed[0].job}: {made.failed[0].why}",
+            f"{count} job{'s' if count > 1 else ''} failed, first {first.job}: {first.why}",
             path=made.out,
             remedy="See logs there; give the same command again to make what is missing",
         )

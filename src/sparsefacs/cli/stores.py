@@ -11,6 +11,8 @@ from ..errors import InputError
 from ..facs.units import parse_aus
 from .options import Aus, Json, listed, one_of, show
 
+_REASONS_SHOWN = 5
+
 
 def synth(
     out: Annotated[Path, typer.Argument(help="Store folder to make, or, with --layout, folder of the fake tree.")],
@@ -158,13 +160,10 @@ def prepare(
     people = f"{_counted(info.subjects, 'subject')} in {_counted(info.clips, 'clip')}"
     typer.echo(f"{out}: {_counted(len(store), 'face')} of {people}, AUs {listed(store.aus)}")
     if info.rejected:
-        count = len(info.rejected)
-        what = (
-            "file or frame gave no face; the reason is"
-            if count == 1
-            else "files or frames gave no face; the reasons are"
-        )
-        typer.echo(f"{count} {what} in {out / 'store.json'}")
+        what = "file or frame" if len(info.rejected) == 1 else "files or frames"
+        typer.echo(f"{len(info.rejected)} {what} gave no face (each is named in {out / 'store.json'}):")
+        for reason, count in list(info.reasons.items())[:_REASONS_SHOWN]:
+            typer.echo(f"  {count} × {reason}")
 
 
 def _counted(number: int, what: str) -> str:

@@ -52,8 +52,16 @@ class RunFolder:
         if not self.path.is_dir():
             raise InputError("is not a run folder", path=self.path, remedy=_RETRAIN)
         if not file.is_file():
-            raise InputError(f"{what} is missing from this run folder", path=file, remedy=_RETRAIN)
+            raise InputError(f"{what} is missing from this run folder", path=file, remedy=self._what_to_do())
         return file
+
+    def _what_to_do(self) -> str:
+        """Return how a folder that lacks a file is used or finished."""
+        if self.encoder.exists():
+            return f"It is a pre-training: begin a training from it with `sparsefacs train … --init {self.path}`"
+        if self.checkpoint.exists() and not self.metrics.exists():
+            return "It is not finished: give the command that began it again, with --resume"
+        return _RETRAIN
 
     def begin(
         self, config: dict[str, Any], plan: Any, resume: bool, first: Callable[[], object] = lambda: None

@@ -44,7 +44,8 @@ def run_jobs(
     running: dict[Future[str], Job] = {}
     crew = _Crew(plan.out / "logs", max(1, (os.cpu_count() or 1) // together))
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` stops the trainings too
+        for each in (signal.SIGTERM, signal.SIGINT):  # `kill` stops the trainings too, and begun by `nohup … &`
+            signal.signal(each, signal.default_int_handler)
     total = sum(round(costs[name]) for name in todo)
     with (
         progress(f"reproduce {plan.paper} {plan.key}", total, "s of work") as bar,

@@ -5,7 +5,8 @@ numbers, so the landmark choice below is this project's reading, checked by eye 
 Areas 2 and 5 lie on the image's left (the subject's right), 3 and 6 on the image's right.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ AREA_EDGES: tuple[tuple[Edge, Edge, Edge, Edge], ...] = (
 from there, in distances between the inner eye corners. The mouth begins half-way between nose base and upper lip."""
 INNER_EYE_CORNERS = (39, 42)
 
-_REDUCE = {"min": np.min, "max": np.max, "mean": np.mean}
+_REDUCE: dict[str, Callable[..., Any]] = {"min": np.min, "max": np.max, "mean": np.mean}
 
 
 def facial_areas(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:

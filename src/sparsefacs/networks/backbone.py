@@ -11,7 +11,7 @@ from torch import nn
 from ..errors import InputError
 from ..files import read_json
 from .start_weights import fitted
-from .torch_files import SUFFIXES, read_torch_file
+from .torch_files import GIVE_WEIGHTS, SUFFIXES, read_torch_file
 
 NAMED_STARTS = ("none", "imagenet")
 """Values of `network.init` that are no path."""
@@ -145,7 +145,7 @@ def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return dict(load_file(str(path)))
     except FileNotFoundError as error:
-        raise InputError("the weights file is missing", path=path, remedy="Check the path") from error
+        raise InputError("does not exist", path=path, remedy=GIVE_WEIGHTS) from error
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"is not a readable .safetensors file ({error})", path=path, remedy="Give a .safetensors or .pth file"

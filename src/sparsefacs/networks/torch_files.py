@@ -19,6 +19,8 @@ from torch import Tensor
 
 from ..errors import InputError
 
+GIVE_WEIGHTS = "Give a run folder of `pretrain`, a .safetensors or .pth file, none or imagenet"
+
 SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
 """What files of torch.save are called."""
 _DTYPES = {
@@ -91,7 +93,7 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
     except InputError:
         raise
     except FileNotFoundError as error:
-        raise InputError("the weights file is missing", path=path, remedy="Check the path") from error
+        raise InputError("does not exist", path=path, remedy=GIVE_WEIGHTS) from error
     except _UNREADABLE as error:
         raise InputError(f"cannot be read as weights ({error})", path=path, remedy=again) from error
     if not read:

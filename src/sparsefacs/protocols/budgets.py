@@ -235,7 +235,8 @@ def parse_budget(spec: str) -> Budget:
             if stratified and kind not in _CAN_STRATIFY:
                 raise InputError(f"the label budget {text!r} cannot be stratified", remedy=f"Forms: {FORMS}")
             return Budget(kind, number, stratified)
-    raise InputError(f"{spec!r} is not a label budget", remedy=f"Forms: {FORMS}")
+    hint = f"{text}% or count:{text}? " if re.fullmatch(r"\d+(\.\d+)?", text) else ""
+    raise InputError(f"{spec!r} is not a label budget", remedy=f"{hint}Forms: {FORMS}")
 
 
 def apply_budget(

@@ -48,7 +48,8 @@ def make_protocol(
     if text in (LEAVE_ONE_OUT, "leave-one-dataset-out"):
         return leave_one_out(known, person)
     names = ", ".join([*protocol_names(), *partition_orders()])
-    raise InputError(f"{text!r} is not a protocol", remedy=f"Write one of: {FORMS}, {names}")
+    hint = f"{text}%? " if re.fullmatch(rf"holdout:{_NUMBER}", text) else ""
+    raise InputError(f"{text!r} is not a protocol", remedy=f"{hint}Write one of: {FORMS}, {names}")
 
 
 def protocol_names() -> list[str]:

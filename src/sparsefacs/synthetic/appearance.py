@@ -5,19 +5,14 @@ picture is compressed before the face is cut from it. Expressions and labels are
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    from .identity import Colours
+from .colours import Colours
 
 Pair = tuple[float, float]
 Triple = tuple[float, float, float]
-F32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ def unusual_hair(rng: np.random.Generator) -> str:
     return str(rng.choice(HAIR_STYLES, p=[0.25, 0.25, 0.2, 0.3]))
 
 
-def unusual_colours(colours: "Colours", female: float, rng: np.random.Generator) -> "Colours":
+def unusual_colours(colours: Colours, female: float, rng: np.random.Generator) -> Colours:
     """Return `colours` beyond what is usually drawn: undertone, darker or paler, dyed hair, beard, make-up, shine.
 
     Skin and lips change together; most women and a third of the men have dyed hair; every man has a beard or stubble.

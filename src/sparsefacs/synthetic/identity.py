@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .appearance import USUAL, Appearance, unusual_colours, unusual_hair
+from .colours import Colours
 from .geometry import Head
 from .mesh import face_mesh
 from .raster import vertex_normals
@@ -28,24 +29,6 @@ QUIET = {"head-": 0.6, "eye-": 0.7, "mouth-": 0.7, "ear-": 0.5, "forehead": 0.7,
 AT_REST = {"mouth-angles-up": 0.30, "eyebrows-trans-up": 0.35}
 
 F32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Colours:
-    """Linear RGB reflectances, and how much of each mark there is (0–1)."""
-
-    skin: F32
-    lips: F32
-    hair: F32
-    iris: F32
-    freckles: float
-    redness: float
-    stubble: float
-    make_up: float
-    wrinkles: float
-    brow_width: float
-    brow_arch: float
-    gloss: float
 
 
 @dataclass(frozen=True)
