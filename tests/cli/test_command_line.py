@@ -168,7 +168,7 @@ def test_init_from_a_file_that_does_not_fit(refused, store: Store, tmp_path: Pat
     line = refused("train", "supervised", store.path, tmp_path / "o", "--init", tmp_path / "w.safetensors", *TINY)
     assert "does not fit" in line and "w.safetensors" in line
     line = refused("train", "supervised", store.path, tmp_path / "o2", "--init", tmp_path / "no.safetensors", *TINY)
-    assert "missing" in line
+    assert "no.safetensors: does not exist" in line
 
 
 def test_existing_outputs_are_kept(refused, store: Store, trained: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
