@@ -28,6 +28,7 @@ def export(
         raise InputError(f"--batch {batch} is not possible", remedy="Say dynamic, or a number of faces such as 1")
     told = api.export(run, out, batch=None if batch == "dynamic" else int(batch))
     text = f"{out}: {told['bytes'] / 1e6:.1f} MB, AUs {','.join(map(str, told['aus']))}"
+    text += "" if told["batch"] is None else f", {told['batch']} faces a call"
     show(told, as_json, f"{text}; differs from the run by at most {told['max_difference']:.1g} on random faces")
 
 

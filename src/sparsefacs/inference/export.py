@@ -43,7 +43,7 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
     batch: faces a call; None: any number. Input `faces` (B, S, S, 3) uint8 RGB, S the side of the run's aligned faces;
     where the network looks at landmarks also `landmarks` (B, 68, 2) float32, pixels of the face. Output `codes` (B, A):
     probabilities 0–1, or intensities 0–5. The answers are compared with torch's before the file takes its name
-    (`max_difference` of the result). Raises InputError when `out` exists, the network codes clips or has a part that
+    (`max_difference` of the result; `batch`: faces a call, None any number). Raises InputError when `out` exists, the network codes clips or has a part that
     ONNX lacks, or the answers differ by more than TOLERANCE.
     """
     out = Path(out)
@@ -60,14 +60,15 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
     described = _description(RunFolder(run), coder)
     with atomic_path(out) as temporary:
         described["landmarks"] = _write(coder, temporary, batch, described, run)
-        difference = _check(coder, temporary, batch)
+        difference, taken = _check(coder, temporary, batch)
         if not difference <= TOLERANCE * (5 if coder.task == "intensity" else 1):
             raise InputError(
                 f"the exported network's answers differ from torch's by {difference:.2g}, so nothing was written",
                 path=out,
                 remedy="Use another backbone, and report this one",
             )
-    return described | {"out": str(out), "bytes": out.stat().st_size, "max_difference": difference}
+    found = {"out": str(out), "bytes": out.stat().st_size, "batch": taken, "max_difference": difference}
+    return described | found
 
 
 def _description(run: RunFolder, coder: NetworkCoder) -> dict[str, Any]:
@@ -128,14 +129,14 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
     return wants_landmarks
 
 
-def _check(coder: NetworkCoder, path: Path, batch: int | None) -> float:
-    """Return the largest difference between the file's answers and torch's, on random faces."""
+def _check(coder: NetworkCoder, path: Path, batch: int | None) -> tuple[float, int | None]:
+    """Return the largest difference between the file's answers and torch's, on random faces, and its faces a call."""
     exported, worst = OnnxCoder(path), 0.0
     for number, count in enumerate(_CHECKED_BATCHES if batch is None else (batch,)):
         faces, landmarks = sample_faces(count, coder.recipe.size, seed=number)
         wanted = answers(coder.network, faces, landmarks, coder.sees, coder.task)
         worst = float(np.maximum(worst, np.abs(exported(faces, landmarks) - wanted).max()))  # NaN stays NaN
-    return worst
+    return worst, exported.batch
 
 
 def sample_faces(count: int, size: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
