@@ -43,8 +43,8 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
     batch: faces a call; None: any number. Input `faces` (B, S, S, 3) uint8 RGB, S the side of the run's aligned faces;
     where the network looks at landmarks also `landmarks` (B, 68, 2) float32, pixels of the face. Output `codes` (B, A):
     probabilities 0–1, or intensities 0–5. The answers are compared with torch's before the file takes its name
-    (`max_difference` of the result; `batch`: faces a call, None any number). Raises InputError when `out` exists, the network codes clips or has a part that
-    ONNX lacks, or the answers differ by more than TOLERANCE.
+    (`max_difference` of the result; `batch`: faces a call, None any number). Raises InputError when `out` exists, the
+    network codes clips or has a part that ONNX lacks, or the answers differ by more than TOLERANCE.
     """
     out = Path(out)
     if out.suffix.lower() != ".onnx":
