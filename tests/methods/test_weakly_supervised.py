@@ -196,6 +196,19 @@ def test_each_auxiliary_task_teaches_the_trunk(task: str) -> None:
     assert last[1]["recogniser"] != base[1]["recogniser"]
 
 
+@pytest.mark.parametrize("task", ["rotation"])
+def test_altered_faces_leave_running_statistics_alone(task: str) -> None:
+    """Those are of faces as they are coded."""
+    with_task, plain = (
+        made(auxiliary=tasks, semi_supervised="none", recogniser={"kind": "whole-face"}) for tasks in ((task,), ())
+    )
+    for method in (with_task, plain):
+        list(method.updates(Source(), 0))
+    found, wanted = dict(with_task.recogniser.named_buffers()), dict(plain.recogniser.named_buffers())
+    assert any("running_mean" in name for name in wanted)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
 @pytest.mark.parametrize(
     ("relation", "positions"),
     [("transformer", "none"), ("transformer", "sinusoidal"), ("transformer", "learnable"), ("encoder", "none")]

@@ -26,7 +26,7 @@ from ..networks.patches import PatchRecogniser
 from ..networks.recognisers import Recognised, Recogniser
 from ..networks.roi_recogniser import RoIRecogniser
 from ..networks.rois import blanked, crop_patches, hidden_aus
-from ..networks.statistics import frozen_parameters
+from ..networks.statistics import frozen_parameters, frozen_statistics
 from ..networks.trunk import perceptron
 from .chance import Purpose
 from .contract import Update
@@ -61,7 +61,8 @@ class RotationConfig(BaseModel):
 class Rotation(Task):
     """Tell by which of four quarter turns a face was turned, from the pooled global features, by two FC layers.
 
-    Reading: each face is turned once a step, at random.
+    Readings: each face is turned once a step, at random; turned faces leave running statistics alone, since faces are
+    coded upright.
     """
 
     def __init__(self, config: RotationConfig, width: int) -> None:
@@ -77,7 +78,9 @@ class Rotation(Task):
         turn_B = torch.cat(turns).to(drawn.labelled.image.device)
         upright = torch.cat([part.image for part in parts])
         turned = torch.stack([torch.rot90(face, int(turn), (1, 2)) for face, turn in zip(upright, turn_B, strict=True)])
-        loss = rotation_loss(self.head(recogniser.maps(turned).mean(dim=(2, 3))), turn_B)
+        with frozen_statistics(recogniser):
+            maps = recogniser.maps(turned)
+        loss = rotation_loss(self.head(maps.mean(dim=(2, 3))), turn_B)
         yield from ()
         return Contribution(self.config.weight * loss, {"rotation": loss})
 
