@@ -111,7 +111,7 @@ def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
         if each["labels"] == RANKED_AT and each["metric"] == main and each["data"] == content["item"]
     }
     name = METRIC_NAMES[main]
-    heads = ("", "method", name, f"{name} less {content['baseline']}'s, paired", METRIC_NAMES[second])
+    heads = ("", "method", "seeds", name, f"{name} less {content['baseline']}'s, paired", METRIC_NAMES[second])
     body = []
     for place, row in enumerate(rows, start=1):
         beside = found.get(row["row"])
@@ -120,7 +120,10 @@ def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
             text = with_interval(beside, 3, signed=True) + (" ●" if beside["clear"] else "")
         shifted = row.get("shifted", {}).get(main, {})
         body.append(
-            (str(place), row["row"], told(row, main), text, told(row, second), with_interval(shifted, 3))
+            (
+                str(place), row["row"], str(len(row["seeds"])), told(row, main), text, told(row, second),
+                with_interval(shifted, 3),
+            )
         )  # fmt: skip
     return [
         *markdown_table((*heads, f"{name}, appearance shifted"), body),
