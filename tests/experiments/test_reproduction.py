@@ -106,6 +106,7 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
     rows = made.content["rows"]
     assert [(row["row"], row["seeds"]) for row in rows] == [("Ours", [0, 1]), ("O-wlc", [0, 1])]
     assert all(len(row["scores"]["f1"]["seeds"]) == 2 and row["parameters"] > 1000 for row in rows)
+    assert {row["start"] for row in rows} == {"kdsrl"}, "the item's own start, not the row's, is told too"
     assert [each["row"] for each in made.content["differences"]] == ["Ours"]
     assert not any("published" in row for row in rows), "synthetic faces are never set against published numbers"
     page = (out / "results.html").read_text()
@@ -150,15 +151,15 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
 
 @pytest.mark.slow
 def test_kill_stops_the_trainings_too_when_begun_where_ctrl_c_is_ignored(tmp_path: Path) -> None:
-    """As by `nohup … &`: the trainings save their state and end, rather than being killed after a minute."""
-    out, settings = tmp_path / "out", [*TINY, "training.steps=1000000"]
+    """As by `nohup … &`: the trainings end by themselves and say so, rather than being killed after a minute."""
+    out, settings = tmp_path / "out", [*TINY, "training.steps=1000000", "training.checkpoint_every=1"]
     words = ["reproduce", "kdsrl", "table-5", "--store", str(_made(tmp_path / "faces")), "--out", str(out)]
     words += [word for setting in settings for word in ("--set", setting)]
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "sparsefacs.cli", *words]
     run = out / "runs/bp4d/10/random-weights/seed-0"
     with subprocess.Popen(shell, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 60
-        while not (run / "log.csv").exists() and time.monotonic() < end:
+        while not (run / "checkpoint" / "last.pt").exists() and time.monotonic() < end:
             time.sleep(0.1)
         process.terminate()
         _, told = process.communicate(timeout=50)

@@ -112,7 +112,7 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "method": run.row.method,
         "recipe": run.recipe,
         "settings": list(run.settings),
-        "start": run.row.start,
+        "start": run.start,
         "seeds": [run.seed for run in each.runs],
         "frames": each.scores[0].frames,
         "subjects": each.scores[0].subjects,

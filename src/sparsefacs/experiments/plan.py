@@ -61,7 +61,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Run:
-    """One row at one data set, budget and seed. folds: the folder of each fold's run, one where there is one fold."""
+    """One row at one data set, budget and seed.
+
+    folds: the folder of each fold's run, one where there is one fold; start: the pre-training that it begins from.
+    """
 
     row: Row
     data: str
@@ -74,6 +77,7 @@ class Run:
     jobs: tuple[str, ...]
     recipe: str
     settings: tuple[str, ...]
+    start: str | None
 
 
 @dataclass
@@ -217,11 +221,11 @@ class _Maker:
         words += ["--task", "intensity"] if content.task == "intensity" else []
         if row.unlabelled is not None and not self.small:
             words += ["--unlabelled", str(plan.stores.of(row.unlabelled))]
-        ids = []
+        ids, begun = [], row.start or self.small_start
         for number, each in enumerate(folders, start=1):
             needs, further = [*self.stores(data)], [*words, "--fold", str(number)]
             given = list(settings)
-            if (begun := row.start or self.small_start) is not None:
+            if begun is not None:
                 start, waits = self.start(begun, data, number)
                 further, needs = [*further, "--init", str(start)], [*needs, *waits]
             if row.teacher is not None:
@@ -245,7 +249,20 @@ class _Maker:
             ids.append(self.add(job))
             self._shifted(each, job.id)
         plan.runs.append(
-            Run(row, data, content.task, labels, printed, seed, folder, folders, tuple(ids), recipe, tuple(settings))
+            Run(
+                row,
+                data,
+                content.task,
+                labels,
+                printed,
+                seed,
+                folder,
+                folders,
+                tuple(ids),
+                recipe,
+                tuple(settings),
+                begun,
+            )
         )
 
     def _id(self, name: str, fold: int, folds: int) -> str:
