@@ -78,7 +78,8 @@ def pages(results: Path, introduction: str) -> dict[str, str]:
         parts.append("## A table of each paper, at small size\n")
         parts.append(OF_PAPERS)
         parts += [paper_text(each) for each in papers]
-    files["results.md"] = "\n".join([part.rstrip() + "\n" for part in parts])
+    text = "\n".join([part.rstrip() + "\n" for part in parts])
+    files["results.md"] = re.sub(r"(\[[+−]?[\d.]+), ([+−]?[\d.]+\])", "\\1,\u00a0\\2", text)  # intervals stay on a line
     return files
 
 
@@ -116,9 +117,7 @@ def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
     body = []
     for place, row in enumerate(rows, start=1):
         beside = found.get(row["row"])
-        text = UNDEFINED
-        if beside is not None:
-            text = with_interval(beside, 3, signed=True) + (" ●" if beside["clear"] else "")
+        text = difference_text(beside)
         shifted = row.get("shifted", {}).get(main, {})
         body.append(
             (
@@ -194,14 +193,21 @@ def paper_text(content: Mapping[str, Any]) -> str:
         cells = [row["row"], row["labels"], *(told(row, name) for name in shown)]
         if with_difference:
             each = found.get((row["row"], row["labels"], shown[0]))
-            text = UNDEFINED if each is None else with_interval(each, 3, signed=True)
-            cells.append(text + (" ●" if each is not None and each["clear"] else ""))
+            cells.append(difference_text(each))
         cells += [figure(published, 3)] if len(heads) > len(cells) else []
         body.append(cells)
     seen, steps = content["rows"][0]["images"], content["rows"][0]["steps"]
     lines += [*markdown_table(heads, body), "", f"{steps:,} steps, {seen:,} faces seen by the first row. Made by\n"]
     lines += [f'```\nsparsefacs reproduce {content["paper"]} "{content["item"]}"\n```\n']
     return "\n".join(lines)
+
+
+def difference_text(difference: Mapping[str, Any] | None) -> str:
+    """Return a paired difference and its interval, ● where it is clear; a dash where there is none."""
+    if difference is None:
+        return UNDEFINED
+    text = with_interval(difference, 3, signed=True)
+    return text.replace(" [", " ● [") if difference["clear"] else text
 
 
 def told(row: Row, metric: str) -> str:

@@ -56,8 +56,8 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
     assert "cards" not in content and "per_au" not in content["differences"][0]
     assert "per_au" in content["rows"][0]["scores"]["f1"] and "per_au" not in content["rows"][0]["scores"]["auc"]
     files = maker.pages(tmp_path / "results", "# Results\n")
-    text = files["results.md"]
-    assert "| 1 | new | 1 | 0.600 [0.550, 0.650] | +0.200 [+0.100, +0.300] ● | 0.800 [0.750, 0.850] |" in text
+    text = files["results.md"].replace("\u00a0", " ")
+    assert "| 1 | new | 1 | 0.600 [0.550, 0.650] | +0.200 ● [+0.100, +0.300] | 0.800 [0.750, 0.850] |" in text
     assert text.index("| 1 | new") < text.index("| 2 | supervised | 1 | 0.400 [0.350, 0.450] | – |")
     assert "3 of 4 combinations" in text and "100 test faces of 5 people" in text
     assert "| supervised | 0.400 [0.350, 0.450] | **0.700 [0.650, 0.750]** |" in text
