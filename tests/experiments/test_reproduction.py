@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,14 @@ def _made(path: Path) -> Path:
 
 
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Let jobs run here, a second each, rather than in processes of their own; return those that were run."""
-    ran = []
+    """Let jobs run here, one after the other, rather than in processes of their own; return those that were run."""
+    ran, alone = [], threading.Lock()
 
     def run(_: Any, job: Any) -> str:
+        with alone:
+            return run_here(job)
+
+    def run_here(job: Any) -> str:
         execute.clear(job)
         ran.append(job.words)
         result = CliRunner().invoke(app, list(job.words))
@@ -166,6 +171,28 @@ def test_kill_stops_the_trainings_too_when_begun_where_ctrl_c_is_ignored(tmp_pat
     assert process.returncode == 2 and "stopped by the user with 3 jobs to go" in told
     assert (run / "checkpoint" / "last.pt").exists()
     assert "stopped" in execute.last_line(next((out / "logs").iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("scale", "together", "threads"),
+    [("small", None, 1), ("small", 1, 1), ("small", 3, 1), ("paper", None, 6), ("paper", 3, 2)],
+)
+def test_small_trainings_have_one_thread_each_and_large_ones_share_the_cores(
+    scale: Any, together: int | None, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that small tables have the same numbers however many run together: sums in another order differ."""
+    given, lock = [], threading.Lock()
+
+    def run(crew: Any, job: Any) -> str:
+        with lock:
+            given.append(crew.threads)
+        return ""
+
+    monkeypatch.setattr(execute._Crew, "run", run)
+    monkeypatch.setattr(execute.os, "cpu_count", lambda: 6)
+    plan = plan_item("kdsrl", "table-5", tmp_path / "out", scale=scale, stand_in=True)
+    assert execute.run_jobs(plan, together, {job.id: 1.0 for job in plan.jobs}) == []
+    assert given == [threads] * len(plan.jobs) and given
 
 
 def test_what_needs_a_failed_job_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

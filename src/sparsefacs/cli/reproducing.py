@@ -29,7 +29,14 @@ def reproduce(
         str, typer.Option(help="small (small networks; synthetic faces unless a store is given) or paper.")
     ] = "small",
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row, of seeds 0, 1, …")] = 1,
-    together: Annotated[int, typer.Option(min=1, help="Processes at a time; they share the cores.")] = 1,
+    together: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes at a time. Default: at small scale one a core, at most 8, of one thread each, so that the "
+            "numbers do not depend on it; at paper scale 1, which share the cores.",
+        ),
+    ] = None,
     start: Annotated[
         list[str] | None,
         typer.Option(help="NAME=RUN or NAME=FILE: weights in place of the item's pre-training; may be repeated."),
@@ -80,8 +87,8 @@ def reproduce(
 
 
 _ROUGH = (
-    "Hours: rough, on two cores with bfloat16 products and without a GPU, two jobs at a time (--together 2); without "
-    "such products up to 2.3 times as long; a GPU takes far less for large networks."
+    "Hours: rough, on two cores with bfloat16 products and without a GPU, two jobs at a time; without such products up "
+    "to 2.3 times as long; a GPU takes far less for large networks."
 )
 
 

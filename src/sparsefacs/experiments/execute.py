@@ -20,6 +20,7 @@ from .stores import command_line
 
 _GRACE_S = 60.0  # for a stopped training to save its state
 _LAST_BYTES = 4000
+_MOST_TOGETHER = 8  # a small training takes about 1.2 GB
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,13 @@ class Failure:
 
 
 def run_jobs(
-    plan: Plan, together: int, costs: dict[str, float], check: Callable[[Job], str] = lambda job: ""
+    plan: Plan, together: int | None, costs: dict[str, float], check: Callable[[Job], str] = lambda job: ""
 ) -> list[Failure]:
-    """Run what is not finished, `together` processes at a time that share the cores; return the jobs that failed.
+    """Run what is not finished, `together` processes at a time; return the jobs that failed.
+
+    At small scale each has one thread, since sums in another order give other last digits: so the numbers are the same
+    however many run together, by default one a core. At paper scale they share the cores, by default one after the
+    other.
 
     costs: seconds each may take, for the time left; check: says why what a job made is not what it should be. A job
     whose need failed is not begun and counts as failed. What was stopped is gone on with. Raises InputError when the
@@ -42,7 +47,9 @@ def run_jobs(
     todo = {job.id: job for job in plan.jobs if not job.finished}
     failed: dict[str, str] = {}
     running: dict[Future[str], Job] = {}
-    crew = _Crew(plan.out / "logs", max(1, (os.cpu_count() or 1) // together))
+    cores, small = os.cpu_count() or 1, plan.scale == "small"
+    together = together or (min(cores, _MOST_TOGETHER) if small else 1)
+    crew = _Crew(plan.out / "logs", 1 if small else max(1, cores // together))
     if threading.current_thread() is threading.main_thread():
         for each in (signal.SIGTERM, signal.SIGINT):  # `kill` stops the trainings too, and begun by `nohup … &`
             signal.signal(each, signal.default_int_handler)
@@ -90,10 +97,10 @@ def _ready(todo: dict[str, Job], running: dict[Future[str], Job], failed: dict[s
 
 
 class _Crew:
-    """The processes under way. cores: threads that each may use."""
+    """The processes under way. threads: of each."""
 
-    def __init__(self, logs: Path, cores: int) -> None:
-        self.logs, self.cores = logs, cores
+    def __init__(self, logs: Path, threads: int) -> None:
+        self.logs, self.threads = logs, threads
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def run(self, job: Job) -> str:
@@ -102,7 +109,7 @@ class _Crew:
         log = self.logs / f"{job.id.replace('/', '--')}.log"
         make_folder(log.parent)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-        environment = os.environ | dict.fromkeys(names, str(self.cores))
+        environment = os.environ | dict.fromkeys(names, str(self.threads))
         command = [sys.executable, "-m", "sparsefacs.cli", *job.words]
         with log.open("wb") as told:
             out = subprocess.PIPE if job.to is not None else told
@@ -154,7 +161,8 @@ def write_jobs(plan: Plan, path: Path) -> tuple[int, int]:
     job a stage. A comment line heads each stage.
     """
     lines = [
-        "# Each stage needs those before it. Then give the command of `sparsefacs reproduce` again for the results."
+        "# Each stage needs those before it. Then give the command of `sparsefacs reproduce` again for the results.",
+        *(["# Numbers repeat exactly with one thread each: export OMP_NUM_THREADS=1"] if plan.scale == "small" else []),
     ]
     count = stages = 0
     for stage in plan.stages():
