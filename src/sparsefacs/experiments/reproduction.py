@@ -68,8 +68,8 @@ def reproduce(
     """Make the runs of a paper's item that are not there yet, and write its results into `out`; return them.
 
     together: processes at a time, see `run_jobs`; jobs: write the commands there instead of running them, and gather
-    what is finished; given: as of `plan_item`. Files: results.json, results.md, results.html, report.html where distributions are asked
-    for. A stopped call goes on when given again; a failed run is told and the others go on.
+    what is finished; given: as of `plan_item`. Files: results.json, results.md, results.html, report.html where
+    distributions are asked for. A stopped call goes on when given again; a failed run is told and the others go on.
     """
     plan = plan_item(paper, item, out, **given)
     notes = _check_stores(plan)
