@@ -10,6 +10,7 @@ from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.inference.export import sample_faces
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.registry import method_class
+from sparsefacs.networks.backbone import read_safetensors
 from sparsefacs.networks.classifier import NetworkConfig
 
 
@@ -42,3 +43,15 @@ def write_run(
     path.mkdir(parents=True)
     RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), threshold, 1, settings)
     return path
+
+
+def weights_of(run: Path) -> dict[str, torch.Tensor]:
+    """Return the weights that a training or pre-training left in `run`."""
+    folder = RunFolder(run)
+    return read_safetensors(folder.weights if folder.model.exists() else folder.encoder_weights)
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    """Say whether two runs left the same weights, bit for bit."""
+    one, two = weights_of(first), weights_of(second)
+    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)

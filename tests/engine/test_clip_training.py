@@ -5,16 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
+from made_runs import same_weights
 from made_stores import build_store
 from sparsefacs import api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import recipe_names
 from sparsefacs.methods.registry import method_class
-from sparsefacs.networks.backbone import read_safetensors
 from step_gradients import save_gradients
 
 TINY = (
@@ -42,11 +41,6 @@ def test_two_processes_equal_one(films: Store, tmp_path: Path) -> None:
         np.testing.assert_allclose(two[name], one[name], rtol=1e-8, atol=1e-11, err_msg=name)
 
 
-def same(first: Path, second: Path) -> bool:
-    one, two = (read_safetensors(run / "model.safetensors") for run in (first, second))
-    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
-
-
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_interrupted_training_resumes_bit_for_bit(
     name: str, films: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -64,7 +58,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(
         with pytest.raises(Exception, match="stopped by the user"):
             api.train(name, films.path, tmp_path / "cut", **more)  # type: ignore[arg-type]
     api.train(name, films.path, tmp_path / "cut", resume=True, **more)  # type: ignore[arg-type]
-    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -77,7 +71,7 @@ def test_hidden_and_test_labels_change_nothing(name: str, films: Store, tmp_path
     other = build_store(tmp_path / "other", frames=12, hide=lambda truth: truth if next(rows) else 1 - truth)
     assert (other.occurrence()[~seen] != films.occurrence()[~seen]).all()
     api.train(name, other.path, tmp_path / "b", **more)  # type: ignore[arg-type]
-    assert same(tmp_path / "a", tmp_path / "b")
+    assert same_weights(tmp_path / "a", tmp_path / "b")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
+from made_runs import same_weights
 from made_stores import build_store
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
@@ -44,11 +45,6 @@ def teacher(store: Store, folder: Path) -> Path:
 def distil(store: Store, out: Path, teacher: Path, *settings: str, **more: object) -> dict:
     taught = (*TINY, f"method.teacher={teacher}", *settings)
     return api.train("distil", store.path, out, settings=taught, **{"labels": "10%"} | more)  # type: ignore[arg-type]
-
-
-def same(first: Path, second: Path) -> bool:
-    one, two = (read_safetensors(run / "model.safetensors") for run in (first, second))
-    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_a_student_agrees_with_its_teacher_without_any_label(store: Store, teacher: Path, tmp_path: Path) -> None:
@@ -89,7 +85,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(
         with pytest.raises(InputError, match="stopped by the user"):
             distil(store, tmp_path / "cut", teacher, *settings)
     distil(store, tmp_path / "cut", teacher, *settings, resume=True)
-    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_hidden_and_test_labels_change_nothing(store: Store, teacher: Path, tmp_path: Path) -> None:
@@ -100,7 +96,7 @@ def test_hidden_and_test_labels_change_nothing(store: Store, teacher: Path, tmp_
     other = build_store(tmp_path / "other", size=40, hide=lambda truth: truth if next(rows) else 1 - truth)
     assert (other.occurrence()[~seen] != store.occurrence()[~seen]).all()
     distil(other, tmp_path / "b", teacher, "training.steps=4", labels="subjects:2")
-    assert same(tmp_path / "a", tmp_path / "b")
+    assert same_weights(tmp_path / "a", tmp_path / "b")
 
 
 def test_two_processes_equal_one(store: Store, teacher: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
+from made_runs import same_weights, weights_of
 from made_stores import build_store
 from sparsefacs import InputError, api, representation
 from sparsefacs.data.batches import Batch, Views
@@ -46,15 +47,6 @@ def fit(name: str, store: Path, out: Path, *more: str, **rest: object) -> dict:
     return representation.pretrain(name, store, out, settings=settings, **rest)  # type: ignore[arg-type]
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return read_safetensors(run / "encoder.safetensors")
-
-
-def same(first: Path, second: Path) -> bool:
-    one, two = weights(first), weights(second)
-    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
-
-
 @pytest.fixture
 def faces(tmp_path: Path) -> Store:
     return build_store(tmp_path / "faces", faces=True)
@@ -67,9 +59,9 @@ def test_labels_change_nothing(name: str, faces: Store, tmp_path: Path) -> None:
     fit(name, faces.path, tmp_path / "a")
     fit(name, other.path, tmp_path / "b")
     fit(name, bare.path, tmp_path / "c")
-    assert same(tmp_path / "a", tmp_path / "b") and same(tmp_path / "a", tmp_path / "c")
+    assert same_weights(tmp_path / "a", tmp_path / "b") and same_weights(tmp_path / "a", tmp_path / "c")
     fit(name, faces.path, tmp_path / "d", seed=1)
-    assert not same(tmp_path / "a", tmp_path / "d")
+    assert not same_weights(tmp_path / "a", tmp_path / "d")
 
 
 def test_no_label_is_in_a_batch(faces: Store) -> None:
@@ -101,7 +93,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(
         with pytest.raises(InputError, match="--resume"):
             fit(name, faces.path, tmp_path / "cut", *settings)
     fit(name, faces.path, tmp_path / "cut", *settings, resume=True)
-    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
     with pytest.raises(InputError, match="other settings"):
         fit(name, faces.path, tmp_path / "cut", *settings, resume=True, seed=3)
 
@@ -208,7 +200,7 @@ def test_every_method_starts_from_the_trunk(
     method: str, faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit("simclr", faces.path, tmp_path / "pre")
-    kept = weights(tmp_path / "pre")
+    kept = weights_of(tmp_path / "pre")
     settings = (*tiny_settings, "network.options={}", f"network.init={tmp_path / 'pre'}")
     network = make_method(resolve(method, settings=settings, aus=(1, 4, 12))).predictor()
     state = {
@@ -224,7 +216,7 @@ def test_a_recogniser_starts_from_all_of_a_masked_autoencoder_s_encoder(
     pool: str, faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
 ) -> None:
     fit("mae-face", faces.path, tmp_path / "pre", protocol="holdout:25%")
-    kept = weights(tmp_path / "pre")
+    kept = weights_of(tmp_path / "pre")
     vit = (*TINY_VIT, f"network.options.global_pool={pool}")
     settings = (*tiny_settings, *vit, "training.steps=1")
     network = make_method(resolve("supervised", settings=(*settings, f"network.init={tmp_path / 'pre'}"), aus=(1, 4)))
@@ -250,7 +242,7 @@ def test_a_masked_autoencoder_leaves_what_timm_loads_and_its_decoder(faces: Stor
 
     fit("mae-face", faces.path, tmp_path / "pre", "training.steps=3", "training.accumulate=2")
     network = timm.create_model("vit_tiny_patch16_224", num_classes=0, **yaml.safe_load(VIT))
-    network.load_state_dict(weights(tmp_path / "pre"), strict=True)
+    network.load_state_dict(weights_of(tmp_path / "pre"), strict=True)
     assert torch.equal(network.pos_embed[0], sincos_2d(24, 4)), "positions are fixed"
     beside = read_safetensors(tmp_path / "pre" / "auxiliary.safetensors")
     started = make_pretraining(resolve("pretrain/mae-face", settings=SETTINGS["mae-face"]))
@@ -279,7 +271,7 @@ def test_a_frozen_trunk_stays_as_it_was_and_a_tuned_one_does_not(
     faces: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
 ) -> None:
     fit("kdsrl", faces.path, tmp_path / "pre", protocol="holdout:25%")
-    kept = weights(tmp_path / "pre")
+    kept = weights_of(tmp_path / "pre")
     for frozen in (True, False):
         settings = (*tiny_settings, "network.options={}", "training.steps=3", f"method.frozen={str(frozen).lower()}")
         out = tmp_path / f"run-{frozen}"
@@ -378,7 +370,7 @@ def test_a_sweep_is_a_run_a_value(faces: Store, tmp_path: Path) -> None:
     runs = [tmp_path / "sweep" / f"intra_weight-{value}" for value in (0, 0.01, 0.1, 0.5, 1)]
     assert [read(run)["method"]["intra_weight"] for run in runs] == [0, 0.01, 0.1, 0.5, 1]
     assert all(read(run)["method"]["alpha"] == 1.0 for run in runs), "the base recipe's setting"
-    assert not same(runs[0], runs[4])
+    assert not same_weights(runs[0], runs[4])
 
 
 def read(run: Path) -> dict:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from made_runs import same_weights, weights_of
 from made_stores import build_store
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
@@ -18,17 +19,7 @@ from sparsefacs.engine import devices
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.training_set import training_set
 from sparsefacs.methods import supervised
-from sparsefacs.networks.backbone import read_safetensors
 from sparsefacs.protocols.folds import make_protocol
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return read_safetensors(run / "model.safetensors")
-
-
-def same(first: Path, second: Path) -> bool:
-    one, two = weights(first), weights(second)
-    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
 
 
 def fit(method: str, store: Path, out: Path, settings: tuple[str, ...], **more: object) -> dict:
@@ -50,8 +41,8 @@ def test_alpha_zero_is_the_supervised_baseline_bit_for_bit(
     fit("supervised", store.path, tmp_path / "base", (*tiny_settings, steps))
     fit("adversarial", store.path, tmp_path / "zero", (*tiny_settings, steps, "method.alpha=0"))
     fit("adversarial", store.path, tmp_path / "some", (*tiny_settings, steps, "method.alpha=0.5"))
-    assert same(tmp_path / "base", tmp_path / "zero")
-    assert not same(tmp_path / "base", tmp_path / "some")
+    assert same_weights(tmp_path / "base", tmp_path / "zero")
+    assert not same_weights(tmp_path / "base", tmp_path / "some")
 
 
 def test_intensity_is_learned_too(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
@@ -82,7 +73,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(
         with pytest.raises(InputError, match="--resume"):
             fit(method, store.path, tmp_path / "cut", settings)
     resumed = fit(method, store.path, tmp_path / "cut", settings, resume=True)
-    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
     assert resumed["pooled"] == whole["pooled"]
     rows = [line.split(",")[0] for line in (tmp_path / "cut" / "log.csv").read_text().splitlines()[1:]]
     assert rows == [str(step) for step in range(1, 10)]
@@ -107,7 +98,7 @@ def test_kill_nine_and_resume_equal_an_uninterrupted_run(
     assert not (tmp_path / "cut" / "model.json").exists()
     for out, extra in ((tmp_path / "cut", ["--resume"]), (tmp_path / "whole", [])):
         subprocess.run([*command, str(out), *tail, *extra], env=environment, check=True, capture_output=True)
-    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_the_precision_that_pays_is_kept_by_the_run_and_told_by_its_scores(
@@ -119,14 +110,14 @@ def test_the_precision_that_pays_is_kept_by_the_run_and_told_by_its_scores(
         monkeypatch.setattr(devices, "bf16_pays", lambda device, pays=pays: pays)
         metrics = fit("supervised", store.path, tmp_path / str(pays), settings)
         assert metrics["provenance"]["precision"] == ("bf16" if pays else "32")
-    assert not same(tmp_path / "True", tmp_path / "False")
+    assert not same_weights(tmp_path / "True", tmp_path / "False")
     plain = fit("supervised", store.path, tmp_path / "plain", (*settings, "training.precision=32"))
     assert plain["provenance"]["precision"] == "32"
-    assert same(tmp_path / "plain", tmp_path / "False")
-    begun = weights(tmp_path / "True")
+    assert same_weights(tmp_path / "plain", tmp_path / "False")
+    begun = weights_of(tmp_path / "True")
     (tmp_path / "True" / "model.json").unlink()
     fit("supervised", store.path, tmp_path / "True", settings, resume=True)
-    assert all(torch.equal(value, begun[name]) for name, value in weights(tmp_path / "True").items())
+    assert all(torch.equal(value, begun[name]) for name, value in weights_of(tmp_path / "True").items())
 
 
 def test_resume_refuses_other_settings_and_train_refuses_an_existing_folder(
@@ -158,7 +149,7 @@ def test_hidden_and_test_labels_change_nothing(method: str, tmp_path: Path, tiny
     other = build_store(tmp_path / "other", hide=flip_unseen)
     assert (other.occurrence() != plain.occurrence()).mean() > 0.5
     fit(method, other.path, tmp_path / "b", settings, labels="subjects:2")
-    assert same(tmp_path / "a", tmp_path / "b")
+    assert same_weights(tmp_path / "a", tmp_path / "b")
     assert "subjects:2" in plan
 
 
@@ -166,14 +157,14 @@ def test_thread_count_changes_nothing(store: Store, tmp_path: Path, tiny_setting
     settings = (*tiny_settings, "training.steps=4")
     fit("adversarial", store.path, tmp_path / "one", (*settings, "data.workers=1"))
     fit("adversarial", store.path, tmp_path / "three", (*settings, "data.workers=3"))
-    assert same(tmp_path / "one", tmp_path / "three")
+    assert same_weights(tmp_path / "one", tmp_path / "three")
 
 
 def test_a_seed_changes_the_run(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
     settings = (*tiny_settings, "training.steps=2")
     fit("supervised", store.path, tmp_path / "a", settings)
     fit("supervised", store.path, tmp_path / "b", settings, seed=5)
-    assert not same(tmp_path / "a", tmp_path / "b")
+    assert not same_weights(tmp_path / "a", tmp_path / "b")
 
 
 def test_nan_stops_with_the_name_of_the_loss_term(

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
+from made_runs import same_weights
 from made_stores import build_store
 from sparsefacs import InputError, api, cli
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import read_recipe, recipe_names
 from sparsefacs.methods.registry import method_class
-from sparsefacs.networks.backbone import read_safetensors
 from step_gradients import save_gradients
 
 SIDE = 64
@@ -45,15 +44,6 @@ def test_two_processes_equal_one(faces: Store, tmp_path: Path) -> None:
         np.testing.assert_allclose(two[name], one[name], rtol=1e-8, atol=1e-11, err_msg=name)
 
 
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return read_safetensors(run / "model.safetensors")
-
-
-def same(first: Path, second: Path) -> bool:
-    one, two = weights(first), weights(second)
-    return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
-
-
 @pytest.mark.parametrize("name", ["wsrtl", "mean-teacher", "fixmatch"])
 def test_an_interrupted_training_resumes_bit_for_bit(
     name: str, faces: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,7 +63,7 @@ def test_an_interrupted_training_resumes_bit_for_bit(
         with pytest.raises(Exception, match="stopped by the user"):
             api.train(name, faces.path, tmp_path / "cut", **more)  # type: ignore[arg-type]
     resumed = api.train(name, faces.path, tmp_path / "cut", resume=True, **more)  # type: ignore[arg-type]
-    assert same(tmp_path / "whole", tmp_path / "cut")
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
     assert resumed["pooled"]["mean"] == whole["pooled"]["mean"]
 
 
@@ -91,7 +81,7 @@ def test_hidden_and_test_labels_change_nothing(faces: Store, tmp_path: Path) -> 
     api.flow(other.path, workers=1)
     assert (other.occurrence() != faces.occurrence()).any()
     api.train("wsrtl", other.path, tmp_path / "b", labels="count:12", settings=settings)
-    assert same(tmp_path / "a", tmp_path / "b")
+    assert same_weights(tmp_path / "a", tmp_path / "b")
 
 
 def _visible(run: Path, store: Store) -> np.ndarray:

@@ -73,7 +73,9 @@ class TrainingConfig(BaseModel):
         BeforeValidator(lambda given: str(given) if isinstance(given, int) else given),  # YAML reads 32 as a number
     ] = Field("auto", description="auto: bf16 where the hardware has products of it; a run keeps what it began with")
     log_every: Positive = 10
-    checkpoint_every: Positive = Field(100, description="steps between two savings of the whole state")
+    checkpoint_every: Positive = Field(
+        100, description="steps between two savings of the whole state, which is also saved after half a minute"
+    )
 
 
 class SelectionConfig(BaseModel):

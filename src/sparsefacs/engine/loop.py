@@ -17,6 +17,7 @@ from .config import RunConfig
 from .devices import share_gradients
 from .optimisers import rate_factor, set_rates
 from .run import CsvLog, RunFolder
+from .saving import Savings, StopRequest
 from .selection import Selector
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Training:
 def fit(training: Training, start: int, seconds_before: float) -> float:
     """Train from step `start` to the end, or to where the score no longer gains; return the seconds spent in all.
 
-    Raises InputError naming the loss term if a loss stops being a number. An interrupt saves the state first.
+    Raises InputError naming the loss term if a loss stops being a number, and when the user stops it; of one process
+    the state is then saved after the step under way.
     """
     t = training
     started = time.monotonic() - seconds_before
@@ -57,31 +59,48 @@ def fit(training: Training, start: int, seconds_before: float) -> float:
     if t.config.training.compile:
         for network in t.method.children():
             network.compile()
-    step, ended = start, _ends(t, start)
-    with progress(f"train {t.config.name}", t.steps, "steps") as bar:
+    step, ended, savings = start, _ends(t, start), Savings()
+    with progress(f"train {t.config.name}", t.steps, "steps") as bar, StopRequest(t.fabric.world_size == 1) as stop:
         bar.advance(start)
         try:
             while not ended:
                 terms = _step(t, step)
-                done = step + 1
+                done, asked = step + 1, stop.asked
                 scores = _check(t, done)
                 ended = _ends(t, done)
                 if done % t.config.training.log_every == 0 or done == 1 or ended or done in t.checked:
                     _log(t, log, board, done, terms, scores, time.monotonic() - started)
-                if done % t.config.training.checkpoint_every == 0 or ended:
-                    _save(t, log, board, done, time.monotonic() - started)
+                if ended or asked or _worth_saving(t, done, savings):
+                    with savings:
+                        _save(t, log, board, done, time.monotonic() - started)
                 bar.advance(1, _note(terms))
                 step = done
+                if asked and not ended:
+                    raise _stopped(t, f"after step {done}", "from there")
         except KeyboardInterrupt:
             # the step under way is lost: its parts may have been applied, so the state saved is the last whole one
-            raise InputError(
-                f"stopped by the user in step {step + 1} of {t.steps}",
-                path=t.run.path,
-                remedy="Give the same command with --resume to go on from the last checkpoint",
-            ) from None
+            raise _stopped(t, f"in step {step + 1}", "from the last checkpoint") from None
     if board is not None:
         board.close()
     return time.monotonic() - started
+
+
+def _stopped(t: Training, when: str, whence: str) -> InputError:
+    remedy = f"Give the same command with --resume to go on {whence}"
+    return InputError(f"stopped by the user {when} of {t.steps}", path=t.run.path, remedy=remedy)
+
+
+def _worth_saving(t: Training, done: int, savings: Savings) -> bool:
+    """Say, alike on every process, whether the state after `done` steps is to be saved: so often, or after so long."""
+    training = t.config.training
+    if done % training.checkpoint_every == 0:
+        return True
+    if t.fabric.world_size == 1:
+        return savings.due()
+    if done % training.log_every:  # processes ask the first one only where they wait for each other anyway
+        return False
+    due = t.fabric.is_global_zero and savings.due()
+    return bool(global_sum(torch.tensor(float(due), device=t.fabric.device)) > 0)
 
 
 def _ends(t: Training, done: int) -> bool:
