@@ -197,8 +197,11 @@ def paper_text(content: Mapping[str, Any]) -> str:
         cells += [figure(published, 3)] if len(heads) > len(cells) else []
         body.append(cells)
     seen, steps = content["rows"][0]["images"], content["rows"][0]["steps"]
-    lines += [*markdown_table(heads, body), "", f"{steps:,} steps, {seen:,} faces seen by the first row. Made by\n"]
-    lines += [f'```\nsparsefacs reproduce {content["paper"]} "{content["item"]}"\n```\n']
+    seeds = len(content["rows"][0]["seeds"])
+    told_seeds, option = (f"{seeds} seeds each", f" --seeds {seeds}") if seeds > 1 else ("one seed", "")
+    made = f"{steps:,} steps, {seen:,} faces seen by the first row, {told_seeds}. Made by\n"
+    lines += [*markdown_table(heads, body), "", made]
+    lines += [f'```\nsparsefacs reproduce {content["paper"]} "{content["item"]}"{option}\n```\n']
     return "\n".join(lines)
 
 

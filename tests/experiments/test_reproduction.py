@@ -118,6 +118,7 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
     text = (out / "results.md").read_text()
     for told in (page, text):
         assert "never evidence about real faces" in told and "Table 1 (published)" in told and "protocol" in told
+        assert "one seed" not in told, "there are two"
     assert str(tmp_path) not in (out / "results.json").read_text() + text + page, "results name no place of the machine"
 
     first = (out / "results.json").read_text()
@@ -272,6 +273,7 @@ def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
 ) -> None:
     _in_this_process(monkeypatch)
     made = reproduce("adversarial", "table-1", tmp_path / "out", stores=[_made(tmp_path / "faces")], settings=TINY)
+    assert "Some rows are of one seed" in (tmp_path / "out" / "results.md").read_text()
     folders = [made.out / "runs/bp4d/50" / name / "seed-0" for name in ("Ours", "O-wlc")]
     ours, theirs = (read_scores(folder) for folder in folders)
     pooled = json.loads((folders[0] / "metrics.json").read_text())["pooled"]["mean"]

@@ -101,9 +101,17 @@ def _title(content: Mapping[str, Any]) -> str:
     return f"{content['paper']}, {content['item']}, at {content['scale']} scale"
 
 
+_ONE_SEED = (
+    "Some rows are of one seed. Intervals tell how people differ, not how one training differs from the next: equal "
+    "small trainings, summed in another order, were up to .05 of F1 apart. Give --seeds 3 before believing one."
+)
+
+
 def _state(content: Mapping[str, Any]) -> list[str]:
-    """Say what is missing or failed."""
+    """Say what is missing, failed, or rests on one training."""
     told = [f"{content['missing']} rows are not finished."] if content["missing"] else []
+    if content["differences"] and any(len(row["seeds"]) == 1 for row in content["rows"]):
+        told.append(_ONE_SEED)
     told += content.get("notes", [])
     return told + [f"Failed: {each['job']}: {each['why']}" for each in content["failed"]]
 
