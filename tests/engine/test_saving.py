@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,3 +108,36 @@ def test_an_ignored_signal_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+IMPATIENT = """
+from sparsefacs.cli import main
+from sparsefacs.engine import loop, saving
+
+saving.SAVED_AFTER_S, saving._SAVINGS_APART, whole = 0.0, 0, loop.save_checkpoint
+
+
+def noted(path, step, *rest):
+    with (path.parents[1] / "saved.txt").open("a") as file:
+        file.write(f"{step} ")
+    whole(path, step, *rest)
+
+
+loop.save_checkpoint = noted
+main()
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_save_together_where_they_log(
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    (tmp_path / "impatient.py").write_text(IMPATIENT)
+    settings = (*tiny_settings, "training.steps=5", "training.log_every=2", "selection.rule=last")
+    flags = [word for setting in settings for word in ("--set", setting)]
+    for name, program in (("usual", ["-m", "sparsefacs.cli"]), ("often", [str(tmp_path / "impatient.py")])):
+        words = [*program, "train", "supervised", str(store.path), str(tmp_path / name), "--devices", "2", *flags]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, *words], env=environment, check=True, capture_output=True, timeout=200)
+    assert (tmp_path / "often" / "saved.txt").read_text().split() == ["2", "4", "5"]
+    assert same_weights(tmp_path / "usual", tmp_path / "often")
