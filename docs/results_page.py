@@ -118,13 +118,11 @@ def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
     heads = ("", "method", "seeds", name, f"{name} less {content['baseline']}'s, paired", METRIC_NAMES[second])
     body = []
     for place, row in enumerate(rows, start=1):
-        beside = found.get(row["row"])
-        text = difference_text(beside)
         shifted = row.get("shifted", {}).get(main, {})
         body.append(
             (
-                str(place), row["row"], str(len(row["seeds"])), told(row, main), text, told(row, second),
-                with_interval(shifted, 3),
+                str(place), row["row"], str(len(row["seeds"])), told(row, main), difference_text(found.get(row["row"])),
+                told(row, second), with_interval(shifted, 3),
             )
         )  # fmt: skip
     return [
@@ -194,8 +192,7 @@ def paper_text(content: Mapping[str, Any]) -> str:
     for row, published in zip(content["rows"], beside, strict=True):
         cells = [row["row"], row["labels"], *(told(row, name) for name in shown)]
         if with_difference:
-            each = found.get((row["row"], row["labels"], shown[0]))
-            cells.append(difference_text(each))
+            cells.append(difference_text(found.get((row["row"], row["labels"], shown[0]))))
         cells += [figure(published, 3)] if len(heads) > len(cells) else []
         body.append(cells)
     seen, steps = content["rows"][0]["images"], content["rows"][0]["steps"]
