@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..evidence.blendshapes import BLENDSHAPES
 from ..files import atomic_path, hash_json, make_folder, read_json, refuse_existing, write_json
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
 
@@ -43,7 +44,9 @@ class FaceRow:
 
     image: encoded JPEG or PNG; landmarks: (68, 2) float32, pixels of the stored image; matrix: (2, 3) float32,
     source pixels → stored pixels; time: seconds; occurrence: (A,) int8, −1 unlabelled; intensity: (A,) float32
-    0–5, NaN unlabelled; score: detector score 0–1; extras: further columns, by name.
+    0–5, NaN unlabelled; score: detector score 0–1; blendshapes: (52,) float32 0–1 in the order of
+    `evidence.blendshapes`, pose: (3,) yaw, pitch, roll of the source picture in degrees, both NaN where the landmarker
+    was not asked; extras: further columns, by name.
     """
 
     image: bytes
@@ -58,6 +61,8 @@ class FaceRow:
     intensity: NDArray[np.float32]
     score: float
     source: str
+    blendshapes: NDArray[np.float32] = field(default_factory=lambda: np.full(len(BLENDSHAPES), np.nan, np.float32))
+    pose: NDArray[np.float32] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
     extras: dict[str, Any] = field(default_factory=dict)
 
 
@@ -125,6 +130,8 @@ def features(aus: int, extras: "dict[str, Any] | None" = None) -> "datasets.Feat
             "intensity": listed(value("float32"), length=aus),
             "score": value("float32"),
             "source": value("string"),
+            "blendshapes": listed(value("float32"), length=len(BLENDSHAPES)),
+            "pose": listed(value("float32"), length=3),
             **(extras or {}),
         }
     )
@@ -394,5 +401,7 @@ def _as_record(row: FaceRow) -> dict[str, Any]:
         "intensity": np.asarray(row.intensity, np.float32),
         "score": float(row.score),
         "source": row.source,
+        "blendshapes": np.asarray(row.blendshapes, np.float32),
+        "pose": np.asarray(row.pose, np.float32),
         **row.extras,
     }

@@ -193,6 +193,8 @@ class PartCutter:
                 intensity=label.intensity,
                 score=face.score,
                 source=item.source,
+                blendshapes=face.traits.blendshapes,
+                pose=face.traits.pose,
             )
 
     def _assign(

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .landmarks import Landmarker
+from .landmarks import UNKNOWN_TRAITS, Landmarker, Traits
 from .models import YUNET, find_model
 from .quiet import native_stderr_silenced
 
@@ -29,6 +29,7 @@ class DetectedFace:
     landmarks: NDArray[np.float32]
     box: NDArray[np.float32]
     score: float
+    traits: Traits = UNKNOWN_TRAITS
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,13 @@ class FaceFinder:
         """Return the faces of `boxes` in which landmarks are found, each face once."""
         faces: list[DetectedFace] = []
         for box in boxes:
-            points = self._landmarker.locate(image, box.box)
-            if points is None:
+            found = self._landmarker.locate(image, box.box)
+            if found is None:
                 continue
+            points, traits = found
             extent = np.concatenate([points.min(axis=0), points.max(axis=0)])
             if all(overlap(extent, landmark_box(face.landmarks)) < _OVERLAP for face in faces):
-                faces.append(DetectedFace(points, box.box, box.score))
+                faces.append(DetectedFace(points, box.box, box.score, traits))
         return faces
 
     def _detect(self, image: NDArray[np.uint8], side: int, score_min: float) -> list[FaceBox]:

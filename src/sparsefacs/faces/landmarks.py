@@ -1,11 +1,14 @@
-"""68 landmarks of one face: MediaPipe's face landmarker on a crop round the face."""
+"""68 landmarks, blendshapes and pose of one face: MediaPipe's face landmarker on a crop round the face."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evidence.blendshapes import BLENDSHAPES
+from ..evidence.pose import pose_of
 from ..facs import MEDIAPIPE_TO_68
 from .models import LANDMARKER, find_model
 from .quiet import native_stderr_silenced
@@ -15,6 +18,19 @@ CROP_MAX = 448  # pixels; the landmark network sees 256 × 256, so more would on
 CROP_MIN = 192  # pixels; smaller crops are enlarged, since MediaPipe's detector misses tiny pictures
 CONFIDENCE = 0.4  # MediaPipe's default of 0.5 drops some half-covered faces that YuNet is sure of
 NEIGHBOURS = 3  # faces looked for in a crop, since a neighbour may stand in it
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What the landmarker tells of a face beside its points: blendshapes (52,) 0–1 in the order of `BLENDSHAPES`, and
+    pose (3,): yaw, pitch, roll in degrees (see `evidence.pose`). NaN where it was not asked, as for delivered points.
+    """
+
+    blendshapes: NDArray[np.float32]
+    pose: NDArray[np.float32]
+
+
+UNKNOWN_TRAITS = Traits(np.full(len(BLENDSHAPES), np.nan, np.float32), np.full(3, np.nan, np.float32))
 
 
 class Landmarker:
@@ -35,6 +51,8 @@ class Landmarker:
                     num_faces=NEIGHBOURS,
                     min_face_detection_confidence=CONFIDENCE,
                     min_face_presence_confidence=CONFIDENCE,
+                    output_face_blendshapes=True,
+                    output_facial_transformation_matrixes=True,
                 )
             )
 
@@ -42,8 +60,11 @@ class Landmarker:
         """Release the model."""
         self._task.close()
 
-    def locate(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32] | None:
-        """Return the landmarks (68, 2), pixels of `image` (H, W, 3 RGB), of the face in `box` (x0, y0, x1, y1).
+    def locate(
+        self, image: NDArray[np.uint8], box: NDArray[np.floating]
+    ) -> tuple[NDArray[np.float32], Traits] | None:
+        """Return the landmarks (68, 2), pixels of `image` (H, W, 3 RGB), of the face in `box` (x0, y0, x1, y1), and
+        its traits.
 
         None when the landmarker sees no face there.
         """
@@ -52,13 +73,17 @@ class Landmarker:
         height, width = crop.shape[:2]
         centre, size = (box[:2] + box[2:]) / 2, float(max(box[2:] - box[:2]))
         best, nearest = None, 0.5 * size
-        for mesh in result.face_landmarks:
+        for number, mesh in enumerate(result.face_landmarks):
             points = np.array([[mesh[i].x * width, mesh[i].y * height] for i in MEDIAPIPE_TO_68])
             points = points / scale + corner - 0.5  # MediaPipe counts from the pixel's edge
             away = float(np.hypot(*((points.min(axis=0) + points.max(axis=0)) / 2 - centre)))
             if away < nearest and np.isfinite(points).all():
-                best, nearest = points.astype(np.float32), away
-        return best
+                best, nearest = (number, points.astype(np.float32)), away
+        if best is None:
+            return None
+        number, found = best
+        shapes = np.array([each.score for each in result.face_blendshapes[number]], np.float32)
+        return found, Traits(shapes, pose_of(result.facial_transformation_matrixes[number][:3, :3]))
 
 
 def _crop(image: NDArray[np.uint8], box: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, NDArray[np.float64]]:

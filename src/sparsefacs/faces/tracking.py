@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .alignment import FaceRecipe, align_face
 from .detection import DetectedFace, FaceBox, FaceFinder, overlap
+from .landmarks import UNKNOWN_TRAITS, Traits
 
 LOOK_EVERY = 12  # frames between searches of the whole picture while no known face is missing
 GAP_S = 2.0  # seconds for which a lost face keeps its id
@@ -22,12 +23,13 @@ _LOOK = FaceRecipe(size=32)  # hair and jaw line included: without them smiling 
 
 @dataclass(frozen=True)
 class TrackedFace:
-    """A face of a video: `face` is its id, from 0 in order of appearance; `landmarks`, `box`, `score` as detected."""
+    """A face of a video: `face` is its id, from 0 in order of appearance; what else as detected."""
 
     face: int
     landmarks: NDArray[np.float32]
     box: NDArray[np.float32]
     score: float
+    traits: Traits = UNKNOWN_TRAITS
 
 
 @dataclass
@@ -103,7 +105,7 @@ class FaceTracker:
                 self._next_face += 1
                 self._tracks.append(track)
             track.box, track.look, track.seen_s, track.missing = face.box, look, time_s, False
-            named.append(TrackedFace(track.face, face.landmarks, face.box, face.score))
+            named.append(TrackedFace(track.face, face.landmarks, face.box, face.score, face.traits))
         return sorted(named, key=lambda face: face.face)
 
     def _match(self, faces: list[DetectedFace], looks: list[NDArray[np.float32]], *, cut: bool) -> dict[int, int]:

@@ -80,7 +80,7 @@ def cut_faces(
 def _photo_faces(finder: FaceFinder, image: NDArray[np.uint8]) -> list[TrackedFace]:
     """Return the faces of a photo, numbered from left to right."""
     found = sorted(finder.find(image), key=lambda face: float(face.box[0] + face.box[2]))
-    return [TrackedFace(number, face.landmarks, face.box, face.score) for number, face in enumerate(found)]
+    return [TrackedFace(number, face.landmarks, face.box, face.score, face.traits) for number, face in enumerate(found)]
 
 
 def _cut_out(

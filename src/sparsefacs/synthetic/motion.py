@@ -1,6 +1,7 @@
 """One clip's frames: AU weights and labels, head pose, gaze and blinks."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,22 +25,48 @@ class Clip:
     fps: float
 
 
+Resting = Literal["plain", "varied"]
+RESTING_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 20, 23, 24, 25)
+
+
 def make_clip(
-    profile: str, aus: tuple[int, ...], seed: int, subject: int, clip: int, frames: int, drawn: Appearance = USUAL
-) -> Clip:
-    """Return clip number `clip` of a subject, the head as in appearance `drawn`; labels in the order of `aus`."""
+    profile: str, aus: tuple[int, ...], seed: int, subject: int, clip: int, frames: int, drawn: Appearance = USUAL,
+    resting: Resting = "plain",
+) -> Clip:  # fmt: skip
+    """Return clip number `clip` of a subject, the head as in appearance `drawn`; labels in the order of `aus`.
+
+    resting: `varied` lays the movements over a resting face that may look like some AU, see `resting_face`; labels
+    stay those of the movements, since coders judge change from rest.
+    """
     driven = driven_aus(aus)
+    rest = resting_face(seed, subject) if resting == "varied" else {}
     process = dynamics(profile, driven)
     track = clip_track(process, seed, subject, clip, frames)
     rng = np.random.default_rng(np.random.SeedSequence([seed, subject, 12, clip]))
     closure = blinks(rng, frames, process.fps)
     poses = _poses(rng, frames, process.fps, drawn)
     expressions = tuple(
-        Expression({**_seen(driven, weights), 45: float(closed)})
+        Expression({**_over(rest, _seen(driven, weights)), 45: float(closed)})
         for weights, closed in zip(track.weights, closure, strict=True)
     )
     occurrence, intensity = _labels(track, driven, aus, closure, process.lowest)
     return Clip(expressions, poses, occurrence, intensity, process.fps)
+
+
+def resting_face(seed: int, subject: int) -> dict[int, float]:
+    """Return how a person looks at rest, AU → weight: each of RESTING_AUS a little in one of four people, and in one of
+    twenty as strongly as level B to C of its movement. Choices of ours: no data set tells how often resting faces do.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, subject, 14]))
+    kind, little, strong = rng.random(len(RESTING_AUS)), rng.random(len(RESTING_AUS)), rng.random(len(RESTING_AUS))
+    weights = np.where(kind < 0.05, 0.30 + 0.20 * strong, np.where(kind < 0.30, 0.05 + 0.20 * little, 0.0))
+    return {au: float(weight) for au, weight in zip(RESTING_AUS, weights, strict=True) if weight > 0}
+
+
+def _over(rest: dict[int, float], moved: dict[int, float]) -> dict[int, float]:
+    """Return movements laid over a resting face: an AU starts from what is there, and ends where it always does."""
+    start = {au: rest.get(au, 0.0) for au in {*rest, *moved}}
+    return {au: low + (1 - low) * moved.get(au, 0.0) for au, low in sorted(start.items())}
 
 
 def _seen(driven: tuple[int, ...], weights: NDArray[np.float32]) -> dict[int, float]:

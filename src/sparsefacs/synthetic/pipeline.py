@@ -1,28 +1,33 @@
 """`synth`: a store of synthetic faces, made by several processes, the same bytes however many there are."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ..data.store import FaceRow, Store, StoreInfo, StoreWriter
+from ..data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
+from ..faces.cutting import NO_FACE
+from ..faces.detection import FaceFinder
+from ..faces.models import LANDMARKER, YUNET
 from ..progress import progress
 from .appearance import load_appearance
 from .dynamics import DEFAULT_AUS
 from .expression import au_to_units
 from .flow import pack_flow, true_flow
 from .identity import make_subject
-from .motion import Clip, make_clip
+from .motion import Clip, Resting, make_clip
 from .profiles import load_profile
 from .render import FaceRenderer, Picture
 from .scene import Scene, encode_jpeg, make_scene, photograph
 
-GENERATOR_VERSION = 1  # raised whenever the same seed gives other bytes
+GENERATOR_VERSION = 2  # raised whenever the same seed gives other bytes
+Points = Literal["found", "true"]
 FRAMES_A_PART = 200  # a kill loses at most about ten seconds of work a process
 
 
@@ -42,6 +47,8 @@ class Job:
     flow_step: int = 1
     frame_step: int = 1
     appearance: str = "usual"
+    resting: Resting = "plain"
+    points: Points = "found"
     version: int = GENERATOR_VERSION
 
     def __post_init__(self) -> None:
@@ -69,6 +76,9 @@ class Job:
                 raise InputError(f"AU{au} is named twice", remedy="Name every AU once")
         load_profile(self.profile)
         load_appearance(self.appearance)
+        for name, chosen, known in (("resting", self.resting, ("plain", "varied")), ("points", self.points, ("found", "true"))):
+            if chosen not in known:
+                raise InputError(f"{name} {chosen!r} is not possible", remedy=f"Choose {' or '.join(known)}")
 
     @property
     def recipe(self) -> FaceRecipe:
@@ -109,21 +119,26 @@ def synth(
     flow_step: int = 1,
     fps: float | None = None,
     appearance: Literal["usual", "shifted"] = "usual",
+    resting: Resting = "plain",
+    points: Points = "found",
     supersample: int = 2,
     aus: tuple[int, ...] = DEFAULT_AUS,
 ) -> Store:
     """Make a store of synthetic faces: `clips` clips of `frames` frames of each of `subjects` people.
 
-    Faces are `size` pixels wide, aligned as `prepare` aligns; labels follow the statistics of `profile`. Columns beyond
-    the store's own: `pose` (yaw, pitch, roll in degrees), `light` (key direction x right, y up, z to the camera; key,
-    fill and ambient strength), and with `flow` `flow`, to the frame `flow_step` later (see `flow.unpack_flow`).
+    Faces are `size` pixels wide, aligned as `prepare` aligns; labels follow the statistics of `profile`. Landmarks,
+    blendshapes and pose are those that `prepare`'s finder sees in the picture, and a face it misses is rejected; points
+    `true` keeps the generator's own landmarks and pose instead, without blendshapes. Columns beyond the store's own:
+    `true_landmarks` and `true_pose` (the generator's), `light` (key direction x right, y up, z to the camera; key, fill
+    and ambient strength), and with `flow` `flow`, to the frame `flow_step` later (see `flow.unpack_flow`). resting:
+    `varied` gives people resting faces that may resemble an AU (`motion.resting_face`).
     fps: frames a second that are kept of the profile's own, see `frame_step_of`; frames keep their own numbers, and
     `frames` counts those kept. appearance: `shifted` draws light, pose, skin, hair and camera otherwise, see
     `appearance`. The same arguments give the same bytes whatever `workers` is; a killed call goes on where it was.
     Raises InputError for impossible arguments or an `out` that exists.
     """
     step = frame_step_of(profile, fps)
-    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step, step, appearance)
+    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step, step, appearance, resting, points)
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
     recipe = job.recipe
@@ -156,9 +171,6 @@ def frame_step_of(profile: str, fps: float | None) -> int:
 
 def _described(job: Job) -> dict[str, Any]:
     described = {"command": "synth", **asdict(job), "aus": list(job.aus)}
-    for name, usual in (("flow_step", 1), ("frame_step", 1), ("appearance", "usual")):
-        if described[name] == usual:  # as before there was a choice, so that what was begun then can be gone on with
-            del described[name]
     return described
 
 
@@ -176,6 +188,9 @@ def job_source(job: Job) -> dict[str, Any]:
         "frames": job.frames,
         "supersample": job.supersample,
         "appearance": job.appearance,
+        "resting": job.resting,
+        "points": job.points,
+        "models": {model.name: model.sha256 for model in (YUNET, LANDMARKER)} if job.points == "found" else {},
         **({} if job.flow_step == 1 else {"flow_step": job.flow_step}),
         **({} if job.frame_step == 1 else {"frame_step": job.frame_step}),
         "note": "synthetic faces: scores on them say nothing about real faces",
@@ -192,7 +207,8 @@ def extra_columns(flow: bool) -> dict[str, Any]:
     import datasets
 
     columns: dict[str, Any] = {
-        "pose": datasets.List(datasets.Value("float32"), length=3),
+        "true_landmarks": datasets.List(datasets.Value("float32"), length=136),
+        "true_pose": datasets.List(datasets.Value("float32"), length=3),
         "light": datasets.List(datasets.Value("float32"), length=6),
     }
     if flow:
@@ -219,8 +235,13 @@ def make_part(out: Path, job: Job, part: int) -> int:
     info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=job_source(job))
     writer = StoreWriter(out, info, _described(job), extra_columns(job.flow))
     subject, clips = job.parts()[part]
+    rejected: list[Reject] = []
     rows = (row for clip in clips for row in clip_rows(job, subject, clip))
-    return writer.write_part(part, rows, ())
+    with ExitStack() as stack:
+        finder = stack.enter_context(FaceFinder()) if job.points == "found" else None
+        seen = rows if finder is None else (s for row in rows if (s := seen_by(finder, row, rejected)) is not None)
+        writer.write_part(part, seen, rejected)
+    return len(clips) * job.frames
 
 
 @lru_cache(maxsize=1)
@@ -234,10 +255,10 @@ def texture_scale(size: int, supersample: int) -> int:
 
 
 def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
-    """Yield the faces of one clip in order."""
+    """Yield the faces of one clip in order, with the generator's own landmarks and pose."""
     drawn = load_appearance(job.appearance)
     renderer = _renderer(job.seed, subject, texture_scale(job.size, job.supersample), job.appearance)
-    acted = make_clip(job.profile, job.aus, job.seed, subject, clip, job.frames_acted, drawn)
+    acted = make_clip(job.profile, job.aus, job.seed, subject, clip, job.frames_acted, drawn, job.resting)
     rng = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 13, clip]))
     scene = make_scene(rng, renderer.subject.colours.skin, drawn)
     recipe = job.recipe
@@ -256,6 +277,7 @@ def _row(
     rng: np.random.Generator, extras: dict[str, Any],
 ) -> FaceRow:  # fmt: skip
     pose = acted.poses[t]
+    turned = np.array([pose.yaw, pose.pitch, pose.roll], np.float32)
     who, where = row_names(subject, clip)
     return FaceRow(
         image=encode_jpeg(photograph(picture.colours, scene, rng, picture.matrix), job.recipe.quality),
@@ -270,5 +292,33 @@ def _row(
         intensity=acted.intensity[t],
         score=1.0,
         source=f"synthetic/{job.seed}/{who}/{where}",
-        extras={"pose": np.array([pose.yaw, pose.pitch, pose.roll], np.float32), **extras},
+        pose=turned,
+        extras={"true_landmarks": picture.landmarks.ravel(), "true_pose": turned, **extras},
+    )
+
+
+def seen_by(finder: FaceFinder, row: FaceRow, rejected: list[Reject]) -> FaceRow | None:
+    """Return a face with the landmarks, blendshapes and pose that `finder` sees in its picture.
+
+    None for a face that it misses, which is noted in `rejected`. The picture is given a border, its last pixels
+    repeated, since finders want air round a face.
+    """
+    import cv2
+
+    image = cv2.cvtColor(cv2.imdecode(np.frombuffer(row.image, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    border = image.shape[0] // 2
+    wide = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
+    found = finder.find(np.asarray(wide, np.uint8))
+    if not found:
+        rejected.append(Reject(row.source, row.frame, NO_FACE))
+        return None
+    face = found[0]
+    pose = face.traits.pose.copy()
+    pose[2] -= np.degrees(np.arctan2(row.matrix[1, 0], row.matrix[0, 0]))  # of the camera's picture, not the aligned one
+    return replace(
+        row,
+        landmarks=face.landmarks - np.float32(border),
+        score=face.score,
+        blendshapes=face.traits.blendshapes,
+        pose=pose,
     )
