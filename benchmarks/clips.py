@@ -106,7 +106,7 @@ def compare(recipe: str, given: argparse.Namespace) -> dict[str, Any]:
 class RandomCoder:
     """Knowledge-Spreader of a recipe as a coder, its weights drawn from a seed."""
 
-    aus, task, threshold = AUS, "occurrence", 0.5
+    aus, task, limits = AUS, "occurrence", (0.5,) * len(AUS)
 
     def __init__(self, recipe: str, length: int) -> None:
         import torch

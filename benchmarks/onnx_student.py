@@ -105,12 +105,13 @@ def scores(coders: dict[str, Any], arguments: argparse.Namespace) -> dict[str, A
     columns = [teacher.aus.index(au) for au in student.aus]
     coded = {name: code_store(coder, store, rows) for name, coder in coders.items()}
     coded["teacher, torch"] = coded["teacher, torch"][:, columns]
+    teachers = np.array([teacher.limits])[:, columns]
     metric, found = MAIN_METRIC[student.task], {}
     for name, coded_MA in coded.items():
-        at = coders[name].threshold
+        at = np.array([coders[name].limits])
         mean = score(student.task, student.aus, truth_MA, coded_MA, subject_M, threshold=at)["pooled"]["mean"][metric]
         less = paired_difference(
-            student.task, student.aus, truth_MA, coded_MA, coded["teacher, torch"], subject_M, at, teacher.threshold
+            student.task, student.aus, truth_MA, coded_MA, coded["teacher, torch"], subject_M, at, teachers
         )[metric]
         found[name] = {
             metric: {key: mean[key] for key in ("value", "low", "high")},

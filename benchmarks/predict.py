@@ -148,7 +148,7 @@ def make_coder(run: Path | None):
     network = timm.create_model("resnet18", num_classes=len(AUS)).eval().to(memory_format=torch.channels_last)
 
     class RandomCoder:
-        aus, recipe, task, threshold = AUS, FaceRecipe(size=112), "occurrence", 0.5
+        aus, recipe, task, limits = AUS, FaceRecipe(size=112), "occurrence", (0.5,) * len(AUS)
 
         def __call__(self, faces_BHWC: np.ndarray, landmarks_BPC: np.ndarray) -> np.ndarray:
             with torch.inference_mode():

@@ -23,7 +23,7 @@ def write_run(
     task: Any = "occurrence",
     aus: tuple[int, ...] = (1, 4, 12),
     size: int = 40,
-    threshold: float = 0.5,
+    limits: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Path:
     """Write the model of a run of `method` into `path`, as `train` leaves it; size: side of its aligned faces."""
@@ -41,7 +41,7 @@ def write_run(
                 weight.div_(spread)
     recipe = FaceRecipe(size=size).as_json()
     path.mkdir(parents=True)
-    RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), threshold, 1, settings)
+    RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), limits, 1, settings)
     return path
 
 

@@ -12,7 +12,7 @@ class BrightnessCoder:
 
     aus = (1, 12, 25)
     recipe = FaceRecipe(size=64)
-    threshold = 0.4
+    limits = (0.4, 0.4, 0.4)
     clip = None
 
     def __init__(self, task="occurrence"):

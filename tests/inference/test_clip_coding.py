@@ -31,7 +31,7 @@ WEIGHTS = np.array([1, 10, 100, 1000, 10000], np.float64)
 class ClipCoder:
     """Codes are a number in which each place of the window has a digit of its own."""
 
-    aus, task, threshold, clip = (12,), "occurrence", 0.5, (LENGTH, KEY)
+    aus, task, limits, clip = (12,), "occurrence", (0.5,), (LENGTH, KEY)
     recipe = FaceRecipe(size=32)
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ def test_stores_are_coded_by_window_and_each_row_once(tmp_path: Path) -> None:
 
 def coder_of(network: nn.Module, store: AnyStore) -> NetworkCoder:
     coder = NetworkCoder.__new__(NetworkCoder)
-    coder.aus, coder.task, coder.recipe, coder.threshold = (12,), "occurrence", FaceRecipe(**store.info.recipe), 0.5
+    coder.aus, coder.task, coder.recipe, coder.limits = (12,), "occurrence", FaceRecipe(**store.info.recipe), (0.5,)
     coder.sees, coder.network = NetworkConfig(input_size=32), network.eval()
     return coder
 

@@ -19,9 +19,9 @@ def frame(index, faces=(), lost=(), time_s=None):
     return CodedFrame("a.mp4", index, index / 10 if time_s is None else time_s, tuple(faces), tuple(lost))
 
 
-def write(path, frames, *, task="occurrence", with_input=False, threshold=0.5):
+def write(path, frames, *, task="occurrence", with_input=False, limits=(0.5, 0.5)):
     with open_codes(path, code_columns(AUS, with_input=with_input)) as rows:
-        writer = CodesWriter(rows, AUS, task, threshold, with_input=with_input)
+        writer = CodesWriter(rows, AUS, task, limits, with_input=with_input)
         for one in frames:
             writer.write(one)
     return writer
@@ -43,7 +43,7 @@ def test_occurrence_row_has_probability_and_presence_and_no_intensity(tmp_path):
 
 
 def test_intensity_row_has_intensity_and_no_probability(tmp_path):
-    write(tmp_path / "c.csv", [frame(0, [face(0, 0.5, 3.25)])], task="intensity", threshold=1.0)
+    write(tmp_path / "c.csv", [frame(0, [face(0, 0.5, 3.25)])], task="intensity", limits=(1.0, 1.0))
     row = pd.read_csv(tmp_path / "c.csv").iloc[0]
     assert (row["AU01_r"], row["AU12_r"], row["AU01_c"], row["AU12_c"]) == (0.5, 3.25, 0, 1)
     assert np.isnan(row["AU12_p"])
@@ -86,7 +86,7 @@ def test_no_face_at_all_leaves_only_the_header(tmp_path):
 
 def test_next_source_forgets_the_faceless_frames_before(tmp_path):
     with open_codes(tmp_path / "c.csv", code_columns(AUS, with_input=True)) as rows:
-        writer = CodesWriter(rows, AUS, "occurrence", 0.5, with_input=True)
+        writer = CodesWriter(rows, AUS, "occurrence", (0.5, 0.5), with_input=True)
         writer.write(frame(0))
         writer.next_source()
         writer.write(frame(0, [face(0, 0.1, 0.9)]))

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def cnn(folder: Path) -> tuple[Path, Path]:
     """A run that codes faces of 40 pixels cropped to 36 and made smaller, and its exported file."""
-    run, out = write_run(folder / "cnn", CNN, threshold=0.4), folder / "cnn.onnx"
+    run, out = write_run(folder / "cnn", CNN, limits=(0.4, 0.2, 0.7)), folder / "cnn.onnx"
     told = api.export(run, out)
     assert told["max_difference"] < 1e-5 and told["bytes"] == out.stat().st_size and not told["landmarks"]
     return run, out
@@ -50,7 +50,7 @@ def test_one_file_codes_any_number_of_faces_as_the_run_does(cnn: tuple[Path, Pat
     np.testing.assert_allclose(exported(faces, landmarks), wanted, atol=1e-5)
     np.testing.assert_allclose(exported(faces[:1], landmarks[:1]), wanted[:1], atol=1e-5)
     assert exported(faces[:0], landmarks[:0]).shape == (0, 3)
-    assert (exported.aus, exported.task, exported.threshold) == (coder.aus, coder.task, 0.4)
+    assert (exported.aus, exported.task, exported.limits) == (coder.aus, coder.task, (0.4, 0.2, 0.7))
     assert exported.recipe.hash == coder.recipe.hash and exported.clip is None
     assert exported.description["run"] == "cnn" and exported.description["method"] == "supervised"
     assert [each.name for each in out.parent.iterdir() if each.name.startswith(".")] == []

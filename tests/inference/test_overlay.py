@@ -14,7 +14,7 @@ def face(face_id, box, *codes):
 
 
 def paint(faces, lost=(), *, size=(360, 640), painter=None, aus=(1, 12)):
-    painter = painter or Painter(aus, "occurrence", 0.5)
+    painter = painter or Painter(aus, "occurrence", (0.5,) * len(aus))
     image = np.full((*size, 3), 128, np.uint8)
     return painter.paint(CodedFrame("v", 0, 0.0, tuple(faces), tuple(lost), image))
 
@@ -24,14 +24,14 @@ def amber(image):
     return int((np.abs(image.astype(int) - (255, 176, 0)).max(axis=2) < 30).sum())
 
 
-def test_bars_grow_with_the_codes_and_change_colour_at_the_threshold():
+def test_bars_grow_with_the_codes_and_change_colour_at_the_limit():
     box = (100, 60, 250, 260)
     counts = [amber(paint([face(0, box, 0.1, value)])) for value in (0.1, 0.49, 0.6, 0.95)]
     assert counts[0] == counts[1] == 0 < counts[2] < counts[3]
 
 
 def test_intensities_fill_the_bar_at_five():
-    box, painter = (100, 60, 250, 260), Painter((1, 12), "intensity", 1.0)
+    box, painter = (100, 60, 250, 260), Painter((1, 12), "intensity", (1.0, 1.0))
     half, full = (amber(paint([face(0, box, 0, value)], painter=painter)) for value in (2.5, 5.0))
     assert 1.4 < full / half < 2.1
 
@@ -49,7 +49,7 @@ def test_the_panel_stays_inside_and_off_the_face(size):
 
 
 def test_a_lost_face_is_marked_where_it_was_last():
-    painter = Painter((1, 12), "occurrence", 0.5)
+    painter = Painter((1, 12), "occurrence", (0.5, 0.5))
     paint([face(0, (100, 60, 250, 260), 0.1, 0.2)], painter=painter)
     red = (np.abs(paint([], [0], painter=painter).astype(int) - (255, 96, 96)).max(axis=2) < 40).nonzero()
     assert len(red[0]) > 100
@@ -59,7 +59,7 @@ def test_a_lost_face_is_marked_where_it_was_last():
 
 def test_an_image_is_not_drawn_on_in_place():
     image = np.full((300, 300, 3), 128, np.uint8)
-    Painter((1,), "occurrence", 0.5).paint(CodedFrame("v", 0, 0.0, (face(0, (9, 9, 99, 99), 1.0),), (), image))
+    Painter((1,), "occurrence", (0.5,)).paint(CodedFrame("v", 0, 0.0, (face(0, (9, 9, 99, 99), 1.0),), (), image))
     assert (image == 128).all()
 
 

@@ -28,7 +28,7 @@ def test_lines_break_where_the_face_is_lost_or_has_no_row():
 
 def test_one_panel_an_au_with_its_curve_and_the_lost_stretch_shaded():
     made = table()
-    figure = _curves(made, ["AU01_p", "AU12_p"], [1, 12], "p", 0.5)
+    figure = _curves(made, ["AU01_p", "AU12_p"], [1, 12], "p", (0.3, 0.6))
     assert [axis.get_title(loc="left")[:4] for axis in figure.axes] == ["AU1 ", "AU12"]
     line = figure.axes[1].lines[-1]
     np.testing.assert_array_equal(line.get_ydata(), made["AU12_p"])
@@ -45,7 +45,7 @@ def test_the_kind_the_table_tells_is_drawn(kind, tmp_path):
 @pytest.mark.parametrize("timed", [True, False])
 def test_a_picture_is_written(tmp_path, suffix, start, timed):
     table(lost=(), timed=timed).to_csv(tmp_path / "c.csv", index=False)
-    plot_codes(tmp_path / "c.csv", tmp_path / f"p{suffix}", threshold=0.5)
+    plot_codes(tmp_path / "c.csv", tmp_path / f"p{suffix}", limits=(0.3, 0.5))
     assert (tmp_path / f"p{suffix}").read_bytes().startswith(start)
 
 

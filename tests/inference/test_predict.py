@@ -17,7 +17,7 @@ def test_video_has_a_row_a_frame_and_marks_lost_frames(coder, clips, tmp_path):
     assert table["timestamp"].to_numpy() == pytest.approx(np.arange(11) / 25)
     coded = table[table["success"] == 1]
     assert coded["AU12_p"].between(0, 1).all() and coded["AU12_p"].std() > 0
-    assert (coded["AU12_c"] == (coded["AU12_p"] >= coder.threshold)).all()
+    assert (coded["AU12_c"] == (coded["AU12_p"] >= coder.limits[1])).all()
     assert table[table["success"] == 0].filter(regex="^AU|face_x|conf").isna().all(axis=None)
     assert (summary.frames, summary.rows, summary.messages()) == (11, 11, [])
     assert (summary.inputs[0].coded_rows, summary.inputs[0].lost_rows, summary.inputs[0].faces) == (6, 5, 1)
@@ -59,7 +59,7 @@ class TorchCoder:
         import torch
 
         torch.manual_seed(1)
-        self.aus, self.recipe, self.threshold, self.task = like.aus, like.recipe, 0.5, "occurrence"
+        self.aus, self.recipe, self.limits, self.task = like.aus, like.recipe, (0.5,) * len(like.aus), "occurrence"
         self.network = timm.create_model("resnet18", num_classes=len(self.aus)).eval()
 
     def __call__(self, faces_BHWC, landmarks_BPC):

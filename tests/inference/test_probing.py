@@ -59,7 +59,7 @@ def test_all_folds_into_folders_and_pooled(store, protocol, tmp_path, settings):
     assert metrics["pooled"]["frames"] == len(store) and metrics["pooled"]["subjects"] == 6
     carried = metrics["provenance"]
     assert carried["fold"] == "all" and carried["protocol_hash"] == protocol.hash and carried["encoder"] == "cells"
-    assert carried["per_fold"]["labelled_faces"] == [64, 64, 64] and carried["threshold"] == 0.5
+    assert carried["per_fold"]["labelled_faces"] == [64, 64, 64] and carried["limits"] == [0.5] * len(carried["limits"])
     table = pd.read_parquet(tmp_path / "probe" / "predictions.parquet")
     assert sorted(table["row"]) == list(range(len(store)))
     for number, fold in enumerate(protocol.folds, start=1):

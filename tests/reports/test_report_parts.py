@@ -135,7 +135,7 @@ def test_runs_that_cannot_be_paired_say_why():
     assert "same held-out frames" in difference(run, _result("b", predictions=_predictions(truth[:3], truth[:3])))
     assert "labels differ" in difference(run, _result("b", predictions=_predictions(1 - truth, truth)))
     other = _result("b", predictions=_predictions(truth, truth), threshold=0.3)
-    assert "thresholds" in difference(run, other)
+    assert "different limits" in difference(run, other)
 
 
 # ---- example faces

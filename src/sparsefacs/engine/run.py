@@ -10,7 +10,7 @@ predictions.parquet  metrics.json            how it does on held-out subjects
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import yaml
 
 from ..errors import InputError
 from ..files import make_folder, read_json, refuse_existing, write_bytes, write_json, write_text
+from ..metrics.limits import HALF, described_limits
 from ..networks.backbone import ENCODER_FILE
 
 if TYPE_CHECKING:
@@ -103,10 +104,12 @@ class RunFolder:
     def read_model(self) -> dict[str, Any]:
         """Read what the model is."""
         content = read_json(self.require(self.model, "the model's description"), what="it", remedy=_RETRAIN)
-        missing = {"method", "task", "aus", "network", "recipe", "threshold"} - set(content)
+        missing = {"method", "task", "aus", "network", "recipe"} - set(content)
+        if not {"limits", "threshold"} & set(content):
+            missing.add("limits")
         if missing:
             raise InputError(f"lacks {sorted(missing)[0]!r}", path=self.model, remedy=_RETRAIN)
-        return dict(content)
+        return dict(content) | {"limits": list(described_limits(content))}
 
     def write_model(
         self,
@@ -114,12 +117,13 @@ class RunFolder:
         recipe: Mapping[str, Any],
         method: str,
         weights: Mapping[str, Any],
-        threshold: float = 0.5,
+        limits: Sequence[float] | None = None,
         step: int | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Write weights and description of the network that codes faces; step: after which they were taken.
 
+        limits: of each AU the probability from which it counts as present; None: one half of each.
         settings: the method's own, of which its network may depend.
         """
         write_bytes(self.weights, _tensors(weights))
@@ -132,7 +136,7 @@ class RunFolder:
                 "settings": dict(settings or {}),
                 "network": setting.network.model_dump(mode="json") | {"init": "none"},
                 "recipe": dict(recipe),
-                "threshold": threshold,
+                "limits": [HALF] * len(setting.aus) if limits is None else [float(limit) for limit in limits],
                 "step": step,
             },
         )

@@ -175,7 +175,7 @@ def _train(
             data.stores[0].info.recipe,
             config.name,
             method.predictor().state_dict() if kept is None else kept["weights"],
-            threshold=FIXED_THRESHOLD if kept is None else kept["threshold"],
+            limits=[FIXED_THRESHOLD if kept is None else kept["threshold"]] * len(config.aus),
             step=steps if kept is None else kept["step"],
             settings=config.method,
         )

@@ -28,7 +28,7 @@ _FROM_DISTRIBUTIONS = {"marginal-difference": "mean_marginal", "mean-difference"
 _FROM_PSEUDO_LABELS = {"pseudo-labels": "accuracy", "confirmed-pseudo-labels": "accuracy_confirmed"}
 _COPIED = (
     *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
-    *("labelled_faces", "unlabelled_faces", "steps", "threshold_rule", "precision"),
+    *("labelled_faces", "unlabelled_faces", "steps", "limit_rule", "precision"),
 )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..facs.units import column
 from ..files import read_json
+from ..inference.pooling import limits_in
 from ..metrics.bootstrap import SubjectSums, interval, mean_over_aus, resampled
 from ..metrics.intensity import IntensitySums
 from ..metrics.occurrence import OccurrenceSums
@@ -49,10 +50,9 @@ def read_scores(folder: Path, resamples: int = RESAMPLES) -> Drawn:
     rows = used.any(axis=1)
     people = table["subject"].to_numpy(dtype=np.str_)
     subject = np.unique(people[rows], return_inverse=True)[1]
-    threshold = table["threshold"].to_numpy(np.float64)[rows, None]
     sums: SubjectSums
     if occurs:
-        sums = OccurrenceSums(truth[rows], predicted[rows], used[rows], subject, threshold, resamples)
+        sums = OccurrenceSums(truth[rows], predicted[rows], used[rows], subject, limits_in(table, aus)[rows], resamples)
     else:
         sums = IntensitySums(truth[rows], predicted[rows], used[rows], subject)
     digest = hashlib.sha256("\n".join(people[rows].tolist()).encode())

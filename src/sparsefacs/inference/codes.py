@@ -103,11 +103,14 @@ class CodesWriter:
     """Turns coded frames into rows, by face id; a lost face has success 0 and empty values, never zeros.
 
     Frames before the first face of a video are held back: they become lost rows of that face once it appears, and
-    nothing if none ever does, so a video without faces has no rows. Call `next_source` between files.
+    nothing if none ever does, so a video without faces has no rows. Call `next_source` between files. limits: of each
+    AU the probability (or intensity) from which it counts as present.
     """
 
-    def __init__(self, rows: RowWriter, aus: Sequence[int], task: Task, threshold: float, *, with_input: bool) -> None:
-        self._rows, self._aus, self._task, self._threshold = rows, tuple(aus), task, threshold
+    def __init__(
+        self, rows: RowWriter, aus: Sequence[int], task: Task, limits: Sequence[float], *, with_input: bool
+    ) -> None:
+        self._rows, self._aus, self._task, self._limits = rows, tuple(aus), task, tuple(limits)
         self._with_input = with_input
         self._faceless: list[tuple[int, float | None]] = []
         self._any_face = False
@@ -153,7 +156,7 @@ class CodesWriter:
 
     def _cells(self, face: CodedFace) -> list[Cell]:
         values = [round(float(value), 6) for value in face.codes]
-        present: list[Cell] = [int(value >= self._threshold) for value in face.codes]
+        present: list[Cell] = [int(value >= limit) for value, limit in zip(face.codes, self._limits, strict=True)]
         empty: list[Cell] = [None] * len(self._aus)
         told = [*empty, *values] if self._task == "occurrence" else [*values, *empty]
         box = [round(float(side), 2) for side in face.box]

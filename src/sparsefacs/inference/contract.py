@@ -16,7 +16,8 @@ class Coder(Protocol):
     aus: tuple[int, ...]
     recipe: FaceRecipe
     task: Task
-    threshold: float
+    limits: tuple[float, ...]
+    """Of each AU the probability (or intensity) from which it counts as present."""
 
     @property
     def clip(self) -> tuple[int, int] | None:

@@ -83,7 +83,7 @@ def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
     target = RunFolder(folder)
     answered = Answered(coder.task, coder.aus)
     coded_MA = code_store(coder, tested, rows)
-    table = table_of(answered, tested, rows, coded_MA, str(plan["fold"]["name"]), coder.threshold)
+    table = table_of(answered, tested, rows, coded_MA, str(plan["fold"]["name"]), coder.limits)
     facts = provenance(run, plan, tested)
     if own and (found := _pseudo_labels(run, coder, tested, plan, rows)):
         facts["pseudo_labels"] = found
@@ -120,14 +120,15 @@ def _check_aus(coder: NetworkCoder, tested: AnyStore) -> None:
 
 
 def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dict[str, Any]:
-    """Return everything a number must carry to be comparable: hashes, seed, threshold, selection rule, cost."""
+    """Return everything a number must carry to be comparable: hashes, seed, limits, selection rule, cost."""
     config, model = run.read_config(), run.read_model()
+    rule = config.get("selection", {}).get("threshold", "fixed")
     cost = pd.read_csv(run.log).iloc[-1] if run.log.exists() else None
     return {
         **conditions(config, plan, tested),
         "selected_step": model.get("step"),
-        "threshold": model["threshold"],
-        "threshold_rule": config.get("selection", {}).get("threshold", "fixed"),
+        "limits": model["limits"],
+        "limit_rule": rule if model["task"] == "occurrence" else "fixed",
         "precision": config.get("training", {}).get("precision"),
         "backbone": config["network"]["backbone"],
         "input_size": config["network"]["input_size"],

@@ -77,7 +77,7 @@ def _description(run: RunFolder, coder: NetworkCoder) -> dict[str, Any]:
         "format": FORMAT,
         "aus": list(coder.aus),
         "task": coder.task,
-        "threshold": coder.threshold,
+        "limits": list(coder.limits),
         "recipe": model["recipe"],
         "method": model["method"],
         "backbone": coder.sees.backbone,

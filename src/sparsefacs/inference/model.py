@@ -24,7 +24,7 @@ class NetworkCoder:
         self.aus: tuple[int, ...] = trained.setting.aus
         self.task: Task = trained.setting.task
         self.recipe = FaceRecipe(**trained.description["recipe"])
-        self.threshold = float(trained.description["threshold"])
+        self.limits: tuple[float, ...] = tuple(trained.description["limits"])
         self.sees = trained.setting.network
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = trained.network.to(self.device).to(memory_format=torch.channels_last)

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
+from ..metrics.limits import described_limits
 from .contract import Task
 
 METADATA = "sparsefacs"
 """Key of the file's metadata that holds its description, in JSON."""
 FORMAT = 1
 _EXPORT = "Give a file that `sparsefacs export RUN OUT.onnx` wrote"
-_KEYS = {"format", "aus", "task", "threshold", "recipe", "landmarks"}
+_KEYS = {"format", "aus", "task", "recipe", "landmarks"}
 
 
 class OnnxCoder:
@@ -42,7 +43,7 @@ class OnnxCoder:
         self.aus: tuple[int, ...] = tuple(int(au) for au in self.description["aus"])
         self.task: Task = self.description["task"]
         self.recipe = FaceRecipe(**self.description["recipe"])
-        self.threshold = float(self.description["threshold"])
+        self.limits = described_limits(self.description)
         self._names = [each.name for each in self._session.get_inputs()]
         size = self._session.get_inputs()[0].shape[0]
         self.batch = size if isinstance(size, int) else None
@@ -76,7 +77,7 @@ def _described(path: str | Path, metadata: dict[str, str]) -> dict[str, Any]:
     """Return what the file says of itself; raises InputError for a file of another program or a later version."""
     try:
         described = json.loads(metadata[METADATA])
-        foreign = not described.keys() >= _KEYS
+        foreign = not described.keys() >= _KEYS or not {"limits", "threshold"} & described.keys()
     except (KeyError, ValueError, AttributeError):
         foreign = True
     if foreign:

@@ -31,7 +31,7 @@ class OverlayWriter:
 
     def __init__(self, path: Path, coder: Coder, fps: float | None, stack: ExitStack) -> None:
         self._path, self._fps, self._stack = path, fps, stack
-        self._painter = Painter(coder.aus, coder.task, coder.threshold)
+        self._painter = Painter(coder.aus, coder.task, coder.limits)
         self._video: _Video | None = None
 
     def write(self, frame: CodedFrame) -> None:

@@ -48,11 +48,11 @@ class _Layout:
 class Painter:
     """Draws the codes of one file's frames; remembers where panels stood, so that they do not jump."""
 
-    def __init__(self, aus: Sequence[int], task: Task, threshold: float) -> None:
+    def __init__(self, aus: Sequence[int], task: Task, limits: Sequence[float]) -> None:
         self._labels = [f"AU{au}" for au in aus]
         self._full = 1.0 if task == "occurrence" else 5.0
         self._digits = 2 if task == "occurrence" else 1
-        self._threshold = threshold
+        self._limits = tuple(limits)
         self._sides: dict[int, int] = {}
         self._boxes: dict[int, NDArray[np.float32]] = {}
 
@@ -105,11 +105,11 @@ class Painter:
         x0, y0, x1, y1 = place
         _shade(canvas[y0:y1, x0:x1])
         font, bar_width = layout.font, round(layout.font * 2.6)
-        for number, (label, value) in enumerate(zip(self._labels, codes.tolist(), strict=True)):
+        for number, (label, value, limit) in enumerate(zip(self._labels, codes.tolist(), self._limits, strict=True)):
             column, row = divmod(number, layout.rows)
             left, top = x0 + font // 3 + column * layout.column, y0 + font // 4 + row * layout.line
-            colour = _PRESENT if value >= self._threshold else _ABSENT
-            write(canvas, label, (left, top), font, _TEXT if value < self._threshold else _PRESENT)
+            colour = _PRESENT if value >= limit else _ABSENT
+            write(canvas, label, (left, top), font, _TEXT if value < limit else _PRESENT)
             bar = left + round(font * 3.05)
             middle, half = top + layout.line // 2, max(2, round(font * 0.32))
             cv2.rectangle(canvas, (bar, middle - half), (bar + bar_width, middle + half), (60, 60, 60), -1)
@@ -117,7 +117,7 @@ class Painter:
             if round(bar_width * share) > 0:
                 end = (bar + round(bar_width * share), middle + half)
                 cv2.rectangle(canvas, (bar, middle - half), end, colour, -1)
-            tick = bar + round(bar_width * self._threshold / self._full)
+            tick = bar + round(bar_width * limit / self._full)
             cv2.line(canvas, (tick, middle - half), (tick, middle + half), _TICK, 1)
             write(canvas, f"{value:.{self._digits}f}", (bar + bar_width + font // 3, top), font, _TEXT)
 

@@ -111,7 +111,7 @@ def predict(
     several = len(sources) > 1
     columns = code_columns(coder.aus, with_input=several)
     with open_codes(out, columns) as rows, progress("predict", _claimed_frames(sources)) as bar:
-        writer = CodesWriter(rows, coder.aus, coder.task, coder.threshold, with_input=several)
+        writer = CodesWriter(rows, coder.aus, coder.task, coder.limits, with_input=several)
         coded = coded_frames(coder, sources, batch_size, threads=threads, keep_images=bool(overlays))
         with closing(coded), _Run(writer, coder, overlays) as run:
             for item in coded:
@@ -121,7 +121,7 @@ def predict(
             run.check_any_read(len(sources))
     for source, path in plots.items():
         if source in run.summaries and run.summaries[source].coded_rows:
-            plot_codes(out, path, source=source.name if several else None, threshold=coder.threshold)
+            plot_codes(out, path, source=source.name if several else None, limits=coder.limits)
     return Summary(out, tuple(run.summaries.values()), tuple(run.rejected), time.monotonic() - started)
 
 

@@ -1,5 +1,6 @@
 """`--plot`: the codes over time, one small panel an AU, with gaps where a face is lost."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,21 @@ _COLOURS = ("#0b6fb8", "#d9620a", "#23884e", "#a23b9b", "#8a6d00", "#c2272d", "#
 _INK, _FAINT, _SHADE = "#222222", "#b9b9b9", "#ececec"
 
 
-def plot_codes(codes: Path, out: Path, *, source: str | None = None, threshold: float | None = None) -> None:
+def plot_codes(codes: Path, out: Path, *, source: str | None = None, limits: Sequence[float] | None = None) -> None:
     """Draw the codes file `codes` (.csv or .parquet) as `out` (.png, .svg or .pdf).
 
     Curves of probabilities, or of intensities if the table has them, over seconds; for a photo, bars. source: the
-    `input` to draw, where the table holds several. threshold: drawn as a dotted line. Raises InputError if the table
-    has no codes of `source`.
+    `input` to draw, where the table holds several. limits: of each AU the probability (or
+    intensity) from which it counts as present, drawn as a dotted line. Raises InputError if the table has no codes of
+    `source`.
     """
     table = _read(codes, source)
     kind, columns = _told(table, codes)
     aus = [int(column[2:4]) for column in columns]
     if table["timestamp"].notna().any():
-        figure = _curves(table, columns, aus, kind, threshold)
+        figure = _curves(table, columns, aus, kind, limits)
     else:
-        figure = _bars(table, columns, aus, kind, threshold)
+        figure = _bars(table, columns, aus, kind, limits)
     write_with(out, lambda handle: figure.savefig(handle, format=out.suffix[1:].lower()))
 
 
@@ -59,14 +61,14 @@ def _figure(rows: int, columns: int, height: float) -> tuple[Any, NDArray[Any]]:
     return figure, axes
 
 
-def _curves(table: Any, columns: list[str], aus: list[int], kind: str, threshold: float | None) -> Any:
+def _curves(table: Any, columns: list[str], aus: list[int], kind: str, limits: Sequence[float] | None) -> Any:
     across = 2 if len(aus) > 3 else 1
     down = -(-len(aus) // across)
     figure, axes = _figure(down, across, 0.9 + 0.95 * down)
     faces = _main_faces(table)
     for number, (au, column) in enumerate(zip(aus, columns, strict=True)):
         axis = axes[number % down, number // down]
-        _dress(axis, au, kind, threshold)
+        _dress(axis, au, kind, None if limits is None else limits[number])
         for colour, face in zip(_COLOURS, faces, strict=False):
             times, values = _with_gaps(table[table["face_id"] == face], column)
             axis.plot(times, values, color=colour, linewidth=1.1, label=f"face {face}", solid_joinstyle="round")
@@ -109,7 +111,7 @@ def _main_faces(table: Any) -> list[int]:
     return sorted(int(face) for face in counts.index[:FACES_MAX])
 
 
-def _bars(table: Any, columns: list[str], aus: list[int], kind: str, threshold: float | None) -> Any:
+def _bars(table: Any, columns: list[str], aus: list[int], kind: str, limits: Sequence[float] | None) -> Any:
     faces = _main_faces(table)
     figure, axes = _figure(1, len(faces), 1.2 + 0.26 * len(aus))
     places = np.arange(len(aus))
@@ -119,8 +121,8 @@ def _bars(table: Any, columns: list[str], aus: list[int], kind: str, threshold: 
         axis.set_title(f"face {face}", fontsize=9, color=_INK)
         axis.tick_params(labelsize=8)
         axis.set_xlim(0, 1 if kind == "p" else 5)
-        if threshold is not None:
-            axis.axvline(threshold, color=_FAINT, linewidth=0.8, linestyle=":")
+        if limits is not None:
+            axis.vlines(limits, places - 0.5, places + 0.5, color=_FAINT, linewidth=0.8, linestyle=":")
         axis.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_yticks(places, [_title(au) for au in aus], fontsize=8)
     axes[0, 0].invert_yaxis()
@@ -128,7 +130,7 @@ def _bars(table: Any, columns: list[str], aus: list[int], kind: str, threshold: 
     return figure
 
 
-def _dress(axis: Any, au: int, kind: str, threshold: float | None) -> None:
+def _dress(axis: Any, au: int, kind: str, limit: float | None) -> None:
     top = 1.0 if kind == "p" else 5.0
     axis.set_ylim(-0.03 * top, 1.03 * top)
     axis.set_yticks([0, top / 2, top] if kind == "p" else [0, 1, 2, 3, 4, 5])
@@ -136,8 +138,8 @@ def _dress(axis: Any, au: int, kind: str, threshold: float | None) -> None:
     axis.set_title(_title(au), loc="left", fontsize=9, pad=2, color=_INK)
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(_FAINT)
-    if threshold is not None:
-        axis.axhline(threshold, color=_FAINT, linewidth=0.8, linestyle=":")
+    if limit is not None:
+        axis.axhline(limit, color=_FAINT, linewidth=0.8, linestyle=":")
 
 
 def _title(au: int) -> str:

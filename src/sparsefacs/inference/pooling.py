@@ -13,6 +13,7 @@ from ..engine.run import RunFolder
 from ..facs.units import column
 from ..files import atomic_path, hash_json, read_json, write_json
 from ..metrics.distributions import au_distributions
+from ..metrics.limits import HALF
 from ..metrics.scores import score
 from ..protocols.selection import is_marked
 from ..version import VERSION
@@ -21,10 +22,11 @@ from .contract import Task
 if TYPE_CHECKING:
     import pandas as pd
 
+Floats = NDArray[np.float64]
 _AGAIN = "Evaluate the run, or probe the encoder, again"
 _PER_FOLD = (
     *("labels", "labelled_faces", "unlabelled_faces", "images_seen", "training_seconds", "config_hash"),
-    *("selection", "selected_step", "threshold"),
+    *("selection", "selected_step", "limits"),
 )
 
 
@@ -37,9 +39,17 @@ class Answered:
 
 
 def table_of(
-    answered: Answered, store: AnyStore, rows: NDArray[np.int64], coded_MA: NDArray[Any], fold: str, threshold: float
+    answered: Answered,
+    store: AnyStore,
+    rows: NDArray[np.int64],
+    coded_MA: NDArray[Any],
+    fold: str,
+    limits: Sequence[float],
 ) -> "pd.DataFrame":
-    """Return predictions.parquet's content for codes (M, A) of rows (M,) of a store: a row a face, with its truth."""
+    """Return predictions.parquet's content for codes (M, A) of rows (M,) of a store: a row a face, with its truth.
+
+    limits: of each AU the probability from which it counts as present; intensity has none.
+    """
     import pandas as pd
 
     occurs = answered.task == "occurrence"
@@ -53,22 +63,38 @@ def table_of(
         "frame": store.numbers("frame")[rows],
         "time": store.numbers("time")[rows],
         "fold": fold,
-        "threshold": threshold,
     }
     for number, au in enumerate(answered.aus):
         columns[column(au, kind)] = np.asarray(coded_MA[:, number], np.float32)
         columns[column(au, "true")] = truth[rows, number]
+        if occurs:
+            columns[column(au, "limit")] = float(limits[number])
     return pd.DataFrame(columns)
+
+
+def limits_in(table: "pd.DataFrame", aus: Sequence[int], otherwise: Sequence[float] | None = None) -> Floats:
+    """Return the limits (M, A) of `aus` at which each row of a table of predictions counts.
+
+    Older tables hold one `threshold` for all AUs. otherwise: of each AU, where the table says nothing; one half.
+    """
+    limits_MA = np.empty((len(table), len(aus)))
+    limits_MA[:] = HALF if otherwise is None else np.asarray(otherwise, np.float64)
+    if "threshold" in table.columns:
+        limits_MA[:] = table["threshold"].to_numpy(np.float64)[:, None]
+    for number, au in enumerate(aus):
+        if (name := column(au, "limit")) in table.columns:
+            limits_MA[:, number] = table[name].to_numpy(np.float64)
+    return limits_MA
 
 
 def metrics_of(
     table: "pd.DataFrame", answered: Answered, config: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of metrics.json for a table of predictions; each row counts at its own fold's threshold."""
+    """Return the content of metrics.json for a table of predictions; each row counts at its own fold's limits."""
     kind = "p" if answered.task == "occurrence" else "r"
     predicted = table[[column(au, kind) for au in answered.aus]].to_numpy(np.float64)
     truth = table[[column(au, "true") for au in answered.aus]].to_numpy(np.float64)
-    threshold = table["threshold"].to_numpy(np.float64)
+    limits_MA = limits_in(table, answered.aus)
     scores = score(
         answered.task,
         answered.aus,
@@ -76,12 +102,12 @@ def metrics_of(
         predicted,
         table["subject"].to_numpy(dtype=np.str_),
         table["fold"].to_numpy(dtype=np.str_),
-        threshold=threshold,
+        threshold=limits_MA,
         seed=int(config["seed"]),
     )
     metrics = {"format": 1, "method": config["name"]} | scores
     if answered.task == "occurrence":
-        metrics["distributions"] = au_distributions(answered.aus, truth, predicted, threshold[:, None])
+        metrics["distributions"] = au_distributions(answered.aus, truth, predicted, limits_MA)
     return metrics | {"provenance": dict(settings)}
 
 
@@ -134,21 +160,38 @@ def pool_folds(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
 
     runs = [RunFolder(folder) for folder in folders]
     each = [read_json(run.metrics, what="the record of the fold's scores", remedy=_AGAIN) for run in runs]
-    table = pd.concat([pd.read_parquet(run.predictions) for run in runs], ignore_index=True)
-    carried = [metrics["provenance"] for metrics in each]
+    answered = Answered(each[0]["task"], tuple(each[0]["aus"]))
+    table = pd.concat([_renewed(pd.read_parquet(run.predictions), answered) for run in runs], ignore_index=True)
+    carried = [_with_limits(metrics) for metrics in each]
     per_fold = {name: [settings.get(name) for settings in carried] for name in _PER_FOLD}
     settings = carried[0] | {"fold": "all", "per_fold": per_fold} | _agreed(per_fold)
-    answered = Answered(each[0]["task"], tuple(each[0]["aus"]))
     return write_scores(RunFolder(out), table, answered, runs[0].read_config(), settings)
+
+
+def _renewed(table: "pd.DataFrame", answered: Answered) -> "pd.DataFrame":
+    """Return an older table of predictions, with one `threshold`, as they are now, with a limit an AU."""
+    if "threshold" not in table.columns:
+        return table
+    limits = dict(zip(answered.aus, limits_in(table, answered.aus).T, strict=True))
+    told = limits if answered.task == "occurrence" else {}
+    return table.drop(columns="threshold").assign(**{column(au, "limit"): each for au, each in told.items()})
+
+
+def _with_limits(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a fold's numbers carry, with a limit an AU also where they were scored at one `threshold`."""
+    told = dict(metrics["provenance"])
+    if (threshold := told.pop("threshold", None)) is not None:
+        told |= {"limits": [threshold] * len(metrics["aus"]), "limit_rule": told.pop("threshold_rule", "fixed")}
+    return told
 
 
 def _agreed(per_fold: Mapping[str, list[Any]]) -> dict[str, Any]:
     """Return what is said of all folds at once: a choice on the test fold of any is a mark on all."""
     rules = per_fold["selection"]
     marked = next((rule for rule in rules if is_marked(rule)), rules[0])
-    same = len(set(per_fold["threshold"])) == 1
+    limits = per_fold["limits"]
     return {
         "selection": marked,
         "selected_step": None,
-        "threshold": per_fold["threshold"][0] if same else None,
+        "limits": limits[0] if all(each == limits[0] for each in limits) else None,
     }

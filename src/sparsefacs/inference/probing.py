@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ..data.joined import AnyStore
 from ..engine.config import RunConfig, resolve
 from ..engine.run import RunFolder
-from ..engine.selection import FIXED_THRESHOLD
 from ..engine.trainer import describe
 from ..engine.training_set import TrainingSet, training_set, with_aus
 from ..errors import InputError
 from ..files import make_folder, refuse_existing, write_json
+from ..metrics.limits import HALF
 from ..metrics.probing import ClassWeight, knn_probabilities, linear_intensities, linear_probabilities
 from ..protocols.folds import Fold, Protocol
 from .contract import Task
@@ -112,7 +112,7 @@ def probe_encoder(
     for folder, part, rows in zip(folders, data, tested, strict=True):
         shown = (part.intensity if chosen.task == "intensity" else part.occurrence)[part.labelled]
         coded_MA = chosen.predict(features_ND[place_N[part.labelled]], shown, features_ND[place_N[rows]])
-        table = table_of(answered, store, rows, coded_MA, part.fold.name, FIXED_THRESHOLD)
+        table = table_of(answered, store, rows, coded_MA, part.fold.name, [HALF] * len(config.aus))
         metrics = _write(RunFolder(folder), encoder, store, protocol, part, chosen, config, table)
     return metrics if folders == [out] else pool_folds(out, folders)
 
@@ -200,8 +200,8 @@ def _write(
     carried = {
         **conditions(described, plan, store),
         "selected_step": None,
-        "threshold": FIXED_THRESHOLD,
-        "threshold_rule": "fixed",
+        "limits": [HALF] * len(config.aus),
+        "limit_rule": "fixed",
         "encoder": encoder.name,
         "features": encoder.width,
         "probe": settings.own(),

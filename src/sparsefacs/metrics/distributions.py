@@ -12,13 +12,13 @@ Floats = NDArray[np.float64]
 
 
 def au_distributions(
-    aus: Sequence[int], truth_MA: NDArray[Any], predicted_MA: NDArray[Any], threshold: float | Floats = 0.5
+    aus: Sequence[int], truth_MA: NDArray[Any], predicted_MA: NDArray[Any], limits: float | Floats = 0.5
 ) -> dict[str, Any]:
     """Compare marginal P(AU_j = 1) and conditional P(AU_j = 1 | AU_i = 1), row i, column j, of labels and predictions.
 
-    truth_MA: −1/NaN unlabelled, 0, 1; predicted_MA: probabilities, present when ≥ threshold (one, or (M, 1) one a
-    row), NaN lost. Truth and prediction are counted over the same entries: for AU_j where it is labelled and predicted,
-    for a pair where both are. A conditional whose condition never occurs is NaN and left out of the means.
+    truth_MA: −1/NaN unlabelled, 0, 1; predicted_MA: probabilities, present when ≥ limits (one, or (M, A) one an
+    entry), NaN lost. Truth and prediction are counted over the same entries: for AU_j where it is labelled and
+    predicted, for a pair where both are. A conditional whose condition never occurs is NaN and left out of the means.
 
     `mean_conditional` is over all A × A cells with the diagonal, which is always zero: the cells printed in the
     paper's Fig. 6 average to its 0.054 and 0.056 only that way. `mean_conditional_off_diagonal` leaves it out.
@@ -32,7 +32,7 @@ def au_distributions(
         raise InputError("there is no labelled entry to compare", remedy="Evaluate on a store whose faces carry labels")
     sides = {
         "true": _distribution(used & (truth > 0.5), used),
-        "predicted": _distribution(used & (predicted >= threshold), used),
+        "predicted": _distribution(used & (predicted >= limits), used),
     }
     marginal = np.abs(sides["true"][0] - sides["predicted"][0])
     conditional = np.abs(sides["true"][1] - sides["predicted"][1])

@@ -1,11 +1,13 @@
-"""Occurrence scores: F1, accuracy at a threshold, and AUC, from sums over subjects.
+"""Occurrence scores: F1 and accuracy at a limit, F1 at one half, and AUC, from sums over subjects.
 
-All three are functions of sums that add up over subjects (AUC: over pairs of subjects), so a resample of subjects
+All are functions of sums that add up over subjects (AUC: over pairs of subjects), so a resample of subjects
 needs only those sums, weighted by how often each subject was drawn.
 """
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .limits import HALF
 
 Floats = NDArray[np.float64]
 _MOST_PAIRED = 2000  # subjects whose pairs are tabulated: 32 MB an AU
@@ -24,12 +26,12 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 class OccurrenceSums:
     """What F1, AUC and accuracy need of each subject.
 
-    truth_MA: 0 or 1; predicted_MA: probabilities, positive when ≥ threshold (one, or (M, 1) one a row); used_MA:
-    entries that count (the others may hold anything); subject_M: subject index 0 … S−1; resamples: how many weightings
-    will be asked for.
+    truth_MA: 0 or 1; predicted_MA: probabilities, positive when ≥ threshold (one, or (M, A) one an entry, or
+    (M, 1) one a row), and for `f1_half` when ≥ 0.5; used_MA: entries that count (the others may hold anything);
+    subject_M: subject index 0 … S−1; resamples: how many weightings will be asked for.
     """
 
-    metrics = ("f1", "auc", "accuracy")
+    metrics = ("f1", "f1_half", "auc", "accuracy")
 
     def __init__(
         self,
@@ -42,10 +44,12 @@ class OccurrenceSums:
     ) -> None:
         subjects = int(subject_M.max()) + 1 if len(subject_M) else 0
         positive_MA = used_MA & (truth_MA > 0.5)
-        called_MA = used_MA & (predicted_MA >= threshold)
+        called_MA, half_MA = (used_MA & (predicted_MA >= at) for at in (threshold, HALF))
         self.positive_SA = _sums(positive_MA, subject_M, subjects)
         self.called_SA = _sums(called_MA, subject_M, subjects)
         self.hit_SA = _sums(positive_MA & called_MA, subject_M, subjects)
+        self.half_called_SA = _sums(half_MA, subject_M, subjects)
+        self.half_hit_SA = _sums(positive_MA & half_MA, subject_M, subjects)
         self.used_SA = _sums(used_MA, subject_M, subjects)
         self.shape = (subjects, used_MA.shape[1])
         self.rankings = [
@@ -56,11 +60,13 @@ class OccurrenceSums:
     def values(self, weights_BS: Floats) -> dict[str, Floats]:
         """Return each metric, (B, A), when subject s counts weights_BS[b, s] times."""
         hit, called = weights_BS @ self.hit_SA, weights_BS @ self.called_SA
+        half_hit, half_called = weights_BS @ self.half_hit_SA, weights_BS @ self.half_called_SA
         positive, used = weights_BS @ self.positive_SA, weights_BS @ self.used_SA
         missed, false = positive - hit, called - hit
         auc = [ranking.auc(weights_BS) for ranking in self.rankings]
         return {
             "f1": f1(hit, false, missed),
+            "f1_half": f1(half_hit, half_called - half_hit, positive - half_hit),
             "auc": np.stack(auc, axis=1),
             "accuracy": _ratio(used - missed - false, used),
         }

@@ -20,6 +20,7 @@ from .occurrence import OccurrenceSums
 Task = Literal["occurrence", "intensity"]
 Floats = NDArray[np.float64]
 Threshold = float | Sequence[float] | Floats
+"""Probabilities from which an AU counts as present: one, one a row (M,), one an AU (1, A), or one an entry (M, A)."""
 RESAMPLES = 1000
 
 
@@ -36,26 +37,26 @@ def score(
 ) -> dict[str, Any]:
     """Score predictions (M, A) against labels (M, A) of `aus`; subjects_M and folds_M name each row's.
 
-    occurrence: truth −1/NaN, 0, 1, predicted probabilities (present when ≥ threshold) → f1, auc, accuracy;
-    intensity: truth NaN or 0–5, predicted 0–5 → icc (ICC(3,1)), mse, mae. threshold: one, or one a row (M,), where
-    folds chose different ones. Keys of the result: task, aus, threshold (null where rows differ), resamples, seed,
-    pooled, folds, and fold_mean when there are several folds. Raises InputError when nothing can be scored or a
-    threshold is outside 0–1.
+    occurrence: truth −1/NaN, 0, 1, predicted probabilities (present when ≥ threshold) → f1, f1_half (present when
+    ≥ 0.5), auc, accuracy; intensity: truth NaN or 0–5, predicted 0–5 → icc (ICC(3,1)), mse, mae. threshold: one, or one
+    an AU (1, A), a row (M,), or an entry (M, A), as folds have different ones. Keys of the result: task, aus, limits
+    (a list, one an AU; null where rows differ), resamples, seed, pooled, folds, and fold_mean when there are several
+    folds. Raises InputError when nothing can be scored or a threshold is outside 0–1.
     """
     truth, predicted = np.asarray(truth_MA, np.float64), np.asarray(predicted_MA, np.float64)
-    threshold_M1 = _by_row(threshold, len(truth))
-    _check(task, aus, truth, predicted, len(subjects_M), threshold_M1)
+    threshold_MA = _per_entry(threshold, truth.shape)
+    _check(task, aus, truth, predicted, len(subjects_M), threshold_MA)
     labelled = truth >= 0  # NaN is not
     if not labelled.any():
         raise InputError("there is no labelled entry to score", remedy="Evaluate on a store whose faces carry labels")
 
     def scores_of(rows: NDArray[np.intp]) -> dict[str, Any]:
         part = truth[rows], predicted[rows], labelled[rows], np.asarray(subjects_M)[rows]
-        return _scores(task, aus, *part, threshold_M1[rows], resamples, seed)
+        return _scores(task, aus, *part, threshold_MA[rows], resamples, seed)
 
-    distinct = np.unique(threshold_M1)
+    same = bool((threshold_MA == threshold_MA[:1]).all())
     result: dict[str, Any] = {"task": task, "aus": [int(au) for au in aus]}
-    result["threshold"] = float(distinct[0]) if len(distinct) == 1 else None
+    result["limits"] = threshold_MA[0].tolist() if same else None
     result |= {"resamples": resamples, "seed": seed, "pooled": scores_of(np.arange(len(truth))), "folds": {}}
     if folds_M is not None:
         folds = np.asarray(folds_M).astype(str)
@@ -85,9 +86,8 @@ def paired_difference(
     """
     truth = np.asarray(truth_MA, np.float64)
     first, second = np.asarray(first_MA, np.float64), np.asarray(second_MA, np.float64)
-    thresholds = [
-        _by_row(each, len(truth)) for each in (threshold, threshold if second_threshold is None else second_threshold)
-    ]
+    both = threshold, threshold if second_threshold is None else second_threshold
+    thresholds = [_per_entry(each, truth.shape) for each in both]
     for predicted, each in zip((first, second), thresholds, strict=True):
         _check(task, aus, truth, predicted, len(subjects_M), each)
     used = (truth >= 0) & ~np.isnan(first) & ~np.isnan(second)
@@ -110,19 +110,20 @@ def paired_difference(
 
 
 def mean_score(
-    task: Task, truth_MA: NDArray[Any], predicted_MA: NDArray[Any], threshold: float = 0.5
+    task: Task, truth_MA: NDArray[Any], predicted_MA: NDArray[Any], threshold: Threshold = 0.5
 ) -> dict[str, float]:
     """Return each metric's mean over AUs, without intervals: what choosing an epoch looks at. NaN where undefined."""
     truth, predicted = np.asarray(truth_MA, np.float64), np.asarray(predicted_MA, np.float64)
     used = (truth >= 0) & ~np.isnan(predicted)
     alone = np.zeros(len(truth), np.int64)
-    sums = _sums(task, truth, predicted, used, alone, _by_row(threshold, len(truth)), 1)
+    sums = _sums(task, truth, predicted, used, alone, _per_entry(threshold, truth.shape), 1)
     return {name: float(mean_over_aus(values_1A)[0]) for name, values_1A in sums.values(np.ones((1, 1))).items()}
 
 
-def _by_row(threshold: Threshold, rows: int) -> Floats:
-    """Return the threshold of each row, (M, 1)."""
-    return np.broadcast_to(np.asarray(threshold, np.float64).reshape(-1, 1), (rows, 1))
+def _per_entry(threshold: Threshold, shape: tuple[int, ...]) -> Floats:
+    """Return the threshold of each entry, (M, A), of one, one a row (M,), one an AU (1, A) or one an entry."""
+    given = np.asarray(threshold, np.float64)
+    return np.broadcast_to(given if given.ndim == 2 else given.reshape(-1, 1), shape)
 
 
 def _check(task: Task, aus: Sequence[int], truth: Floats, predicted: Floats, subjects: int, threshold: Floats) -> None:

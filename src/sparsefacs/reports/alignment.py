@@ -45,13 +45,13 @@ def misaligned_scores(run: Path, out: Path, store: AnyStore | None = None, *, se
     faces, rows = unseen.store, unseen.rows
     truth = faces.intensity(coder.aus) if coder.task == "intensity" else faces.occurrence(coder.aus)
     truth_MA, subject_M = truth[rows], faces.strings("subject")[rows]
-    metric = MAIN_METRIC[coder.task]
+    metric, limits_1A = MAIN_METRIC[coder.task], np.asarray([coder.limits])
     aligned_MA = code_store(coder, faces, rows)
 
     def scored(error: float, coded_MA: NDArray[np.float32]) -> dict[str, Any]:
         given = coder.task, coder.aus, truth_MA
-        pooled = score(*given, coded_MA, subject_M, threshold=coder.threshold)["pooled"]
-        change = paired_difference(*given, coded_MA, aligned_MA, subject_M, threshold=coder.threshold)[metric]
+        pooled = score(*given, coded_MA, subject_M, threshold=limits_1A)["pooled"]
+        change = paired_difference(*given, coded_MA, aligned_MA, subject_M, threshold=limits_1A)[metric]
         mean = {key: pooled["mean"][metric][key] for key in ("value", "low", "high")}
         return {"error": error} | mean | {"change": {key: change[key] for key in ("value", "low", "high")}}
 

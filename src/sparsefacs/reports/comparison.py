@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_AT_LIMITS = frozenset({"f1", "accuracy"})
+
+
 @dataclass(frozen=True)
 class Difference:
     """Scores of a run less the baseline's over the same entries, each {value, low, high}: the AUs' mean and each AU.
@@ -43,7 +46,7 @@ def difference(run: Result, baseline: Result, metric: str | None = None) -> Diff
     """
     aus = tuple(au for au in run.aus if au in baseline.aus)
     ours, theirs = _in_row_order(run), _in_row_order(baseline)
-    problem = _unpaired(run, baseline, aus, ours, theirs)
+    problem = _unpaired(run, baseline, metric or run.main_metric, aus, ours, theirs)
     if problem or ours is None or theirs is None:
         return problem or "one of the two has no predictions.parquet"
     truth_MA = _columns(ours, [f"AU{au:02d}_true" for au in aus])
@@ -54,8 +57,8 @@ def difference(run: Result, baseline: Result, metric: str | None = None) -> Diff
         _columns(ours, [run.predicted_column(au) for au in aus]),
         _columns(theirs, [baseline.predicted_column(au) for au in aus]),
         ours["subject"].to_numpy(dtype=np.str_),
-        threshold=run.thresholds(ours),
-        second_threshold=baseline.thresholds(theirs),
+        threshold=run.limits(ours, aus),
+        second_threshold=baseline.limits(theirs, aus),
     )[metric or run.main_metric]
     if number(found["value"]) is None:
         return "no AU has a defined score in both"
@@ -72,6 +75,7 @@ def difference(run: Result, baseline: Result, metric: str | None = None) -> Diff
 def _unpaired(
     run: Result,
     baseline: Result,
+    metric: str,
     aus: tuple[int, ...],
     ours: "pd.DataFrame | None",
     theirs: "pd.DataFrame | None",
@@ -86,7 +90,7 @@ def _unpaired(
     )
     checks = (
         (not aus, "they share no AU"),
-        (_differing_thresholds(run, baseline), "they were scored at different thresholds"),
+        (_differing_limits(run, baseline, metric, aus), "they were scored at different limits"),
         (not same, "they were not scored on the same held-out frames"),
         (same and not _equal_labels(_columns(ours, names), _columns(theirs, names)), "their held-out labels differ"),
         (not np.any(_columns(ours, names) >= 0), "none of their held-out frames is labelled"),
@@ -94,12 +98,14 @@ def _unpaired(
     return next((words for failed, words in checks if failed), "")
 
 
-def _differing_thresholds(run: Result, baseline: Result) -> bool:
-    """Say whether the two count AUs from different probabilities on; each choosing its own is one rule for both."""
-    if run.fact("threshold_rule") == baseline.fact("threshold_rule") == "chosen":
+def _differing_limits(run: Result, baseline: Result, metric: str, aus: tuple[int, ...]) -> bool:
+    """Say whether the two count AUs from different probabilities on; each finding its own is one rule for both."""
+    rules = [result.fact("limit_rule") or result.fact("threshold_rule") for result in (run, baseline)]
+    if metric not in _AT_LIMITS or (rules[0] == rules[1] and rules[0] in ("base-rate", "chosen")):
         return False
-    used = [result.thresholds(result.predictions) for result in (run, baseline) if result.predictions is not None]
-    return len(np.unique(np.concatenate(used))) > 1
+    used = [result.limits(result.predictions, aus) for result in (run, baseline) if result.predictions is not None]
+    limits_MA = np.concatenate(used)
+    return bool((limits_MA != limits_MA[:1]).any())
 
 
 def _in_row_order(result: Result) -> "pd.DataFrame | None":

@@ -74,7 +74,7 @@ def judged(table: "pd.DataFrame", result: Result) -> tuple[NDArray[np.bool_], ND
     )
     labelled_MA = np.isfinite(truth_MA) & (truth_MA >= 0)
     if result.task == "occurrence":
-        wrong_MA = (said_MA >= result.thresholds(table)[:, None]) != (truth_MA > 0.5)
+        wrong_MA = (said_MA >= result.limits(table)) != (truth_MA > 0.5)
     else:
         wrong_MA = np.abs(said_MA - truth_MA) >= WRONG_BY
     return wrong_MA & labelled_MA & np.isfinite(said_MA), labelled_MA
@@ -125,8 +125,8 @@ def _table(caption: str, row: int, results: Sequence[Result]) -> Table:
                 continue
             truth = float(at[f"AU{au:02d}_true"].iloc[0]) if truth is None else truth
             said = float(at[result.predicted_column(au)].iloc[0])
-            threshold = float(result.thresholds(at)[0])
-            cells.append(_verdict(result.task, said, float(at[f"AU{au:02d}_true"].iloc[0]), threshold))
+            limit = float(result.limits(at, [au])[0, 0])
+            cells.append(_verdict(result.task, said, float(at[f"AU{au:02d}_true"].iloc[0]), limit))
         lines.append((Cell(f"AU{au}", head=True), Cell(_label_text(truth, results[0].task)), *cells))
     return Table(caption, ("AU", "Label", *(result.label for result in results)), tuple(lines))
 
@@ -145,14 +145,14 @@ def _label_text(truth: float | None, task: str) -> str:
     return figure(truth, 1)
 
 
-def _verdict(task: str, said: float, truth: float, threshold: float) -> Cell:
+def _verdict(task: str, said: float, truth: float, limit: float) -> Cell:
     """Return the cell of one coded AU: its number, and ✓ or ✗ where there is a label to judge it by."""
     if not np.isfinite(said):
         return Cell("lost")
     text = figure(said, 2 if task == "occurrence" else 1)
     if not np.isfinite(truth) or truth < 0:
         return Cell(text)
-    differs, off = (said >= threshold) != (truth > 0.5), abs(said - truth) >= WRONG_BY
+    differs, off = (said >= limit) != (truth > 0.5), abs(said - truth) >= WRONG_BY
     wrong = differs if task == "occurrence" else off
     return Cell(f"{text} ✗", "wrong") if wrong else Cell(f"{text} ✓", "right")
 

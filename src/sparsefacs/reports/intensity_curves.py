@@ -77,7 +77,7 @@ def intensity_curves(run: Path, store: AnyStore | None = None) -> ClipCurves | N
     rows = found.rows[chosen]
     coded_TA = code_store(coder, found.store, rows)
     answered = Answered("intensity", coder.aus)
-    return _of(table_of(answered, found.store, rows, coded_TA, "unseen", coder.threshold), coder.aus)
+    return _of(table_of(answered, found.store, rows, coded_TA, "unseen", coder.limits), coder.aus)
 
 
 def _predicted(folder: RunFolder) -> "tuple[pd.DataFrame, tuple[int, ...]]":

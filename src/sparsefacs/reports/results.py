@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import read_json
+from ..inference.pooling import limits_in
+from ..metrics.limits import HALF
 from ..protocols.selection import MARK, is_marked
 
 if TYPE_CHECKING:
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
 
 METRICS_FORMAT = 1
 METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
-    "occurrence": ("f1", "auc", "accuracy"),
+    "occurrence": ("f1", "f1_half", "auc", "accuracy"),
     "intensity": ("icc", "mse", "mae"),
 }
 LOWER_IS_BETTER = frozenset({"mse", "mae"})
-METRIC_NAMES = {"f1": "F1", "auc": "AUC", "accuracy": "Accuracy", "icc": "ICC(3,1)", "mse": "MSE", "mae": "MAE"}
+METRIC_NAMES = {
+    **{"f1": "F1", "f1_half": "F1 at .5", "auc": "AUC", "accuracy": "Accuracy"},
+    **{"icc": "ICC(3,1)", "mse": "MSE", "mae": "MAE"},
+}
 BASELINE_METHOD = "supervised"
 _EVALUATE = "Run `sparsefacs evaluate RUN` first, then report again"
 _EVALUATE_AGAIN = "Run `sparsefacs evaluate RUN` again to rewrite it"
@@ -71,14 +76,18 @@ class Result:
 
     @property
     def marked(self) -> bool:
-        """Whether the test fold had a say in the epoch or threshold, so that its numbers carry the mark."""
+        """Whether the test fold had a say in the epoch or limits, so that its numbers carry the mark."""
         return is_marked(str(self.fact("selection")))
 
-    def thresholds(self, table: "pd.DataFrame") -> NDArray[np.float64]:
-        """Return the probability from which an AU counts as present, for each row of its predictions `table`, (M,)."""
-        if "threshold" in table.columns:
-            return np.asarray(table["threshold"].to_numpy(np.float64))
-        return np.full(len(table), number(self.metrics.get("threshold")) or 0.5)
+    def limits(self, table: "pd.DataFrame", aus: Sequence[int] | None = None) -> NDArray[np.float64]:
+        """Return the probability from which each AU counts as present, for each row of predictions `table`, (M, A).
+
+        aus: some of the run's; None: all.
+        """
+        told = self.metrics.get("limits") or [number(self.metrics.get("threshold")) or HALF] * len(self.aus)
+        wanted = self.aus if aus is None else aus
+        of = dict(zip(self.aus, told, strict=True))
+        return limits_in(table, wanted, [of[au] for au in wanted])
 
     @property
     def main_metric(self) -> str:

@@ -1,0 +1,53 @@
+"""The limit of each AU: the probability from which it counts as present.
+
+A rare AU seldom gets a probability over one half, however well a network ranks its faces. A limit by base rate calls
+an AU present as often as the training people's labels say it is, and needs no label to be held back for choosing it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+HALF = 0.5
+LOWEST, HIGHEST = 0.01, 0.99
+_WEIGHT = 2.0  # labels that the mean rate of all AUs counts as
+
+
+def base_rates(labels_NA: NDArray[Any]) -> Floats:
+    """Return how often each AU is present, (A,), in labels (N, A) of 0 and 1, −1 or NaN where there is none.
+
+    Rates are drawn towards that of all labels together, as if two further labels had told it, so that an AU without a
+    positive, or without a label, has a rate too: (positives + 2 · mean) / (labelled + 2). NaN without any label.
+    """
+    labels = np.asarray(labels_NA, np.float64)
+    known = labels >= 0  # NaN is not
+    positives_A, labelled_A = (known & (labels > 0.5)).sum(axis=0), known.sum(axis=0)
+    total = labelled_A.sum()
+    mean = positives_A.sum() / total if total else np.nan
+    rates: Floats = (positives_A + _WEIGHT * mean) / (labelled_A + _WEIGHT)
+    return rates
+
+
+def base_rate_limits(predicted_MA: NDArray[Any], rates_A: NDArray[Any]) -> Floats:
+    """Return the limits (A,) from which the share rates_A of predictions (M, A) count: their (1 − rate) quantiles.
+
+    A lost prediction (NaN) does not count. Limits are kept within 0.01–0.99; one half where an AU has no prediction or
+    no rate.
+    """
+    predicted, rates = np.asarray(predicted_MA, np.float64), np.asarray(rates_A, np.float64)
+    limits = np.full(len(rates), HALF)
+    for au, rate in enumerate(rates):
+        given = predicted[~np.isnan(predicted[:, au]), au]
+        if len(given) and not np.isnan(rate):
+            limits[au] = np.quantile(given, 1 - rate)
+    clipped: Floats = np.clip(limits, LOWEST, HIGHEST)
+    return clipped
+
+
+def described_limits(described: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the limits that a model's description tells, one an AU; older ones tell one `threshold` for all."""
+    told = described.get("limits")
+    return tuple(float(x) for x in ([described["threshold"]] * len(described["aus"]) if told is None else told))
