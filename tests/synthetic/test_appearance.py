@@ -15,10 +15,10 @@ from sparsefacs.synthetic import DEFAULT_AUS, synth
 from sparsefacs.synthetic.appearance import APPEARANCES, SHIFTED, USUAL, load_appearance
 from sparsefacs.synthetic.identity import make_subject
 from sparsefacs.synthetic.motion import make_clip
-from sparsefacs.synthetic.pipeline import frame_step_of
+from sparsefacs.synthetic.pipeline import GENERATOR_VERSION, frame_step_of
 from sparsefacs.synthetic.scene import Scene, make_scene, photograph
 
-TINY = {"subjects": 1, "clips": 2, "frames": 3, "size": 48, "seed": 4, "workers": 1}
+TINY = {"subjects": 1, "clips": 2, "frames": 3, "size": 48, "seed": 4, "workers": 1, "points": "true"}
 SKIN = np.full(3, 0.3, np.float32)
 
 
@@ -35,7 +35,7 @@ def scenes(drawn: str) -> list[Scene]:
 
 def test_the_store_says_its_appearance(pair: tuple[Store, Store]) -> None:
     assert [store.info.source["appearance"] for store in pair] == ["usual", "shifted"]
-    assert {store.info.source["generator_version"] for store in pair} == {1}
+    assert {store.info.source["generator_version"] for store in pair} == {GENERATOR_VERSION}
 
 
 def test_labels_are_the_same_and_pictures_are_not(pair: tuple[Store, Store]) -> None:
@@ -177,13 +177,18 @@ def test_the_command_line_makes_shifted_thinned_faces(
             main()
         return int(stopped.value.code or 0), capsys.readouterr().err
 
-    small = "--subjects 1 --clips 1 --frames 2 --size 32 --workers 1"
-    assert run("store", f"{small} --fps 12.5 --appearance shifted")[0] == 0
+    small = "--subjects 1 --clips 1 --frames 2 --size 32 --workers 1 --points true"
+    assert run("store", f"{small} --fps 12.5 --appearance shifted --resting varied")[0] == 0
     source = Store(tmp_path / "store").info.source
     assert (source["appearance"], source["frame_step"]) == ("shifted", 2)
+    assert (source["resting"], source["points"], source["models"]) == ("varied", "true", {})
     for words, told in (
         ("--appearance odd", "usual or shifted"),
         ("--layout bp4d --appearance shifted", "--appearance does not go with --layout"),
+        ("--resting odd", "plain or varied"),
+        ("--points odd", "found or true"),
+        ("--layout bp4d --resting varied", "--resting does not go with --layout"),
+        ("--layout bp4d --points true", "--points does not go with --layout"),
         ("--fps 9", "Give --fps 25, 12.5"),
     ):
         code, err = run("none", words)

@@ -15,7 +15,7 @@ from sparsefacs.faces.alignment import FaceRecipe, anchor_points, transform_poin
 from sparsefacs.synthetic import DEFAULT_AUS, label_sequences, pipeline, synth, unpack_flow
 from sparsefacs.synthetic.flow import in_earlier_alignment
 
-SMALL = {"subjects": 2, "clips": 2, "frames": 3, "size": 48, "seed": 4}
+SMALL = {"subjects": 2, "clips": 2, "frames": 3, "size": 48, "seed": 4, "points": "true"}
 
 
 def digest(store):
@@ -35,7 +35,8 @@ def test_store_holds_what_was_asked_for(made):
     assert made.info.source["kind"] == "synthetic"
     assert made.image(0).shape == (48, 48, 3)
     row = made.dataset[3]
-    assert len(row["pose"]) == 3 and len(row["light"]) == 6
+    assert row["true_landmarks"] == row["landmarks"] and row["true_pose"] == row["pose"]  # as points are the true ones
+    assert len(row["light"]) == 6 and np.isnan(row["blendshapes"]).all()
     flow, occluded = unpack_flow(row["flow"])
     assert flow.shape == (48, 48, 2) and occluded.shape == (48, 48)
     np.testing.assert_allclose(made.numbers("time")[:3], [0, 0.04, 0.08])
@@ -43,7 +44,16 @@ def test_store_holds_what_was_asked_for(made):
 
 def test_flow_reaches_over_a_step_of_frames(tmp_path):
     """The landmarks of a frame, carried by its flow, are those three frames later, in the alignment asked for."""
-    settings = {"subjects": 1, "clips": 1, "frames": 5, "size": 96, "seed": 3, "workers": 1, "flow": True}
+    settings = {
+        "subjects": 1,
+        "clips": 1,
+        "frames": 5,
+        "size": 96,
+        "seed": 3,
+        "workers": 1,
+        "flow": True,
+        "points": "true",
+    }
     store = synth(tmp_path / "three", flow_step=3, **settings)
     assert store.info.source["flow_step"] == 3
     points = store.vectors("landmarks").reshape(-1, 68, 2)
@@ -93,7 +103,7 @@ def test_seed_changes_the_faces(made, tmp_path):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(made, tmp_path):
-    job = pipeline.Job(2, 2, 3, 48, 4, "bp4d", True, 2, DEFAULT_AUS)
+    job = pipeline.Job(2, 2, 3, 48, 4, "bp4d", True, 2, DEFAULT_AUS, points="true")
     out = tmp_path / "killed"
     info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=pipeline.job_source(job))
     StoreWriter(out, info, pipeline._described(job), pipeline.extra_columns(True))
@@ -111,7 +121,8 @@ def test_a_killed_run_goes_on_to_the_same_bytes(made, tmp_path):
 
 
 def test_disfa_profile_and_chosen_aus(tmp_path):
-    store = synth(tmp_path / "disfa", subjects=1, clips=1, frames=2, size=32, profile="disfa", aus=(12, 45), workers=1)
+    few = {"subjects": 1, "clips": 1, "frames": 2, "size": 32, "workers": 1, "points": "true"}
+    store = synth(tmp_path / "disfa", profile="disfa", aus=(12, 45), **few)
     assert store.aus == (12, 45)
     assert store.info.source["fps"] == 20
     np.testing.assert_array_equal(store.occurrence((12,)) == 1, store.intensity((12,)) >= 2)
@@ -130,6 +141,8 @@ def test_disfa_profile_and_chosen_aus(tmp_path):
         ({"flow": True, "flow_step": 0}, "flow_step must be at least 1"),
         ({"flow_step": 3}, "Add --flow"),
         ({"profile": "ck"}, "bp4d or disfa"),
+        ({"resting": "odd"}, "plain or varied"),
+        ({"points": "odd"}, "found or true"),
         ({"aus": (1, 99)}, "cannot make AU99"),
         ({"aus": (1, 1)}, "named twice"),
         ({"aus": ()}, "at least one AU"),

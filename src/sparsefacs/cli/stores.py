@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from .. import api
 from ..errors import InputError
 from ..facs.units import parse_aus
 from .options import Aus, Json, listed, one_of, show
+
+if TYPE_CHECKING:
+    from ..data.store import Store
 
 _REASONS_SHOWN = 5
 
@@ -35,6 +38,16 @@ def synth(
     appearance: Annotated[
         str, typer.Option(help="usual, or shifted: other light, pose, skin, hair, blur, noise, compression.")
     ] = "usual",
+    resting: Annotated[
+        str, typer.Option(help="plain, or varied: people's resting faces may look like an AU, which is not labelled.")
+    ] = "plain",
+    points: Annotated[
+        str,
+        typer.Option(
+            help="found: landmarks, blendshapes and pose as `prepare` finds them in the picture; or true: the "
+            "generator's own landmarks and pose, for faces under 64 pixels."
+        ),
+    ] = "found",
     aus: Aus = None,
     layout: Annotated[
         str | None,
@@ -44,7 +57,9 @@ def synth(
         list[str] | None, typer.Option(help="With --layout: key=value, how the tree varies; may be repeated.")
     ] = None,
 ) -> None:
-    """Make a store of synthetic faces with AU labels, landmarks, pose (and flow).
+    """Make a store of synthetic faces with AU labels, landmarks, blendshapes, pose (and flow).
+
+    A face that is not found in its picture is rejected, as `prepare` does.
 
     With --layout NAME: whole pictures of synthetic people instead, in the folders, file names and label formats in
     which data set NAME is delivered, oddities included, and nothing of the data set itself. Try it without a licence:
@@ -57,7 +72,15 @@ def synth(
     coded); emotionet names=true (of the columns); affectnet release=small.
     """
     if layout is not None:
-        _refuse_with_layout(flow=flow, flow_step=flow_step > 1, fps=fps, appearance=appearance != "usual", aus=aus)
+        _refuse_with_layout(
+            flow=flow,
+            flow_step=flow_step > 1,
+            fps=fps,
+            appearance=appearance != "usual",
+            resting=resting != "plain",
+            points=points != "found",
+            aus=aus,
+        )
         sized = {} if size is None else {"size": size}
         given = _variants(variant or ())
         api.synth_tree(out, layout, subjects=subjects, clips=clips, frames=frames, seed=seed, **sized, **given)
@@ -81,10 +104,13 @@ def synth(
         flow_step=flow_step,
         fps=fps,
         appearance=one_of("--appearance", appearance, ("usual", "shifted")),
+        resting=one_of("--resting", resting, ("plain", "varied")),
+        points=one_of("--points", points, ("found", "true")),
         **extra,
     )
     faces, people = _counted(len(store), "synthetic face"), _counted(store.info.subjects, "subject")
     typer.echo(f"{out}: {faces} of {people}, AUs {listed(store.aus)}")
+    _tell_rejects(store)
 
 
 def _refuse_with_layout(**given: Any) -> None:
@@ -159,9 +185,15 @@ def prepare(
     info = store.info
     people = f"{_counted(info.subjects, 'subject')} in {_counted(info.clips, 'clip')}"
     typer.echo(f"{out}: {_counted(len(store), 'face')} of {people}, AUs {listed(store.aus)}")
+    _tell_rejects(store)
+
+
+def _tell_rejects(store: "Store") -> None:
+    """Say how many files or frames gave no face, and why."""
+    info = store.info
     if info.rejected:
         what = "file or frame" if len(info.rejected) == 1 else "files or frames"
-        typer.echo(f"{len(info.rejected)} {what} gave no face (each is named in {out / 'store.json'}):")
+        typer.echo(f"{len(info.rejected)} {what} gave no face (each is named in {store.path / 'store.json'}):")
         for reason, count in list(info.reasons.items())[:_REASONS_SHOWN]:
             typer.echo(f"  {count} × {reason}")
 

@@ -32,7 +32,7 @@ def pose_of(rotation: NDArray[np.floating]) -> NDArray[np.float32]:
     yaw = np.arctan2(-r[..., 2, 0], r[..., 2, 2])
     pitch = -np.arcsin(np.clip(r[..., 2, 1], -1, 1))
     roll = -np.arctan2(-r[..., 0, 1], r[..., 1, 1])
-    return np.degrees(np.stack([yaw, pitch, roll], axis=-1)).astype(np.float32)
+    return np.asarray(np.degrees(np.stack([yaw, pitch, roll], axis=-1)), np.float32)
 
 
 def openface_angles(pose_B3: NDArray[np.floating]) -> F64:

@@ -60,9 +60,7 @@ class Landmarker:
         """Release the model."""
         self._task.close()
 
-    def locate(
-        self, image: NDArray[np.uint8], box: NDArray[np.floating]
-    ) -> tuple[NDArray[np.float32], Traits] | None:
+    def locate(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> tuple[NDArray[np.float32], Traits] | None:
         """Return the landmarks (68, 2), pixels of `image` (H, W, 3 RGB), of the face in `box` (x0, y0, x1, y1), and
         its traits.
 

@@ -76,9 +76,10 @@ class Job:
                 raise InputError(f"AU{au} is named twice", remedy="Name every AU once")
         load_profile(self.profile)
         load_appearance(self.appearance)
-        for name, chosen, known in (("resting", self.resting, ("plain", "varied")), ("points", self.points, ("found", "true"))):
-            if chosen not in known:
-                raise InputError(f"{name} {chosen!r} is not possible", remedy=f"Choose {' or '.join(known)}")
+        choices = {"resting": ("plain", "varied"), "points": ("found", "true")}
+        for name, possible in choices.items():
+            if (chosen := getattr(self, name)) not in possible:
+                raise InputError(f"{name} {chosen!r} is not possible", remedy=f"Choose {' or '.join(possible)}")
 
     @property
     def recipe(self) -> FaceRecipe:
@@ -138,7 +139,10 @@ def synth(
     Raises InputError for impossible arguments or an `out` that exists.
     """
     step = frame_step_of(profile, fps)
-    job = Job(subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step, step, appearance, resting, points)
+    job = Job(
+        subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step, step, appearance,
+        resting, points,
+    )  # fmt: skip
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
     recipe = job.recipe
@@ -170,8 +174,7 @@ def frame_step_of(profile: str, fps: float | None) -> int:
 
 
 def _described(job: Job) -> dict[str, Any]:
-    described = {"command": "synth", **asdict(job), "aus": list(job.aus)}
-    return described
+    return {"command": "synth", **asdict(job), "aus": list(job.aus)}
 
 
 def job_source(job: Job) -> dict[str, Any]:
@@ -228,7 +231,7 @@ def _run(out: Path, job: Job, todo: list[int], workers: int) -> Iterable[int]:
 
 
 def make_part(out: Path, job: Job, part: int) -> int:
-    """Render and write part number `part` of the store in `out`; return its number of frames."""
+    """Render and write part number `part` of the store in `out`; return how many frames it has, rejected ones too."""
     import cv2
 
     cv2.setNumThreads(1)  # the processes share the cores already
@@ -314,7 +317,9 @@ def seen_by(finder: FaceFinder, row: FaceRow, rejected: list[Reject]) -> FaceRow
         return None
     face = found[0]
     pose = face.traits.pose.copy()
-    pose[2] -= np.degrees(np.arctan2(row.matrix[1, 0], row.matrix[0, 0]))  # of the camera's picture, not the aligned one
+    pose[2] -= np.degrees(
+        np.arctan2(row.matrix[1, 0], row.matrix[0, 0])
+    )  # of the camera's picture, not the aligned one
     return replace(
         row,
         landmarks=face.landmarks - np.float32(border),
