@@ -1,6 +1,7 @@
 """Small stores whose AUs can be seen: each active AU brightens its own patch of the face."""
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,3 +73,21 @@ def build_store(
             )
         writer.write_part(number, rows, [Reject("made", 99, "no face")] if number == 0 else [])
     return writer.finish(subjects)
+
+
+def without_columns(path: Path, *names: str) -> Store:
+    """Take columns away from the store in `path`, as if an older version had made it; return it."""
+    import pyarrow as pa
+
+    for part in path.glob("data-*.arrow"):
+        with pa.ipc.open_stream(part.read_bytes()) as stream:
+            table = stream.read_all().drop_columns(list(names))
+        # what HF `datasets` keeps of the columns in the file itself goes too
+        table = table.replace_schema_metadata(None)
+        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+    described = json.loads((path / "dataset_info.json").read_text())
+    for name in names:
+        del described["features"][name]
+    (path / "dataset_info.json").write_text(json.dumps(described))
+    return Store(path)

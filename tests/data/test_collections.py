@@ -273,6 +273,16 @@ def test_celeba(tmp_path: Path) -> None:
     assert points is not None and points.at(2).tolist() == [[x - 90, y] for x, y in POINTS_5]  # type: ignore[union-attr]
 
 
+def test_delivered_landmarks_come_without_blendshapes_and_pose(tmp_path: Path, face: bytes) -> None:
+    celeba(tmp_path / "celeba", face)
+    settings = {"dataset": "celeba", "workers": 1, "size": 64}
+    delivered = prepare(tmp_path / "celeba", tmp_path / "delivered", delivered_landmarks=True, **settings)
+    found = prepare(tmp_path / "celeba", tmp_path / "found", **settings)
+    for name, width in (("blendshapes", 52), ("pose", 3)):
+        assert np.isnan(delivered.optional_vectors(name, width)).all()
+        assert np.isfinite(found.optional_vectors(name, width)).all()
+
+
 @pytest.mark.parametrize("tree", TREES)
 def test_wrong_and_empty_folders_are_one_line(tree: str, tmp_path: Path) -> None:
     name = TREES[tree][0]
@@ -341,7 +351,10 @@ def test_one_is_singular(tmp_path: Path, face: bytes) -> None:
     assert f"{out}: 1 face of 1 subject in 1 clip, AUs 12\n1 file or frame gave no face (each is" in result.stdout
     assert "\n  1 × " in result.stdout, "and why"
     made = ["synth", str(tmp_path / "made"), "--subjects", "1", "--clips", "1", "--frames", "1", "--workers", "1"]
-    assert "made: 1 synthetic face of 1 subject, AUs" in CliRunner().invoke(app, [*made, "--size", "48"]).stdout
+    assert (
+        "made: 1 synthetic face of 1 subject, AUs"
+        in CliRunner().invoke(app, [*made, "--size", "48", "--points", "true"]).stdout
+    )
 
 
 @pytest.mark.parametrize(

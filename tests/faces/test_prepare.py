@@ -15,6 +15,7 @@ from sparsefacs.data.contact_sheet import draw_geometry, geometry_picture
 from sparsefacs.data.inspection import describe, inspect_store
 from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
+from sparsefacs.evidence.blendshapes import BLENDSHAPES
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.faces.prepare import prepare
 
@@ -62,6 +63,31 @@ def test_a_folder_becomes_a_store_and_bad_files_are_listed(prepared) -> None:
     assert prepared.image(0).shape == (64, 64, 3)
     eyes = prepared.vectors("landmarks").reshape(-1, 68, 2)[:, 36:48].mean(axis=1)
     assert np.abs(eyes - [31.5, 0.35 * 64]).max() < 3
+
+
+def test_blendshapes_and_pose_of_videos_and_photos_are_kept(prepared) -> None:
+    shapes, pose = prepared.optional_vectors("blendshapes", 52), prepared.optional_vectors("pose", 3)
+    assert shapes.min() >= 0 and shapes.max() <= 1
+    smile = shapes[:, BLENDSHAPES.index("mouthSmileLeft")]
+    assert (smile > 0.3).all(), "she smiles"
+    anna, bert = (prepared.strings("subject") == name for name in ("anna", "bert"))
+    assert np.abs(pose).max() < 40
+    yaw, _, roll = (np.median(pose[anna], axis=0) + np.median(pose[bert], axis=0)).tolist()
+    assert abs(yaw) < 5 and abs(roll) < 5, "the flipped face looks and tilts the other way"
+
+
+def test_roll_is_of_the_source_picture(photo, tmp_path) -> None:
+    import cv2
+
+    for name, clockwise in (("left", -20), ("none", 0), ("right", 20)):
+        turn = cv2.getRotationMatrix2D((223, 120), -clockwise, 1)
+        path = tmp_path / "source" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(cv2.warpAffine(photo, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE)).save(path)
+    store = prepare(tmp_path / "source", tmp_path / "store", size=64, workers=1)
+    assert store.strings("subject").tolist() == ["left", "none", "right"]
+    pose = store.optional_vectors("pose", 3)
+    np.testing.assert_allclose(pose[[0, 2]] - pose[1], [[0, 0, -20], [0, 0, 20]], atol=6)
 
 
 def test_worker_count_and_a_kill_leave_no_trace(source, prepared, tmp_path) -> None:

@@ -1,14 +1,17 @@
 """The store: what is written is read, HF `datasets` loads it, parts are whole or absent."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
 
-from made_stores import build_store
-from sparsefacs import InputError
+from made_stores import build_store, without_columns
+from sparsefacs import InputError, api
+from sparsefacs.data.inspection import describe
+from sparsefacs.data.joined import JoinedStore
 from sparsefacs.data.rejects import ReasonCounts
 from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
 from sparsefacs.faces.alignment import FaceRecipe
@@ -52,6 +55,45 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert not (tmp_path / "s" / "job.json").exists()
 
 
+def test_a_store_of_an_older_version_lacks_evidence_and_is_read_all_the_same(tmp_path: Path) -> None:
+    old = without_columns(build_store(tmp_path / "old", subjects=3, frames=4).path, "blendshapes", "pose")
+    new = build_store(tmp_path / "new", subjects=3, frames=4, prefix="t")
+    assert not old.has("blendshapes") and not old.has("pose") and old.has("landmarks")
+    assert new.has("blendshapes") and new.has("pose")
+    for store in (old, new):  # none was given for the new one either
+        for name, width in (("blendshapes", 52), ("pose", 3)):
+            found = store.optional_vectors(name, width)
+            assert found.shape == (12, width) and found.dtype == np.float32 and np.isnan(found).all()
+    assert old.face(5)[0].shape == (32, 32, 3)
+    assert api.inspect(old.path)["missing_columns"] == ["blendshapes", "pose"]
+    line = "no blendshapes and no pose of faces: preparing them again adds them"
+    assert line in describe(api.inspect(old.path)).splitlines()
+    assert "preparing them again" not in describe(api.inspect(new.path))
+
+
+def test_evidence_is_read_and_joined_with_what_lacks_it(tmp_path: Path) -> None:
+    made = writer(tmp_path / "known", {})
+    given = {"blendshapes": np.linspace(0, 1, 52, dtype=np.float32), "pose": np.array([10, -5, 2], np.float32)}
+    made.write_part(0, [replace(row(1), **given), row(2)], [])
+    known = made.finish(1)
+    np.testing.assert_array_equal(known.optional_vectors("blendshapes", 52)[0], given["blendshapes"])
+    np.testing.assert_array_equal(known.optional_vectors("pose", 3), [given["pose"], [np.nan] * 3])
+    made = writer(tmp_path / "old", {})
+    made.write_part(0, [row(3, "t")], [])
+    made.finish(1)
+    joined = JoinedStore([known, without_columns(tmp_path / "old", "pose", "blendshapes")])
+    assert not joined.has("pose") and joined.has("matrix")
+    np.testing.assert_array_equal(joined.optional_vectors("pose", 3), [given["pose"], [np.nan] * 3, [np.nan] * 3])
+    assert joined.optional_vectors("blendshapes", 52).shape == (3, 52)
+
+
+@pytest.mark.slow
+def test_a_store_of_an_older_version_trains(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
+    old = without_columns(build_store(tmp_path / "old").path, "blendshapes", "pose")
+    api.train("supervised", old.path, tmp_path / "run", settings=[*tiny_settings, "training.steps=2"])
+    assert (tmp_path / "run" / "metrics.json").exists()
+
+
 def test_a_part_without_faces_leaves_only_its_rejects(tmp_path: Path) -> None:
     made = writer(tmp_path / "s", {})
     made.write_part(0, [], [Reject("x", None, "corrupt")])
@@ -72,6 +114,8 @@ def test_an_unfinished_store_goes_on_only_with_the_same_job(tmp_path: Path) -> N
         Store(tmp_path / "s")
     with pytest.raises(InputError, match="other settings"):
         writer(tmp_path / "s", {"size": 200})
+    with pytest.raises(InputError, match="or by another version"):  # of other columns
+        StoreWriter(tmp_path / "s", StoreInfo((4, 12), FaceRecipe().as_json(), {}), {"size": 112}, {"more": None})
     again = writer(tmp_path / "s", {"size": 112})
     assert again.is_done(0) and not again.is_done(1)
     with pytest.raises(InputError, match="already exists"):

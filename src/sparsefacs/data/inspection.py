@@ -28,6 +28,7 @@ TOP_COMBINATIONS = 5
 LISTED = 10_000
 """As many subjects and clips are listed one by one; a collection of photos has more than can be read."""
 
+_EVIDENCE = ("blendshapes", "pose")  # columns that older versions did not make
 _SUBJECTS_TOLD = 12
 _NOTES_TOLD = 6
 _SHORT = 40  # characters of a fact
@@ -65,6 +66,7 @@ def inspect_store(store: Store, published: PublishedCounts | None = None) -> dic
         "dataset": dataset,
         "terms": expected.terms or None if expected else None,
         "notes": [*map(str, info.source.get("notes", ())), *filter(None, [info.source.get("note")])],
+        "missing_columns": [name for name in _EVIDENCE if not store.has(name)],
         "facts": {name: value for name, value in info.source.items() if name not in _GENERAL},
         "faces": len(store),
         "images": images,
@@ -239,6 +241,8 @@ def _head(found: dict[str, Any]) -> list[str]:
         lines += _wrapped("note: ", note)
     if len(found["notes"]) > _NOTES_TOLD:
         lines.append(f"note: and {len(found['notes']) - _NOTES_TOLD} more notes in store.json")
+    if found["missing_columns"]:
+        lines.append(f"no {' and no '.join(found['missing_columns'])} of faces: preparing them again adds them")
     lines.append(f"faces per subject: {per['least']} to {per['most']}, median {per['median']:g}")
     lines += _wrapped(
         "",

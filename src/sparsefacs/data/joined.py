@@ -77,6 +77,14 @@ class JoinedStore:
         """Return the number column `name` over all rows."""
         return np.concatenate([store.numbers(name) for store in self.parts])
 
+    def has(self, name: str) -> bool:
+        """Say whether every store has the column `name`."""
+        return all(store.has(name) for store in self.parts)
+
+    def optional_vectors(self, name: str, width: int) -> NDArray[np.float32]:
+        """Return the vector column `name` over all rows, (M, width) float32: NaN for stores without it."""
+        return np.concatenate([store.optional_vectors(name, width) for store in self.parts])
+
     def occurrence(self, aus: tuple[int, ...] | None = None) -> NDArray[np.int8]:
         """Return occurrence labels (M, A) of `aus` (default: the common ones): −1 unlabelled, 0, 1."""
         wanted = self._known(aus)

@@ -146,11 +146,12 @@ class StoreWriter:
     def __init__(self, path: Path, info: StoreInfo, job: dict[str, Any], extras: dict[str, Any] | None = None) -> None:
         self.path, self.info, self.extras = Path(path), info, extras
         job_file = self.path / "job.json"
+        job = job | {"columns": list(features(len(info.aus), extras))}  # parts of another version's do not fit
         if job_file.exists():
             begun = read_json(job_file, what="the record of an unfinished store", remedy="Delete this folder")
             if begun != json.loads(json.dumps(job)):
                 raise InputError(
-                    "holds an unfinished store that was begun with other settings or files",
+                    "holds an unfinished store that was begun with other settings or files, or by another version",
                     path=path,
                     remedy="Give the same command as before to go on, or choose another name",
                 )
@@ -195,7 +196,7 @@ class StoreWriter:
             raise InputError(
                 f"no face was found, so there is no store to keep.{first}",
                 path=self.path,
-                remedy=_for_no_face(reasons, self.info.source.get("min_face", 0)),
+                remedy=_for_no_face(reasons, self.info.source),
             )
         files = [f"data-{part:05d}.arrow" for part in range(parts) if faces[part]]
         schema = features(len(self.info.aus), self.extras)
@@ -308,6 +309,16 @@ class Store:
         chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in self.dataset.data.column(name).chunks]
         return np.concatenate(chunks).reshape(len(self), -1)
 
+    def has(self, name: str) -> bool:
+        """Say whether the store has the column `name`; one made by an older version may lack it."""
+        return name in self.dataset.column_names
+
+    def optional_vectors(self, name: str, width: int) -> NDArray[np.float32]:
+        """Return the vector column `name` (blendshapes, pose) as (M, width) float32: NaN where there is no column."""
+        if not self.has(name):
+            return np.full((len(self), width), np.nan, np.float32)
+        return np.asarray(self.vectors(name), np.float32)
+
     def occurrence(self, aus: tuple[int, ...] | None = None) -> NDArray[np.int8]:
         """Return occurrence labels (M, A) of `aus` (default: the store's): −1 unlabelled, 0, 1."""
         return np.asarray(self.vectors("occurrence")[:, self._columns(aus)], dtype=np.int8)
@@ -363,9 +374,12 @@ class Store:
         return self.image(row), points.reshape(68, 2).copy()
 
 
-def _for_no_face(reasons: Mapping[str, int], min_face: float) -> str:
+def _for_no_face(reasons: Mapping[str, int], source: Mapping[str, Any]) -> str:
     """Return the remedy for a source without a usable face, given the rejects by reason, the most frequent first."""
     reason, count = next(iter(reasons.items()), ("", 0))
+    if source.get("points") == "found":
+        return "Synthetic faces this small are not found: give --size 64 or more, or --points true"
+    min_face = source.get("min_face", 0)
     if min_face and reason == too_narrow(min_face):
         return f"Lower --min-face, now {min_face:g}: it rejects {count} of {sum(reasons.values())}"
     return "Check that the source shows faces at least 40 pixels wide"
