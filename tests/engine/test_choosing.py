@@ -1,4 +1,4 @@
-"""What the epoch and threshold are chosen on: never the test fold unless asked, and then marked everywhere."""
+"""What the epoch and limits are chosen on: never the test fold unless asked, and then marked everywhere."""
 
 import json
 from pathlib import Path
@@ -128,7 +128,7 @@ def test_mean_score_is_the_score_without_intervals() -> None:
     truth, predicted = rng.integers(-1, 2, (60, 3)), rng.random((60, 3))
     whole = score("occurrence", (1, 2, 4), truth, predicted, np.repeat(["a", "b", "c"], 20), resamples=5)
     found = mean_score("occurrence", truth, predicted)
-    assert found == {name: pytest.approx(whole["pooled"]["mean"][name]["value"]) for name in ("f1", "auc", "accuracy")}
+    assert found == {name: pytest.approx(whole["pooled"]["mean"][name]["value"]) for name in whole["pooled"]["mean"]}
 
 
 def test_validation_people_are_neither_trained_on_nor_tested(tmp_path: Path) -> None:
@@ -209,18 +209,21 @@ def test_published_practice_is_marked_on_every_table(
         api.report(tmp_path / "page.pdf", [tmp_path / "plain"])
 
 
-def test_folds_are_pooled_each_at_its_own_threshold(
-    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+@pytest.mark.parametrize("rule", ["chosen", "base-rate"])
+def test_folds_are_pooled_each_at_its_own_limits(
+    rule: str, store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
 ) -> None:
     import pandas as pd
 
-    settings = (*tiny_settings, "training.steps=30", "selection.threshold=chosen")
+    settings = (*tiny_settings, "training.steps=30", f"selection.threshold={rule}")
     metrics = fit(store.path, tmp_path / "cv", settings, fold="all", protocol="kfold:3")
     table = pd.read_parquet(tmp_path / "cv" / "predictions.parquet")
-    each = [read(tmp_path / "cv" / f"fold-{k}" / "model.json")["threshold"] for k in (1, 2, 3)]
-    assert metrics["provenance"]["per_fold"]["threshold"] == each
-    assert table.groupby("fold")["threshold"].unique().map(list).tolist() == [[value] for value in each]
-    truth, said = table["AU12_true"] == 1, table["AU12_p"] >= table["threshold"]
+    each = [read(tmp_path / "cv" / f"fold-{k}" / "model.json")["limits"] for k in (1, 2, 3)]
+    assert len(set(each[0])) == (1 if rule == "chosen" else 3)
+    assert metrics["provenance"]["per_fold"]["limits"] == each and metrics["limits"] is None
+    assert metrics["provenance"]["limit_rule"] == rule
+    assert table.groupby("fold")["AU12_limit"].unique().map(list).tolist() == [[limits[2]] for limits in each]
+    truth, said = table["AU12_true"] == 1, table["AU12_p"] >= table["AU12_limit"]
     f1 = 2 * (truth & said).sum() / (truth.sum() + said.sum())
     assert metrics["pooled"]["per_au"]["12"]["f1"]["value"] == pytest.approx(f1)
 

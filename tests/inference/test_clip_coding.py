@@ -13,7 +13,8 @@ from torch import nn
 from made_stores import build_store
 from sparsefacs.data.clips import Tracks
 from sparsefacs.data.joined import AnyStore, JoinedStore
-from sparsefacs.engine.selection import CHECK_BATCH, Selector
+from sparsefacs.engine.coding import AT_ONCE
+from sparsefacs.engine.selection import Selector
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.inference.batching import NETWORK_BATCH
 from sparsefacs.inference.codes import CodedFrame
@@ -200,5 +201,5 @@ def test_joined_stores_and_scattered_rows_are_coded_in_small_batches(tmp_path: P
         steps=frozenset({1}),
     )
     np.testing.assert_allclose(selector._coded(network)[:, 0], wanted, rtol=1e-5)
-    assert network.most == CHECK_BATCH
+    assert network.most == AT_ONCE
     assert network.seen == len(np.unique(windows))

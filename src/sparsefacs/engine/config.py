@@ -87,7 +87,10 @@ class SelectionConfig(BaseModel):
     model_config = _STRICT
 
     rule: SelectionRule = Field(DEFAULT_SELECTION, description="validation, last or published-practice")
-    threshold: Literal["fixed", "chosen"] = Field("fixed", description="0.5, or chosen with the epoch by F1")
+    threshold: Literal["base-rate", "fixed", "chosen"] = Field(
+        "base-rate",
+        description="limits, from which AUs count: each AU's by its rate in the training labels, 0.5, or one by F1",
+    )
     share: Annotated[float, Field(gt=0, lt=1, description="of the labelled training subjects, to validate on")] = 0.2
     checks: Positive = Field(10, description="how often in a training the score is taken")
     score: Literal["main", "loss"] = Field("main", description="F1 or ICC, or the loss on the same faces")
@@ -239,7 +242,7 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
     if config.selection.threshold == "chosen" and (config.selection.rule == "last" or config.task == "intensity"):
         raise InputError(
             "selection.threshold=chosen needs occurrence labels to choose on",
-            remedy="Use --selection validation or published-practice, or leave the threshold fixed at 0.5",
+            remedy="Use --selection validation or published-practice, or leave the limits to the base rates",
         )
     checked = config.model_copy(update={"method": config.method_config().model_dump(mode="json")})
     _check_accumulation(checked)

@@ -4,28 +4,26 @@ A check codes the faces of the selection set with the network as it is, in float
 random number and change nothing in the training, so a run with checks passes through the same weights as one without.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.clips import Tracks
-from ..data.rows import Faces
 from ..data.store import Store
 from ..metrics.loss import loss_difference, mean_loss
 from ..metrics.scores import mean_score, paired_difference
-from ..networks.answers import answers, frame_features, window_answers
-from ..networks.clip_answers import is_of_clips, rows_in_clips
+from ..networks.clip_answers import is_of_clips
+from .coding import code_rows
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ..methods.contract import Setting
 
-CHECK_BATCH = 64
 FIXED_THRESHOLD = 0.5
 _RESAMPLES = 200
 _THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -125,37 +123,12 @@ class Selector:
         return max((each for each in scored if not np.isnan(each[0])), default=(0.0, 0.0, FIXED_THRESHOLD))[2]
 
     def _coded(self, network: "nn.Module") -> NDArray[np.float32]:
-        training = network.training
-        network.eval()
-        all_faces, (sees, task) = Faces(self.stores), (self.setting.network, self.setting.task)
-
-        def in_parts(ask: Callable[..., NDArray[np.float32]], rows: NDArray[np.int64]) -> NDArray[np.float32]:
-            answered = []
-            for start in range(0, len(rows), CHECK_BATCH):
-                part = rows[start : start + CHECK_BATCH]
-                faces, points = zip(*(all_faces.face(int(row)) for row in part), strict=True)
-                answered.append(ask(np.stack(faces), np.stack(points)))
-            return np.concatenate(answered)
-
-        if is_of_clips(network):
-            encode = partial(in_parts, lambda faces, points: frame_features(network, faces, points, sees))
-            coded_MA = self._coded_in_clips(network, encode)
-        else:
-            coded_MA = in_parts(lambda faces, points: answers(network, faces, points, sees, task), self.rows)
-        network.train(training)
-        return coded_MA
+        tracks = self._tracks if is_of_clips(network) else None
+        return code_rows(network, self.setting, self.stores, self.rows, tracks)
 
     @cached_property
     def _tracks(self) -> Tracks:
         return Tracks(self.stores)
-
-    def _coded_in_clips(
-        self, network: Any, encode: Callable[[NDArray[np.int64]], NDArray[np.float32]]
-    ) -> NDArray[np.float32]:
-        def decode(window: NDArray[np.float32]) -> NDArray[np.float32]:
-            return window_answers(network, window, self.setting.task)
-
-        return rows_in_clips(self._tracks, self.rows, (network.clip_length, network.key), encode, decode)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

@@ -13,13 +13,14 @@ from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
 from ..protocols.card import card_text, protocol_card
 from ..protocols.folds import Fold, Protocol
+from .base_rates import trained_limits
 from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric, resolved
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
-from .selection import FIXED_THRESHOLD, Selector, check_steps
+from .selection import Selector, check_steps
 from .trained import load_trained
 from .training_set import TrainingSet, make_batches, training_set, with_aus
 
@@ -175,7 +176,7 @@ def _train(
             data.stores[0].info.recipe,
             config.name,
             method.predictor().state_dict() if kept is None else kept["weights"],
-            limits=[FIXED_THRESHOLD if kept is None else kept["threshold"]] * len(config.aus),
+            limits=trained_limits(method.predictor(), setting, data, kept, config.selection.threshold),
             step=steps if kept is None else kept["step"],
             settings=config.method,
         )
