@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 INTRODUCTION = HERE / "results" / "introduction.txt"
 MAIN = {"occurrence": ("f1", "auc"), "intensity": ("icc", "mae")}
+BESIDE = ("f1_half",)  # shown where the rows have it: F1 at .5 beside F1 at the limits
 RANKED_AT = "5%"
 DRAWN = 7  # lines of a figure: as many as there are colours, line styles and markers
 OF_PAPERS = """\
@@ -115,14 +116,16 @@ def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
         if each["labels"] == RANKED_AT and each["metric"] == main and each["data"] == content["item"]
     }
     name = METRIC_NAMES[main]
+    beside = [metric for metric in BESIDE if all(metric in row["scores"] for row in rows)]
     heads = ("", "method", "seeds", name, f"{name} less {content['baseline']}'s, paired", METRIC_NAMES[second])
+    heads = (*heads, *(METRIC_NAMES[metric] for metric in beside))
     body = []
     for place, row in enumerate(rows, start=1):
         shifted = row.get("shifted", {}).get(main, {})
         body.append(
             (
                 str(place), row["row"], str(len(row["seeds"])), told(row, main), difference_text(found.get(row["row"])),
-                told(row, second), with_interval(shifted, 3),
+                told(row, second), *(told(row, metric) for metric in beside), with_interval(shifted, 3),
             )
         )  # fmt: skip
     return [

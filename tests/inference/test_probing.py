@@ -213,3 +213,46 @@ def test_pooling_equals_that_of_trained_folds(store, tmp_path, tiny_settings):
     pool_folds(tmp_path / "again", [tmp_path / "run" / f"fold-{number}" for number in (1, 2, 3)])
     for name in ("metrics.json", "predictions.parquet"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["knn", "linear"])
+def test_limits_are_by_base_rate_on_faces_whose_labels_are_hidden(kind, tmp_path):
+    many = build_store(tmp_path / "many", subjects=6, frames=80)
+    folds = make_protocol("kfold:3", many.strings("subject").tolist())
+    out = tmp_path / "probe"
+    metrics = probe_encoder(CellEncoder(), many, folds, out, ProbeSettings(kind), folds=[1], labels="10%")
+    carried = metrics["provenance"]
+    assert carried["limit_rule"] == "base-rate" and len(set(carried["limits"])) == 3
+    table = pd.read_parquet(out / "predictions.parquet")
+    assert [table[f"AU{au:02d}_limit"].unique().tolist() for au in AUS] == [[each] for each in carried["limits"]]
+    called = np.stack([table[f"AU{au:02d}_p"] >= limit for au, limit in zip(AUS, carried["limits"], strict=True)], 1)
+    rates = many.occurrence(AUS)[np.isin(many.strings("subject"), folds.folds[0].train)].mean(axis=0)
+    assert np.abs(called.mean(axis=0) - rates).max() < 0.2
+    test_labels = build_store(tmp_path / "flipped", subjects=6, frames=80, hide=_flipped(many, folds.folds[0].test))
+    other = probe_encoder(
+        CellEncoder(), test_labels, folds, tmp_path / "other", ProbeSettings(kind), folds=[1], labels="10%"
+    )
+    assert other["provenance"]["limits"] == carried["limits"] and other["pooled"] != metrics["pooled"]
+
+
+def _flipped(store, people):
+    subjects = iter(store.strings("subject").tolist())
+    return lambda truth: 1 - truth if next(subjects) in people else truth
+
+
+def test_older_folds_with_one_threshold_are_pooled(store, protocol, tmp_path):
+    probe_encoder(CellEncoder(), store, protocol, tmp_path / "probe", SETTINGS["knn"])
+    folders = [tmp_path / "probe" / f"fold-{number}" for number in (1, 2, 3)]
+    table, metrics = pd.read_parquet(folders[0] / "predictions.parquet"), read(folders[0] / "metrics.json")
+    limits = [f"AU{au:02d}_limit" for au in AUS]
+    table.drop(columns=limits).assign(threshold=0.3).to_parquet(folders[0] / "predictions.parquet")
+    told = metrics["provenance"]
+    del told["limits"], told["limit_rule"]
+    metrics["provenance"] = told | {"threshold": 0.3, "threshold_rule": "chosen"}
+    (folders[0] / "metrics.json").write_text(json.dumps(metrics))
+    pooled = pool_folds(tmp_path / "pooled", folders)
+    assert pooled["provenance"]["per_fold"]["limits"] == [[0.3] * 3, [0.5] * 3, [0.5] * 3]
+    assert pooled["limits"] is None and pooled["provenance"]["limits"] is None
+    table = pd.read_parquet(tmp_path / "pooled" / "predictions.parquet")
+    assert "threshold" not in table
+    assert table.groupby("fold")["AU04_limit"].unique().map(list).tolist() == [[0.3], [0.5], [0.5]]

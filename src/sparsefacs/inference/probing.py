@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.joined import AnyStore
+from ..engine.base_rates import ENOUGH_UNLABELLED, faces_for_limits, limits_by_base_rate
 from ..engine.config import RunConfig, resolve
 from ..engine.run import RunFolder
 from ..engine.trainer import describe
@@ -93,6 +94,7 @@ def probe_encoder(
     folds: 1-based numbers; None: all. One fold is written into `out`, several into OUT/fold-1 … with their pooled
     scores in `out`, as `train` does. labels: a label budget. features_ND: of every row of the store, where
     `extract_features` has been called before (for several budgets and probes); else only what is needed is encoded.
+    Limits are by the base rates of the visible labels, on training people's faces without one; 0.5 where these are few.
     Raises InputError when the encoder has seen a test subject, faces are cut differently, or `out` exists.
     """
     chosen = settings or ProbeSettings()
@@ -105,16 +107,31 @@ def probe_encoder(
     subject = store.strings("subject")
     data = [training_set(store, None, fold, labels, config) for fold in parts]
     tested = [np.flatnonzero(np.isin(subject, fold.test)) for fold in parts]
-    features_ND, place_N = _features(encoder, store, [d.labelled for d in data] + tested, features_ND)
+    free = [_faces_for_limits(part, chosen) for part in data]
+    features_ND, place_N = _features(encoder, store, [d.labelled for d in data] + tested + free, features_ND)
     folders = [out] if folds is not None and len(parts) == 1 else [out / f"fold-{number}" for number in numbers]
     answered = Answered(chosen.task, config.aus)
     metrics: dict[str, Any] = {}
-    for folder, part, rows in zip(folders, data, tested, strict=True):
+    for folder, part, rows, unseen in zip(folders, data, tested, free, strict=True):
         shown = (part.intensity if chosen.task == "intensity" else part.occurrence)[part.labelled]
-        coded_MA = chosen.predict(features_ND[place_N[part.labelled]], shown, features_ND[place_N[rows]])
-        table = table_of(answered, store, rows, coded_MA, part.fold.name, [HALF] * len(config.aus))
-        metrics = _write(RunFolder(folder), encoder, store, protocol, part, chosen, config, table)
+        asked = np.concatenate([rows, unseen])
+        coded_MA = chosen.predict(features_ND[place_N[part.labelled]], shown, features_ND[place_N[asked]])
+        own_MA = coded_MA[len(rows) :]
+        limits = limits_by_base_rate(part, own_MA) if len(unseen) else [HALF] * len(config.aus)
+        table = table_of(answered, store, rows, coded_MA[: len(rows)], part.fold.name, limits)
+        carried = {"limits": limits, "limit_rule": "base-rate" if len(unseen) else "fixed"}
+        metrics = _write(RunFolder(folder), encoder, store, protocol, part, chosen, config, table, carried)
     return metrics if folders == [out] else pool_folds(out, folders)
+
+
+def _faces_for_limits(data: TrainingSet, settings: ProbeSettings) -> NDArray[np.int64]:
+    """Return rows of the training people's faces without a visible label to take limits from; none if few, or no need.
+
+    Those with a label do not serve: a neighbour of itself says what its label is.
+    """
+    if settings.task == "intensity" or len(data.unlabelled) < ENOUGH_UNLABELLED:
+        return np.empty(0, np.int64)
+    return faces_for_limits(data)
 
 
 def _run_config(settings: ProbeSettings, protocol: Protocol, store: AnyStore) -> RunConfig:
@@ -178,6 +195,7 @@ def _write(
     settings: ProbeSettings,
     config: RunConfig,
     table: Any,
+    limits: dict[str, Any],
 ) -> dict[str, Any]:
     """Write the folder of one fold: what was asked, which labels were seen, predictions and scores."""
     people = replace(data, seen=data.seen | encoder.seen)
@@ -200,8 +218,7 @@ def _write(
     carried = {
         **conditions(described, plan, store),
         "selected_step": None,
-        "limits": [HALF] * len(config.aus),
-        "limit_rule": "fixed",
+        **limits,
         "encoder": encoder.name,
         "features": encoder.width,
         "probe": settings.own(),

@@ -80,7 +80,8 @@ def _content(
     found = {} if baseline is None else {r.label: difference(r, baseline) for r in results if r is not baseline}
     paired = [each for each in found.values() if isinstance(each, Difference)]
     synthetic = [result.label for result in results if result.synthetic]
-    metrics = METRICS_OF_TASK[results[0].task]
+    every = METRICS_OF_TASK[results[0].task]
+    metrics = [metric for metric in every if metric != "f1_half" or any(result.mean(metric) for result in results)]
     shown_faces, rule = examples(results, faces)
     curves, unshown = _curves(results)
     distributed = [result for result in results if _has_distributions(result)]
@@ -98,7 +99,7 @@ def _content(
         "warning": _warning(synthetic, len(results)),
         "summary": _summary(results, baseline, found),
         "cautions": _cautions(results),
-        "bars": [_bars(results, metric) for metric in metrics],
+        "bars": [_bars(results, metric) for metric in metrics if metric != "f1_half"],
         "score_tables": [tables.score_table(results, metric) for metric in metrics],
         "au_names": tables.au_names(results),
         "difference_table": tables.difference_table(results, paired) if paired else None,

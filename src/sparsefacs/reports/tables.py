@@ -268,28 +268,28 @@ def _told(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list):
-        return ", ".join(_told(item) for item in value)
+        return ("; " if any(isinstance(item, list) for item in value) else ", ").join(_told(item) for item in value)
     return str(value)
 
 
 def text_table(metrics: Mapping[str, Any]) -> str:
     """Return the pooled scores of a `metrics.json` content as plain text, at most 100 columns wide.
 
-    A line an AU and one for the mean: labels and positives counted, then every metric with its 95 % interval.
+    A line an AU and one for the mean: labels and positives counted, then every metric with its 95 % interval (F1 at .5
+    without one, for want of room; older scores lack it).
     """
-    names = METRICS_OF_TASK[str(metrics["task"])]
     occurrence = metrics["task"] == "occurrence"
     pooled = metrics["pooled"]
+    names = [name for name in METRICS_OF_TASK[str(metrics["task"])] if name != "f1_half" or name in pooled["mean"]]
     lines = [["AU", "name", "labels", *(["positive"] if occurrence else []), *(METRIC_NAMES[name] for name in names)]]
     for au in metrics["aus"]:
         scores = pooled["per_au"].get(str(au), {})
         main = scores.get(names[0]) or {}
         counts = [_agreed([main.get("entries")]), *([_agreed([main.get("positives")])] if occurrence else [])]
         lines.append(
-            [f"AU{au}", UNITS[au].name if au in UNITS else "", *counts]
-            + [with_interval(scores.get(name) or {}) for name in names]
+            [f"AU{au}", UNITS[au].name if au in UNITS else "", *counts] + [_in_terminal(name, scores) for name in names]
         )
-    means = [with_interval(pooled["mean"].get(name) or {}) for name in names]
+    means = [_in_terminal(name, pooled["mean"]) for name in names]
     entries = _agreed([(pooled["mean"].get(names[0]) or {}).get("entries")])
     covered = len((pooled["mean"].get(names[0]) or {}).get("aus") or metrics["aus"])
     over = f"over {covered} of {len(metrics['aus'])} AUs" if covered < len(metrics["aus"]) else ""
@@ -302,6 +302,11 @@ def text_table(metrics: Mapping[str, Any]) -> str:
         f"{_agreed([pooled.get('subjects')])} subjects · value [95 % interval over subjects]"
     ).lstrip(" ·")
     return "\n".join([head, *body, *([f"{MARK} {FOOTNOTE}"] if marked else [])])
+
+
+def _in_terminal(name: str, scores: Mapping[str, Any]) -> str:
+    score = scores.get(name) or {}
+    return figure(score.get("value")) if name == "f1_half" else with_interval(score)
 
 
 def _in_columns(lines: Sequence[Sequence[str]]) -> list[str]:
