@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .augmentation import AugmentationConfig, View, augment, resize
+from .evidence import EvidenceTable
 from .flow import Flows
 from .rows import Faces
 from .store import Store
@@ -29,6 +30,8 @@ class Batch:
     −1 unlabelled / 0 / 1, intensity (B, A) 0–5 or NaN unlabelled, row (B,) index in the store, flow (B, 2, h, w) x and
     y displacement in pixels of `image`, NaN unknown (None where it was not asked for).
 
+    evidence: (B, 2W + 1), as of `evidence.linear.evidence_of` (None where no network looks at it).
+
     length, key: the faces are clips of `length` frames, one after the other, whose frame number `key` is the key frame.
     """
 
@@ -38,6 +41,7 @@ class Batch:
     intensity: "torch.Tensor"
     row: "torch.Tensor"
     flow: "torch.Tensor | None" = None
+    evidence: "torch.Tensor | None" = None
     length: int = 1
     key: int = 0
 
@@ -47,8 +51,22 @@ class Batch:
         tensors = {name: part for name, part in parts.items() if part is not None and not isinstance(part, int)}
         return replace(self, **{name: part.to(device, non_blocking=True) for name, part in tensors.items()})
 
+    def first(self, count: int) -> "Batch":
+        """Return the first `count` faces."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        tensors = {name: part for name, part in parts.items() if part is not None and not isinstance(part, int)}
+        return replace(self, **{name: part[:count] for name, part in tensors.items()})
+
     def __len__(self) -> int:
         return int(self.image.shape[0])
+
+
+def together(*parts: Batch) -> "torch.Tensor | None":
+    """Return the evidence of the faces of all `parts`, in order; None where no network looks at it."""
+    import torch
+
+    known = [part.evidence for part in parts if part.evidence is not None]
+    return torch.cat(known) if len(known) == len(parts) else None
 
 
 class RowStream:
@@ -85,7 +103,8 @@ class FaceLoader:
     Rows count through the stores in order; faces are read when asked for, and none is kept. occurrence (M, A) int8
     and intensity (M, A) float32 are the visible labels of every row. flow_side: side of the flow maps that come with
     each batch (None: none do). crop: share of the stored face's side that fills the image. Raises InputError when flow
-    is asked for and no store has any.
+    is asked for and no store has any. evidence: of every row, where a network looks at it; views of a face share it,
+    since it is the same for a shifted, turned, scaled or flipped face.
     """
 
     length = 1
@@ -100,12 +119,13 @@ class FaceLoader:
         seed: int,
         flow_side: int | None = None,
         crop: float = 1.0,
+        evidence: EvidenceTable | None = None,
     ) -> None:
         self.stores, self.occurrence, self.intensity = stores, occurrence, intensity
         self._faces = Faces(stores)
         self._flows = None if flow_side is None else Flows(stores)
         self.input_size, self.augmentation, self.seed = input_size, augmentation, seed
-        self.flow_side, self.crop = flow_side, crop
+        self.flow_side, self.crop, self.evidence = flow_side, crop, evidence
 
     def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the face of row `row`, (S, S, 3) uint8 RGB, and its landmarks (68, 2), pixels of it."""
@@ -129,6 +149,7 @@ class FaceLoader:
             intensity=torch.from_numpy(self.intensity[rows]),
             row=torch.from_numpy(np.asarray(rows)),
             flow=torch.from_numpy(np.stack(flows)) if flows else None,
+            evidence=None if self.evidence is None else torch.from_numpy(self.evidence.of(np.asarray(rows))),
         )
 
     def _view(self, row: int, draw: int, place: int) -> View:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ..metrics.limits import HALF, base_rate_limits, base_rates
 from ..networks.clip_answers import is_of_clips
-from .coding import code_rows
 from .training_set import TrainingSet
 
 if TYPE_CHECKING:
@@ -61,4 +60,4 @@ def trained_limits(
         copied.load_state_dict(kept["weights"])
     clips: Any = copied
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(copied) else MOST_FACES
-    return limits_by_base_rate(data, code_rows(copied, setting, data.stores, faces_for_limits(data, most)))
+    return limits_by_base_rate(data, data.coder.code(copied, setting, faces_for_limits(data, most)))

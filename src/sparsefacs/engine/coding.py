@@ -1,15 +1,17 @@
 """Coding rows of a training's own stores with a network as it is, in float32: for choosing states and for limits."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.clips import Tracks
+from ..data.evidence import EvidenceTable
 from ..data.rows import Faces
 from ..data.store import Store
+from ..evidence.vectors import VECTOR_WIDTH
 from ..networks.answers import answers, frame_features, window_answers
 from ..networks.clip_answers import is_of_clips, rows_in_clips
 
@@ -21,42 +23,76 @@ if TYPE_CHECKING:
 AT_ONCE = 64
 
 F32 = NDArray[np.float32]
+Rows = NDArray[np.int64]
 
 
-def code_rows(
-    network: "nn.Module",
-    setting: "Setting",
-    stores: Sequence[Store],
-    rows: NDArray[np.int64],
-    tracks: Tracks | None = None,
-) -> F32:
-    """Return what `network` codes on rows (M,) over `stores` in order, (M, A); it is left in the mode it was in.
+class RowCoder:
+    """Codes rows over `stores` in order; what does not depend on a network is made once. No random number is drawn."""
 
-    tracks: of the stores, for a network of clips, where they are at hand. No random number is drawn.
-    """
-    training = network.training
-    network.eval()
-    all_faces, (sees, task) = Faces(stores), (setting.network, setting.task)
+    def __init__(self, stores: Sequence[Store]) -> None:
+        self.stores = stores
+        self._faces = Faces(stores)
+        self._tables: dict[bool, EvidenceTable] = {}
 
-    def in_parts(ask: Callable[..., F32], wanted: NDArray[np.int64]) -> F32:
+    @cached_property
+    def _tracks(self) -> Tracks:
+        return Tracks(self.stores)
+
+    def table(self, *, person: bool) -> EvidenceTable:
+        """Return the evidence of all rows, with or without the people's references."""
+        if person not in self._tables:
+            other = self._tables.get(not person)
+            vectors = None if other is None else other.vectors_ME
+            self._tables[person] = EvidenceTable(self.stores, person=person, vectors_ME=vectors)
+        return self._tables[person]
+
+    def face(self, row: int) -> tuple[NDArray[np.uint8], F32]:
+        """Return the face of row `row`, RGB (H, W, 3) uint8, and its landmarks (68, 2), pixels of it."""
+        return self._faces.face(row)
+
+    def _in_parts(self, ask: Callable[..., F32], wanted: Rows) -> F32:
         answered = []
         for start in range(0, len(wanted), AT_ONCE):
             part = wanted[start : start + AT_ONCE]
-            faces, points = zip(*(all_faces.face(int(row)) for row in part), strict=True)
-            answered.append(ask(np.stack(faces), np.stack(points)))
+            faces, points = zip(*(self._faces.face(int(row)) for row in part), strict=True)
+            answered.append(ask(np.stack(faces), np.stack(points), part))
         return np.concatenate(answered)
 
-    if is_of_clips(network):
-        encode = partial(in_parts, lambda faces, points: frame_features(network, faces, points, sees))
-        clips: Any = network
-        coded_MA = rows_in_clips(
-            tracks or Tracks(stores),
-            rows,
-            (clips.clip_length, clips.key),
-            encode,
-            lambda window: window_answers(network, window, task),
-        )
-    else:
-        coded_MA = in_parts(lambda faces, points: answers(network, faces, points, sees, task), rows)
-    network.train(training)
-    return coded_MA
+    def evidence(self, network: Any, rows: Rows, encode: Callable[[Rows], F32]) -> EvidenceTable | None:
+        """Return the evidence that `network` looks at, known for `rows`; None where it sees pixels alone."""
+        head = getattr(network, "evidence", None)
+        if head is None:
+            return None
+        table = self.table(person=head.person)
+        return table if head.width == VECTOR_WIDTH else table.further(rows, head.width, encode)
+
+    def code(self, network: "nn.Module", setting: "Setting", rows: Rows) -> F32:
+        """Return what `network` codes on rows (M,), (M, A); it is left in the mode it was in."""
+        training = network.training
+        network.eval()
+        sees, task = setting.network, setting.task
+        head: Any = getattr(network, "evidence", None)
+        own = None if head is None else self.table(person=head.person)
+
+        def encode(wanted: Rows) -> F32:
+            def ask(faces: NDArray[np.uint8], points: F32, part: Rows) -> F32:
+                return frame_features(network, faces, points, sees, None if own is None else own.vectors_ME[part])
+
+            return self._in_parts(ask, wanted)
+
+        table = self.evidence(network, rows, encode)
+        if is_of_clips(network):
+            clips: Any = network
+
+            def decode(windows: F32, coded: Rows) -> F32:
+                return window_answers(network, windows, task, None if table is None else table.reference(coded))
+
+            coded_MA = rows_in_clips(self._tracks, rows, (clips.clip_length, clips.key), encode, decode)
+        else:
+
+            def whole(faces: NDArray[np.uint8], points: F32, part: Rows) -> F32:
+                return answers(network, faces, points, sees, task, None if table is None else table.of(part))
+
+            coded_MA = self._in_parts(whole, rows)
+        network.train(training)
+        return coded_MA

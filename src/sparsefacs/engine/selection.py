@@ -6,18 +6,14 @@ random number and change nothing in the training, so a run with checks passes th
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.clips import Tracks
-from ..data.store import Store
 from ..metrics.loss import loss_difference, mean_loss
 from ..metrics.scores import mean_score, paired_difference
-from ..networks.clip_answers import is_of_clips
-from .coding import code_rows
+from .coding import RowCoder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +33,7 @@ def check_steps(steps: int, checks: int) -> frozenset[int]:
 
 @dataclass
 class Selector:
-    """Checks a network on the faces of rows (M,) over `stores` in order, and remembers which state to keep.
+    """Checks a network on the faces of rows (M,) of what `coder` codes, and remembers which state to keep.
 
     subject_M: whose face each row shows. truth_MA: labels, −1 or NaN where they may not be seen. heed_luck: keep the
     latest state that is not clearly worse than the best one, that is, whose paired interval over subjects reaches zero;
@@ -47,7 +43,7 @@ class Selector:
     """
 
     setting: "Setting"
-    stores: Sequence[Store]
+    coder: RowCoder
     rows: NDArray[np.int64]
     subject_M: NDArray[Any]  # noqa: N815 -- a shape suffix
     truth_MA: NDArray[Any]  # noqa: N815
@@ -123,12 +119,7 @@ class Selector:
         return max((each for each in scored if not np.isnan(each[0])), default=(0.0, 0.0, FIXED_THRESHOLD))[2]
 
     def _coded(self, network: "nn.Module") -> NDArray[np.float32]:
-        tracks = self._tracks if is_of_clips(network) else None
-        return code_rows(network, self.setting, self.stores, self.rows, tracks)
-
-    @cached_property
-    def _tracks(self) -> Tracks:
-        return Tracks(self.stores)
+        return self.coder.code(network, self.setting, self.rows)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

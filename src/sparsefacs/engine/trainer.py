@@ -17,6 +17,7 @@ from .base_rates import trained_limits
 from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric, resolved
+from .evidence import learn_evidence
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
@@ -122,6 +123,7 @@ def _build(fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadP
     import torch
 
     method = make_method(config, _steps(config, data)[0])
+    learn_evidence(method, data, config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
     batches = make_batches(data, config, method.needs(), pool, fabric.global_rank, fabric.world_size)
 
@@ -186,7 +188,7 @@ def _selector(data: TrainingSet, config: RunConfig, checked: frozenset[int]) -> 
     """Return what chooses the epoch, after the steps `checked`."""
     return Selector(
         setting=Setting(config.task, config.aus, config.network),
-        stores=data.stores,
+        coder=data.coder,
         rows=data.selection,
         subject_M=data.selection_subject,
         truth_MA=data.selection_truth,

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.combinations import kept_combinations
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
+from .coding import RowCoder
 from .config import RunConfig
 from .run import RunFolder
 
@@ -51,6 +53,11 @@ class TrainingSet:
     selection_subject: NDArray[np.str_]
     seen: SeenPeople
     labelled_before: int
+
+    @cached_property
+    def coder(self) -> RowCoder:
+        """What codes rows of the stores, and knows their evidence."""
+        return RowCoder(self.stores)
 
     def epoch_faces(self, config: RunConfig) -> int:
         """Return how many faces an epoch has: so that with `epoch_of: all` a budget changes no length."""
@@ -211,6 +218,8 @@ def make_batches(
     """Return the streams of `data` for process `rank` of `world`; all are functions of the seed."""
     seed, sizes, length = config.seed, config.data, needs.clip_length
     tracks = None if length is None else Tracks(data.stores)
+    sees = config.network.evidence
+    known = data.coder.table(person=sees != "geometry") if sees != "pixels" or needs.evidence else None
 
     def stream(rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int) -> FaceStream:
         check_flow(view, needs.flow_side)
@@ -223,6 +232,7 @@ def make_batches(
             seed * 10 + chance,
             needs.flow_side,
             config.network.crop,
+            known,
         )
         drawn: Loader = loader if tracks is None or length is None else ClipLoader(loader, tracks, length)
         return FaceStream(drawn, RowStream(rows, size, seed * 10 + order), pool, rank, world)

@@ -1,7 +1,8 @@
-"""The open synthetic benchmark's faces: made by its fixed recipe (items/benchmark.yaml) and checked.
+"""The open synthetic benchmark's faces: made by its fixed recipes (items/benchmark.yaml) and checked.
 
-Names, labels, times and settings must be exactly those of the recipe, by hash; landmarks and pixels of sampled faces
-must lie within tolerances (`synthetic.content`) of those kept in `faces/`.
+What is acted must be exactly what the recipe says, by hash, and every face that is there must show it; which faces are
+missed, and landmarks and pixels of sampled ones, must lie within tolerances (`synthetic.content`) of what is kept in
+`faces/`.
 """
 
 import json
@@ -14,7 +15,15 @@ from ..data.store import Store
 from ..errors import InputError
 from ..files import write_json
 from ..synthetic.appearance import USUAL
-from ..synthetic.content import content_hash, differences, expected_hash, other_versions, reference_of
+from ..synthetic.content import (
+    acted,
+    differences,
+    disagreements,
+    expected_hash,
+    job_of_store,
+    other_versions,
+    reference_of,
+)
 from ..synthetic.dynamics import DEFAULT_AUS
 from ..synthetic.pipeline import GENERATOR_VERSION, Job, frame_step_of, job_source, synth
 from .items import Faces, benchmark
@@ -22,34 +31,28 @@ from .items import Faces, benchmark
 _AGAIN = "Delete this folder and make the faces again, or give another folder"
 
 
-def ensure_store(folder: str | Path, *, shifted: bool = False, workers: int = 2) -> Store:
-    """Return the benchmark's store in `folder`, made there if it is not yet; always checked.
+def ensure_store(folder: str | Path, name: str = "frequent", *, workers: int = 2) -> Store:
+    """Return the benchmark's store `name` in `folder`, made there if it is not yet; always checked.
 
-    shifted: its second test set, of other people in another appearance. A killed call goes on where it was. Raises
-    InputError for a folder that holds something else, and where this machine makes other faces than the benchmark's:
-    the message says which libraries are not of the versions that those were made with.
+    name: frequent or rare, or frequent-shifted, a second test set, of other people in another appearance. A killed call
+    goes on where it was. Raises InputError for a folder that holds something else, and where this machine makes other
+    faces than the benchmark's: the message says which libraries are not of the versions that those were made with.
     """
-    faces = faces_of(shifted=shifted)
-    return make_and_check(Path(folder), faces, reference_faces(shifted=shifted), benchmark().version, workers=workers)
+    return make_and_check(Path(folder), faces_of(name), reference_faces(name), benchmark().version, workers=workers)
 
 
-def faces_of(*, shifted: bool = False) -> Faces:
-    """Return the recipe of the benchmark's store, or of its shifted second test set."""
-    content = benchmark()
-    faces = content.shifted if shifted else content.store
-    if faces is None:
-        raise InputError("this benchmark has no shifted faces", remedy="Leave the second test set out")
-    return faces
+def faces_of(name: str) -> Faces:
+    """Return the recipe of one of the benchmark's stores."""
+    stores = benchmark().stores
+    if name not in stores:
+        raise InputError(f"this benchmark has no faces called {name!r}", remedy=f"It has: {', '.join(stores)}")
+    return stores[name]
 
 
-def reference_faces(*, shifted: bool = False) -> dict[str, Any]:
-    """Return what is kept of the benchmark's sampled faces: see `synthetic.content.reference_of`."""
-    file = resources.files(__package__) / "faces" / _reference_name(shifted)
+def reference_faces(name: str) -> dict[str, Any]:
+    """Return what is kept of one of the benchmark's stores: see `synthetic.content.reference_of`."""
+    file = resources.files(__package__) / "faces" / f"benchmark-v{benchmark().version}-{name}.json"
     return dict(json.loads(file.read_text(encoding="utf-8")))
-
-
-def _reference_name(shifted: bool) -> str:
-    return f"benchmark-v{benchmark().version}-{'shifted' if shifted else 'store'}.json"
 
 
 def job_of(faces: Faces) -> Job:
@@ -57,7 +60,8 @@ def job_of(faces: Faces) -> Job:
     step = frame_step_of(faces.profile, faces.fps)
     return Job(
         faces.subjects, faces.clips, faces.frames, faces.size, faces.seed, faces.profile, flow=False, supersample=2,
-        aus=DEFAULT_AUS, frame_step=step, appearance=faces.appearance or USUAL.name,
+        aus=DEFAULT_AUS, frame_step=step, appearance=faces.appearance or USUAL.name, resting=faces.resting or "plain",
+        points=faces.points or "found",
     )  # fmt: skip
 
 
@@ -84,6 +88,8 @@ def make_and_check(
             profile=cast(Any, job.profile),
             fps=faces.fps,
             appearance=cast(Any, job.appearance),
+            resting=job.resting,
+            points=job.points,
         )
     store = Store(folder)
     check(store, faces, reference, version)
@@ -92,27 +98,36 @@ def make_and_check(
 
 def check(store: Store, faces: Faces, reference: Mapping[str, Any], version: int) -> None:
     """Raise InputError, saying what differs, unless `store` holds the benchmark's `faces`."""
-    found, wanted = store.info.source, job_source(job_of(faces))
-    told = [
-        f"{name.replace('_', ' ')} {found.get(name)}, not {value}"
-        for name, value in (wanted | {"frame_step": wanted.get("frame_step")}).items()
-        if name not in ("note", "people") and found.get(name) != value
-    ]
-    if told:
+    job = job_of(faces)
+    if told := _other_settings(store, job):
         raise InputError(
             f"holds other faces than the benchmark's, version {version}: {'; '.join(told)}",
             path=store.path,
             remedy="Give another folder, or delete this one",
         )
-    _check_hash(content_hash(store), faces, reference, version, store.path)
-    if out := differences(store, reference):
+    columns = acted(job)
+    _check_hash(expected_hash(job, columns), faces, reference, version, store.path)
+    if out := disagreements(store, job, columns) or differences(store, reference):
         raise _differing(" and ".join(out), reference, version, store.path)
+
+
+def _other_settings(store: Store, job: Job) -> list[str]:
+    """Return in words which settings of a store are not those of `job`."""
+    found, wanted = store.info.source, job_source(job)
+    told = [
+        f"{name.replace('_', ' ')} {found.get(name)}, not {value}"
+        for name, value in (wanted | {"frame_step": wanted.get("frame_step")}).items()
+        if name not in ("note", "people", "models") and found.get(name) != value
+    ]
+    told += ["points found by other models"] if found.get("models", {}) != wanted["models"] else []
+    told += ["faces cut otherwise"] if store.info.recipe != job.recipe.as_json() else []
+    return told + (["other AUs"] if store.aus != job.aus else [])
 
 
 def _check_hash(found: str, faces: Faces, reference: Mapping[str, Any], version: int, path: Path) -> None:
     if found != faces.sha256:
         known = "no hash" if faces.sha256 is None else f"{faces.sha256[:12]}…"
-        raise _differing(f"labels (hash {found[:12]}…, not {known})", reference, version, path)
+        raise _differing(f"labels acted (hash {found[:12]}…, not {known})", reference, version, path)
 
 
 def _differing(what: str, reference: Mapping[str, Any], version: int, path: Path) -> InputError:
@@ -132,4 +147,4 @@ def record(store: Store, path: Path) -> str:
     For whoever makes a new version; docs/benchmark.md says how.
     """
     write_json(path, reference_of(store))
-    return content_hash(store)
+    return expected_hash(job_of_store(store))

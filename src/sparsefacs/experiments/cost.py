@@ -97,7 +97,7 @@ def _made(plan: Plan, job: Job) -> int:
     for key, path in plan.stores.places.items():
         if str(path) == job.words[1]:
             return plan.stores.faces(key, plan.content.data[key].faces)
-    return 0 if plan.stores.shifted is None else plan.stores.shifted[1].faces
+    return next((faces.faces for path, faces in plan.stores.shifted.values() if str(path) == job.words[1]), 0)
 
 
 def _people_share(protocol: str | None) -> float:
@@ -114,6 +114,8 @@ def _people_share(protocol: str | None) -> float:
 
 def _label_share(labels: str) -> float:
     budget = labels.removesuffix(":stratified")
+    if budget == "0":
+        return 0.0
     if match := re.fullmatch(r"([\d.]+)%", budget):
         return float(match[1]) / 100
     if match := re.fullmatch(r"(?:missing|entries):([\d.]+)%", budget):

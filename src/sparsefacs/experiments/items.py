@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError
 from ..methods.contract import Task
@@ -82,8 +82,9 @@ class Row(BaseModel):
 
     printed: its names in the published table; recipe: one, or by data set; start: a pre-training's name; teacher: the
     row whose run is learned from; sweep: a setting and its values, or a recipe that has them, a row each; labels: in
-    place of the item's; unlabelled: the data set, at paper scale, whose faces are used without labels. settings_of: by
-    budget, data set or task; at paper scale alone, unless the small scale has nothing of its own.
+    place of the item's; seeds: as many at most; unlabelled: the data set, at paper scale, whose faces are used without
+    labels. settings_of: by budget, data set or task; at paper scale alone, unless the small scale has nothing of its
+    own.
     """
 
     model_config = _STRICT
@@ -98,6 +99,7 @@ class Row(BaseModel):
     teacher: str | None = None
     sweep: str | dict[str, list[Any]] | None = None
     labels: dict[str, str] | None = None
+    seeds: Annotated[int, Field(ge=1)] | None = None
     unlabelled: str | None = None
     small: Small | None = Small()
 
@@ -139,13 +141,18 @@ class SmallItem(BaseModel):
 
 
 class Item(BaseModel):
-    """One table or figure. printed: its names in published.csv; labels: budget → the paper's word; metrics: shown."""
+    """One table or figure.
+
+    printed: its names in published.csv; task: where it is not that of its data sets; labels: budget → the paper's word;
+    metrics: shown.
+    """
 
     model_config = _STRICT
 
     what: str
     printed: tuple[str, ...] = ()
     data: tuple[str, ...]
+    task: Task | None = None
     labels: dict[str, str] = {"all": "all"}
     metrics: tuple[str, ...] = ()
     baseline: str | None = None
@@ -161,7 +168,7 @@ class Item(BaseModel):
 
 
 class Faces(BaseModel):
-    """Arguments of `synth`, and what its faces must come out as."""
+    """Arguments of `synth`, frames to the later one for `flow`, and what the faces must come out as."""
 
     model_config = _STRICT
 
@@ -173,17 +180,20 @@ class Faces(BaseModel):
     profile: Literal["bp4d", "disfa"] = "bp4d"
     fps: float | None = None
     appearance: str | None = None
+    resting: Literal["plain", "varied"] | None = None
+    points: Literal["found", "true"] | None = None
+    flow_step: int = 3
     generator_version: int | None = None
     sha256: str | None = None
 
     @property
     def faces(self) -> int:
-        """How many faces it makes."""
+        """How many faces it makes, those that the finder misses included."""
         return self.subjects * self.clips * self.frames
 
     def words(self) -> list[str]:
         """Return the options of `sparsefacs synth`."""
-        names = ("subjects", "clips", "frames", "size", "seed", "profile", "fps", "appearance")
+        names = ("subjects", "clips", "frames", "size", "seed", "profile", "fps", "appearance", "resting", "points")
         given = {name: getattr(self, name) for name in names}
         return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
 
@@ -205,8 +215,20 @@ class Paper(BaseModel):
     small_start: str | None = None
     small_settings: tuple[str, ...] = ()
 
+    def of(self, item: Item) -> "Paper":
+        """Return the same with the data sets as `item` uses them: for its task."""
+        if item.task is None:
+            return self
+        data = {
+            key: each.model_copy(update={"task": item.task, "flow": each.flow and item.task == "occurrence"})
+            for key, each in self.data.items()
+        }
+        return self.model_copy(update={"data": data})
+
 
 class _BenchmarkRow(BaseModel):
+    """A row. budgets: its own, in place of the benchmark's; seeds: as many at most, however many are asked for."""
+
     model_config = _STRICT
 
     name: str
@@ -216,19 +238,23 @@ class _BenchmarkRow(BaseModel):
     settings_of: dict[str, tuple[str, ...]] = {}
     pretrain: str | None = None
     teacher: str | None = None
+    budgets: tuple[str, ...] | None = None
+    seeds: Annotated[int, Field(ge=1)] | None = None
 
 
 class Benchmark(BaseModel):
-    """items/benchmark.yaml: the faces, folds and budgets that all methods share, and the methods."""
+    """items/benchmark.yaml: the faces, folds and budgets that all methods share, and the methods.
+
+    faces: data set → its faces; shifted: data set → its second test set.
+    """
 
     model_config = _STRICT
 
     version: Annotated[int, Field(ge=1)]
     title: str
-    store: Faces
-    shifted: Faces | None
+    faces: dict[str, Faces]
+    shifted: dict[str, Faces] = {}
     protocol: str
-    flow_step: int
     budgets: tuple[str, ...]
     tasks: tuple[Task, ...]
     baseline: str
@@ -236,6 +262,23 @@ class Benchmark(BaseModel):
     settings_of: dict[str, tuple[str, ...]] = {}
     pretrain: dict[str, Start]
     rows: tuple[_BenchmarkRow, ...]
+
+    @property
+    def stores(self) -> dict[str, Faces]:
+        """The stores by name: those of the data sets, and their second test sets, called `DATA-shifted`."""
+        return self.faces | {f"{key}-shifted": faces for key, faces in self.shifted.items()}
+
+    @model_validator(mode="after")
+    def _taught_where_there_is_a_teacher(self) -> Self:
+        by_name = {row.name: row for row in self.rows}
+        for row in self.rows:
+            if row.teacher is not None:
+                teacher = by_name[row.teacher]
+                if not set(row.budgets or self.budgets) <= set(teacher.budgets or self.budgets):
+                    raise ValueError(f"{row.name} has budgets that its teacher {row.teacher} has not")
+                if teacher.seeds is not None and (row.seeds is None or row.seeds > teacher.seeds):
+                    raise ValueError(f"{row.name} has seeds that its teacher {row.teacher} has not")
+        return self
 
 
 @cache
@@ -277,19 +320,20 @@ def _benchmark_items() -> Paper:
     from ..methods.registry import algorithm_class
 
     content = benchmark()
-    faces = content.store.faces
     data = {
-        task: Data(dataset="synthetic", task=task, faces=faces, flow=task == "occurrence") for task in content.tasks
+        key: Data(dataset="synthetic", faces=faces.faces, flow=True, profile=faces.profile)
+        for key, faces in content.faces.items()
     }
     return Paper(
         title=content.title,
         data=data,
         pretrain={name: start.model_copy(update={"small": None}) for name, start in content.pretrain.items()},
-        store=content.store,
         items={
             task: Item(
                 what=f"{task} of AUs on synthetic faces, from {', '.join(content.budgets)} of the labels",
-                data=(task,),
+                data=tuple(data),
+                task=task,
+                small=SmallItem(data=tuple(data)),
                 labels={budget: budget for budget in content.budgets},
                 baseline=content.baseline,
                 settings=content.settings,
@@ -302,5 +346,6 @@ def _benchmark_items() -> Paper:
 
 
 def _as_row(row: _BenchmarkRow) -> Row:
-    values: Mapping[str, Any] = row.model_dump(exclude={"pretrain"})
-    return Row(**values, start=row.pretrain, small=None)
+    values: Mapping[str, Any] = row.model_dump(exclude={"pretrain", "budgets"})
+    labels = None if row.budgets is None else {budget: budget for budget in row.budgets}
+    return Row(**values, labels=labels, start=row.pretrain, small=None)

@@ -148,9 +148,10 @@ def _start(run: Run) -> dict[str, Any]:
 
 def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
     """Return the scores on the second test set, once all seeds have them."""
-    if plan.stores.shifted is None:
+    shifted = plan.stores.shifted.get(each.first.data)
+    if shifted is None:
         return {}
-    folders = [run.folder / f"on-{plan.stores.shifted[0].name}" for run in each.runs]
+    folders = [run.folder / f"on-{shifted[0].name}" for run in each.runs]
     if not all((folder / "metrics.json").exists() for folder in folders):
         return {}
     return over_seeds([read_scores(folder) for folder in folders])
@@ -274,6 +275,16 @@ def _faces(plan: Plan) -> dict[str, Any]:
     for key, path in plan.stores.places.items():
         if (path / "store.json").exists():
             source = read_source(path)
-            names = ("kind", "dataset", "generator_version", "seed", "profile", "appearance", "subjects")
+            names = (
+                "kind",
+                "dataset",
+                "generator_version",
+                "seed",
+                "profile",
+                "appearance",
+                "resting",
+                "points",
+                "subjects",
+            )
             told[key] = {name: source[name] for name in names if source.get(name) is not None}
     return told

@@ -14,6 +14,7 @@ from .items import Data, Item, Paper, Row, Scale, Start, benchmark
 from .stores import Stores
 
 ENCODER_DESCRIPTION = "encoder.json"
+FLOW_STEP = 3  # of stores that are given: as WSRTL's paper has it
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ def make_plan(
 ) -> Plan:  # fmt: skip
     """Return the jobs of an item into the folder `out`, each after those it needs: all of seed 0, then all of seed 1.
 
-    So a plan that is stopped early has every row, of fewer seeds. Its runs stand by row and budget, then seed.
+    So a plan that is stopped early has every row, of fewer seeds. Its runs stand by row and budget, then seed. A row
+    may have fewer seeds than `seeds`.
     settings: of every training and pre-training, over all others.
     """
     plan = Plan(paper, key, item, scale, out.resolve(), seeds, stores, content)
@@ -126,6 +128,8 @@ def make_plan(
         for data in plan.data():
             maker.stores(data)
             for row in maker.rows():
+                if row.seeds is not None and seed >= row.seeds:
+                    continue
                 for labels, printed in maker.labels(row).items():
                     maker.run(row, data, labels, printed, seed)
         if seed == 0:  # which pictures and maps are of
@@ -202,7 +206,7 @@ class _Maker:
             words = ("synth", str(path), *made.words())
             needs = (self.add(Job(f"faces/{path.name}", "synth", words, path / "store.json", (path,))),)
         if content.flow:
-            step = str(benchmark().flow_step)
+            step = str(made.flow_step if made else FLOW_STEP)
             words, done = ("flow", str(path), "--step", step), path / "flow" / DESCRIPTION
             needs = (*needs, self.add(Job(f"flow/{path.name}", "flow", words, done, (), needs)))
         return needs
@@ -247,7 +251,7 @@ class _Maker:
                 training=training,
             )
             ids.append(self.add(job))
-            self._shifted(each, job.id)
+            self._shifted(data, each, job.id)
         plan.runs.append(
             Run(
                 row,
@@ -274,9 +278,9 @@ class _Maker:
         small = (*self.plan.content.small_settings, *item.small.settings) if self.small else ()
         return (*shared, *small, *row.settings_at(self.plan.scale, keys), *self.settings)
 
-    def _shifted(self, folder: Path, training: str) -> None:
-        """Add the scoring of a run on the benchmark's second test set."""
-        shifted = self.plan.stores.shifted
+    def _shifted(self, data: str, folder: Path, training: str) -> None:
+        """Add the scoring of a run on its data set's second test set."""
+        shifted = self.plan.stores.shifted.get(data)
         if shifted is None:
             return
         path, faces = shifted

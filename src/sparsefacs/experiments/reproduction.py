@@ -50,6 +50,7 @@ def plan_item(
     paper = paper.casefold()
     content = read_paper(paper)
     key, chosen = find_item(paper, item)
+    content = content.of(chosen)
     folder = Path("reproduced") / paper / key if out is None else out
     given = dict(starts or {})
     found = find_stores(paper, chosen, content, scale, folder, stores, given, stand_in=stand_in)
@@ -88,7 +89,8 @@ def reproduce(
 
 def _check_stores(plan: Plan) -> list[str]:
     """Return what is amiss with the faces that are there; raises InputError where they are to be the benchmark's."""
-    told = [why for path in dict.fromkeys(plan.stores.places.values()) if (why := check_faces(plan.stores, path))]
+    paths = dict.fromkeys((*plan.stores.places.values(), *(path for path, _ in plan.stores.shifted.values())))
+    told = [why for path in paths if (why := check_faces(plan.stores, path))]
     if told and plan.paper == BENCHMARK:
         raise InputError(told[0])
     return told

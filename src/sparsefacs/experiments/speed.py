@@ -36,9 +36,6 @@ def _measured(folder: Path) -> dict[str, Any]:
     landmarks = np.tile((mean_face() * side).astype(np.float32), (FACES, 1, 1))
 
     def code() -> None:
-        if coder.clip is None:
-            coder(faces, landmarks)
-            return
         found = coder.encode(faces, landmarks)
         coder.decode(np.repeat(found[:, None], coder.clip[0], axis=1))
 

@@ -17,14 +17,14 @@ _NOT_A_STORE = "Give a store that `sparsefacs prepare` or `synth` made"
 class Stores:
     """Where the faces of each data set lie.
 
-    places: data set's key → store; made: those that are synthetic and made on the fly, with how; shifted: the second
-    test set; starts: pre-training's name → weights given in its place; missing: keys without a store, whose places are
-    stand-ins; synthetic: whether any store holds synthetic faces.
+    places: data set's key → store; made: those that are synthetic and made on the fly, with how; shifted: data set's
+    key → its second test set; starts: pre-training's name → weights given in its place; missing: keys without a store,
+    whose places are stand-ins; synthetic: whether any store holds synthetic faces.
     """
 
     places: Mapping[str, Path]
     made: Mapping[str, Faces] = field(default_factory=dict)
-    shifted: tuple[Path, Faces] | None = None
+    shifted: Mapping[str, tuple[Path, Faces]] = field(default_factory=dict)
     starts: Mapping[str, Path] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     synthetic: bool = False
@@ -60,8 +60,9 @@ def find_stores(
 ) -> Stores:  # fmt: skip
     """Return the stores of an item. given: the user's; stand_in: name those that are missing instead of refusing.
 
-    At paper scale each data set needs a store prepared from it; at small scale one store serves all, and without one
-    synthetic faces are to be made in `out`. Raises InputError with the command that prepares what is missing.
+    At paper scale each data set needs a store prepared from it; at small scale one store serves all (the benchmark has
+    one a data set), and without one synthetic faces are to be made in `out`. Raises InputError with the command that
+    prepares what is missing.
     """
     for name in starts:
         if name not in content.pretrain:
@@ -70,10 +71,12 @@ def find_stores(
     sources = {path: read_source(path) for path in given}
     keys = needed(item, content, scale, starts)
     synthetic = any(source.get("kind") == "synthetic" for source in sources.values())
-    if scale == "small":
-        return _small(paper, content, out, keys, list(sources), starts, synthetic)
     if paper == BENCHMARK:
-        raise InputError("the benchmark has no paper scale", remedy="Use --scale small, on its own synthetic faces")
+        if scale != "small":
+            raise InputError("the benchmark has no paper scale", remedy="Use --scale small, on its own synthetic faces")
+        return _of_benchmark(out, sources, starts)
+    if scale == "small":
+        return _small(content, out, keys, list(sources), starts, synthetic)
     by_name = {str(source.get("dataset")): path for path, source in sources.items()}
     places = {key: by_name[content.data[key].dataset] for key in keys if content.data[key].dataset in by_name}
     missing = [key for key in keys if key not in places]
@@ -115,30 +118,48 @@ def _refuse(content: Paper, missing: Sequence[str], sources: Mapping[Path, Mappi
     )
 
 
+def _of_benchmark(out: Path, given: Mapping[Path, Mapping[str, Any]], starts: Mapping[str, Path]) -> Stores:
+    """Return the benchmark's own stores: in `out`, or where one of them is given. given: path → its source."""
+    content = benchmark()
+    places = {name: (out / name).resolve() for name in content.stores}
+    taken: set[str] = set()
+    for path, source in given.items():
+        look = (source.get("profile"), source.get("appearance"))
+        name = next((n for n, each in content.stores.items() if (each.profile, each.appearance) == look), None)
+        if name is None or name in taken:
+            why = "holds other faces than the benchmark's" if name is None else f"is a second store of {name} faces"
+            raise InputError(
+                why, path=path, remedy=f"Give the benchmark's stores {', '.join(places)}, each once, or none"
+            )
+        taken.add(name)
+        places[name] = path.resolve()
+    shifted = {key: (places[f"{key}-shifted"], faces) for key, faces in content.shifted.items()}
+    return Stores({key: places[key] for key in content.faces}, content.faces, shifted, starts, synthetic=True)
+
+
 def _small(
-    paper: str, content: Paper, out: Path, keys: Sequence[str], given: Sequence[Path], starts: Mapping[str, Path],
-    synthetic: bool,
-) -> Stores:  # fmt: skip
+    content: Paper, out: Path, keys: Sequence[str], given: Sequence[Path], starts: Mapping[str, Path], synthetic: bool
+) -> Stores:
     if len(given) > 1:
         raise InputError(
             "several stores are given, and at small scale one serves all", path=given[1], remedy="Name one store"
         )
-    shifted = benchmark().shifted if paper == BENCHMARK else None
-    second = None if shifted is None else ((out / "shifted").resolve(), shifted)
     if given:
-        places = dict.fromkeys(keys, given[0].resolve())
-        made = dict.fromkeys(keys, benchmark().store) if paper == BENCHMARK else {}
-        return Stores(places, made, second, starts, synthetic=synthetic)
-    faces = content.store or benchmark().store
-    made = {key: faces.model_copy(update={"profile": content.data[key].profile}) for key in keys}
-    if paper == BENCHMARK:
-        made = dict.fromkeys(keys, faces)
-    own = faces.profile
+        return Stores(dict.fromkeys(keys, given[0].resolve()), starts=starts, synthetic=synthetic)
+    usual = next(iter(benchmark().faces.values()))
+    made = {key: _synthetic(content, content.data[key].profile) for key in keys}
     places = {
-        key: (out / ("faces" if each.profile == own else f"faces-{each.profile}")).resolve()
+        key: (out / ("faces" if each.profile == usual.profile else f"faces-{each.profile}")).resolve()
         for key, each in made.items()
     }
-    return Stores(places, made, second, starts, synthetic=True)
+    return Stores(places, made, starts=starts, synthetic=True)
+
+
+def _synthetic(content: Paper, profile: str) -> Faces:
+    """Return the faces of the small scale that follow a profile: the paper's own, or the benchmark's."""
+    if content.store is not None:
+        return content.store.model_copy(update={"profile": profile})
+    return next(faces for faces in benchmark().faces.values() if faces.profile == profile)
 
 
 def check_faces(stores: Stores, path: Path) -> str:
@@ -151,13 +172,13 @@ def check_faces(stores: Stores, path: Path) -> str:
 
     own = benchmark()
     expected: dict[Path, Faces] = {stores.places[key]: faces for key, faces in stores.made.items()}
-    if stores.shifted is not None:
-        expected[stores.shifted[0]] = stores.shifted[1]
+    expected |= dict(stores.shifted.values())
     faces = expected.get(path)
-    if faces is None or faces not in (own.store, own.shifted) or not (path / "store.json").exists():
+    name = next((name for name, each in own.stores.items() if each == faces), None)
+    if faces is None or name is None or not (path / "store.json").exists():
         return ""
     try:
-        check(Store(path), faces, reference_faces(shifted=faces == own.shifted), own.version)
+        check(Store(path), faces, reference_faces(name), own.version)
     except InputError as error:
         return str(error)
     return ""

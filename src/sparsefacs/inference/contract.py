@@ -20,18 +20,42 @@ class Coder(Protocol):
     """Of each AU the probability (or intensity) from which it counts as present."""
 
     @property
-    def clip(self) -> tuple[int, int] | None:
-        """Frames of the clips in which frames are coded, and the place at which; None: each face is coded by itself."""
+    def clip(self) -> tuple[int, int]:
+        """Frames of the clips in which frames are coded, and the place at which; 1 and 0: each by itself."""
 
-    def encode(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what a model of clips makes of each face by itself, (B, E); arguments as of a call."""
+    @property
+    def known(self) -> int:
+        """How many numbers at the end of an encoded face its person's reference is made of; 0: it sees pixels alone."""
 
-    def decode(self, features_BLE: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E)."""
+    @property
+    def person(self) -> bool:
+        """Whether faces are compared with their person's reference."""
 
-    def __call__(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+    def encode(
+        self,
+        faces_BHWC: NDArray[np.uint8],
+        landmarks_BPC: NDArray[np.float32],
+        vectors_BW: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return what the model makes of each face by itself, (B, E); vectors_BW: `evidence.vectors.face_vectors`."""
+
+    def decode(
+        self, features_BLE: NDArray[np.float32], references_BR: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E).
+
+        references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
+        """
+
+    def __call__(
+        self,
+        faces_BHWC: NDArray[np.uint8],
+        landmarks_BPC: NDArray[np.float32],
+        evidence_BE: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Return probabilities 0–1 or intensities 0–5, (B, A), of aligned RGB faces (B, size, size, 3).
 
-        landmarks_BPC: (B, 68, 2), pixels of the faces. What else is in the batch changes nothing; how many are in it
+        landmarks_BPC: (B, 68, 2), pixels of the faces; evidence_BE: as of `evidence.linear.evidence_of`, where the
+        model looks at it. What else is in the batch changes nothing; how many are in it
         may change the last bits, which `batching.code_faces` rules out.
         """

@@ -1,7 +1,7 @@
 """Scores of a run on faces it was not trained on."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.clips import Tracks
+from ..data.evidence import EvidenceTable
 from ..data.joined import AnyStore
+from ..engine.coding import RowCoder
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..networks.clip_answers import rows_in_clips
@@ -32,12 +34,24 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
             path=store.path,
             remedy=f"Prepare it with --size {coder.recipe.size}, and the --landmarks and version of the model's faces",
         )
-    if coder.clip is not None:
-        return _code_clips(coder, store, rows)
-    coded = []
+    known = RowCoder(store.parts)
+    own = known.table(person=coder.person).vectors_ME if coder.known else None
+
+    def encode(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.concatenate(
+            [
+                encode_faces(coder, faces, points, None if own is None else own[part])
+                for part, faces, points in _faces_in_parts(store, wanted)
+            ]
+        )
+
+    table = known.evidence(coder.network, rows, encode)
     with progress("code held-out faces", len(rows), "faces") as bar:
+        if coder.clip[0] > 1:
+            return _code_clips(coder, store, rows, table, encode, bar.advance)
+        coded = []
         for part, faces, points in _faces_in_parts(store, rows):
-            coded.append(code_faces(coder, faces, points))
+            coded.append(code_faces(coder, faces, points, None if table is None else table.of(part)))
             bar.advance(len(part))
     return np.concatenate(coded)
 
@@ -52,19 +66,20 @@ def _faces_in_parts(
         yield part, np.stack(faces), np.stack(points)
 
 
-def _code_clips(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def _code_clips(
+    coder: NetworkCoder,
+    store: AnyStore,
+    rows: NDArray[np.int64],
+    table: EvidenceTable | None,
+    encode: Callable[[NDArray[np.int64]], NDArray[np.float32]],
+    done: Callable[[int], object],
+) -> NDArray[np.float32]:
     """Return the codes of faces each within its clip; a person's own further frames are looked at, but not coded."""
-    assert coder.clip is not None
 
-    def encode(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
-        parts = _faces_in_parts(store, wanted)
-        return np.concatenate([encode_faces(coder, faces, points) for _, faces, points in parts])
+    def decode(window: NDArray[np.float32], coded: NDArray[np.int64]) -> NDArray[np.float32]:
+        return decode_windows(coder, window, None if table is None else table.reference(coded))
 
-    def decode(window: NDArray[np.float32]) -> NDArray[np.float32]:
-        return decode_windows(coder, window)
-
-    with progress("code held-out faces", len(rows), "faces") as bar:
-        return rows_in_clips(Tracks(store.parts), rows, coder.clip, encode, decode, bar.advance)
+    return rows_in_clips(Tracks(store.parts), rows, coder.clip, encode, decode, done)
 
 
 def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from ..engine.run import RunFolder
 from ..engine.trained import load_trained
 from ..faces.alignment import FaceRecipe
 from ..networks.answers import answers, frame_features, window_answers
-from ..networks.clip_answers import is_of_clips
 from .contract import Task
 
 
@@ -27,28 +26,53 @@ class NetworkCoder:
         self.limits: tuple[float, ...] = tuple(trained.description["limits"])
         self.sees = trained.setting.network
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network = trained.network.to(self.device).to(memory_format=torch.channels_last)
+        self.network: Any = trained.network.to(self.device).to(memory_format=torch.channels_last)
 
-    def __call__(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(
+        self,
+        faces_BHWC: NDArray[np.uint8],
+        landmarks_BPC: NDArray[np.float32],
+        evidence_BE: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
         """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
 
-        landmarks_BPC: (B, 68, 2), pixels of the faces.
+        landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; None: nothing
+        but pixels is known.
         """
-        return answers(self.network, faces_BHWC, landmarks_BPC, self.sees, self.task)
+        return answers(self.network, faces_BHWC, landmarks_BPC, self.sees, self.task, evidence_BE)
 
     @property
-    def clip(self) -> tuple[int, int] | None:
-        """Frames of the clips in which frames are coded, and the place at which; None: each face is coded by itself."""
-        network: Any = self.network
-        return (int(network.clip_length), int(network.key)) if is_of_clips(network) else None
+    def clip(self) -> tuple[int, int]:
+        """Frames of the clips in which frames are coded, and the place at which; 1 and 0: each by itself."""
+        return int(self.network.clip_length), int(self.network.key)
 
-    def encode(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what a model of clips makes of each face by itself, (B, E); arguments as of a call."""
-        return frame_features(self.network, faces_BHWC, landmarks_BPC, self.sees)
+    @property
+    def known(self) -> int:
+        """How many numbers at the end of an encoded face its person's reference is made of; 0: it sees pixels alone."""
+        return int(self.network.known)
 
-    def decode(self, features_BLE: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E)."""
-        return window_answers(self.network, features_BLE, self.task)
+    @property
+    def person(self) -> bool:
+        """Whether faces are compared with their person's reference."""
+        return self.network.evidence is not None and bool(self.network.evidence.person)
+
+    def encode(
+        self,
+        faces_BHWC: NDArray[np.uint8],
+        landmarks_BPC: NDArray[np.float32],
+        vectors_BW: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return what the model makes of each face by itself, (B, E); vectors_BW: `evidence.vectors.face_vectors`."""
+        return frame_features(self.network, faces_BHWC, landmarks_BPC, self.sees, vectors_BW)
+
+    def decode(
+        self, features_BLE: NDArray[np.float32], references_BR: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E).
+
+        references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
+        """
+        return window_answers(self.network, features_BLE, self.task, references_BR)
 
 
 def load_coder(run: str | Path) -> NetworkCoder:

@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.clips import Tracks
+from ..data.evidence import EvidenceTable
 from ..data.joined import AnyStore, known_occurrence
+from ..engine.coding import RowCoder
 from ..methods.knowledge_spreader import other_orders
+from ..networks.answers import placed
 from .batching import NETWORK_BATCH, encode_faces
 from .model import NetworkCoder
 
@@ -28,7 +31,7 @@ def pseudo_label_accuracy(
     labels), confirmed (share of clips whose order is recognised), accuracy_confirmed (of the labels of these).
     """
     network: Any = coder.network
-    if coder.clip is None or not hasattr(network, "pseudo_labels"):
+    if not hasattr(network, "pseudo_labels"):
         return {}
     truth_MA = known_occurrence(store, coder.aus)
     rows = rows[(truth_MA[rows] >= 0).any(axis=1)]
@@ -36,11 +39,12 @@ def pseudo_label_accuracy(
         return {}
     picked = np.sort(np.random.default_rng([seed, 13]).permutation(rows)[:CLIPS])
     windows_CL = Tracks(store.parts).windows(picked, *coder.clip)
+    table = RowCoder(store.parts).table(person=coder.person) if coder.known else None
     right = np.zeros((len(picked), 2), np.int64)  # right labels, known labels
     confirmed_C = np.zeros(len(picked), bool)
     for start in range(0, len(picked), NETWORK_BATCH):
         part = windows_CL[start : start + NETWORK_BATCH]
-        labels_CLA, confirmed_C[start : start + len(part)] = _pseudo_labels(coder, store, part, source)
+        labels_CLA, confirmed_C[start : start + len(part)] = _pseudo_labels(coder, store, part, source, table)
         # A window's repeated frames, and frames whose labels were seen, are judged only where the row is wanted.
         unseen = np.isin(part, rows) & _first_times(part)
         known = (truth_MA[part] >= 0) & unseen[..., None]
@@ -65,7 +69,7 @@ def order_accuracy(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]
     import torch
 
     network: Any = coder.network
-    if coder.clip is None or getattr(getattr(network, "temporal", None), "order", None) is None:
+    if coder.clip[0] == 1 or getattr(getattr(network, "temporal", None), "order", None) is None:
         return {}
     rng, length = np.random.default_rng([seed, 17]), coder.clip[0]
     windows_CL = Tracks(store.parts).windows(rows, *coder.clip)
@@ -87,7 +91,7 @@ def order_accuracy(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]
 
 
 def _pseudo_labels(
-    coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64], source: str
+    coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64], source: str, table: EvidenceTable | None
 ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
     """Return pseudo labels (C, L, A) of the frames of windows, and which clips (C,) are confirmed."""
     import torch
@@ -95,8 +99,19 @@ def _pseudo_labels(
     network: Any = coder.network
     single_CLE, clip_CLE = _features(coder, store, windows_CL)
     with torch.inference_mode():
-        labels_CLA, confirmed_C = network.pseudo_labels(clip_CLE, source, single_CLE)
+        labels_CLA, confirmed_C = network.pseudo_labels(
+            clip_CLE, source, single_CLE, _known(coder, table, windows_CL)
+        )
     return labels_CLA.cpu().numpy().astype(np.int8), confirmed_C.cpu().numpy()
+
+
+def _known(coder: NetworkCoder, table: EvidenceTable | None, windows_CL: NDArray[np.int64]) -> Any:
+    """Return the evidence's logits of the frames of windows, (C, L, A); 0 where the network sees pixels alone."""
+    network: Any = coder.network
+    if table is None:
+        return 0.0
+    logits = network.evidence(placed(table.of(windows_CL.ravel()), coder.device))
+    return logits.view(*windows_CL.shape, -1)
 
 
 def _features(coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64]) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.batches import BatchSource
+from ..data.batches import BatchSource, together
 from ..losses.adversarial import confusion_loss, discriminator_loss
 from ..losses.recognition import occurrence_loss
 from ..losses.reduction import wide
@@ -59,14 +59,14 @@ class Adversarial(Method):
         alpha = self.config.alpha
         if alpha > 0:  # with α = 0 D has no gradient in eq. 2 either
             for _ in range(self.config.discriminator_updates):
-                image, _, real_BA = self._faces(batches)
+                image, evidence, _, real_BA = self._faces(batches)
                 with torch.no_grad(), frozen_statistics(self.recogniser):
-                    fake_BA = torch.sigmoid(wide(self.recogniser(image)))
+                    fake_BA = torch.sigmoid(wide(self.recogniser(image, None, evidence)))
                 loss = discriminator_loss(self._judge(real_BA, real_BA), self._judge(fake_BA, real_BA))
                 yield Update("discriminator", loss, {"discriminator": loss})
         for _ in range(self.config.recogniser_updates):
-            image, occurrence_BA, known_BA = self._faces(batches)
-            logits_BA = self.recogniser(image)
+            image, evidence, occurrence_BA, known_BA = self._faces(batches)
+            logits_BA = self.recogniser(image, None, evidence)
             recognition = occurrence_loss(logits_BA[: len(occurrence_BA)], occurrence_BA)
             if alpha == 0:
                 yield Update("recogniser", recognition, {"recognition": recognition})
@@ -75,20 +75,19 @@ class Adversarial(Method):
             loss = alpha * confusion + (1 - alpha) * recognition  # eq. 4
             yield Update("recogniser", loss, {"recognition": recognition, "confusion": confusion})
 
-    def _faces(self, batches: BatchSource) -> tuple[Tensor, Tensor, Tensor]:
+    def _faces(self, batches: BatchSource) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         """Draw m1 labelled and m2 unlabelled faces (line 9) and m label vectors y^r (line 5).
 
-        Returns the m images, the labels of the first m1, and the label vectors (m, A).
+        Returns the m images and their evidence, the labels of the first m1, and the label vectors (m, A).
         """
         labelled = batches.labelled()
         if self.config.alpha == 0:
-            return labelled.image, labelled.occurrence, labelled.occurrence
-        parts = [labelled.image]
+            return labelled.image, labelled.evidence, labelled.occurrence, labelled.occurrence
         unlabelled = batches.unlabelled()
-        if unlabelled is not None:
-            parts.append(unlabelled.image)
+        parts = [labelled, *([] if unlabelled is None else [unlabelled])]
         vectors = torch.cat([batches.labels(len(part)) for part in parts])
-        return torch.cat(parts), labelled.occurrence, vectors.to(labelled.image.device)
+        image = torch.cat([part.image for part in parts])
+        return image, together(*parts), labelled.occurrence, vectors.to(labelled.image.device)
 
     def _judge(self, labels_BA: Tensor, paired_BA: Tensor) -> Tensor:
         """Return D's logits (B,) on `labels_BA` with the entries that `paired_BA` lacks (−1) hidden.

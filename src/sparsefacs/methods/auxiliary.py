@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from ..data.batches import together
 from ..errors import InputError
 from ..losses.flow import flow_loss
 from ..losses.inpainting import (
@@ -228,13 +229,14 @@ class Inpainting(Task):
         if not isinstance(recogniser, RoIRecogniser):
             raise TypeError(type(recogniser))
         image, landmarks, labels_BA = self._faces(recogniser, drawn)
+        evidence = together(drawn.labelled, *([] if drawn.first is None else [drawn.first]))
         hidden_B = self._hidden(drawn).to(image.device)
         rows, side = torch.arange(len(image), device=image.device), image.shape[-1]
         corners_BA22 = recogniser.rois(landmarks, side)
         chosen = corners_BA22[rows, hidden_B]
         roi = recogniser.roi_side
         real = crop_patches(image, chosen, roi).flatten(0, 1)
-        restored = recogniser.recognise(blanked(image, chosen, roi), landmarks)
+        restored = recogniser.recognise(blanked(image, chosen, roi), landmarks, evidence)
         if restored.attended_BASD is None:
             raise TypeError(type(recogniser))
         fake = self.generator(restored.attended_BASD[rows, hidden_B].flatten(0, 1))
@@ -262,7 +264,7 @@ class Inpainting(Task):
         labelled, free = drawn.labelled, drawn.first
         if free is None:
             return labelled.image, labelled.landmarks, labelled.occurrence
-        pseudo = sharpened(without_gradient(recogniser, free.image, free.landmarks), self.config.temperature)
+        pseudo = sharpened(without_gradient(recogniser, free), self.config.temperature)
         return (
             torch.cat([labelled.image, free.image]),
             torch.cat([labelled.landmarks, free.landmarks]),

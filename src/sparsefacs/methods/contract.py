@@ -87,7 +87,8 @@ class Needs:
 
     unlabelled: faces without labels; two_views: these in two random views; flow_side: side of the flow maps that come
     with every face, None for none; clip_length: frames of the clips that are drawn instead of faces, None for faces;
-    side: of the images that are drawn, pixels, None for that of the network.
+    side: of the images that are drawn, pixels, None for that of the network; evidence: what another network looks at
+    beside what this one does.
     """
 
     unlabelled: bool = False
@@ -95,6 +96,7 @@ class Needs:
     flow_side: int | None = None
     clip_length: int | None = None
     side: int | None = None
+    evidence: bool = False
 
 
 class Method(Algorithm):
@@ -115,8 +117,9 @@ class Method(Algorithm):
     def predictor(self) -> nn.Module:
         """Return the network that all inference needs.
 
-        It maps aligned faces (B, 3, S, S) in 0–1 and their landmarks (B, 68, 2) in face pixels to AU logits (B, A), and
-        has `features(image, landmarks)`, the representation (B, D) under its last layers.
+        It maps aligned faces (B, 3, S, S) in 0–1, their landmarks (B, 68, 2) in face pixels and, where it looks at it,
+        their evidence (B, 2W + 1) to AU logits (B, A). It is `networks.evidence.Evident`, and has
+        `features(image, landmarks, evidence)`, the representation (B, D) under its last layers.
         """
 
     @classmethod

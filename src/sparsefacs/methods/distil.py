@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.batches import Batch, BatchSource
+from ..data.batches import Batch, BatchSource, together
 from ..errors import InputError
 from ..losses.distillation import taught_intensity_loss, taught_occurrence_loss
 from ..losses.recognition import intensity_loss, occurrence_loss
@@ -105,7 +105,8 @@ class Distil(Method):
     def needs(self) -> Needs:
         """Return that faces come at the larger of both networks' sides, and that those without labels count too."""
         sides = [self.setting.network.input_size, *([] if self._teacher is None else [self._teacher.side])]
-        return Needs(unlabelled=self.config.weight > 0, side=max(sides))
+        taught = None if self._teacher is None else getattr(self._teacher.network, "evidence", None)
+        return Needs(unlabelled=self.config.weight > 0, side=max(sides), evidence=taught is not None)
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield one update of the student on labelled and unlabelled faces together."""
@@ -113,20 +114,21 @@ class Distil(Method):
         free = batches.unlabelled() if self.config.weight > 0 else None
         drawn: list[Batch] = [labelled] if free is None else [labelled, free]
         faces = torch.cat([batch.image for batch in drawn]), torch.cat([batch.landmarks for batch in drawn])
-        logits_BA = self.student(*resized(*faces, self.setting.network.input_size))
+        evidence = together(*drawn)
+        logits_BA = self.student(*resized(*faces, self.setting.network.input_size), evidence)
         recognition = self._recognition(logits_BA[: len(labelled)], labelled)
         loss, terms = self.config.labels * recognition, {"recognition": recognition}
         if self._teacher is not None and self.config.weight > 0:
-            taught = self._taught(logits_BA, self.answers(*faces))
+            taught = self._taught(logits_BA, self.answers(*faces, evidence))
             loss, terms = loss + self.config.weight * taught, terms | {"taught": taught}
         yield Update("student", loss, terms)
 
-    def answers(self, image: Tensor, landmarks: Tensor) -> Tensor:
+    def answers(self, image: Tensor, landmarks: Tensor, evidence: Tensor | None = None) -> Tensor:
         """Return the teacher's logits (B, A) of the student's AUs, without gradient; arguments as of a `Batch`."""
         if self._teacher is None:
             raise TypeError("there is no teacher")
         with torch.no_grad():
-            logits: Tensor = self._teacher.network(*resized(image, landmarks, self._teacher.side))
+            logits: Tensor = self._teacher.network(*resized(image, landmarks, self._teacher.side), evidence)
         return logits[:, self._teacher.columns]
 
     def _recognition(self, logits_BA: Tensor, batch: Batch) -> Tensor:

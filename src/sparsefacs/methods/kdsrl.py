@@ -43,7 +43,7 @@ class KDSRL(Method):
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield one update on a labelled batch: cross-entropy (5.1), or MAE-Face's eq. 3 for intensity."""
         batch = batches.labelled()
-        logits_BA = self.classifier(batch.image, batch.landmarks)
+        logits_BA = self.classifier(batch.image, batch.landmarks, batch.evidence)
         if self.setting.task == "intensity":
             loss = intensity_loss(logits_BA, batch.intensity)
         else:

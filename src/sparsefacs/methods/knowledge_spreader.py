@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.batches import Batch, BatchSource
+from ..data.batches import Batch, BatchSource, together
 from ..losses.consistency import gaussian_ramp
 from ..losses.contrastive import gathered
 from ..losses.distillation import (
@@ -69,10 +69,13 @@ class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Clips of one step, the labelled ones first: image (C·L, 3, S, S); labels (B, A) of the labelled clips' keys."""
+    """Clips of one step, the labelled ones first: image (C·L, 3, S, S); labels (B, A) of the labelled clips' keys;
+    known_CLA: the evidence's logits of all frames, 0 without.
+    """
 
     image: Tensor
     key_image: Tensor
+    known_CLA: Tensor | float
     occurrence_BA: Tensor  # noqa: N815
     key: int
     labelled: int
@@ -133,8 +136,10 @@ class KnowledgeSpreader(Method):
         config, drawn = self.config, self._draw(batches, step)
         pooled_CE = self.model.trunk(drawn.image)
         pooled_CLE = pooled_CE.view(-1, config.clip_length, pooled_CE.shape[-1])
-        seen = self.model.branch_b(pooled_CLE)
+        seen = self.model.branch_b(pooled_CLE, known_BLA=drawn.known_CLA)
         spatial_BA = self.spatial_teacher(drawn.key_image)
+        if isinstance(drawn.known_CLA, Tensor):
+            spatial_BA = spatial_BA + drawn.known_CLA[: drawn.labelled, drawn.key]
         student_BA = seen.student_BLA[: drawn.labelled, drawn.key]
         temporal_BA = seen.temporal_BLA[: drawn.labelled, drawn.key]
 
@@ -160,11 +165,20 @@ class KnowledgeSpreader(Method):
         return _Drawn(
             batch.image if free is None else torch.cat([batch.image, free.image]),
             _key_frames(batch.image, batch),
+            self._known(batch, free),
             _key_frames(batch.occurrence, batch),
             batch.key,
             len(batch) // length,
             0 if free is None else len(free) // length,
         )
+
+    def _known(self, batch: Batch, free: Batch | None) -> Tensor | float:
+        """Return the evidence's logits of all frames, (C, L, A); 0 where the network sees pixels alone."""
+        evidence = together(batch, *([] if free is None else [free]))
+        if evidence is None or self.model.evidence is None:
+            return 0.0
+        known_NA: Tensor = self.model.evidence(evidence)
+        return known_NA.view(-1, self.config.clip_length, known_NA.shape[-1])
 
     def _recognition(self, logits_BA: Tensor, drawn: _Drawn) -> Tensor:
         """Return eq. 3 of some network at the key frames."""
@@ -195,7 +209,9 @@ class KnowledgeSpreader(Method):
         single_CLE = None
         if self.config.pseudo_labels == "ensemble":
             single_CLE = self.model.quiet_features(drawn.image).view_as(pooled_CLE)
-        labels_CLA, confirmed_C = self.model.pseudo_labels(pooled_CLE.detach(), self.config.pseudo_labels, single_CLE)
+        labels_CLA, confirmed_C = self.model.pseudo_labels(
+            pooled_CLE.detach(), self.config.pseudo_labels, single_CLE, drawn.known_CLA
+        )
         keep_CL = confirmed_C[:, None].repeat(1, self.config.clip_length)
         keep_CL[: drawn.labelled, drawn.key] = False
         terms["pseudo"] = confirmed_pseudo_loss(seen.student_BLA, labels_CLA, keep_CL)

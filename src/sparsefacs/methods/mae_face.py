@@ -63,6 +63,7 @@ class MAEFace(Supervised):
         return replace(
             batch,
             image=image,
+            evidence=None if batch.evidence is None else blend(batch.evidence, share),
             occurrence=shared_labels(batch.occurrence, share, -1.0),
             intensity=shared_labels(batch.intensity, share, float("nan")),
         )

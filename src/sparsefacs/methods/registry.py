@@ -12,6 +12,7 @@ from .contract import Algorithm, Method, Pretraining
 
 PRETRAIN = "pretrain/"
 _WHERE = {
+    "instant": ("instant", "Instant"),
     "supervised": ("supervised", "Supervised"),
     "adversarial": ("adversarial", "Adversarial"),
     "kdsrl": ("kdsrl", "KDSRL"),

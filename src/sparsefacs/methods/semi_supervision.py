@@ -4,6 +4,7 @@ WSRTL compares them in Table III; all work on any recogniser. Means over AUs, as
 """
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from ..data.batches import Batch, together
 from ..losses.consistency import (
     cut_consistency_loss,
     fixmatch_loss,
@@ -52,10 +54,10 @@ def recognition(logits_BA: Tensor, occurrence_BA: Tensor) -> Tensor:
     return occurrence_loss(logits_BA, occurrence_BA) / logits_BA.shape[1]
 
 
-def without_gradient(recogniser: Recogniser, image: Tensor, landmarks: Tensor) -> Tensor:
+def without_gradient(recogniser: Recogniser, faces: Batch) -> Tensor:
     """Return logits (B, A) that carry no gradient and leave running statistics alone."""
     with torch.no_grad(), frozen_statistics(recogniser):
-        logits: Tensor = recogniser(image, landmarks)
+        logits: Tensor = recogniser(faces.image, faces.landmarks, faces.evidence)
     return logits
 
 
@@ -88,18 +90,20 @@ class MixMatch(SemiSupervised):
         landmarks = torch.cat([drawn.labelled.landmarks, *(view.landmarks for view in views)])
         labels = [drawn.labelled.occurrence]
         if views:
-            guesses = [without_gradient(recogniser, view.image, view.landmarks) for view in views]
+            guesses = [without_gradient(recogniser, view) for view in views]
             guess_BA = sharpened(torch.stack(guesses).mean(dim=0), self.config.temperature)
             labels += [guess_BA.to(labels[0].dtype)] * len(views)
-        mixed, targets = self._mixed(image, labels, drawn)
-        logits = recogniser(mixed, landmarks)
+        mixed, evidence, targets = self._mixed(image, together(drawn.labelled, *views), labels, drawn)
+        logits = recogniser(mixed, landmarks, evidence)
         first = len(drawn.labelled)
         on_labelled, on_unlabelled = mixmatch_losses(logits[:first], targets[:first], logits[first:], targets[first:])
         loss = on_labelled + self.config.weight * on_unlabelled
         return Contribution(loss, {"mixed_labelled": on_labelled, "mixed_unlabelled": on_unlabelled})
 
-    def _mixed(self, image: list[Tensor], labels: list[Tensor], drawn: Drawn) -> tuple[Tensor, Tensor]:
-        """Return this process's faces and labels, each mixed with a partner among those of all processes."""
+    def _mixed(
+        self, image: list[Tensor], evidence: Tensor | None, labels: list[Tensor], drawn: Drawn
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Return this process's faces, evidence and labels, each mixed with a partner among those of all processes."""
         every_image = torch.cat([gathered(part) for part in image])
         every_label = torch.cat([gathered(part) for part in labels])
         partner = drawn.chance.generator(drawn.step, Purpose.MIX_PARTNER).permutation(len(every_image))
@@ -115,7 +119,11 @@ class MixMatch(SemiSupervised):
         other = torch.from_numpy(partner)[own].to(every_image.device)
         share = weight[own].to(every_image)
         mixed = mixup(torch.cat(image), every_image[other], share)
-        return mixed, mixed_labels(torch.cat(labels), every_label[other], share)
+        if evidence is not None:  # logits of evidence are linear in it, so that they are mixed as labels are
+            sizes = [len(part) for part in image]
+            every_evidence = torch.cat([gathered(part) for part in evidence.split(sizes)])
+            evidence = mixup(evidence, every_evidence[other], share)
+        return mixed, evidence, mixed_labels(torch.cat(labels), every_label[other], share)
 
 
 class FixMatchConfig(BaseModel):
@@ -141,9 +149,9 @@ class FixMatch(SemiSupervised):
         weak, strong = drawn.first, drawn.second
         if weak is None or strong is None:
             return _supervised(recogniser, drawn)
-        pseudo = without_gradient(recogniser, weak.image, weak.landmarks)
+        pseudo = without_gradient(recogniser, weak)
         first = len(drawn.labelled)
-        logits = _together(recogniser, drawn, strong.image, strong.landmarks)
+        logits = _together(recogniser, drawn.labelled, strong)
         supervised = recognition(logits[:first], drawn.labelled.occurrence)
         on_strong = fixmatch_loss(pseudo, logits[first:], self.config.threshold)
         loss = supervised + self.config.weight * on_strong
@@ -173,7 +181,7 @@ class PseudoLabel(SemiSupervised):
         if free is None:
             return _supervised(recogniser, drawn)
         first = len(drawn.labelled)
-        logits = _together(recogniser, drawn, free.image, free.landmarks)
+        logits = _together(recogniser, drawn.labelled, free)
         supervised = recognition(logits[:first], drawn.labelled.occurrence)
         pseudo = pseudo_label_loss(logits[first:], self.config.threshold)
         weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
@@ -210,9 +218,9 @@ class MeanTeacher(SemiSupervised):
         if first is None or second is None:
             return _supervised(recogniser, drawn)
         count = len(drawn.labelled)
-        logits = _together(recogniser, drawn, first.image, first.landmarks)
+        logits = _together(recogniser, drawn.labelled, first)
         with torch.no_grad():
-            taught = self.teacher(second.image, second.landmarks)
+            taught = self.teacher(second.image, second.landmarks, second.evidence)
         supervised = recognition(logits[:count], drawn.labelled.occurrence)
         consistency = mean_teacher_loss(logits[count:], taught)
         weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
@@ -261,24 +269,24 @@ class CutMix(SemiSupervised):
         source = roi_corners(free.landmarks[:count], self.aus, side, roi)[rows, au_B]
         target = roi_corners(labelled.landmarks[:count], self.aus, side, roi)[rows, au_B]
         patches = crop_patches(free.image[:count], source, roi)
-        mixed = pasted(labelled.image[:count], patches, target, roi)
-        seen = without_gradient(recogniser, free.image[:count], free.landmarks[:count])
-        logits = _together(recogniser, drawn, mixed, labelled.landmarks[:count])
+        cut = labelled.first(count)
+        mixed = replace(cut, image=pasted(cut.image, patches, target, roi), evidence=free.first(count).evidence)
+        seen = without_gradient(recogniser, free.first(count))
+        logits = _together(recogniser, labelled, mixed)
         supervised = recognition(logits[: len(labelled)], labelled.occurrence)
         consistency = cut_consistency_loss(logits[len(labelled) :], seen, au_B)
         loss = supervised + self.config.weight * consistency
         return Contribution(loss, {"supervised": supervised, "consistency": consistency})
 
 
-def _together(recogniser: Recogniser, drawn: Drawn, image: Tensor, landmarks: Tensor) -> Tensor:
-    """Return logits of the labelled faces and then of `image`, in one pass."""
-    logits: Tensor = recogniser(
-        torch.cat([drawn.labelled.image, image]), torch.cat([drawn.labelled.landmarks, landmarks])
-    )
+def _together(recogniser: Recogniser, *parts: Batch) -> Tensor:
+    """Return logits of the faces of all `parts`, in one pass."""
+    image, landmarks = torch.cat([part.image for part in parts]), torch.cat([part.landmarks for part in parts])
+    logits: Tensor = recogniser(image, landmarks, together(*parts))
     return logits
 
 
 def _supervised(recogniser: Recogniser, drawn: Drawn) -> Contribution:
-    logits = recogniser(drawn.labelled.image, drawn.labelled.landmarks)
+    logits = _together(recogniser, drawn.labelled)
     loss = recognition(logits, drawn.labelled.occurrence)
     return Contribution(loss, {"supervised": loss})

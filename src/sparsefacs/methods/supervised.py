@@ -36,7 +36,7 @@ class Supervised(Method):
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield one update of the network on a labelled batch (eq. 5, or MAE-Face eq. 3 for intensity)."""
         batch = self.drawn(batches, step)
-        logits_BA = self.recogniser(batch.image)
+        logits_BA = self.recogniser(batch.image, batch.landmarks, batch.evidence)
         if self.setting.task == "intensity":
             loss = intensity_loss(logits_BA, batch.intensity)
         else:

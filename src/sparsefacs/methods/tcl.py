@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.batches import BatchSource
+from ..data.batches import BatchSource, together
 from ..losses.contrastive import ntxent_loss
 from ..losses.recognition import occurrence_loss
 from ..losses.temporal import group_contrast_loss
@@ -56,7 +56,8 @@ class TCL(Method):
         """Yield one update: L_sup + γ · L_ic + β · L_gc (TCL, eq. 5)."""
         labelled, free = batches.labelled(), batches.unlabelled()
         image = labelled.image if free is None else torch.cat([labelled.image, free.image])
-        dense_CA, sparse_CA = self.network.at_two_speeds(image)
+        evidence = together(labelled, *([] if free is None else [free]))
+        dense_CA, sparse_CA = self.network.at_two_speeds(image, evidence, labelled.key)
         clips = len(labelled) // labelled.length
         occurrence = labelled.occurrence.view(clips, labelled.length, -1)[:, labelled.key]
         recognition = occurrence_loss(dense_CA[:clips], occurrence) / len(self.setting.aus)

@@ -158,7 +158,7 @@ class WeaklySupervised(Method):
             yield Update("backbone", part.loss, part.terms)
         if self.auxiliary or self.semi is None:  # lines 8 and 9
             labelled = drawn.labelled
-            seen = self.recogniser.recognise(labelled.image, labelled.landmarks)
+            seen = self.recogniser.recognise(labelled.image, labelled.landmarks, labelled.evidence)
             parts: list[Contribution] = []
             for task in self._tasks:
                 parts.append((yield from task.run(self.recogniser, drawn, seen)))

@@ -18,18 +18,20 @@ def answers(
     landmarks_BPC: NDArray[np.float32],
     sees: "NetworkConfig",
     task: Literal["occurrence", "intensity"],
+    evidence_BE: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
 
     landmarks_BPC: (B, 68, 2), pixels of the faces. network: faces (B, 3, input_size, input_size) in 0–1 and landmarks
     in their pixels → logits (B, A), in evaluation mode, on any device; it is run in float32. sees: its configuration.
+    evidence_BE: (B, 2W + 1), as of `evidence.linear.evidence_of`, where the network looks at it.
     """
     import torch
 
-    device = next(network.parameters()).device
+    device = device_of(network)
     with torch.inference_mode():
         image, landmarks = network_input(faces_BHWC, landmarks_BPC, sees, device)
-        answer = torch.sigmoid(network(image, landmarks))
+        answer = torch.sigmoid(network(image, landmarks, placed(evidence_BE, device)))
         return np.asarray((answer * 5 if task == "intensity" else answer).float().cpu().numpy())
 
 
@@ -38,28 +40,53 @@ def frame_features(
     faces_BHWC: NDArray[np.uint8],
     landmarks_BPC: NDArray[np.float32],
     sees: "NetworkConfig",
+    vectors_BW: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Return what a network of clips makes of each aligned face by itself, (B, E); arguments as of `answers`."""
+    """Return what a network makes of each aligned face by itself, (B, E); arguments as of `answers`.
+
+    vectors_BW: the faces' own evidence (`evidence.vectors`), where the network looks at it.
+    """
     import torch
 
-    device = next(network.parameters()).device
+    device = device_of(network)
     clips: Any = network
     with torch.inference_mode():
         image, landmarks = network_input(faces_BHWC, landmarks_BPC, sees, device)
-        return np.asarray(clips.frame_features(image, landmarks).float().cpu().numpy())
+        return np.asarray(clips.frame_features(image, landmarks, placed(vectors_BW, device)).float().cpu().numpy())
 
 
 def window_answers(
-    network: "nn.Module", features_BLE: NDArray[np.float32], task: Literal["occurrence", "intensity"]
+    network: "nn.Module",
+    features_BLE: NDArray[np.float32],
+    task: Literal["occurrence", "intensity"],
+    references_BR: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Return the codes (B, A) of the key frames of windows (B, L, E) of `frame_features`, as `answers` does."""
+    """Return the codes (B, A) of the key frames of windows (B, L, E) of `frame_features`, as `answers` does.
+
+    references_BR: (B, W + 1), of the key frames' people (`evidence.reference`); None: nobody has one.
+    """
     import torch
 
     clips: Any = network
+    device = device_of(network)
     with torch.inference_mode():
-        features = torch.from_numpy(features_BLE).to(next(network.parameters()).device)
-        answer = torch.sigmoid(clips.from_windows(features))
+        features = torch.from_numpy(features_BLE).to(device)
+        answer = torch.sigmoid(clips.from_windows(features, placed(references_BR, device)))
         return np.asarray((answer * 5 if task == "intensity" else answer).float().cpu().numpy())
+
+
+def device_of(network: "nn.Module") -> "torch.device":
+    """Return where a network lies; one without pixels has buffers alone."""
+    from itertools import chain
+
+    return next(chain(network.parameters(), network.buffers())).device
+
+
+def placed(values: NDArray[np.float32] | None, device: "torch.device") -> "Tensor | None":
+    """Return an array as a tensor on `device`; None stays None."""
+    import torch
+
+    return None if values is None else torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)
 
 
 def network_input(

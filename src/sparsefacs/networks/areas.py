@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..facs import AREA_GROUPS
 from .classifier import NetworkConfig, Recognised, Recogniser
+from .evidence import evidence_head
 from .trunk import Trunk, perceptron
 
 HIDDEN = (1024, 128)
@@ -27,6 +28,7 @@ class AreaClassifier(Recogniser):
                 f"AU{unknown[0]} belongs to no group of facial areas", remedy=f"Groups have AUs {sorted(known)}"
             )
         self.trunk, self.frozen = Trunk(config, level), frozen
+        self.evidence = evidence_head(config.evidence, len(aus))
         self.trunk.requires_grad_(not frozen)
         self.map_width = self.trunk.channels
         self.groups = [(areas, [au for au in aus if au in members]) for areas, members in AREA_GROUPS]
@@ -44,7 +46,7 @@ class AreaClassifier(Recogniser):
             self.trunk.eval()
         return self
 
-    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
+    def see(self, image: Tensor, landmarks: Tensor) -> Recognised:
         """Return AU logits (B, A) and the trunk's map of faces (B, 3, S, S) in 0–1 with landmarks in their pixels."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             maps = self.trunk(image)
@@ -60,6 +62,7 @@ class AreaClassifier(Recogniser):
         maps: Tensor = self.trunk(image)
         return maps
 
-    def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
+    def pixel_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return the eight areas' features side by side, (B, 8 · D)."""
+        assert landmarks is not None
         return self.trunk.by_area(image, landmarks).flatten(1)

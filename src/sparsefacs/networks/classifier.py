@@ -1,7 +1,7 @@
 """The plain AU network: a backbone on the whole face and one fully connected layer (Adversarial, section 3.2)."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from .backbone import check_side, create_backbone
+from .evidence import EvidenceUse, Evident, evidence_head, joined
 
 
 class NetworkConfig(BaseModel):
@@ -25,6 +26,9 @@ class NetworkConfig(BaseModel):
         "mean", description="what a plain network's last layer sees: the backbone's pooled map, or its cells in order"
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    evidence: EvidenceUse = Field(
+        "pixels", description="what it sees: pixels; geometry: also points and blendshapes; person: also the reference"
+    )
 
 
 @dataclass(frozen=True)
@@ -40,27 +44,62 @@ class Recognised:
     attended_BASD: Tensor | None = None  # noqa: N815
 
 
-class Recogniser(nn.Module):
-    """What any recogniser answers: faces (B, 3, S, S) in 0–1 with landmarks (B, 68, 2) in their pixels → AU logits."""
+class Recogniser(Evident):
+    """What any recogniser answers: faces (B, 3, S, S) in 0–1 with landmarks (B, 68, 2) in their pixels → AU logits.
+
+    evidence: (B, 2W + 1), as of `evidence.linear.evidence_of`, where the network looks at it; without it pixels alone
+    answer. What a kind of recogniser does with pixels is in `see`.
+    """
 
     map_width: int
     """Channels of the deepest feature map."""
 
-    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
-        """Return logits, deepest map and attended RoI features of one pass."""
+    def see(self, image: Tensor, landmarks: Tensor) -> Recognised:
+        """Return logits of the pixels alone, deepest map and attended RoI features of one pass."""
         raise NotImplementedError
+
+    def pixel_logits(self, image: Tensor, landmarks: Tensor | None) -> Tensor:
+        """Return AU logits (B, A) of the pixels alone."""
+        assert landmarks is not None
+        return self.see(image, landmarks).logits_BA
+
+    def recognise(self, image: Tensor, landmarks: Tensor, evidence: Tensor | None = None) -> Recognised:
+        """Return logits, deepest map and attended RoI features of one pass."""
+        seen = self.see(image, landmarks)
+        return replace(seen, logits_BA=self.added(seen.logits_BA, evidence))
 
     def maps(self, image: Tensor) -> Tensor:
         """Return the deepest feature map alone, (B, map_width, h, w)."""
         raise NotImplementedError
 
-    def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
-        """Return one feature vector a face, (B, D)."""
+    def pixel_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+        """Return what the last layer sees of a face's pixels, (B, D)."""
         raise NotImplementedError
 
-    def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
+    def features(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
+        """Return one feature vector a face, (B, D): of its pixels, and of its evidence where the network looks at it."""
+        pixels = self.pixel_features(image, landmarks)
+        if self.evidence is None:
+            return pixels
+        if evidence is None:
+            evidence = joined(pixels.new_full((len(pixels), self.evidence.width), float("nan")), None)
+        return torch.cat([pixels, self.evidence.representation(evidence).to(pixels.dtype)], dim=1)
+
+    def forward(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
         """Return AU logits (B, A)."""
-        return self.recognise(image, landmarks).logits_BA
+        return self.added(self.pixel_logits(image, landmarks), evidence)
+
+    def frame_features(self, image: Tensor, landmarks: Tensor | None, vector: Tensor | None = None) -> Tensor:
+        """Return the pixels' logits and the evidence vector (B, W), (B, A + W)."""
+        return self.with_vector(self.pixel_logits(image, landmarks), vector)
+
+    def from_windows(self, features_BLE: Tensor, reference: Tensor | None = None) -> Tensor:
+        """Return AU logits (B, A) of `frame_features`, one frame a window; reference: (B, W + 1)."""
+        features = features_BLE[:, self.key]
+        if self.evidence is None:
+            return features
+        logits, vector = features[:, : -self.known], features[:, -self.known :]
+        return self.added(logits, joined(vector, reference))
 
 
 class AUClassifier(Recogniser):
@@ -78,6 +117,7 @@ class AUClassifier(Recogniser):
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
         self.cells = config.pool == "cells"
         self.dropout = nn.Dropout(config.dropout)
+        self.evidence = evidence_head(config.evidence, aus)
         self.head = nn.Linear(self._cells_width(self.backbone_side(config)) if self.cells else width, aus)
 
     def _cells_width(self, side: int) -> int:
@@ -100,7 +140,7 @@ class AUClassifier(Recogniser):
     def _normal(self, image: Tensor) -> Tensor:
         return ((image - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
 
-    def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+    def pixel_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return what the last layer sees of faces (B, 3, S, S) in 0–1, (B, D); landmarks are what others need."""
         del landmarks
         if self.cells:
@@ -108,17 +148,17 @@ class AUClassifier(Recogniser):
         pooled: Tensor = self.backbone(self._normal(image))
         return pooled
 
-    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+    def pixel_logits(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return AU logits (B, A) of faces (B, 3, S, S) in 0–1; landmarks are what other networks need."""
-        logits: Tensor = self.head(self.dropout(self.features(image, landmarks)))
+        logits: Tensor = self.head(self.dropout(self.pixel_features(image, landmarks)))
         return logits
 
     def maps(self, image: Tensor) -> Tensor:
         """Return the backbone's last feature map (B, map_width, h, w); the patches of a transformer lie as in a map."""
         return self._as_map(self._timm.forward_features(self._normal(image)))
 
-    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
-        """Return the logits of `forward` and the map they were made of."""
+    def see(self, image: Tensor, landmarks: Tensor) -> Recognised:
+        """Return the logits of the pixels and the map they were made of."""
         del landmarks
         last: Tensor = self._timm.forward_features(self._normal(image))
         maps = self._as_map(last)

@@ -16,18 +16,20 @@ WINDOWS_AT_A_TIME = 256
 
 
 def is_of_clips(network: "nn.Module") -> bool:
-    """Say whether `network` codes frames within clips (`clip_length`, `key`, `frame_features`, `from_windows`)."""
-    return hasattr(network, "clip_length")
+    """Say whether `network` codes frames within clips of several (see `networks.evidence.Evident`)."""
+    return int(getattr(network, "clip_length", 1)) > 1
 
 
 def clip_answers(
     windows_ML: NDArray[np.int64],
     encode: Callable[[NDArray[np.int64]], F32],
-    decode: Callable[[F32], F32],
+    decode: Callable[[F32, NDArray[np.int64]], F32],
+    key: int,
 ) -> Iterator[F32]:
     """Yield the codes (m, A) of windows of rows (M, L), part by part; each row is encoded once.
 
-    encode: rows (N,) to features (N, E); decode: windows of features (m, L, E) to codes. Features are kept for no
+    encode: rows (N,) to features (N, E); decode: windows of features (m, L, E), and the rows that are coded, at place
+    `key`, to codes. Features are kept for no
     longer than until the next part, so windows should come track by track and frame by frame.
     """
     known: dict[int, Any] = {}
@@ -38,7 +40,8 @@ def clip_answers(
         known = {int(row): known[int(row)] for row in wanted if int(row) in known}
         if len(new):
             known |= dict(zip(new.tolist(), encode(new), strict=True))
-        yield decode(np.stack([known[int(row)] for row in part.ravel()]).reshape(*part.shape, -1))
+        windows = np.stack([known[int(row)] for row in part.ravel()]).reshape(*part.shape, -1)
+        yield decode(windows, part[:, key])
 
 
 def rows_in_clips(
@@ -46,7 +49,7 @@ def rows_in_clips(
     rows: NDArray[np.int64],
     clip: tuple[int, int],
     encode: Callable[[NDArray[np.int64]], F32],
-    decode: Callable[[F32], F32],
+    decode: Callable[[F32, NDArray[np.int64]], F32],
     done: Callable[[int], object] = lambda count: None,
 ) -> F32:
     """Return the codes (M, A) of `rows`, each within the clip round it; clip: frames, and the place of the coded one.
@@ -55,7 +58,7 @@ def rows_in_clips(
     """
     in_order = np.argsort(tracks.place[rows])
     parts = []
-    for part in clip_answers(tracks.windows(rows[in_order], *clip), encode, decode):
+    for part in clip_answers(tracks.windows(rows[in_order], *clip), encode, decode, clip[1]):
         parts.append(part)
         done(len(part))
     found = np.concatenate(parts)

@@ -1,11 +1,13 @@
 """A network that codes a clip by the mean of its frames' features; a frame is coded by the clip round it."""
 
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from .classifier import AUClassifier, NetworkConfig
+from .evidence import Evident, evidence_head, joined
 
 
-class ClipClassifier(nn.Module):
+class ClipClassifier(Evident):
     """Frames (N, 3, S, S) in 0–1 → features → AU logits (B, A) of windows of `clip_length` frames.
 
     key: the place at which a frame is coded within its window.
@@ -14,27 +16,48 @@ class ClipClassifier(nn.Module):
     def __init__(self, config: NetworkConfig, aus: int, clip_length: int) -> None:
         super().__init__()
         self.clip_length, self.key = clip_length, clip_length // 2
-        self.frames = AUClassifier(config, aus)
+        self.frames = AUClassifier(config.model_copy(update={"evidence": "pixels"}), aus)
+        self.evidence = evidence_head(config.evidence, aus)
 
-    def frame_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
-        """Return pooled features (N, E) of faces."""
-        return self.frames.features(image, landmarks)
+    def frame_features(
+        self, image: Tensor, landmarks: Tensor | None = None, vector: Tensor | None = None
+    ) -> Tensor:
+        """Return pooled features (N, E) of faces, their evidence behind them."""
+        return self.with_vector(self.frames.pixel_features(image, landmarks), vector)
 
-    def from_windows(self, features_BLE: Tensor) -> Tensor:
-        """Return AU logits (B, A) of windows (B, L, E), any L."""
-        logits: Tensor = self.frames.head(self.frames.dropout(features_BLE.mean(dim=1)))
-        return logits
+    def from_windows(self, features_BLE: Tensor, reference: Tensor | None = None) -> Tensor:
+        """Return AU logits (B, A) of windows (B, L, E), any L; the evidence is that of their middle frame."""
+        pooled = features_BLE[..., : features_BLE.shape[-1] - self.known]
+        logits: Tensor = self.frames.head(self.frames.dropout(pooled.mean(dim=1)))
+        if self.evidence is None:
+            return logits
+        middle = features_BLE[:, features_BLE.shape[1] // 2, -self.known :]
+        return self.added(logits, joined(middle, reference))
 
-    def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+    def features(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
         """Return one feature a face, (N, E)."""
-        return self.frame_features(image, landmarks)
+        features = self.frames.pixel_features(image, landmarks)
+        if self.evidence is None or evidence is None:
+            return features
+        return torch.cat([features, self.evidence.representation(evidence).to(features.dtype)], dim=1)
 
-    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
         """Return AU logits (N, A) of single faces, each as a clip that stands still."""
-        return self.from_windows(self.frame_features(image, landmarks)[:, None])
+        pooled = self.frames.pixel_features(image, landmarks)
+        logits: Tensor = self.frames.head(self.frames.dropout(pooled))
+        return self.added(logits, evidence)
 
-    def at_two_speeds(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, A) of clips, frame after frame in `image` (B·L, 3, S, S): all frames, and every second."""
-        features_NE = self.frame_features(image)
+    def at_two_speeds(self, image: Tensor, evidence: Tensor | None = None, key: int = 0) -> tuple[Tensor, Tensor]:
+        """Return logits (B, A) of clips, frame after frame in `image` (B·L, 3, S, S): all frames, and every second.
+
+        evidence: (B·L, 2W + 1); each clip's is that of its frame at place `key`.
+        """
+        features_NE = self.frames.pixel_features(image)
         features_BLE = features_NE.view(-1, self.clip_length, features_NE.shape[-1])
-        return self.from_windows(features_BLE), self.from_windows(features_BLE[:, ::2])
+        own = None
+        if evidence is not None:
+            own = evidence.view(-1, self.clip_length, evidence.shape[-1])[:, key]
+        dense, sparse = (
+            self.frames.head(self.frames.dropout(each.mean(dim=1))) for each in (features_BLE, features_BLE[:, ::2])
+        )
+        return self.added(dense, own), self.added(sparse, own)

@@ -40,12 +40,12 @@ class PatchRecogniser(AUClassifier):
         """Return the deepest map of the whole face, laid together from its patches' maps, (B, map_width, 3h, 3w)."""
         return _laid_together(self._patch_maps(image))
 
-    def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+    def pixel_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return the patches' features side by side, (B, 9 · map_width)."""
         del landmarks
         return self.patch_features(image).flatten(1)
 
-    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
+    def see(self, image: Tensor, landmarks: Tensor) -> Recognised:
         """Return AU logits and the map they were pooled from."""
         del landmarks
         maps = self._patch_maps(image)

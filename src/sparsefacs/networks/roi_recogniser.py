@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..facs import mirrored_centres
 from .classifier import NetworkConfig, Recognised, Recogniser
+from .evidence import evidence_head
 from .fused import FusedTrunk
 from .relation import Positions, Relation, RelationKind
 from .rois import crop_cells, roi_corners
@@ -59,6 +60,7 @@ class RoIRecogniser(Recogniser):
                 f"regions of {self.roi_side} pixels do not fit into a face of {network.input_size}",
                 remedy="Lower method.recogniser.cells or raise network.input_size",
             )
+        self.evidence = evidence_head(network.evidence, len(aus))
         self.by_roi = RoIConvolutions(2 * len(aus), self.width)
         self.relation = Relation(
             config.relation,
@@ -97,15 +99,16 @@ class RoIRecogniser(Recogniser):
         related_BSAD: Tensor = self.relation(local_BA2D[:, places, self.picks_SA])
         return torch.einsum("bsad,sac->bacd", related_BSAD, self.shares_SA2.to(related_BSAD.dtype)), deepest
 
-    def recognise(self, image: Tensor, landmarks: Tensor) -> Recognised:
+    def see(self, image: Tensor, landmarks: Tensor) -> Recognised:
         """Return for each AU the larger of its logits on its RoIs and on the whole face; see `Recognised`."""
         attended, deepest = self._attended(image, landmarks)
         regional_BAD, whole_BC = self.dropout(attended.mean(dim=2)), self.dropout(deepest.mean(dim=(2, 3)))
         regional_BA = (regional_BAD * self.regional_head.weight).sum(dim=-1) + self.regional_head.bias
         return Recognised(torch.maximum(regional_BA, self.global_head(whole_BC)), deepest, attended)
 
-    def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
+    def pixel_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return the AUs' attended features, sides averaged, and the pooled deepest map, (B, A · width + map_width)."""
+        assert landmarks is not None
         attended, deepest = self._attended(image, landmarks)
         return torch.cat([attended.mean(dim=2).flatten(1), deepest.mean(dim=(2, 3))], dim=1)
 

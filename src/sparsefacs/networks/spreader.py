@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from ..errors import InputError
 from .backbone import create_backbone
 from .classifier import NetworkConfig
+from .evidence import Evident, evidence_head, joined
 from .statistics import frozen_statistics
 from .trunk import perceptron
 
@@ -219,7 +220,7 @@ class Clips:
     order_B: Tensor | None  # noqa: N815
 
 
-class SpreaderPredictor(nn.Module):
+class SpreaderPredictor(Evident):
     """Both branches: a frame is coded by branch A alone and by branch B within its clip (KS, 6.1, 6.3).
 
     Reading of "the mean ensemble output": the mean of both logits, since eq. 3 calls output what the sigmoid of "BCE
@@ -232,42 +233,68 @@ class SpreaderPredictor(nn.Module):
     def __init__(self, network: NetworkConfig, aus: int, config: SpreaderConfig) -> None:
         super().__init__()
         self.clip_length, self.key = config.clip_length, config.clip_length // 2
+        self.evidence = evidence_head(network.evidence, aus)
         self.spatial = SpatialModel(network, aus, config)
         self.trunk = FrameTrunk(network)
         self.students = SpatialStudents(self.clip_length, self.trunk.width, aus, config)
         self.temporal = TemporalModel(self.clip_length, self.trunk.width, aus, config)
 
-    def frame_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
-        """Return both backbones' features (N, 2E), A's first, of faces (N, 3, S, S) in 0–1; all that is per frame."""
-        del landmarks
+    def frame_features(
+        self, image: Tensor, landmarks: Tensor | None = None, vector: Tensor | None = None
+    ) -> Tensor:
+        """Return both backbones' features (N, 2E), A's first, of faces (N, 3, S, S) in 0–1, and their evidence behind
+        them; all that is per frame.
+        """
+        return self.with_vector(self._by_pixels(image), vector)
+
+    def _by_pixels(self, image: Tensor) -> Tensor:
         return torch.cat([self.spatial.trunk(image), self.trunk(image)], dim=-1)
 
-    def from_windows(self, features_BLE: Tensor) -> Tensor:
-        """Return AU logits (B, A) of the frame at place `key` of windows of `frame_features` (B, L, 2E)."""
+    def from_windows(self, features_BLE: Tensor, reference: Tensor | None = None) -> Tensor:
+        """Return AU logits (B, A) of the frame at place `key` of windows of `frame_features` (B, L, 2E + W).
+
+        The evidence of the key frame is added to what both branches say of it; reference: (B, W + 1).
+        """
         if features_BLE.shape[1] != self.clip_length:
             raise ValueError(f"a window of {features_BLE.shape[1]} frames is not a clip of {self.clip_length}")
         single_BLE, clip_BLE = self.by_branch(features_BLE)
         within = self.branch_b(clip_BLE)
-        return ensemble(self.spatial.classify(single_BLE[:, self.key]), within.temporal_BLA[:, self.key])
+        coded = ensemble(self.spatial.classify(single_BLE[:, self.key]), within.temporal_BLA[:, self.key])
+        if self.evidence is None:
+            return coded
+        return self.added(coded, joined(features_BLE[:, self.key, -self.known :], reference))
 
-    def features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
-        """Return one feature a face, (N, 2E): `frame_features`."""
-        return self.frame_features(image, landmarks)
+    def features(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
+        """Return one feature a face, (N, 2E): both backbones', and the evidence in its measure where it is given."""
+        pooled = self._by_pixels(image)
+        if self.evidence is None or evidence is None:
+            return pooled
+        return torch.cat([pooled, self.evidence.representation(evidence).to(pooled.dtype)], dim=1)
 
-    def forward(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
+    def forward(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
         """Return AU logits (N, A) of single faces (N, 3, S, S), each as a clip in which it stands still."""
-        features_NE = self.frame_features(image, landmarks)
-        return self.from_windows(features_NE[:, None].expand(-1, self.clip_length, -1))
+        features_NE = self._by_pixels(image)
+        single, clip = self.by_branch(features_NE[:, None].expand(-1, self.clip_length, -1))
+        within = self.branch_b(clip)
+        coded = ensemble(self.spatial.classify(single[:, self.key]), within.temporal_BLA[:, self.key])
+        return self.added(coded, evidence)
 
-    def branch_b(self, pooled_BLE: Tensor, noise: bool = True) -> Clips:
-        """Return what students and Temporal Teacher make of branch B's own features (B, L, E)."""
+    def branch_b(self, pooled_BLE: Tensor, noise: bool = True, known_BLA: Tensor | float = 0.0) -> Clips:
+        """Return what students and Temporal Teacher make of branch B's own features (B, L, E).
+
+        known_BLA: the evidence's logits of the frames, added to both.
+        """
         features_BLD, student_BLA = self.students(pooled_BLE, noise)
         order_B = self.temporal.order_of(pooled_BLE, features_BLD)
-        return Clips(features_BLD, student_BLA, self.temporal(features_BLD), order_B)
+        return Clips(features_BLD, student_BLA + known_BLA, self.temporal(features_BLD) + known_BLA, order_B)
 
     @torch.no_grad()
     def pseudo_labels(
-        self, clip_BLE: Tensor, source: PseudoSource, single_BLE: Tensor | None = None
+        self,
+        clip_BLE: Tensor,
+        source: PseudoSource,
+        single_BLE: Tensor | None = None,
+        known_BLA: Tensor | float = 0.0,
     ) -> tuple[Tensor, Tensor]:
         """Return hard pseudo labels (B, L, A), 0 or 1, and which clips (B,) TPL confirms; without TPL, all.
 
@@ -277,13 +304,13 @@ class SpreaderPredictor(nn.Module):
         (`ensemble`). No dropout, so that noise is the students' alone. Confirmed: the true order is judged to be true
         (KS, 3.1.3).
         """
-        within = self.branch_b(clip_BLE, noise=False)
+        within = self.branch_b(clip_BLE, noise=False, known_BLA=known_BLA)
         logits = within.student_BLA if source == "students" else within.temporal_BLA
         if source == "ensemble":
             if single_BLE is None:
                 raise ValueError("pseudo labels of the ensemble need branch A's features")
             own = self.spatial.classify(single_BLE.flatten(0, 1))
-            logits = ensemble(own.view_as(logits), logits)
+            logits = ensemble(own.view_as(logits) + known_BLA, logits)
         order_B = within.order_B
         everything = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
         return (logits > 0).float(), everything if order_B is None else order_B > 0
@@ -316,7 +343,7 @@ class SpreaderPredictor(nn.Module):
     def by_branch(self, features_BLE: Tensor) -> tuple[Tensor, Tensor]:
         """Return branch A's and branch B's halves of `frame_features`."""
         width = self.spatial.trunk.width
-        return features_BLE[..., :width], features_BLE[..., width:]
+        return features_BLE[..., :width], features_BLE[..., width : 2 * width]
 
 
 def ensemble(spatial: Tensor, temporal: Tensor) -> Tensor:

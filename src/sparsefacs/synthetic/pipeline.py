@@ -205,6 +205,11 @@ def row_names(subject: int, clip: int) -> tuple[str, str]:
     return f"S{subject:04d}", f"C{clip:02d}"
 
 
+def row_source(seed: int, subject: int, clip: int) -> str:
+    """Return what the faces of a clip have as their source, and rejects too."""
+    return "/".join(("synthetic", str(seed), *row_names(subject, clip)))
+
+
 def extra_columns(flow: bool) -> dict[str, Any]:
     """Return the HF features of the columns that synthetic stores add."""
     import datasets
@@ -294,7 +299,7 @@ def _row(
         occurrence=acted.occurrence[t],
         intensity=acted.intensity[t],
         score=1.0,
-        source=f"synthetic/{job.seed}/{who}/{where}",
+        source=row_source(job.seed, subject, clip),
         pose=turned,
         extras={"true_landmarks": picture.landmarks.ravel(), "true_pose": turned, **extras},
     )

@@ -1,0 +1,167 @@
+"""Learning the linear model of evidence: one convex problem an AU, so that the same labels give the same weights.
+
+Regularised logistic regression on a face's evidence and its difference to the person, drawn towards what the AU means
+in blendshapes (`vectors.meaning_of`): that direction costs PRIOR² times less than any other, so that a few labels
+scale it and many overrule it. Where no label tells anything, the meaning answers alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import LinearEvidence
+from .vectors import SHAPES, VECTOR_WIDTH, meaning_of
+
+F64 = NDArray[np.float64]
+
+PRIOR = 10.0
+SMOOTHING = 2.0  # faces' worth of the mean rate in an AU's own
+RATE_UNKNOWN = 0.15  # of an AU of which nothing at all is known
+_LOOSE = 3.0  # deviation of the first of further features; the others keep their share of it
+_SLOPE_UNKNOWN = 1.0  # logits a deviation of the meaning, where no label tells
+_TOLERANCE = 1e-8
+_ITERATIONS = 100
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """c: inverse strength of the penalty beside the sum of losses, as scikit-learn has it. person: compare with the
+    person's reference. blendshapes: whether they count.
+    """
+
+    c: float = 0.005
+    person: bool = True
+    blendshapes: bool = True
+
+
+def fit_linear(
+    evidence_NE: NDArray[np.floating],
+    labels_NA: NDArray[np.floating],
+    free_ME: NDArray[np.floating],
+    aus: tuple[int, ...],
+    settings: FitSettings | None = None,
+) -> LinearEvidence:
+    """Return the weights learned from N labelled faces.
+
+    evidence_NE, free_ME: as of `linear.evidence_of`; the latter are all faces of the training people, whose labels are
+    not read: they say what evidence is measured in. labels_NA: 0–1 (an intensity as a share of 5), NaN or negative
+    where unlabelled. Columns beyond the face's own vector are further features, which keep their relative sizes.
+    """
+    chosen = settings or FitSettings()
+    width = (evidence_NE.shape[1] - 1) // 2
+    mean_E, scale_E = _measure(np.asarray(free_ME, np.float64), width, chosen)
+    labelled, free = (_Inputs.of(np.asarray(each, np.float64), mean_E, scale_E) for each in (evidence_NE, free_ME))
+    labels = np.where(np.isfinite(labels_NA) & (labels_NA >= 0), labels_NA, np.nan)
+    rates_A = smoothed_rates(labels)
+    weights = LinearEvidence.blank(width, len(aus)).arrays()
+    weights["mean_E"], weights["scale_E"] = mean_E.astype(np.float32), scale_E.astype(np.float32)
+    for a, au in enumerate(aus):
+        direction = np.zeros(width)
+        direction[: min(width, VECTOR_WIDTH)] = meaning_of(au)[:width] if chosen.blendshapes else 0
+        direction = np.where(np.isfinite(scale_E), direction * scale_E, 0)  # of logarithms as they are, whatever they are measured in here
+        face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [direction], rates_A[a], chosen.c)
+        weights["face_EA"][:, a], weights["face_A"][a] = face, face_bias
+        if not chosen.person:
+            weights["own_EA"][:, a], weights["person_A"][a] = face, face_bias
+            continue
+        far = np.concatenate([np.zeros(width), direction]), np.concatenate([direction, np.zeros(width)])
+        both, bias = _fit_one(labelled.both, labels[:, a], free.both, list(far), rates_A[a], chosen.c)
+        weights["own_EA"][:, a], weights["change_EA"][:, a] = both[:width], both[width:]
+        weights["person_A"][a] = bias
+    return LinearEvidence(**weights)
+
+
+def smoothed_rates(labels_NA: F64) -> F64:
+    """Return the share of positives of each AU (A,), drawn by two faces' worth towards the mean over AUs.
+
+    labels_NA: 0–1, NaN where unlabelled.
+    """
+    labelled_A = np.isfinite(labels_NA).sum(axis=0)
+    positive_A = np.nansum(labels_NA, axis=0)
+    every = positive_A.sum() / labelled_A.sum() if labelled_A.sum() else RATE_UNKNOWN
+    return np.asarray((positive_A + SMOOTHING * every) / (labelled_A + SMOOTHING))
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Evidence as the two models see it: a face's own (N, E), and with its difference to the person (N, 2E)."""
+
+    own: F64
+    both: F64
+
+    @classmethod
+    def of(cls, evidence_NE: F64, mean_E: F64, scale_E: F64) -> "_Inputs":
+        width = len(mean_E)
+        own = np.nan_to_num((evidence_NE[:, :width] - mean_E) / scale_E, nan=0.0, posinf=0.0, neginf=0.0)
+        change = np.nan_to_num((evidence_NE[:, :width] - evidence_NE[:, width : 2 * width]) / scale_E, nan=0.0)
+        return cls(own, np.concatenate([own, change], axis=1))
+
+
+def _measure(free_ME: F64, width: int, chosen: FitSettings) -> tuple[F64, F64]:
+    """Return mean and scale (E,): numbers vary by 1 within a person; a number that never varies, or is not used, by none.
+
+    Where nobody has a reference it is by 1 over all faces.
+    """
+    vector = free_ME[:, :width]
+    change = vector - free_ME[:, width : 2 * width]
+    mean_E, over_all = _over_known(vector)
+    within = np.where(np.isfinite(change).any(axis=0), _over_known(change)[1], over_all)
+    scale_E = np.where(within > 1e-6, within, np.inf)
+    if width > VECTOR_WIDTH:  # features: their first, the largest, by _LOOSE
+        scale_E[VECTOR_WIDTH:] = max(float(within[VECTOR_WIDTH:].max()), 1e-6) / _LOOSE
+    if not chosen.blendshapes:
+        scale_E[SHAPES] = np.inf
+    return mean_E, scale_E
+
+
+def _over_known(values_ME: F64) -> tuple[F64, F64]:
+    """Return mean and deviation of each column over its finite values, 0 where there is none."""
+    known = np.isfinite(values_ME)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, values_ME, 0).sum(axis=0) / count
+    return mean, np.sqrt(np.where(known, (values_ME - mean) ** 2, 0).sum(axis=0) / count)
+
+
+def _fit_one(
+    inputs_ND: F64, target_N: F64, free_MD: F64, directions: list[F64], rate: float, c: float
+) -> tuple[F64, float]:
+    """Return weights (D,) and constant of one AU. directions: which cost little; the first is the one trusted blindly."""
+    known = np.isfinite(target_N)
+    prior = [(each / deviation, deviation) for each in directions if (deviation := float((free_MD @ each).std())) > 1e-9]
+    target = target_N[known]
+    if not len(target) or target.min() == target.max():
+        if not prior:
+            return np.zeros(inputs_ND.shape[1]), float(np.log(rate / (1 - rate)))
+        weights = _SLOPE_UNKNOWN * prior[0][0]
+        return weights, _constant(free_MD @ weights, rate)
+    cheap = np.stack([PRIOR * each for each, _ in prior], axis=1) if prior else np.zeros((inputs_ND.shape[1], 0))
+    used = inputs_ND[known]
+    coefficients, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, c)
+    wide = inputs_ND.shape[1]
+    return coefficients[:wide] + cheap @ coefficients[wide:], bias
+
+
+def _constant(logits_M: F64, rate: float) -> float:
+    """Return the constant at which the mean probability of faces with `logits_M` is `rate`, by bisection."""
+    low, high = -30.0, 30.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (1 / (1 + np.exp(-(logits_M + middle)))).mean() < rate else (low, middle)
+    return (low + high) / 2
+
+
+def _logistic(inputs_ND: F64, target_N: F64, c: float) -> tuple[F64, float]:
+    """Return weights and constant of a logistic regression whose targets may lie between 0 and 1 (then it counts both
+    ways, by its share), by Newton's method on one thread: the same to the last digit each time.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    rows = np.concatenate([np.flatnonzero(target_N > 0), np.flatnonzero(target_N < 1)])
+    present = np.arange(len(rows)) < (target_N > 0).sum()
+    share = np.where(present, target_N[rows], 1 - target_N[rows])
+    model = LogisticRegression(C=c, solver="newton-cholesky", max_iter=_ITERATIONS, tol=_TOLERANCE)
+    with threadpool_limits(limits=1):
+        model.fit(inputs_ND[rows], present, sample_weight=share)
+    return np.asarray(model.coef_[0]), float(model.intercept_[0])

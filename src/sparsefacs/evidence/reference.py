@@ -1,0 +1,103 @@
+"""The person's reference: what a face is compared with, made of that person's other faces, no label read.
+
+It is the median of a bounded sample of the person's evidence. On synthetic faces whose resting looks differ, means,
+quantiles and means weighted towards the least active frames were no better (docs/measured.md). What rests on few
+moments weighs little: see `evidence.linear`.
+"""
+
+import hashlib
+import heapq
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+SAMPLE = 256  # faces that a reference rests on at most
+MOMENT_S = 0.5  # faces of one clip nearer in time than this tell about the same
+
+
+def reference_width(width: int) -> int:
+    """Return the length of a reference of evidence of `width` numbers: as many, and the number of other moments."""
+    return width + 1
+
+
+def no_reference(count: int, width: int) -> F32:
+    """Return the references (count, width + 1) of faces of whom no other is known: the population's stands in."""
+    return np.concatenate([np.full((count, width), np.nan, np.float32), np.zeros((count, 1), np.float32)], axis=1)
+
+
+@dataclass
+class PersonSample:
+    """The faces of one person so far, of which SAMPLE are kept: those whose names have the smallest hashes.
+
+    So the sample is bounded, and depends neither on the order in which faces come nor on anything random.
+    """
+
+    _kept: "list[tuple[int, int, F32]]" = field(default_factory=list)
+    _moments: set[tuple[Hashable, int]] = field(default_factory=set)
+    _count: int = 0
+    _made: F32 | None = None
+
+    def add(self, source: str, index: int, time_s: float | None, vector: F32) -> None:
+        """Take one face: `vector` of frame `index` of `source` (a clip or file), `time_s` seconds into it.
+
+        time_s: None for a photo, which is a moment of its own. A face without any evidence is passed over.
+        """
+        if not np.isfinite(vector).any():
+            return
+        self._count += 1
+        self._moments.add((source, index if time_s is None else int(time_s / MOMENT_S)))
+        digest = hashlib.blake2b(f"{source}\0{index}".encode(errors="surrogatepass"), digest_size=8).digest()
+        item = (-int.from_bytes(digest, "big"), self._count, vector)
+        if len(self._kept) < SAMPLE:
+            heapq.heappush(self._kept, item)
+        elif item[0] > self._kept[0][0]:
+            heapq.heapreplace(self._kept, item)
+        else:
+            return
+        self._made = None
+
+    @property
+    def moments(self) -> int:
+        """How many moments the faces come from: one that stands still tells no more the longer it is looked at."""
+        return len(self._moments)
+
+    def reference(self, width: int) -> F32:
+        """Return the reference (width + 1,): the median of what is kept, and the number of moments beside a face's own.
+
+        NaN and 0 where nothing is known.
+        """
+        if not self._kept:
+            return no_reference(1, width)[0]
+        if self._made is None:
+            self._made = _median(np.stack([vector for _, _, vector in self._kept]))
+        return np.append(self._made, np.float32(self.moments - 1)).astype(np.float32)
+
+
+def _median(sample_KE: F32) -> F32:
+    """Return the median (E,) of each number over the faces that have it, NaN where none has."""
+    known = np.isfinite(sample_KE)
+    ordered = np.sort(np.where(known, sample_KE, np.inf), axis=0)
+    count = known.sum(axis=0)
+    column = np.arange(sample_KE.shape[1])
+    low, high = ordered[np.maximum(count - 1, 0) // 2, column], ordered[count // 2 % len(ordered), column]
+    middle = np.where(count % 2 == 1, low, (low + high) / 2)
+    return np.where(count > 0, middle, np.nan).astype(np.float32)
+
+
+def references(
+    vectors_ME: F32, person_M: NDArray[np.integer], source_M: Sequence[str], frame_M: NDArray[np.integer],
+    time_M: NDArray[np.floating],
+) -> F32:  # fmt: skip
+    """Return the reference (P, E + 1) of each of P people, made of all faces of theirs among M.
+
+    person_M: whose each face is, 0 to P − 1; source_M: the clip or file that it comes from, with number and seconds.
+    """
+    samples = [PersonSample() for _ in range(int(person_M.max(initial=-1)) + 1)]
+    for row, person in enumerate(person_M.tolist()):
+        samples[person].add(source_M[row], int(frame_M[row]), float(time_M[row]), vectors_ME[row])
+    width = vectors_ME.shape[1]
+    return np.stack([sample.reference(width) for sample in samples]) if samples else no_reference(0, width)

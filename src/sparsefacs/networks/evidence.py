@@ -1,0 +1,106 @@
+"""Evidence under a network: AU logits of face geometry, blendshapes and the person, added to what pixels say.
+
+The weights are learned before the first step of a training (`evidence.fitting`) and stay as they are: the network
+learns what they leave. They are buffers, so that they travel with a model but no optimiser moves them.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..evidence.linear import LinearEvidence, evidence_logits, standardised
+from ..evidence.vectors import VECTOR_WIDTH
+
+EvidenceUse = Literal["pixels", "geometry", "person"]
+
+
+class EvidenceHead(nn.Module):
+    """Evidence (B, 2W + 1), as of `evidence.linear.evidence_of`, → AU logits (B, A).
+
+    width: W, VECTOR_WIDTH numbers of the face's own evidence and any further features. Answers 0 until it has `take`n
+    weights. Where evidence is None, nothing is added.
+    """
+
+    mean_E: Tensor
+    scale_E: Tensor
+    face_EA: Tensor
+    face_A: Tensor
+    own_EA: Tensor
+    change_EA: Tensor
+    person_A: Tensor
+
+    def __init__(self, aus: int, *, person: bool, width: int = VECTOR_WIDTH) -> None:
+        super().__init__()
+        self.person, self.width = person, width
+        for name, values in LinearEvidence.blank(width, aus).arrays().items():
+            self.register_buffer(name, torch.from_numpy(values))
+
+    def take(self, weights: LinearEvidence) -> None:
+        """Take learned weights."""
+        for name, values in weights.arrays().items():
+            getattr(self, name).copy_(torch.from_numpy(values))
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """Return AU logits (B, A)."""
+        with torch.autocast(evidence.device.type, enabled=False):
+            logits: Tensor = evidence_logits(evidence.float(), self, torch)
+        return logits
+
+    def representation(self, evidence: Tensor) -> Tensor:
+        """Return a face's numbers in their measure and their difference to the person, (B, 2W)."""
+        own, change, trust = standardised(evidence, self, torch)
+        return torch.cat([own, trust * change], dim=1)
+
+
+def evidence_head(use: EvidenceUse, aus: int) -> EvidenceHead | None:
+    """Return the head of a network that sees `use`; None where it sees pixels alone."""
+    return None if use == "pixels" else EvidenceHead(aus, person=use == "person")
+
+
+def joined(vector: Tensor, reference: Tensor | None) -> Tensor:
+    """Return evidence (B, 2W + 1) of vectors (B, W) and references (B, W + 1); None: nothing is known of the person."""
+    if reference is None:
+        unknown = torch.full_like(vector, float("nan"))
+        return torch.cat([vector, unknown, vector.new_zeros(len(vector), 1)], dim=1)
+    return torch.cat([vector, reference.to(vector.dtype)], dim=1)
+
+
+class Evident(nn.Module):
+    """A network that codes faces, with or without evidence under it: what inference asks of any of them.
+
+    `frame_features` is all that is done a face; `from_windows` answers from it, for `clip_length` frames of which the
+    one at place `key` is coded, once the person's reference is known. The last `known` numbers of a face's features are
+    those that its person's reference is made of.
+    """
+
+    clip_length: int = 1
+    key: int = 0
+    evidence: EvidenceHead | None
+
+    @property
+    def known(self) -> int:
+        """How many of a face's features are evidence, 0 where there is none."""
+        return 0 if self.evidence is None else self.evidence.width
+
+    def added(self, logits: Tensor, evidence: Tensor | None) -> Tensor:
+        """Return logits (B, A) with those of the evidence (B, 2W + 1) added, where there is any."""
+        if self.evidence is None or evidence is None:
+            return logits
+        return logits + self.evidence(evidence).to(logits.dtype)
+
+    def with_vector(self, features: Tensor, vector: Tensor | None) -> Tensor:
+        """Return features (B, E) with the evidence vector (B, W) behind them where the network looks at it."""
+        if self.evidence is None:
+            return features
+        if vector is None:
+            vector = features.new_full((len(features), self.evidence.width), float("nan"))
+        return torch.cat([features, vector.to(features.dtype)], dim=1)
+
+    def frame_features(self, image: Tensor, landmarks: Tensor | None, vector: Tensor | None = None) -> Tensor:
+        """Return what is made of each face by itself, (B, E)."""
+        raise NotImplementedError
+
+    def from_windows(self, features_BLE: Tensor, reference: Tensor | None = None) -> Tensor:
+        """Return AU logits (B, A) of the key frames of windows (B, L, E); reference: (B, W + 1)."""
+        raise NotImplementedError
