@@ -10,9 +10,19 @@ from sparsefacs.data.adapters import DATA_SETS
 from sparsefacs.engine.config import resolve
 from sparsefacs.errors import InputError
 from sparsefacs.experiments.cost import job_cost, rate
-from sparsefacs.experiments.items import BENCHMARK, PAPERS, Scale, find_item, read_paper
+from sparsefacs.experiments.items import (
+    BENCHMARK,
+    PAPERS,
+    Benchmark,
+    Scale,
+    SmallItem,
+    benchmark,
+    find_item,
+    read_paper,
+)
 from sparsefacs.experiments.plan import Plan, fold_count
 from sparsefacs.experiments.reproduction import plan_item
+from sparsefacs.experiments.stores import find_stores
 from sparsefacs.methods.registry import PRETRAIN, method_names, pretraining_names
 from sparsefacs.protocols.published import published_results, published_tables
 
@@ -80,6 +90,65 @@ def test_every_method_and_pretraining_is_in_the_benchmark() -> None:
     assert {row.method for row in rows} == set(method_names())
     assert {start.method for start in content.pretrain.values()} == set(pretraining_names())
     assert {row.start for row in rows if row.start} | ({content.small_start} - {None}) == set(content.pretrain)
+
+
+def test_the_benchmark_has_two_data_sets_for_each_task(tmp_path: Path) -> None:
+    for task in ("occurrence", "intensity"):
+        plan = plan_item(BENCHMARK, task, tmp_path)
+        assert [run.data for run in plan.runs if run.row.name == "MAE-Face"] == ["frequent"] * 3 + ["rare"] * 3
+        assert {run.task for run in plan.runs} == {task}
+        trained = [job.words for job in plan.jobs if job.kind == "train"]
+        assert all((task == "intensity") == ("intensity" in words) for words in trained)
+        made = {job.id: job.words for job in plan.jobs if job.kind == "synth"}
+        assert set(made) == {"faces/frequent", "faces/rare", "faces/frequent-shifted"}
+        assert "disfa" in made["faces/rare"] and all("varied" in words and "found" in words for words in made.values())
+        scored = [job.id for job in plan.jobs if job.kind == "evaluate"]
+        assert scored and all(name.startswith("runs/frequent/") for name in scored)
+        starts = {job.id for job in plan.jobs if job.kind == "pretrain"}
+        assert {"starts/frequent/kdsrl", "starts/rare/kdsrl"} <= starts
+        flow = {job.words[-1] for job in plan.jobs if job.kind == "flow"}
+        assert flow == ({"3", "2"} if task == "occurrence" else set()), "to the next stored face"
+
+
+def test_a_benchmark_row_may_have_its_own_budgets_and_fewer_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = benchmark().model_dump()
+    few = {"name": "few", "method": "supervised", "recipe": "small", "budgets": ["0", "5%"], "seeds": 2}
+    content["rows"] = [few, {"name": "all", "method": "supervised", "recipe": "small"}]
+    changed = Benchmark.model_validate(content)
+    monkeypatch.setattr("sparsefacs.experiments.items.benchmark", lambda: changed)
+    read_paper.cache_clear()
+    try:
+        plan = plan_item(BENCHMARK, "occurrence", tmp_path, seeds=3)
+        found = {
+            name: [(r.labels, r.seed) for r in plan.runs if (r.row.name, r.data) == (name, "rare")]
+            for name in ("few", "all")
+        }
+        assert found["few"] == [("0", 0), ("0", 1), ("5%", 0), ("5%", 1)]
+        assert found["all"] == [(labels, seed) for labels in changed.budgets for seed in range(3)]
+        assert all(job_cost(plan, job)[1] > 0 for job in plan.jobs)
+    finally:
+        read_paper.cache_clear()
+    content["rows"].append({"name": "taught", "method": "distil", "recipe": "small", "teacher": "few", "seeds": 2})
+    with pytest.raises(ValueError, match="taught has budgets that its teacher few has not"):
+        Benchmark.model_validate(content)
+    content["rows"][-1] |= {"budgets": ["5%"], "seeds": None}
+    with pytest.raises(ValueError, match="taught has seeds that its teacher few has not"):
+        Benchmark.model_validate(content)
+
+
+def test_small_items_have_faces_of_the_statistics_they_stand_for(tmp_path: Path) -> None:
+    made = {}
+    for item in ("table-iv", "table-v"):
+        for key, faces in plan_item("wsrtl", item, tmp_path).stores.made.items():
+            made[key] = faces
+    assert made["bp4d"] == benchmark().faces["frequent"]
+    content = read_paper("adversarial")
+    item = content.items["table-1"].model_copy(update={"small": SmallItem(data=("bp4d", "disfa"))})
+    stores = find_stores("adversarial", item, content, "small", tmp_path, [], {})
+    assert stores.made == {"bp4d": benchmark().faces["frequent"], "disfa": benchmark().faces["rare"]}
+    assert [stores.of(key).name for key in ("bp4d", "disfa")] == ["faces", "faces-disfa"]
 
 
 def test_data_sets_are_known_and_protocols_have_folds() -> None:

@@ -87,6 +87,23 @@ def test_the_benchmark_takes_no_other_faces_than_its_own(tmp_path: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
+def test_the_benchmark_s_stores_are_known_by_what_they_hold(tmp_path: Path) -> None:
+    def given(name: str, profile: str, appearance: str = "usual") -> Path:
+        (tmp_path / name).mkdir()
+        source = {"kind": "synthetic", "profile": profile, "appearance": appearance}
+        (tmp_path / name / "store.json").write_text(json.dumps({"source": source, "faces": 4800}))
+        return tmp_path / name
+
+    rare, other = given("a", "disfa"), given("b", "bp4d", "shifted")
+    plan = plan_item("benchmark", "occurrence", tmp_path / "out", stores=[other, rare])
+    assert plan.stores.places == {"frequent": tmp_path / "out" / "frequent", "rare": rare}
+    assert plan.stores.shifted["frequent"][0] == other
+    with pytest.raises(InputError, match="is a second store of rare faces"):
+        plan_item("benchmark", "occurrence", tmp_path / "out", stores=[rare, given("c", "disfa")])
+    with pytest.raises(InputError, match="Give the benchmark's stores frequent, rare"):
+        plan_item("benchmark", "occurrence", tmp_path / "out", stores=[given("d", "disfa", "shifted")])
+
+
 def test_given_weights_stand_in_for_a_pretraining_and_its_faces(tmp_path: Path) -> None:
     _described(tmp_path / "bp4d", "bp4d", "real")
     plan = plan_item(

@@ -10,7 +10,7 @@ from ..data.flow import DESCRIPTION
 from ..engine.config import read_sweep
 from ..methods.registry import PRETRAIN
 from ..protocols.partitions import ORDER_SIGN, published
-from .items import Data, Item, Paper, Row, Scale, Start, benchmark
+from .items import BENCHMARK, Data, Item, Paper, Row, Scale, Start, benchmark
 from .stores import Stores
 
 ENCODER_DESCRIPTION = "encoder.json"
@@ -204,12 +204,16 @@ class _Maker:
         needs: tuple[str, ...] = ()
         if made := self.plan.stores.made.get(data):
             words = ("synth", str(path), *made.words())
-            needs = (self.add(Job(f"faces/{path.name}", "synth", words, path / "store.json", (path,))),)
+            needs = (self.add(Job(f"faces/{self._called(data)}", "synth", words, path / "store.json", (path,))),)
         if content.flow:
             step = str(made.flow_step if made else FLOW_STEP)
             words, done = ("flow", str(path), "--step", step), path / "flow" / DESCRIPTION
-            needs = (*needs, self.add(Job(f"flow/{path.name}", "flow", words, done, (), needs)))
+            needs = (*needs, self.add(Job(f"flow/{self._called(data)}", "flow", words, done, (), needs)))
         return needs
+
+    def _called(self, data: str) -> str:
+        """Return what the store of a data set is called in names of jobs: several data sets may share one."""
+        return data if self.plan.paper == BENCHMARK else self.plan.stores.of(data).name
 
     def run(self, row: Row, data: str, labels: str, printed: str, seed: int) -> None:
         """Add the trainings of a row: one a fold."""
@@ -284,7 +288,8 @@ class _Maker:
         if shifted is None:
             return
         path, faces = shifted
-        made = Job(f"faces/{path.name}", "synth", ("synth", str(path), *faces.words()), path / "store.json", (path,))
+        words = ("synth", str(path), *faces.words())
+        made = Job(f"faces/{data}-shifted", "synth", words, path / "store.json", (path,))
         done = folder / f"on-{path.name}" / "metrics.json"
         words = ("evaluate", str(folder), str(path))
         needs = (self.add(made), training)
@@ -299,7 +304,7 @@ class _Maker:
         start = self.plan.content.pretrain[base]
         stores, protocol, folds, needs = self._faces_of(start, data)
         where = "/".join(
-            filter(None, (stores[0].name if not start.data or self.small else "", slug(base), slug(swept)))
+            filter(None, (self._called(data) if not start.data or self.small else "", slug(base), slug(swept)))
         )
         folder = self.plan.out / "starts" / where
         if folds > 1:

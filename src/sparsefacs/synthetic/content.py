@@ -92,7 +92,7 @@ def _microseconds(seconds: NDArray[Any]) -> NDArray[Any]:
 
 
 def _levels(intensity: NDArray[Any]) -> NDArray[Any]:
-    return np.nan_to_num(intensity, nan=-1).astype("i1")
+    return np.asarray(np.nan_to_num(intensity, nan=-1), "i1")
 
 
 def positions(store: Store, job: Job) -> NDArray[np.int64]:
