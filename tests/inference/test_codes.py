@@ -42,6 +42,13 @@ def test_occurrence_row_has_probability_and_presence_and_no_intensity(tmp_path):
     assert np.isnan(row["AU01_r"]) and row["face_x1"] == pytest.approx(30.12)
 
 
+def test_each_au_counts_from_its_own_limit(tmp_path):
+    frames = [frame(0, [face(0, 0.19, 0.79)]), frame(1, [face(0, 0.2, 0.79)]), frame(2, [face(0, 0.19, 0.8)])]
+    write(tmp_path / "c.csv", frames, limits=(0.2, 0.8))
+    table = pd.read_csv(tmp_path / "c.csv")
+    assert table[["AU01_c", "AU12_c"]].to_numpy().tolist() == [[0, 0], [1, 0], [0, 1]]
+
+
 def test_intensity_row_has_intensity_and_no_probability(tmp_path):
     write(tmp_path / "c.csv", [frame(0, [face(0, 0.5, 3.25)])], task="intensity", limits=(1.0, 1.0))
     row = pd.read_csv(tmp_path / "c.csv").iloc[0]

@@ -15,7 +15,7 @@ from sparsefacs import InputError, api
 from sparsefacs.inference import export as exporting
 from sparsefacs.inference.export import coding_network, resizing_matrix, sample_faces
 from sparsefacs.inference.model import load_coder
-from sparsefacs.inference.onnx_model import OnnxCoder
+from sparsefacs.inference.onnx_model import METADATA, OnnxCoder
 
 CNN = {"backbone": "test_resnet", "input_size": 32, "crop": 0.9}
 VIT = {
@@ -54,6 +54,23 @@ def test_one_file_codes_any_number_of_faces_as_the_run_does(cnn: tuple[Path, Pat
     assert exported.recipe.hash == coder.recipe.hash and exported.clip is None
     assert exported.description["run"] == "cnn" and exported.description["method"] == "supervised"
     assert [each.name for each in out.parent.iterdir() if each.name.startswith(".")] == []
+
+
+def test_a_file_that_tells_one_threshold_is_read(cnn: tuple[Path, Path], tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(str(cnn[1]))
+    entry = next(each for each in model.metadata_props if each.key == METADATA)
+    told = json.loads(entry.value)
+    del told["limits"]
+    for threshold, limits in ((0.3, (0.3, 0.3, 0.3)), (None, None)):
+        entry.value = json.dumps(told if threshold is None else told | {"threshold": threshold})
+        onnx.save(model, str(tmp_path / "old.onnx"))
+        if limits is None:
+            with pytest.raises(InputError, match="another program"):
+                OnnxCoder(tmp_path / "old.onnx")
+        else:
+            assert OnnxCoder(tmp_path / "old.onnx").limits == limits
 
 
 def test_a_transformer_with_mean_pooling_codes_intensities_at_a_larger_side(folder: Path) -> None:

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from made_runs import write_run
+from sparsefacs import api
 from sparsefacs.errors import InputError
 from sparsefacs.inference.pipeline import predict
 
@@ -21,6 +23,25 @@ def test_video_has_a_row_a_frame_and_marks_lost_frames(coder, clips, tmp_path):
     assert table[table["success"] == 0].filter(regex="^AU|face_x|conf").isna().all(axis=None)
     assert (summary.frames, summary.rows, summary.messages()) == (11, 11, [])
     assert (summary.inputs[0].coded_rows, summary.inputs[0].lost_rows, summary.inputs[0].faces) == (6, 5, 1)
+
+
+def test_a_run_s_codes_count_from_its_limits(clips, tmp_path):
+    run = write_run(tmp_path / "run", {"backbone": "test_resnet", "input_size": 32})
+    middle = np.median(_probabilities(api.predict(run, [clips / "face.mp4"], tmp_path / "half.csv").out), axis=0)
+    limits = (float(middle[0]), 0.99, 0.01)
+    write_run(tmp_path / "own", {"backbone": "test_resnet", "input_size": 32}, limits=limits)
+    out = api.predict(tmp_path / "own", [clips / "face.mp4"], tmp_path / "own.csv").out
+    table = pd.read_csv(out)
+    coded = table[table["success"] == 1]
+    assert 0 < coded["AU01_c"].sum() < len(coded) and coded["AU04_c"].sum() == 0 and coded["AU12_c"].all()
+    said = _probabilities(out) >= limits
+    away = np.abs(_probabilities(out) - limits) > 1e-5  # a table's probabilities are rounded
+    assert (said == coded[["AU01_c", "AU04_c", "AU12_c"]].to_numpy().astype(bool))[away].all()
+
+
+def _probabilities(out):
+    table = pd.read_csv(out)
+    return table[table["success"] == 1][["AU01_p", "AU04_p", "AU12_p"]].to_numpy()
 
 
 def test_photo_has_a_row_without_time(coder, clips, tmp_path):

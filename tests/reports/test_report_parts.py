@@ -136,6 +136,26 @@ def test_runs_that_cannot_be_paired_say_why():
     assert "labels differ" in difference(run, _result("b", predictions=_predictions(1 - truth, truth)))
     other = _result("b", predictions=_predictions(truth, truth), threshold=0.3)
     assert "different limits" in difference(run, other)
+    assert not isinstance(difference(run, other, "f1_half"), str), "at one half they compare"
+
+
+def test_runs_with_limits_by_the_same_rule_are_paired():
+    truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
+    runs = []
+    for name, limits in (("a", (0.2, 0.6)), ("b", (0.4, 0.5))):
+        run = _result(name, predictions=_predictions(truth, truth * 0.45 + 0.1))
+        del run.metrics["threshold"]
+        run.metrics |= {"limits": limits, "provenance": {"limit_rule": "base-rate"}}
+        runs.append(run)
+    assert runs[0].limits(runs[0].predictions).tolist() == [[0.2, 0.6]] * 4
+    assert runs[0].limits(runs[0].predictions, [12]).tolist() == [[0.6]] * 4
+    assert runs[0].limits(runs[0].predictions.assign(AU12_limit=0.9)).tolist() == [[0.2, 0.9]] * 4
+    found = difference(*runs)
+    assert isinstance(found, Difference) and found.per_au[1]["value"] == 0 and found.per_au[12]["value"] == -1
+    wrong, _ = judged(runs[0].predictions, runs[0])
+    assert wrong.tolist() == [[False, False], [False, True], [False, True], [False, False]]
+    runs[1].metrics["provenance"] = {"limit_rule": "chosen"}
+    assert "different limits" in difference(*runs)
 
 
 # ---- example faces

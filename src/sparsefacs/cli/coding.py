@@ -20,8 +20,8 @@ def export(
 
     Input `faces`: aligned faces, uint8 RGB (B, S, S, 3); crop, size and normalisation are part of the file. A network
     that looks at landmarks has them as input `landmarks`, (B, 68, 2), pixels of the face. Output `codes`: probabilities
-    0–1, or intensities 0–5. AUs, threshold and how faces are cut stand in the file's metadata (key sparsefacs, JSON).
-    Before the file is written its answers are compared with the run's. A network of clips, or one that is too
+    0–1, or intensities 0–5. AUs, their limits and how faces are cut stand in the file's metadata (key sparsefacs,
+    JSON). Before the file is written its answers are compared with the run's. A network of clips, or one that is too
     large, is distilled first: sparsefacs train distil STORE SMALL --set method.teacher=RUN.
     """
     if batch != "dynamic" and not (batch.isdigit() and int(batch)):

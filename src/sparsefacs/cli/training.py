@@ -127,8 +127,9 @@ def train(
 ) -> None:
     """Train a method on few labels, then score it on held-out subjects.
 
-    The AUs learned are those that --aus names, else those the protocol scores, else all of the store. With --set
-    selection.threshold=chosen the probability from which an AU counts is chosen together with the epoch.
+    The AUs learned are those that --aus names, else those the protocol scores, else all of the store. Each AU's limit,
+    the probability from which it counts as present, follows from how often the training people's labels show it;
+    --set selection.threshold=fixed takes 0.5, and =chosen one for all AUs, chosen together with the epoch.
     """
     from ..reports.tables import text_table
 

@@ -32,7 +32,10 @@ UNITS: dict[int, ActionUnit] = _read_units()
 
 
 def column(au: int, kind: str) -> str:
-    """Return OpenFace's column name of AU number `au`: kind `c` occurrence, `r` intensity, `p` probability."""
+    """Return OpenFace's column name of AU number `au`: kind `c` occurrence, `r` intensity, `p` probability.
+
+    Not of OpenFace, in predictions: `true` the label, `limit` the probability from which the AU counts as present.
+    """
     return f"AU{au:02d}_{kind}"
 
 

@@ -57,7 +57,8 @@ def code_columns(aus: Sequence[int], *, with_input: bool) -> list[str]:
 
     `input` (the file; only when several are coded together), `frame` (from 1, as OpenFace counts), `face_id`,
     `timestamp` (s; empty for photos), `confidence` (face detector, 0–1), `success` (1 coded, 0 lost), the face's box
-    in pixels, `AU01_c` … (0 or 1), `AU01_r` … (0–5), `AU01_p` … (probability). What the model cannot tell is empty.
+    in pixels, `AU01_c` … (1: `AU01_p` reaches that AU's limit, else 0), `AU01_r` … (0–5), `AU01_p` … (probability).
+    What the model cannot tell is empty.
     """
     units = [column(au, kind) for kind in "crp" for au in aus]
     first = ["input"] if with_input else []
