@@ -141,9 +141,9 @@ def test_every_face_is_restored_once_a_side_and_white_is_what_is_seen(monkeypatc
     method, source, seen = made(**SMALL), Source(), []
     recognise = method.recogniser.recognise
 
-    def spy(image: torch.Tensor, landmarks: torch.Tensor) -> Any:
+    def spy(image: torch.Tensor, landmarks: torch.Tensor, evidence: torch.Tensor | None = None) -> Any:
         seen.append(image)
-        return recognise(image, landmarks)
+        return recognise(image, landmarks, evidence)
 
     monkeypatch.setattr(method.recogniser, "recognise", spy)
     generated: list[torch.Tensor] = []
@@ -255,7 +255,9 @@ def test_mixmatch_mixes_as_written_out() -> None:
     image = torch.cat([given.labelled.image, given.first.image])  # type: ignore[union-attr]
     guess = torch.rand(FACES, len(AUS))
     labels = [given.labelled.occurrence, guess]
-    mixed, targets = method.semi._mixed([given.labelled.image, given.first.image], labels, given)  # type: ignore
+    evidence = torch.rand(2 * FACES, 9)
+    parts = [given.labelled.image, given.first.image]  # type: ignore[union-attr]
+    mixed, targets, shared = method.semi._mixed(parts, labels, given, evidence)  # type: ignore
     partner = given.chance.generator(0, Purpose.MIX_PARTNER).permutation(2 * FACES)
     beta = given.chance.generator(0, Purpose.MIX_WEIGHT).beta(0.75, 0.75, 2 * FACES)
     every = torch.cat(labels)
@@ -263,6 +265,8 @@ def test_mixmatch_mixes_as_written_out() -> None:
         share = max(beta[row], 1 - beta[row])
         torch.testing.assert_close(mixed[row], (share * image[row] + (1 - share) * image[partner[row]]).float())
         torch.testing.assert_close(targets[row], (share * every[row] + (1 - share) * every[partner[row]]).float())
+        expected = (share * evidence[row] + (1 - share) * evidence[partner[row]]).float()
+        torch.testing.assert_close(shared[row], expected)
 
 
 def test_needs_follow_the_parts() -> None:

@@ -59,7 +59,7 @@ def fit_linear(
     for a, au in enumerate(aus):
         direction = np.zeros(width)
         direction[: min(width, VECTOR_WIDTH)] = meaning_of(au)[:width] if chosen.blendshapes else 0
-        direction = np.where(np.isfinite(scale_E), direction * scale_E, 0)  # of logarithms as they are, whatever they are measured in here
+        direction = direction * np.where(np.isfinite(scale_E), scale_E, 0)  # of logarithms as they are, whatever they are measured in here
         face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [direction], rates_A[a], chosen.c)
         weights["face_EA"][:, a], weights["face_A"][a] = face, face_bias
         if not chosen.person:

@@ -35,10 +35,9 @@ def shape_of(landmarks_BPC: NDArray[np.floating]) -> F64:
     middle = stable.mean(axis=1, keepdims=True)
     spread = (np.abs(stable - middle) ** 2).sum(axis=1, keepdims=True)
     turn = (np.conj(stable - middle) * _anchors()).sum(axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        laid = (as_complex - middle) * np.where(spread > 1e-9, turn / spread, np.nan)
-    laid = np.where(np.isfinite(laid).all(axis=1, keepdims=True), laid, np.nan)
-    return np.stack([laid.real, laid.imag], axis=-1)
+    known = (spread > 1e-9) & np.isfinite(as_complex).all(axis=1, keepdims=True)
+    laid = (as_complex - middle) * np.divide(turn, spread, out=np.zeros_like(turn), where=known)
+    return np.where(known[..., None], np.stack([laid.real, laid.imag], axis=-1), np.nan)
 
 
 @lru_cache(maxsize=1)

@@ -75,11 +75,11 @@ class _Drawn:
 
     image: Tensor
     key_image: Tensor
-    known_CLA: Tensor | float
     occurrence_BA: Tensor  # noqa: N815
     key: int
     labelled: int
     unlabelled: int
+    known_CLA: Tensor | float = 0.0
 
 
 class KnowledgeSpreader(Method):
@@ -165,11 +165,11 @@ class KnowledgeSpreader(Method):
         return _Drawn(
             batch.image if free is None else torch.cat([batch.image, free.image]),
             _key_frames(batch.image, batch),
-            self._known(batch, free),
             _key_frames(batch.occurrence, batch),
             batch.key,
             len(batch) // length,
             0 if free is None else len(free) // length,
+            self._known(batch, free),
         )
 
     def _known(self, batch: Batch, free: Batch | None) -> Tensor | float:

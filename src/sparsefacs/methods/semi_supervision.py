@@ -93,7 +93,7 @@ class MixMatch(SemiSupervised):
             guesses = [without_gradient(recogniser, view) for view in views]
             guess_BA = sharpened(torch.stack(guesses).mean(dim=0), self.config.temperature)
             labels += [guess_BA.to(labels[0].dtype)] * len(views)
-        mixed, evidence, targets = self._mixed(image, together(drawn.labelled, *views), labels, drawn)
+        mixed, targets, evidence = self._mixed(image, labels, drawn, together(drawn.labelled, *views))
         logits = recogniser(mixed, landmarks, evidence)
         first = len(drawn.labelled)
         on_labelled, on_unlabelled = mixmatch_losses(logits[:first], targets[:first], logits[first:], targets[first:])
@@ -101,9 +101,9 @@ class MixMatch(SemiSupervised):
         return Contribution(loss, {"mixed_labelled": on_labelled, "mixed_unlabelled": on_unlabelled})
 
     def _mixed(
-        self, image: list[Tensor], evidence: Tensor | None, labels: list[Tensor], drawn: Drawn
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return this process's faces, evidence and labels, each mixed with a partner among those of all processes."""
+        self, image: list[Tensor], labels: list[Tensor], drawn: Drawn, evidence: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return this process's faces, labels and evidence, each mixed with a partner among those of all processes."""
         every_image = torch.cat([gathered(part) for part in image])
         every_label = torch.cat([gathered(part) for part in labels])
         partner = drawn.chance.generator(drawn.step, Purpose.MIX_PARTNER).permutation(len(every_image))
@@ -123,7 +123,7 @@ class MixMatch(SemiSupervised):
             sizes = [len(part) for part in image]
             every_evidence = torch.cat([gathered(part) for part in evidence.split(sizes)])
             evidence = mixup(evidence, every_evidence[other], share)
-        return mixed, evidence, mixed_labels(torch.cat(labels), every_label[other], share)
+        return mixed, mixed_labels(torch.cat(labels), every_label[other], share), evidence
 
 
 class FixMatchConfig(BaseModel):
