@@ -104,7 +104,10 @@ def test_the_person_tells_what_the_face_alone_cannot() -> None:
     evidence, labels = drawn(400)
     test, truth = drawn(400, people=7)
     scores = [
-        auc(evidence_logits(test, fit_linear(evidence, labels, evidence, AUS, FitSettings(person=person)), np)[:, 0], truth[:, 0])
+        auc(
+            evidence_logits(test, fit_linear(evidence, labels, evidence, AUS, FitSettings(person=person)), np)[:, 0],
+            truth[:, 0],
+        )
         for person in (False, True)
     ]
     assert scores[1] > scores[0] + 0.05

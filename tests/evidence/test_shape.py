@@ -20,8 +20,12 @@ def moved(points: np.ndarray, degrees: float, scale: float, shift: tuple[float, 
     return np.asarray(scale * points @ turn.T + np.array(shift))
 
 
-@pytest.mark.parametrize(("degrees", "scale", "shift"), [(0, 1, (500, -3)), (33, 1, (0, 0)), (-90, 0.2, (9, 9)), (180, 7, (1, 2))])
-def test_shape_does_not_change_under_shift_turn_and_scale(degrees: float, scale: float, shift: tuple[float, float]) -> None:
+@pytest.mark.parametrize(
+    ("degrees", "scale", "shift"), [(0, 1, (500, -3)), (33, 1, (0, 0)), (-90, 0.2, (9, 9)), (180, 7, (1, 2))]
+)
+def test_shape_does_not_change_under_shift_turn_and_scale(
+    degrees: float, scale: float, shift: tuple[float, float]
+) -> None:
     points = faces()
     np.testing.assert_allclose(shape_of(moved(points, degrees, scale, shift)), shape_of(points), atol=1e-9)
 
@@ -78,7 +82,9 @@ def test_blendshapes_mirror_twice_to_themselves_and_swap_sides() -> None:
     assert MIRROR_BLENDSHAPES[BLENDSHAPES.index("jawOpen")] == BLENDSHAPES.index("jawOpen")
 
 
-@pytest.mark.parametrize(("au", "shape"), [(12, "mouthSmileLeft"), (26, "jawOpen"), (2, "browOuterUpRight"), (45, "eyeBlinkLeft")])
+@pytest.mark.parametrize(
+    ("au", "shape"), [(12, "mouthSmileLeft"), (26, "jawOpen"), (2, "browOuterUpRight"), (45, "eyeBlinkLeft")]
+)
 def test_the_meaning_of_an_au_rises_with_its_blendshape_alone(au: int, shape: str) -> None:
     still, acted = np.full((1, 52), 0.02), np.full((1, 52), 0.02)
     acted[0, BLENDSHAPES.index(shape)] = 0.8

@@ -34,17 +34,18 @@ class EvidenceTable:
 
     def __init__(self, stores: Sequence[Store], *, person: bool, vectors_ME: F32 | None = None) -> None:
         self.stores, self.person = stores, person
-        own = vectors_ME is None
-        self.vectors_ME = np.concatenate([store_vectors(store) for store in stores]) if own else vectors_ME
+        if vectors_ME is None:
+            vectors_ME = np.concatenate([store_vectors(store) for store in stores])
+        self.vectors_ME: F32 = vectors_ME
 
     @cached_property
-    def people_M(self) -> NDArray[np.int64]:
-        """Whose face each row shows, as numbers; somebody is another person in another store."""
+    def people(self) -> NDArray[np.int64]:
+        """Whose face each row shows, (M,), as numbers; somebody is another person in another store."""
         names = [f"{n}/{name}" for n, store in enumerate(self.stores) for name in store.strings("subject").tolist()]
         return np.asarray(np.unique(np.array(names), return_inverse=True)[1], np.int64)
 
     @cached_property
-    def _reference_PR(self) -> F32:
+    def _references(self) -> F32:
         """The reference of each person, (P, E + 1)."""
         sources = [
             f"{source}\0{clip}"
@@ -53,13 +54,13 @@ class EvidenceTable:
         ]
         frames = np.concatenate([store.numbers("frame") for store in self.stores])
         times = np.concatenate([store.numbers("time") for store in self.stores])
-        return references(self.vectors_ME, self.people_M, sources, frames, times)
+        return references(self.vectors_ME, self.people, sources, frames, times)
 
     def reference(self, rows: Rows) -> F32:
         """Return the reference (B, E + 1) of the person that each of `rows` shows."""
         if not self.person:
             return no_reference(len(rows), self.vectors_ME.shape[1])
-        return self._reference_PR[self.people_M[rows]]
+        return self._references[self.people[rows]]
 
     def of(self, rows: Rows) -> F32:
         """Return the evidence (B, 2E + 1) of rows (B,), as `evidence.linear.evidence_of` has it."""
@@ -71,7 +72,8 @@ class EvidenceTable:
 
         encode: rows (N,) to features whose last `width` numbers are the vectors.
         """
-        wanted = np.flatnonzero(np.isin(self.people_M, self.people_M[rows])) if self.person else np.unique(rows)
+        shown = np.isin(self.people, self.people[rows]) if self.person else np.isin(np.arange(len(self.people)), rows)
+        wanted = np.flatnonzero(shown)
         vectors_ME = np.full((len(self.vectors_ME), width), np.nan, np.float32)
         vectors_ME[wanted] = encode(wanted)[:, -width:]
         return EvidenceTable(self.stores, person=self.person, vectors_ME=vectors_ME)

@@ -1,7 +1,5 @@
 """The limits of a finished training: each AU counts as often as the training people's labels say it is present."""
 
-from collections.abc import Mapping
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,17 +23,17 @@ _DIGITS = 4
 def faces_for_limits(data: TrainingSet, most: int = MOST_FACES) -> NDArray[np.int64]:
     """Return rows of at most `most` faces of the training people in the labelled store, evenly spread, ascending.
 
-    Those without a visible label where there are enough of them, else all together; nobody who is tested or validated
-    on is among them.
+    Those that it did not learn from where there are enough of them (without a visible label, or of people set aside to
+    choose the epoch on), else all together; nobody who is tested on is among them.
     """
-    own = data.unlabelled[data.unlabelled < len(data.visible.mask)]
+    own = np.concatenate([data.unlabelled[data.unlabelled < len(data.visible.mask)], data.validation])
     pool = np.sort(own if len(own) >= ENOUGH_UNLABELLED else np.concatenate([data.labelled, own]))
     return pool[np.linspace(0, len(pool) - 1, min(most, len(pool))).round().astype(np.int64)]
 
 
 def limits_by_base_rate(data: TrainingSet, predicted_MA: NDArray[Any]) -> list[float]:
     """Return each AU's limit from the visible labels of the training people and predictions on `faces_for_limits`."""
-    rates_A = base_rates(data.occurrence[data.labelled])
+    rates_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])])
     return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
 
 
@@ -43,21 +41,18 @@ def trained_limits(
     network: "nn.Module",
     setting: "Setting",
     data: TrainingSet,
-    kept: Mapping[str, Any] | None,
+    chosen: float,
     rule: str,
 ) -> list[float]:
     """Return the limit of each AU of a finished training, by `rule`: base-rate, fixed or chosen.
 
-    network: as the training left it, and nothing in it is changed. kept: what the selector kept, of which `weights` are
-    those to code with and `threshold` is the one chosen; None: the last state. Intensity has no limits: one half.
+    network: with the weights that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
+    Intensity has no limits: one half.
     """
     if setting.task == "intensity" or rule == "fixed":
         return [HALF] * len(setting.aus)
     if rule == "chosen":
-        return [HALF if kept is None else float(kept["threshold"])] * len(setting.aus)
-    copied = deepcopy(network)
-    if kept is not None:
-        copied.load_state_dict(kept["weights"])
-    clips: Any = copied
-    most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(copied) else MOST_FACES
-    return limits_by_base_rate(data, data.coder.code(copied, setting, faces_for_limits(data, most)))
+        return [chosen] * len(setting.aus)
+    clips: Any = network
+    most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
+    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)))

@@ -58,13 +58,12 @@ class RowCoder:
             answered.append(ask(np.stack(faces), np.stack(points), part))
         return np.concatenate(answered)
 
-    def evidence(self, network: Any, rows: Rows, encode: Callable[[Rows], F32]) -> EvidenceTable | None:
-        """Return the evidence that `network` looks at, known for `rows`; None where it sees pixels alone."""
-        head = getattr(network, "evidence", None)
-        if head is None:
+    def evidence(self, width: int, rows: Rows, encode: Callable[[Rows], F32], *, person: bool) -> EvidenceTable | None:
+        """Return the evidence of `width` numbers a face, known for `rows`; None for 0: pixels alone are looked at."""
+        if not width:
             return None
-        table = self.table(person=head.person)
-        return table if head.width == VECTOR_WIDTH else table.further(rows, head.width, encode)
+        table = self.table(person=person)
+        return table if width == VECTOR_WIDTH else table.further(rows, width, encode)
 
     def code(self, network: "nn.Module", setting: "Setting", rows: Rows) -> F32:
         """Return what `network` codes on rows (M,), (M, A); it is left in the mode it was in."""
@@ -80,7 +79,7 @@ class RowCoder:
 
             return self._in_parts(ask, wanted)
 
-        table = self.evidence(network, rows, encode)
+        table = None if head is None else self.evidence(head.width, rows, encode, person=head.person)
         if is_of_clips(network):
             clips: Any = network
 

@@ -1,5 +1,6 @@
 """The evidence under a training's networks: learned before the first step from the labels that may be seen."""
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from ..data.evidence import EvidenceTable
-from ..evidence.fitting import FitSettings, fit_linear
+from ..evidence.fitting import FitSettings, fit_linear, pixel_gain, usual_gain
+from ..evidence.linear import LinearEvidence, evidence_logits
 from ..evidence.vectors import VECTOR_WIDTH
-from ..methods.contract import Method
-from ..networks.answers import network_input, placed
+from ..methods.contract import Method, Setting
+from ..networks.answers import network_input
 from ..networks.evidence import EvidenceHead
 from ..networks.instant import InstantNetwork
 from .config import RunConfig
@@ -31,22 +33,57 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
     heads = [module for module in method.modules() if isinstance(module, EvidenceHead)]
     if not heads:
         return
-    free = np.sort(np.concatenate([data.labelled, data.unlabelled]))
     table = data.coder.table(person=heads[0].person)
     network: Any = method.predictor()
     if isinstance(network, InstantNetwork) and network.trunk is not None:
-        table = _with_features(network, table, data, config, free)
-    settings = FitSettings(
-        person=heads[0].person,
-        blendshapes=getattr(method.config, "blendshapes", True),
-        c=getattr(method.config, "c", FitSettings().c),
-    )
-    labels = data.intensity / 5 if config.task == "intensity" else data.occurrence.astype(np.float64)
-    weights = fit_linear(
-        table.of(data.labelled), labels[data.labelled], table.of(_spread(free, _MOST_FREE)), config.aus, settings
-    )
+        table = _with_features(network, table, data, config, np.concatenate([data.labelled, data.unlabelled]))
+    weights = _learned(table, data.labelled, data, config, heads[0].person)
     for head in heads:
         head.take(weights)
+
+
+def _learned(
+    table: EvidenceTable, labelled: NDArray[np.int64], data: "TrainingSet", config: RunConfig, person: bool
+) -> LinearEvidence:
+    """Return what the visible labels of rows `labelled` teach."""
+    chosen: Any = config.method_config()
+    settings = FitSettings(
+        person=person,
+        blendshapes=getattr(chosen, "blendshapes", True),
+        c=getattr(chosen, "c", FitSettings().c),
+    )
+    free = _spread(np.unique(np.concatenate([labelled, data.labelled, data.unlabelled])), _MOST_FREE)
+    return fit_linear(table.of(labelled), _targets(data, config)[labelled], table.of(free), config.aus, settings)
+
+
+def _targets(data: "TrainingSet", config: RunConfig) -> NDArray[np.float64]:
+    """Return the visible labels (M, A) as shares: 0–1, NaN or negative where there is none."""
+    return np.asarray(data.intensity / 5 if config.task == "intensity" else data.occurrence, np.float64)
+
+
+def weigh_pixels(network: Any, data: "TrainingSet", config: RunConfig) -> None:
+    """Find how much a trained network's pixels count beside its evidence, and let evidence learn from all labels.
+
+    A network knows by heart the few faces whose labels it saw: its pixels then speak loudly and know little. What they
+    are worth shows on the people set aside to choose the epoch, whom neither pixels nor evidence have learned from: the
+    factor of the pixels' logits under which their labels are likeliest. Where nobody is set aside it is that of
+    `evidence.fitting.usual_gain`. Then evidence learns from the labels of those people too.
+    """
+    head = getattr(network, "evidence", None)
+    if head is None or isinstance(network, InstantNetwork):
+        return
+    table, beside = data.coder.table(person=head.person), data.validation
+    usual = usual_gain(len(data.labelled))
+    if len(beside):
+        muted = deepcopy(network)
+        muted.evidence.take(LinearEvidence.blank(head.width, len(config.aus)))
+        setting = Setting(config.task, config.aus, config.network)
+        coded = data.coder.code(muted, setting, beside) / (5 if config.task == "intensity" else 1)
+        held = {name: getattr(head, name).cpu().numpy() for name in LinearEvidence.blank(1, 1).arrays()}
+        known = evidence_logits(table.of(beside), LinearEvidence(**held), np)
+        usual = pixel_gain(coded, known, _targets(data, config)[beside], usual)
+    head.gain.fill_(usual)
+    head.take(_learned(table, np.concatenate([data.labelled, beside]), data, config, head.person))
 
 
 def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -71,6 +108,7 @@ def _with_features(
                 parts.append(network.trunk_features(image, landmarks).float().cpu().numpy())
         return np.concatenate(parts)
 
+    free = np.unique(free)
     features_ND = seen(free)
     known = _spread(np.arange(len(free)), _MOST_SEEN)
     count = network.components_DF.shape[1]
@@ -87,7 +125,9 @@ def _with_features(
     def encode(rows: NDArray[np.int64]) -> NDArray[np.float32]:
         known_rows = place[rows] >= 0
         out = np.full((len(rows), VECTOR_WIDTH + count), np.nan, np.float32)
-        out[known_rows] = np.concatenate([table.vectors_ME[rows[known_rows]], projected[place[rows[known_rows]]]], axis=1)
+        out[known_rows] = np.concatenate(
+            [table.vectors_ME[rows[known_rows]], projected[place[rows[known_rows]]]], axis=1
+        )
         return out
 
     return table.further(free, VECTOR_WIDTH + count, encode)

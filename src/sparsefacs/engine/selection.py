@@ -4,7 +4,6 @@ A check codes the faces of the selection set with the network as it is, in float
 random number and change nothing in the training, so a run with checks passes through the same weights as one without.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 

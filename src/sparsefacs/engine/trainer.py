@@ -3,6 +3,7 @@
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,11 @@ from .base_rates import trained_limits
 from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric, resolved
-from .evidence import learn_evidence
+from .evidence import learn_evidence, weigh_pixels
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
-from .selection import Selector, check_steps
+from .selection import FIXED_THRESHOLD, Selector, check_steps
 from .trained import load_trained
 from .training_set import TrainingSet, make_batches, training_set, with_aus
 
@@ -171,14 +172,19 @@ def _train(
     if fabric.is_global_zero:
         setting = Setting(config.task, config.aus, config.network)
         kept = None if selector is None else selector.kept
+        network = deepcopy(method.predictor())
+        if kept is not None:
+            network.load_state_dict(kept["weights"])
+        weigh_pixels(network, data, config)
+        chosen = FIXED_THRESHOLD if kept is None else float(kept["threshold"])
         if beside := method.kept_beside():
             run.write_auxiliary(nn.ModuleDict(beside).state_dict())
         run.write_model(
             setting,
             data.stores[0].info.recipe,
             config.name,
-            method.predictor().state_dict() if kept is None else kept["weights"],
-            limits=trained_limits(method.predictor(), setting, data, kept, config.selection.threshold),
+            network.state_dict(),
+            limits=trained_limits(network, setting, data, chosen, config.selection.threshold),
             step=steps if kept is None else kept["step"],
             settings=config.method,
         )

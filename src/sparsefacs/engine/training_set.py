@@ -18,8 +18,9 @@ from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 from ..files import read_json
 from ..methods.contract import Needs
+from ..methods.registry import method_class
 from ..networks.backbone import start_folder
-from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
+from ..protocols.budgets import VisibleLabels, apply_budget, budget_card, parse_budget
 from ..protocols.combinations import kept_combinations
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
@@ -53,6 +54,11 @@ class TrainingSet:
     selection_subject: NDArray[np.str_]
     seen: SeenPeople
     labelled_before: int
+
+    @property
+    def validation(self) -> NDArray[np.int64]:
+        """Rows with visible labels of training people who are set aside, none where the epoch is chosen otherwise."""
+        return self.selection if self.rule == "validation" else self.selection[:0]
 
     @cached_property
     def coder(self) -> RowCoder:
@@ -97,11 +103,11 @@ def training_set(
     fold, rule = _with_validation(fold, np.unique(subject[shown]).tolist(), store, config)
     training = np.isin(subject, fold.train)
     labelled = np.flatnonzero(shown & training)
-    if len(labelled) == 0:
+    if len(labelled) == 0 and not (parse_budget(labels).kind == "none" and method_class(config.name).without_labels):
         raise InputError(
             f"no {config.task} label of AUs {','.join(map(str, config.aus))} is left to train on",
             path=store.path,
-            remedy="Use a larger --labels budget, or a store with labels of the training subjects",
+            remedy="Use a larger --labels budget, a store with labels of the training subjects, or the method instant",
         )
     truths = given if rule == "published-practice" else (occurrence, intensity)
     truth = truths[1] if config.task == "intensity" else truths[0]
@@ -238,12 +244,14 @@ def make_batches(
         return FaceStream(drawn, RowStream(rows, size, seed * 10 + order), pool, rank, world)
 
     weak, strong = sizes.augmentation, sizes.strong or sizes.augmentation
-    unlabelled = data.unlabelled
+    unlabelled, labelled = data.unlabelled, data.labelled
+    if not len(labelled):  # of a method that takes no step, which never draws from it
+        labelled = unlabelled
     if tracks is not None and length is not None:
         unlabelled = tracks.away_from(unlabelled, data.labelled, length)
     free = unlabelled if needs.unlabelled and len(unlabelled) else None
     return Batches(
-        labelled_faces=stream(data.labelled, sizes.labelled_batch, 1, weak, 1),
+        labelled_faces=stream(labelled, sizes.labelled_batch, 1, weak, 1),
         unlabelled_faces=None if free is None else stream(free, sizes.unlabelled_batch, 2, weak, 2),
         label_vectors=LabelStream(data.occurrence[data.labelled], seed * 10 + 3, rank, world),
         second_view=None if free is None or not needs.two_views else stream(free, sizes.unlabelled_batch, 2, strong, 5),

@@ -1,1 +1,1 @@
-"""What a face's points, blendshapes and pose tell, and whose face it is: evidence beside pixels, as arrays, no files."""
+"""What a face's points, blendshapes and pose tell, and whose face it is: evidence beside pixels, as arrays."""

@@ -59,7 +59,9 @@ def fit_linear(
     for a, au in enumerate(aus):
         direction = np.zeros(width)
         direction[: min(width, VECTOR_WIDTH)] = meaning_of(au)[:width] if chosen.blendshapes else 0
-        direction = direction * np.where(np.isfinite(scale_E), scale_E, 0)  # of logarithms as they are, whatever they are measured in here
+        direction = direction * np.where(
+            np.isfinite(scale_E), scale_E, 0
+        )  # of logarithms as they are, whatever they are measured in here
         face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [direction], rates_A[a], chosen.c)
         weights["face_EA"][:, a], weights["face_A"][a] = face, face_bias
         if not chosen.person:
@@ -99,7 +101,7 @@ class _Inputs:
 
 
 def _measure(free_ME: F64, width: int, chosen: FitSettings) -> tuple[F64, F64]:
-    """Return mean and scale (E,): numbers vary by 1 within a person; a number that never varies, or is not used, by none.
+    """Return mean and scale (E,): numbers vary by 1 within a person; one that never varies, or is not used, by none.
 
     Where nobody has a reference it is by 1 over all faces.
     """
@@ -126,20 +128,54 @@ def _over_known(values_ME: F64) -> tuple[F64, F64]:
 def _fit_one(
     inputs_ND: F64, target_N: F64, free_MD: F64, directions: list[F64], rate: float, c: float
 ) -> tuple[F64, float]:
-    """Return weights (D,) and constant of one AU. directions: which cost little; the first is the one trusted blindly."""
+    """Return weights (D,) and constant of one AU.
+
+    directions: those that cost little; the first is the one that is trusted where no label tells.
+    """
     known = np.isfinite(target_N)
-    prior = [(each / deviation, deviation) for each in directions if (deviation := float((free_MD @ each).std())) > 1e-9]
+    prior = [each / spread for each in directions if (spread := float((free_MD @ each).std())) > 1e-9]
     target = target_N[known]
     if not len(target) or target.min() == target.max():
         if not prior:
             return np.zeros(inputs_ND.shape[1]), float(np.log(rate / (1 - rate)))
-        weights = _SLOPE_UNKNOWN * prior[0][0]
+        weights = _SLOPE_UNKNOWN * prior[0]
         return weights, _constant(free_MD @ weights, rate)
-    cheap = np.stack([PRIOR * each for each, _ in prior], axis=1) if prior else np.zeros((inputs_ND.shape[1], 0))
+    cheap = np.stack([PRIOR * each for each in prior], axis=1) if prior else np.zeros((inputs_ND.shape[1], 0))
     used = inputs_ND[known]
     coefficients, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, c)
     wide = inputs_ND.shape[1]
     return coefficients[:wide] + cheap @ coefficients[wide:], bias
+
+
+USUAL_FACES = 1500.0
+"""Labelled faces at which the pixels of a network count half, where nobody is set aside to tell."""
+_GAIN_SPREAD = 0.3
+_MOST_GAIN = 2.0
+
+
+def usual_gain(labelled: int) -> float:
+    """Return how much pixels count beside evidence after a training on so many labelled faces, 0–1."""
+    return labelled / (labelled + USUAL_FACES)
+
+
+def pixel_gain(coded_NA: NDArray[np.floating], known_NA: NDArray[np.floating], targets_NA: F64, usual: float) -> float:
+    """Return the factor of the pixels' logits, 0–2, under which labels are likeliest beside evidence.
+
+    coded_NA: what pixels alone say of faces that neither learned from, 0–1; known_NA: logits of evidence; targets_NA:
+    labels 0–1, NaN or negative where there is none. Drawn to `usual` as by a normal prior of deviation 0.3.
+    """
+    from scipy.optimize import minimize_scalar
+
+    there = np.isfinite(targets_NA) & (targets_NA >= 0)
+    share = np.clip(np.asarray(coded_NA, np.float64)[there], 1e-6, 1 - 1e-6)
+    pixels, known, target = np.log(share / (1 - share)), np.asarray(known_NA, np.float64)[there], targets_NA[there]
+
+    def cost(gain: float) -> float:
+        logits = known + gain * pixels
+        surprise = np.logaddexp(0, logits) - target * logits
+        return float(surprise.sum() + ((gain - usual) / _GAIN_SPREAD) ** 2 / 2)
+
+    return float(minimize_scalar(cost, bounds=(0.0, _MOST_GAIN), method="bounded", options={"xatol": 1e-4}).x)
 
 
 def _constant(logits_M: F64, rate: float) -> float:

@@ -17,6 +17,9 @@ F32 = NDArray[np.float32]
 
 SAMPLE = 256  # faces that a reference rests on at most
 MOMENT_S = 0.5  # faces of one clip nearer in time than this tell about the same
+NEUTRAL_MOMENTS = 20
+"""Moments that a given reference counts at least: somebody says that its faces rest, so that few of them tell as much
+as many whose expressions have to cancel out."""
 
 
 def reference_width(width: int) -> int:
@@ -70,11 +73,19 @@ class PersonSample:
 
         NaN and 0 where nothing is known.
         """
+        return self._reference(width, self.moments - 1)
+
+    def given_reference(self, width: int) -> F32:
+        """Return the reference (width + 1,) for other faces than those of the sample, which are said to be at rest."""
+        return self._reference(width, max(self.moments, NEUTRAL_MOMENTS))
+
+    def _reference(self, width: int, moments: int) -> F32:
         if not self._kept:
             return no_reference(1, width)[0]
         if self._made is None:
             self._made = _median(np.stack([vector for _, _, vector in self._kept]))
-        return np.append(self._made, np.float32(self.moments - 1)).astype(np.float32)
+        reference: F32 = np.append(self._made, np.float32(moments))
+        return reference
 
 
 def _median(sample_KE: F32) -> F32:
@@ -85,7 +96,7 @@ def _median(sample_KE: F32) -> F32:
     column = np.arange(sample_KE.shape[1])
     low, high = ordered[np.maximum(count - 1, 0) // 2, column], ordered[count // 2 % len(ordered), column]
     middle = np.where(count % 2 == 1, low, (low + high) / 2)
-    return np.where(count > 0, middle, np.nan).astype(np.float32)
+    return np.asarray(np.where(count > 0, middle, np.nan), np.float32)
 
 
 def references(

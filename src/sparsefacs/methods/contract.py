@@ -102,6 +102,9 @@ class Needs:
 class Method(Algorithm):
     """Learns AUs from faces of which some carry labels; `updates` draws from a `BatchSource`."""
 
+    without_labels: ClassVar[bool] = False
+    """Whether it answers where no label may be seen."""
+
     def needs(self) -> Needs:
         """Return what the method, as configured, draws beside labelled faces."""
         return Needs()

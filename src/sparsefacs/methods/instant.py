@@ -35,6 +35,7 @@ class Instant(Method):
     Config = InstantConfig
     paper = "this project's own (docs/methods/instant.md)"
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
+    without_labels: ClassVar[bool] = True
 
     def __init__(self, config: InstantConfig, setting: Setting) -> None:
         super().__init__()

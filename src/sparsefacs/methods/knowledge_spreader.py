@@ -79,7 +79,7 @@ class _Drawn:
     key: int
     labelled: int
     unlabelled: int
-    known_CLA: Tensor | float = 0.0
+    known_CLA: Tensor | float = 0.0  # noqa: N815
 
 
 class KnowledgeSpreader(Method):

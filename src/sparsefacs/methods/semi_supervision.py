@@ -121,7 +121,7 @@ class MixMatch(SemiSupervised):
         mixed = mixup(torch.cat(image), every_image[other], share)
         if evidence is not None:  # logits of evidence are linear in it, so that they are mixed as labels are
             sizes = [len(part) for part in image]
-            every_evidence = torch.cat([gathered(part) for part in evidence.split(sizes)])
+            every_evidence = torch.cat([gathered(part) for part in torch.split(evidence, sizes)])
             evidence = mixup(evidence, every_evidence[other], share)
         return mixed, mixed_labels(torch.cat(labels), every_label[other], share), evidence
 

@@ -10,25 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evidence.fitting import smoothed_rates
+
 Floats = NDArray[np.float64]
 HALF = 0.5
 LOWEST, HIGHEST = 0.01, 0.99
-_WEIGHT = 2.0  # labels that the mean rate of all AUs counts as
 
 
 def base_rates(labels_NA: NDArray[Any]) -> Floats:
     """Return how often each AU is present, (A,), in labels (N, A) of 0 and 1, −1 or NaN where there is none.
 
     Rates are drawn towards that of all labels together, as if two further labels had told it, so that an AU without a
-    positive, or without a label, has a rate too: (positives + 2 · mean) / (labelled + 2). NaN without any label.
+    positive, or without a label, has a rate too: (positives + 2 · mean) / (labelled + 2). Without any label the mean is
+    `evidence.fitting.RATE_UNKNOWN`.
     """
     labels = np.asarray(labels_NA, np.float64)
-    known = labels >= 0  # NaN is not
-    positives_A, labelled_A = (known & (labels > 0.5)).sum(axis=0), known.sum(axis=0)
-    total = labelled_A.sum()
-    mean = positives_A.sum() / total if total else np.nan
-    rates: Floats = (positives_A + _WEIGHT * mean) / (labelled_A + _WEIGHT)
-    return rates
+    return smoothed_rates(np.where(labels >= 0, labels > 0.5, np.nan))
 
 
 def base_rate_limits(predicted_MA: NDArray[Any], rates_A: NDArray[Any]) -> Floats:

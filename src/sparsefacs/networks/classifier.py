@@ -77,7 +77,7 @@ class Recogniser(Evident):
         raise NotImplementedError
 
     def features(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
-        """Return one feature vector a face, (B, D): of its pixels, and of its evidence where the network looks at it."""
+        """Return one feature vector a face, (B, D): of its pixels, and its evidence where the network looks at it."""
         pixels = self.pixel_features(image, landmarks)
         if self.evidence is None:
             return pixels

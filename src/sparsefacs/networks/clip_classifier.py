@@ -19,9 +19,7 @@ class ClipClassifier(Evident):
         self.frames = AUClassifier(config.model_copy(update={"evidence": "pixels"}), aus)
         self.evidence = evidence_head(config.evidence, aus)
 
-    def frame_features(
-        self, image: Tensor, landmarks: Tensor | None = None, vector: Tensor | None = None
-    ) -> Tensor:
+    def frame_features(self, image: Tensor, landmarks: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
         """Return pooled features (N, E) of faces, their evidence behind them."""
         return self.with_vector(self.frames.pixel_features(image, landmarks), vector)
 

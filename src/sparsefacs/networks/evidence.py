@@ -19,22 +19,25 @@ class EvidenceHead(nn.Module):
     """Evidence (B, 2W + 1), as of `evidence.linear.evidence_of`, → AU logits (B, A).
 
     width: W, VECTOR_WIDTH numbers of the face's own evidence and any further features. Answers 0 until it has `take`n
-    weights. Where evidence is None, nothing is added.
+    weights. gain: what the pixels' logits are multiplied by beside it; 1 in a training, found at its end
+    (`engine.evidence.weigh_pixels`).
     """
 
-    mean_E: Tensor
-    scale_E: Tensor
-    face_EA: Tensor
-    face_A: Tensor
-    own_EA: Tensor
-    change_EA: Tensor
-    person_A: Tensor
+    mean_E: Tensor  # noqa: N815
+    scale_E: Tensor  # noqa: N815
+    face_EA: Tensor  # noqa: N815
+    face_A: Tensor  # noqa: N815
+    own_EA: Tensor  # noqa: N815
+    change_EA: Tensor  # noqa: N815
+    person_A: Tensor  # noqa: N815
+    gain: Tensor
 
     def __init__(self, aus: int, *, person: bool, width: int = VECTOR_WIDTH) -> None:
         super().__init__()
         self.person, self.width = person, width
         for name, values in LinearEvidence.blank(width, aus).arrays().items():
             self.register_buffer(name, torch.from_numpy(values))
+        self.register_buffer("gain", torch.ones(()))
 
     def take(self, weights: LinearEvidence) -> None:
         """Take learned weights."""
@@ -87,7 +90,8 @@ class Evident(nn.Module):
         """Return logits (B, A) with those of the evidence (B, 2W + 1) added, where there is any."""
         if self.evidence is None or evidence is None:
             return logits
-        return logits + self.evidence(evidence).to(logits.dtype)
+        known: Tensor = self.evidence(evidence)
+        return logits * self.evidence.gain.to(logits.dtype) + known.to(logits.dtype)
 
     def with_vector(self, features: Tensor, vector: Tensor | None) -> Tensor:
         """Return features (B, E) with the evidence vector (B, W) behind them where the network looks at it."""

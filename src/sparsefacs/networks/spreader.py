@@ -239,9 +239,7 @@ class SpreaderPredictor(Evident):
         self.students = SpatialStudents(self.clip_length, self.trunk.width, aus, config)
         self.temporal = TemporalModel(self.clip_length, self.trunk.width, aus, config)
 
-    def frame_features(
-        self, image: Tensor, landmarks: Tensor | None = None, vector: Tensor | None = None
-    ) -> Tensor:
+    def frame_features(self, image: Tensor, landmarks: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
         """Return both backbones' features (N, 2E), A's first, of faces (N, 3, S, S) in 0–1, and their evidence behind
         them; all that is per frame.
         """

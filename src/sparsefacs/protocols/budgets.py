@@ -23,11 +23,12 @@ from ..files import atomic_path, hash_json
 from .draw import draw_keys, entry_keys, shuffled
 
 FORMS = (
-    "all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, one-per-clip:5; "
+    "all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, one-per-clip:5, none; "
     "the label combinations keep their shares in 5%:stratified, count:1000:stratified, missing:30%:stratified"
 )
 _PATTERNS = {
     "all": r"all",
+    "none": r"none|0|0%",
     "percent": r"(\d+(?:\.\d+)?)%",
     "count": r"count:(\d+)",
     "missing": r"missing:(\d+(?:\.\d+)?)%",
@@ -128,7 +129,7 @@ class Budget(NamedTuple):
     def spec(self) -> str:
         """The one spelling of this budget."""
         value = f"{self.number:g}" if self.number % 1 else str(int(self.number))
-        plain = {"all": "all", "percent": f"{value}%"}.get(self.kind, f"{self.kind}:{value}")
+        plain = {"all": "all", "none": "none", "percent": f"{value}%"}.get(self.kind, f"{self.kind}:{value}")
         hides = "%" if self.kind in ("missing", "entries") else ""
         return plain + hides + _STRATIFIED * self.stratified
 
@@ -227,7 +228,8 @@ def parse_budget(spec: str) -> Budget:
         if match := re.fullmatch(pattern, text):
             number = float(match[1]) if match.groups() else 0.0
             hides = kind in ("missing", "entries")
-            fits = {"all": True, "percent": 0 < number <= 100}.get(kind, 0 <= number < 100 if hides else number >= 1)
+            known = {"all": True, "none": True, "percent": 0 < number <= 100}
+            fits = known.get(kind, 0 <= number < 100 if hides else number >= 1)
             if not fits:
                 raise InputError(
                     f"the label budget {spec!r} leaves no label or is over 100 %", remedy=f"Forms: {FORMS}"
@@ -253,7 +255,8 @@ def apply_budget(
     """Choose the labels that may be seen among the training `rows` of a store of M faces.
 
     subject, clip, frame: (M,); occurrence (M, A) −1 unlabelled; intensity (M, A) NaN unlabelled; rows: training rows.
-    spec: `all`; `P%` or `count:N` frames at random; `missing:P%` frames lose all labels; `entries:P%` single labels
+    spec: `all`; `none`, for methods that answer without labels; `P%` or `count:N` frames at random; `missing:P%` frames
+    lose all labels; `entries:P%` single labels
     go missing; `subjects:N` all labels of N subjects; `every:N` each clip's first labelled frame and every N-th after
     it; `one-per-clip:N` one labelled frame at random of each piece of N frames of a clip. Both count the frames that
     the store has of the clip, in order of frame number (`every` the labelled ones): gaps in the numbers do not count,
@@ -272,7 +275,7 @@ def apply_budget(
     strata = _combinations(occurrence, intensity, in_order) if budget.stratified else None
     frames = _Frames(in_order, labelled, _names(subject, clip, frame, in_order), seed, strata)
     shown = _CHOICES[budget.kind](frames, budget.number, spec)
-    if not shown.any():
+    if not shown.any() and budget.kind != "none":
         raise InputError(f"the label budget {spec!r} leaves no label", remedy="Give a larger budget")
     mask = np.zeros((len(subject), labelled.shape[1]), dtype=bool)
     mask[in_order] = shown
@@ -301,6 +304,10 @@ def _names(
 
 def _all(frames: _Frames, _number: float, _spec: str) -> NDArray[np.bool_]:
     return frames.labelled
+
+
+def _none(frames: _Frames, _number: float, _spec: str) -> NDArray[np.bool_]:
+    return np.zeros_like(frames.labelled)
 
 
 def _only(frames: _Frames, places: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -377,6 +384,7 @@ def _at_most(wanted: int, there: int, what: str, spec: str) -> None:
 
 _CHOICES: dict[str, Callable[[_Frames, float, str], NDArray[np.bool_]]] = {
     "all": _all,
+    "none": _none,
     "percent": _percent,
     "count": _count,
     "missing": _missing,
