@@ -309,8 +309,15 @@ def predict(
     *,
     overlay: PathLike | None = None,
     plot: PathLike | None = None,
+    reference: Sequence[PathLike] = (),
+    causal: bool = False,
 ) -> "Summary":
-    """Code photos, folders and videos into a CSV or Parquet file `out`; run: a run folder or an exported .onnx file."""
+    """Code photos, folders and videos into a CSV or Parquet file `out`; run: a run folder or an exported .onnx file.
+
+    reference: photos or videos of a resting face that all faces are compared with, for inputs of one person; causal:
+    compare a face only with what was seen of it before. Both concern models that look at the person; see
+    `inference.pipeline.predict`.
+    """
     from .inference.pipeline import predict as code
 
     return code(
@@ -319,6 +326,8 @@ def predict(
         Path(out),
         overlay=None if overlay is None else Path(overlay),
         plot=None if plot is None else Path(plot),
+        reference=[Path(path) for path in reference],
+        causal=causal,
     )
 
 

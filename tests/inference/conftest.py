@@ -7,13 +7,26 @@ import pytest
 from sparsefacs.faces.alignment import FaceRecipe
 
 
-class BrightnessCoder:
+class PixelCoder:
+    """What coders of single faces that see pixels alone have in common; subclasses code aligned faces."""
+
+    clip, known, person = (1, 0), 0, False
+
+    def encode(self, faces_BHWC, landmarks_BPC, vectors_BW=None):
+        assert vectors_BW is None
+        return self(faces_BHWC, landmarks_BPC)
+
+    def decode(self, features_BLE, references_BR=None):
+        assert features_BLE.shape[1] == 1 and references_BR is None
+        return features_BLE[:, 0]
+
+
+class BrightnessCoder(PixelCoder):
     """A stand-in for a trained network: each AU's probability grows with the brightness of one image row band."""
 
     aus = (1, 12, 25)
     recipe = FaceRecipe(size=64)
     limits = (0.4, 0.4, 0.4)
-    clip = None
 
     def __init__(self, task="occurrence"):
         self.task = task

@@ -13,17 +13,20 @@ from torch import nn
 from made_stores import build_store
 from sparsefacs.data.clips import Tracks
 from sparsefacs.data.joined import AnyStore, JoinedStore
-from sparsefacs.engine.coding import AT_ONCE
+from sparsefacs.engine.coding import AT_ONCE, RowCoder
 from sparsefacs.engine.selection import Selector
 from sparsefacs.faces.alignment import FaceRecipe
+from sparsefacs.faces.tracking import TrackedFace
 from sparsefacs.inference.batching import NETWORK_BATCH
+from sparsefacs.inference.clips import decode_frames
 from sparsefacs.inference.codes import CodedFrame
 from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.frames import Closed, FoundFrame, Opened
 from sparsefacs.inference.model import NetworkCoder
-from sparsefacs.inference.stages import code_frames
+from sparsefacs.inference.stages import encode_frames
 from sparsefacs.methods.contract import Setting
 from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.evidence import Evident
 
 LENGTH, KEY = 5, 2
 WEIGHTS = np.array([1, 10, 100, 1000, 10000], np.float64)
@@ -32,30 +35,35 @@ WEIGHTS = np.array([1, 10, 100, 1000, 10000], np.float64)
 class ClipCoder:
     """Codes are a number in which each place of the window has a digit of its own."""
 
-    aus, task, limits, clip = (12,), "occurrence", (0.5,), (LENGTH, KEY)
+    aus, task, limits, clip, known, person = (12,), "occurrence", (0.5,), (LENGTH, KEY), 0, False
     recipe = FaceRecipe(size=32)
 
     def __init__(self) -> None:
         self.encoded = 0
 
-    def encode(self, faces_BHWC: np.ndarray, landmarks_BPC: np.ndarray) -> np.ndarray:
+    def encode(self, faces_BHWC: np.ndarray, landmarks_BPC: np.ndarray, vectors_BW: Any = None) -> np.ndarray:
         assert len(faces_BHWC) == 16
         self.encoded += len(np.unique(landmarks_BPC[:, 0, 0]))
         return faces_BHWC[:, :1, 0, 0].astype(np.float32)
 
-    def decode(self, features_BLE: np.ndarray) -> np.ndarray:
+    def decode(self, features_BLE: np.ndarray, references_BR: Any = None) -> np.ndarray:
         assert len(features_BLE) == 16
         return (features_BLE[..., 0] @ WEIGHTS)[:, None].astype(np.float32)
 
 
+def code_frames(items: Iterator[Opened | FoundFrame | Closed], coder: Any, batch_size: int) -> Any:
+    return decode_frames(encode_frames(items, coder, batch_size), coder, batch_size)
+
+
 def frame(source: Any, index: int, values: dict[int, int]) -> FoundFrame:
     """A frame in which face i is a square of brightness values[i]."""
-    faces = tuple(SimpleNamespace(face=i, score=1.0, box=(0, 0, 1, 1), landmarks=np.zeros((68, 2))) for i in values)
+    points, box = np.zeros((68, 2), np.float32), np.array([0, 0, 1, 1], np.float32)
+    faces = tuple(TrackedFace(i, points, box, 1.0) for i in values)
     squares = [np.full((32, 32, 3), value, np.uint8) for value in values.values()]
-    points = [np.full((68, 2), index * 10 + i, np.float32) for i in values]
+    cut = [np.full((68, 2), index * 10 + i, np.float32) for i in values]
     aligned = np.stack(squares) if squares else np.empty((0, 32, 32, 3), np.uint8)
-    landmarks = np.stack(points) if points else np.empty((0, 68, 2), np.float32)
-    return FoundFrame(source, index, index / 25, faces, aligned, landmarks, (), None)  # type: ignore[arg-type]
+    landmarks = np.stack(cut) if cut else np.empty((0, 68, 2), np.float32)
+    return FoundFrame(source, index, index / 25, faces, aligned, landmarks, (), None)
 
 
 def slow(track: dict[int, int], index: int) -> float:
@@ -129,22 +137,22 @@ def test_a_face_goes_through_the_backbone_once_and_frames_do_not_pile_up() -> No
     assert max(waiting) < 2 * 16 + LENGTH
 
 
-class ClipNetwork(nn.Module):
+class ClipNetwork(Evident):
     """Features: brightness; a window's logit: a weighted sum, in which each place shows."""
 
-    clip_length, key = LENGTH, KEY
+    clip_length, key, evidence = LENGTH, KEY, None
 
     def __init__(self) -> None:
         super().__init__()
         self.weights = nn.Parameter(torch.tensor([0.5, -1.0, 2.0, 3.0, -0.25]))
         self.seen = self.most = 0
 
-    def frame_features(self, image: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+    def frame_features(self, image: torch.Tensor, landmarks: Any, vector: Any = None) -> torch.Tensor:
         self.seen += len(image)
         self.most = max(self.most, len(image))
         return image.mean(dim=(1, 2, 3))[:, None]
 
-    def from_windows(self, features_BLE: torch.Tensor) -> torch.Tensor:
+    def from_windows(self, features_BLE: torch.Tensor, reference: Any = None) -> torch.Tensor:
         return (features_BLE[..., 0] @ self.weights)[:, None]
 
 
@@ -153,7 +161,7 @@ def test_stores_are_coded_by_window_and_each_row_once(tmp_path: Path) -> None:
     network = ClipNetwork()
     selector = Selector(
         setting=Setting("occurrence", (12,), NetworkConfig(input_size=32)),
-        stores=(store,),
+        coder=RowCoder((store,)),
         rows=np.array([20, 3, 4, 35, 0]),
         subject_M=np.array(list("abcde")),
         truth_MA=np.zeros((5, 1)),
@@ -194,7 +202,7 @@ def test_joined_stores_and_scattered_rows_are_coded_in_small_batches(tmp_path: P
     network.seen = 0
     selector = Selector(
         setting=Setting("occurrence", (12,), NetworkConfig(input_size=32)),
-        stores=store.parts,
+        coder=RowCoder(store.parts),
         rows=rows,
         subject_M=subject[rows],
         truth_MA=np.zeros((len(rows), 1)),

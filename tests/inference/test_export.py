@@ -51,7 +51,7 @@ def test_one_file_codes_any_number_of_faces_as_the_run_does(cnn: tuple[Path, Pat
     np.testing.assert_allclose(exported(faces[:1], landmarks[:1]), wanted[:1], atol=1e-5)
     assert exported(faces[:0], landmarks[:0]).shape == (0, 3)
     assert (exported.aus, exported.task, exported.limits) == (coder.aus, coder.task, (0.4, 0.2, 0.7))
-    assert exported.recipe.hash == coder.recipe.hash and exported.clip is None
+    assert exported.recipe.hash == coder.recipe.hash and exported.clip == (1, 0)
     assert exported.description["run"] == "cnn" and exported.description["method"] == "supervised"
     assert [each.name for each in out.parent.iterdir() if each.name.startswith(".")] == []
 

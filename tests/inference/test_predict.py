@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from conftest import PixelCoder
 from made_runs import write_run
 from sparsefacs import api
 from sparsefacs.errors import InputError
@@ -70,10 +71,8 @@ def test_video_without_a_face_leaves_a_header_and_says_so(coder, clips, tmp_path
     assert not (tmp_path / "p.png").exists()
 
 
-class TorchCoder:
+class TorchCoder(PixelCoder):
     """A real network without any care for batch sizes of its own."""
-
-    clip = None
 
     def __init__(self, like):
         import timm

@@ -21,9 +21,9 @@ class Network:
         return features_BLE, features_BLE
 
     def pseudo_labels(
-        self, clip_BLE: torch.Tensor, source: str, single_BLE: torch.Tensor
+        self, clip_BLE: torch.Tensor, source: str, single_BLE: torch.Tensor, known_NA: torch.Tensor | float = 0.0
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        assert source == "students"
+        assert source == "students" and not known_NA  # pixels alone
         return torch.ones(*clip_BLE.shape[:2], 3), clip_BLE[:, 0, 0] > 0.37
 
 
@@ -32,6 +32,8 @@ def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
     coder: Any = SimpleNamespace(
         network=Network(),
         clip=(LENGTH, 1),
+        known=0,
+        person=False,
         aus=store.aus,
         device=torch.device("cpu"),
         encode=lambda faces, points: (faces.mean(axis=(1, 2, 3)) / 255)[:, None].astype(np.float32),
@@ -55,7 +57,7 @@ def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
     assert 0 < confirmed < len(rows)
     assert found["confirmed"] == round(confirmed / len(rows), 4)
     assert found["accuracy_confirmed"] == round(right_confirmed / known_confirmed, 4)
-    coder.clip = None
+    coder.network = object()
     assert pseudo_label_accuracy(coder, store, rows, "students") == {}
 
 
@@ -77,6 +79,8 @@ def test_order_is_judged_on_whole_windows_true_and_shuffled(tmp_path: Path) -> N
     coder: Any = SimpleNamespace(
         network=Ordered(),
         clip=(LENGTH, 1),
+        known=0,
+        person=False,
         aus=store.aus,
         device=torch.device("cpu"),
         encode=lambda faces, points: (faces.mean(axis=(1, 2, 3)) / 255)[:, None].astype(np.float32),

@@ -40,13 +40,30 @@ def predict(
         Path | None, typer.Option(help="Also write the video (.mp4) or photo with codes drawn in.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw AU curves over time to this .png.")] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Photo or video (or a folder of them) of the person's resting, neutral face; all faces are compared "
+            "with the largest face in it. Only for inputs that all show this one person. May be given several times."
+        ),
+    ] = None,
+    causal: Annotated[
+        bool,
+        typer.Option(
+            "--causal", help="Compare each face only with what was seen of it before, not later: for live use."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p).
 
+    A model trained with network.evidence=person compares a face with how its person looks otherwise: in a video with
+    the whole video, so that its rows come after its last frame. Photos in a sub-folder of a folder given are taken for
+    one person's, as long as each shows one face; photos given one by one, or lying directly in the folder, are each
+    coded without comparison. The column `reference` says with how many other moments a face was compared.
     Where a face is lost, its row has success 0 and empty codes. Files that cannot be read are named and left out.
     """
-    summary = api.predict(run, inputs, out, overlay=overlay, plot=plot)
+    summary = api.predict(run, inputs, out, overlay=overlay, plot=plot, reference=reference or (), causal=causal)
     for line in summary.messages():
         typer.echo(line, err=True)
     rate = summary.frames / max(summary.seconds, 1e-9)

@@ -81,11 +81,10 @@ class PersonSample:
 
     def _reference(self, width: int, moments: int) -> F32:
         if not self._kept:
-            return no_reference(1, width)[0]
+            return np.append(np.full(width, np.nan, np.float32), np.float32(0))
         if self._made is None:
             self._made = _median(np.stack([vector for _, _, vector in self._kept]))
-        reference: F32 = np.append(self._made, np.float32(moments))
-        return reference
+        return np.append(self._made, np.float32(moments))
 
 
 def _median(sample_KE: F32) -> F32:

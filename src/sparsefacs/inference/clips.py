@@ -1,102 +1,118 @@
-"""Coding the frames of videos within their clips: each face through the backbone once, codes a few frames later."""
+"""From encoded faces to codes: each frame within the clip round it, codes a few frames later."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .batching import decode_windows, encode_faces, whole_batches
+from .batching import decode_windows, whole_batches
 from .codes import CodedFrame
 from .contract import Coder
-from .frames import Closed, FoundFrame, Opened, with_codes
+from .frames import Closed, EncodedFrame, Opened, with_codes
+from .stages import HELD_BYTES, HELD_FRAMES
 
 F32 = NDArray[np.float32]
-_HELD_BYTES = 200_000_000  # of pixels that wait for their codes, where an overlay needs them
 
 
-@dataclass
-class _Encoded:
-    """A frame and what the model makes of each of its faces by itself, by face id."""
-
-    frame: FoundFrame
-    features: dict[int, F32]
-
-
-def code_in_clips(
-    frames: Iterator[Opened | FoundFrame | Closed], coder: Coder, batch_size: int
+def decode_frames(
+    frames: Iterator[Opened | EncodedFrame | Closed], coder: Coder, batch_size: int
 ) -> Generator[Opened | CodedFrame | Closed, None, None]:
     """Code the faces of all frames, each within the clip round it; order is kept, and memory does not grow.
 
     A face's clip is made of the frames before and after in which it is seen without a break; beyond that the nearest
     of them stands in, as in a store. A photo is a clip that stands still.
     """
-    assert coder.clip is not None
-    length, key = coder.clip
-    after = length - 1 - key
     wanted = whole_batches(batch_size)
-    seen: list[_Encoded] = []  # frames that are coded and still looked back at, then those that wait
-    coded = 0  # how many of `seen` are coded
-    held: list[FoundFrame] = []
+    clip, waiting = _Clip(*coder.clip), _Waiting()
     for item in frames:
-        if isinstance(item, FoundFrame):
-            held.append(item)
-            pixels = sum(frame.image.nbytes for frame in held if frame.image is not None)
-            if max(sum(len(frame.faces) for frame in held), len(held)) < wanted and pixels < _HELD_BYTES:
-                continue
-        seen += _encoded(held, coder)
-        held = []
-        ready = len(seen) - (after if isinstance(item, FoundFrame) else 0)
-        if ready > coded:
-            yield from _decoded(seen, coded, ready, coder)
-            coded = ready
-        first = max(0, coded - key)
-        seen, coded = seen[first:], coded - first
-        if not isinstance(item, FoundFrame):
-            seen, coded = [], 0
-            yield item
+        if isinstance(item, EncodedFrame):
+            waiting.add(clip.take(item))
+        else:
+            waiting.add(clip.end())
+            waiting.items.append(item)
+        if waiting.faces >= wanted or len(waiting.items) >= max(HELD_FRAMES, wanted) or waiting.pixels > HELD_BYTES:
+            yield from _decoded(waiting, coder)
+            waiting = _Waiting()
+    waiting.add(clip.end())
+    yield from _decoded(waiting, coder)
 
 
-def _encoded(held: list[FoundFrame], coder: Coder) -> list[_Encoded]:
-    found = [frame for frame in held if len(frame.faces)]
-    features = np.empty((0, 0), np.float32)
-    if found:
-        cuts, points = (np.concatenate([getattr(frame, name) for frame in found]) for name in ("aligned", "landmarks"))
-        features = encode_faces(coder, cuts, points)
-    row, encoded = 0, []
-    for frame in held:
-        encoded.append(_Encoded(frame, {face.face: features[row + n] for n, face in enumerate(frame.faces)}))
-        row += len(frame.faces)
-    return encoded
+class _Clip:
+    """The frames of one file that are still looked at: first those given out, then those that wait."""
+
+    def __init__(self, length: int, key: int) -> None:
+        self._length, self._key = length, key
+        self._seen: list[EncodedFrame] = []
+        self._of: list[dict[int, F32]] = []  # of each of them the features of its faces, by id
+        self._given = 0
+
+    def take(self, frame: EncodedFrame) -> list[tuple[EncodedFrame, list[F32]]]:
+        """Take the next frame, and return those whose clips are now complete, with a window (L, E) a face."""
+        self._seen.append(frame)
+        self._of.append({face.face: own for face, own in zip(frame.faces, frame.features_FE, strict=True)})
+        return self._complete(len(self._seen) - (self._length - 1 - self._key))
+
+    def end(self) -> list[tuple[EncodedFrame, list[F32]]]:
+        """Return the frames that are left when a file ends."""
+        left = self._complete(len(self._seen))
+        self._seen, self._of, self._given = [], [], 0
+        return left
+
+    def _complete(self, end: int) -> list[tuple[EncodedFrame, list[F32]]]:
+        complete = [
+            (self._seen[place], [self._window(place, face.face) for face in self._seen[place].faces])
+            for place in range(self._given, end)
+        ]
+        self._given = max(self._given, end)
+        first = max(0, self._given - self._key)
+        self._seen, self._of, self._given = self._seen[first:], self._of[first:], self._given - first
+        return complete
+
+    def _window(self, place: int, face: int) -> F32:
+        """Return the features (L, E) of the window in which `face` of frame `place` stands at the key place."""
+        back = self._reach(place, face, self._key, -1)
+        ahead = self._reach(place, face, self._length - 1 - self._key, 1)
+        offsets = np.clip(np.arange(self._length) - self._key, -back, ahead)
+        return np.stack([self._of[place + offset][face] for offset in offsets])
+
+    def _reach(self, place: int, face: int, most: int, way: int) -> int:
+        """Return over how many frames that way, at most `most`, the face is seen without a break."""
+        for far in range(1, most + 1):
+            here, there = place + way * (far - 1), place + way * far
+            if not 0 <= there < len(self._seen) or face not in self._of[there]:
+                return far - 1
+            if abs(self._seen[there].index - self._seen[here].index) != 1:
+                return far - 1
+        return most
 
 
-def _decoded(seen: list[_Encoded], first: int, end: int, coder: Coder) -> Iterator[CodedFrame]:
-    """Yield the frames seen[first:end] with their codes."""
-    assert coder.clip is not None
-    windows = [
-        _window(seen, place, face.face, *coder.clip) for place in range(first, end) for face in seen[place].frame.faces
-    ]
-    codes_FA = decode_windows(coder, np.stack(windows)) if windows else np.empty((0, len(coder.aus)), np.float32)
+@dataclass
+class _Waiting:
+    """What waits for a full batch, in order; a frame with a window a face."""
+
+    items: list[Opened | tuple[EncodedFrame, list[F32]] | Closed] = field(default_factory=list)
+    faces: int = 0
+    pixels: int = 0
+
+    def add(self, complete: list[tuple[EncodedFrame, list[F32]]]) -> None:
+        self.items += complete
+        self.faces += sum(len(windows) for _, windows in complete)
+        self.pixels += sum(frame.image.nbytes for frame, _ in complete if frame.image is not None)
+
+
+def _decoded(waiting: _Waiting, coder: Coder) -> Iterator[Opened | CodedFrame | Closed]:
+    frames = [item for item in waiting.items if isinstance(item, tuple)]
+    windows = [window for _, own in frames for window in own]
+    codes_BA = np.empty((0, len(coder.aus)), np.float32)
+    if windows:
+        compared = [frame.references_FR for frame, own in frames if own and frame.references_FR is not None]
+        codes_BA = decode_windows(coder, np.stack(windows), np.concatenate(compared) if compared else None)
     row = 0
-    for one in seen[first:end]:
-        yield with_codes(one.frame, codes_FA[row : row + len(one.frame.faces)])
-        row += len(one.frame.faces)
-
-
-def _window(seen: list[_Encoded], place: int, face: int, length: int, key: int) -> F32:
-    """Return the features (L, E) of the window in which `face` of frame `place` stands at place `key`."""
-    back = _reach(seen, place, face, key, -1)
-    ahead = _reach(seen, place, face, length - 1 - key, 1)
-    offsets = np.clip(np.arange(length) - key, -back, ahead)
-    return np.stack([seen[place + offset].features[face] for offset in offsets])
-
-
-def _reach(seen: list[_Encoded], place: int, face: int, most: int, way: int) -> int:
-    """Return over how many frames that way, at most `most`, the face is seen without a break."""
-    for far in range(1, most + 1):
-        here, there = place + way * (far - 1), place + way * far
-        if not 0 <= there < len(seen) or face not in seen[there].features:
-            return far - 1
-        if abs(seen[there].frame.index - seen[here].frame.index) != 1:
-            return far - 1
-    return most
+    for item in waiting.items:
+        if not isinstance(item, tuple):
+            yield item
+            continue
+        frame, own = item
+        yield with_codes(frame, codes_BA[row : row + len(own)])
+        row += len(own)

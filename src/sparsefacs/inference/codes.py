@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..evidence.pose import openface_angles
 from ..facs import column
 from ..files import atomic_path
 from .contract import Task
@@ -19,6 +20,8 @@ Cell = str | int | float | None
 CODES_SUFFIXES = (".csv", ".parquet")
 ROWS_PER_GROUP = 1024  # rows of a Parquet file held in memory at a time
 _BOX = ("face_x0", "face_y0", "face_x1", "face_y1")
+_POSE = ("pose_Rx", "pose_Ry", "pose_Rz")
+_FACE = (*_BOX, *_POSE, "reference")
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class CodedFace:
     """A face of a frame with its codes.
 
     face_id: from 0 in order of appearance. confidence: detector score 0–1. box: (4,) x0, y0, x1, y1 in image pixels.
-    landmarks: (68, 2) in image pixels. codes: (A,) probabilities 0–1 or intensities 0–5.
+    landmarks: (68, 2) in image pixels. codes: (A,) probabilities 0–1 or intensities 0–5. pose: (3,) yaw, pitch, roll in
+    degrees, None or NaN where unknown. reference: how many other moments of the person the codes rest on, None where
+    the model does not look at the person.
     """
 
     face_id: int
@@ -34,6 +39,8 @@ class CodedFace:
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32]
     codes: NDArray[np.float32]
+    pose: NDArray[np.float32] | None = None
+    reference: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def code_columns(aus: Sequence[int], *, with_input: bool) -> list[str]:
     """
     units = [column(au, kind) for kind in "crp" for au in aus]
     first = ["input"] if with_input else []
-    return [*first, "frame", "face_id", "timestamp", "confidence", "success", *_BOX, *units]
+    return [*first, "frame", "face_id", "timestamp", "confidence", "success", *_FACE, *units]
 
 
 def check_codes_path(path: Path) -> None:
@@ -151,7 +158,7 @@ class CodesWriter:
         return [*first, index + 1, face_id, None if time_s is None else round(time_s, 6)]
 
     def _write_lost(self, source: str, index: int, face_id: int, time_s: float | None) -> None:
-        empty: list[Cell] = [None] * (len(_BOX) + 3 * len(self._aus))
+        empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus))
         self._rows.write([*self._start(source, index, face_id, time_s), None, 0, *empty])
         self._lost += 1
 
@@ -161,7 +168,13 @@ class CodesWriter:
         empty: list[Cell] = [None] * len(self._aus)
         told = [*empty, *values] if self._task == "occurrence" else [*values, *empty]
         box = [round(float(side), 2) for side in face.box]
-        return [round(face.confidence, 4), 1, *box, *present, *told]
+        return [round(face.confidence, 4), 1, *box, *_angles(face.pose), face.reference, *present, *told]
+
+
+def _angles(pose: NDArray[np.float32] | None) -> list[Cell]:
+    if pose is None or not np.isfinite(pose).all():
+        return [None] * len(_POSE)
+    return [round(float(angle), 4) for angle in openface_angles(pose)]
 
 
 class _CsvRows:
@@ -208,7 +221,7 @@ def _arrow_type(column: str) -> Any:
 
     if column == "input":
         return pa.string()
-    if column in ("frame", "face_id"):
+    if column in ("frame", "face_id", "reference"):
         return pa.int32()
     if column == "success" or column.endswith("_c"):
         return pa.int8()

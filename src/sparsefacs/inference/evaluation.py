@@ -45,7 +45,7 @@ def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) ->
             ]
         )
 
-    table = known.evidence(coder.network, rows, encode)
+    table = known.evidence(coder.known, rows, encode, person=coder.person)
     with progress("code held-out faces", len(rows), "faces") as bar:
         if coder.clip[0] > 1:
             return _code_clips(coder, store, rows, table, encode, bar.advance)

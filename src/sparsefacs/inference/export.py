@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from ..engine.run import RunFolder
 from ..errors import InputError
+from ..evidence.linear import LinearEvidence, evidence_of
+from ..evidence.reference import no_reference
+from ..evidence.vectors import VECTOR_WIDTH
 from ..facs.landmarks import mean_face
 from ..files import atomic_path, hash_json, refuse_existing
-from ..networks.answers import answers
 from ..networks.clip_answers import is_of_clips
 from ..version import VERSION
 from .contract import Task
 from .model import NetworkCoder, load_coder
-from .onnx_model import FORMAT, METADATA, OnnxCoder
+from .onnx_model import EVIDENCE, FORMAT, METADATA, OnnxCoder, packed
 
 if TYPE_CHECKING:
     import torch
@@ -41,10 +43,13 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
     """Write the network of run folder `run` to the .onnx file `out`, and return what the file says of itself.
 
     batch: faces a call; None: any number. Input `faces` (B, S, S, 3) uint8 RGB, S the side of the run's aligned faces;
-    where the network looks at landmarks also `landmarks` (B, 68, 2) float32, pixels of the face. Output `codes` (B, A):
-    probabilities 0–1, or intensities 0–5. The answers are compared with torch's before the file takes its name
-    (`max_difference` of the result; `batch`: faces a call, None any number). Raises InputError when `out` exists, the
-    network codes clips or has a part that ONNX lacks, or the answers differ by more than TOLERANCE.
+    where the network looks at landmarks also `landmarks` (B, 68, 2) float32, pixels of the face; where it looks at
+    evidence, `evidence` (B, W), as of `evidence.vectors.face_vectors`, and where it compares people, `reference`
+    (B, known + 1), as of `evidence.reference`; NaN is unknown. Output `codes` (B, A): probabilities 0–1, or intensities
+    0–5; with evidence also `features` (B, E), what `Coder.encode` gives. The answers are compared with torch's before
+    the file takes its name (`max_difference` of the result; `batch`: faces a call, None any number). Raises InputError
+    when `out` exists, the network codes clips or has a part that ONNX lacks, or the answers differ by more than
+    TOLERANCE.
     """
     out = Path(out)
     if out.suffix.lower() != ".onnx":
@@ -77,6 +82,8 @@ def _description(run: RunFolder, coder: NetworkCoder) -> dict[str, Any]:
         "format": FORMAT,
         "aus": list(coder.aus),
         "task": coder.task,
+        "known": coder.known,
+        "person": coder.person,
         "limits": list(coder.limits),
         "recipe": model["recipe"],
         "method": model["method"],
@@ -94,10 +101,15 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
 
     size = coder.recipe.size
     network = coding_network(coder.network.cpu(), coder.sees, size, coder.task).eval()
-    faces, landmarks = sample_faces(batch or 2, size)
-    inputs = torch.from_numpy(faces), torch.from_numpy(landmarks)
+    given = dict(zip(("faces", "landmarks"), sample_faces(batch or 2, size), strict=True))
+    if coder.known:
+        evidence = sample_evidence(coder, batch or 2)
+        given["evidence"] = evidence[:, :VECTOR_WIDTH]
+        if coder.person:
+            given["reference"] = evidence[:, coder.known :]
+    inputs = tuple(torch.from_numpy(np.ascontiguousarray(each)) for each in given.values())
     free = torch.export.Dim("B", min=1, max=2**20)
-    shapes = None if batch is not None else ({0: free}, {0: free})
+    shapes = None if batch is not None else tuple({0: free} for _ in inputs)
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -105,8 +117,8 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
                 inputs,
                 dynamo=True,
                 dynamic_shapes=shapes,
-                input_names=["faces", "landmarks"],
-                output_names=["codes"],
+                input_names=list(given),
+                output_names=["codes", "features"] if coder.known else ["codes"],
                 verbose=False,
             )
     except Exception as error:  # what torch.export cannot trace it tells by exceptions of many kinds
@@ -124,19 +136,52 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
         node.metadata_props.clear()  # places in source files of the machine that exported
         node.doc_string = None
     program.model.metadata_props[METADATA] = json.dumps(described | {"landmarks": wants_landmarks}, sort_keys=True)
+    if coder.known:
+        program.model.metadata_props[EVIDENCE] = packed(_weights(coder))
     program.save(str(path), external_data=False)
     onnx.checker.check_model(str(path), full_check=True)
     return wants_landmarks
 
 
 def _check(coder: NetworkCoder, path: Path, batch: int | None) -> tuple[float, int | None]:
-    """Return the largest difference between the file's answers and torch's, on random faces, and its faces a call."""
+    """Return the largest difference between the file's answers and torch's, on random faces, and its faces a call.
+
+    Where there is evidence: with all of it, without the person, and without any; asked at once, and in the two steps of
+    `predict`.
+    """
     exported, worst = OnnxCoder(path), 0.0
     for number, count in enumerate(_CHECKED_BATCHES if batch is None else (batch,)):
         faces, landmarks = sample_faces(count, coder.recipe.size, seed=number)
-        wanted = answers(coder.network, faces, landmarks, coder.sees, coder.task)
-        worst = float(np.maximum(worst, np.abs(exported(faces, landmarks) - wanted).max()))  # NaN stays NaN
+        pairs = [(exported(faces, landmarks), coder(faces, landmarks))]
+        if coder.known:
+            evidence = sample_evidence(coder, count, seed=number)
+            vectors, reference = evidence[:, :VECTOR_WIDTH], evidence[:, coder.known :]
+            steps = [each.encode(faces, landmarks, vectors)[:, None] for each in (exported, coder)]
+            for compared in (reference, no_reference(count, coder.known)):
+                given = evidence_of(coder.encode(faces, landmarks, vectors)[:, -coder.known :], compared)
+                pairs.append((exported(faces, landmarks, given), coder(faces, landmarks, given)))
+                pairs.append((exported.decode(steps[0], compared), coder.decode(steps[1], compared)))
+        for found, wanted in pairs:
+            worst = float(np.maximum(worst, np.abs(found - wanted).max()))  # NaN stays NaN
     return worst, exported.batch
+
+
+def _weights(coder: NetworkCoder) -> LinearEvidence:
+    head = coder.network.evidence
+    return LinearEvidence(**{name: getattr(head, name).cpu().numpy() for name in LinearEvidence.blank(1, 1).arrays()})
+
+
+def sample_evidence(coder: NetworkCoder, count: int, seed: int = 0) -> NDArray[np.float32]:
+    """Return random evidence (count, 2 · known + 1) about what the network takes for usual; some of it is unknown.
+
+    References rest on 0, 3, 40 and 1000 moments by turns.
+    """
+    rng, weights = np.random.default_rng(seed), _weights(coder)
+    spread = np.where(np.isfinite(weights.scale_E), np.minimum(weights.scale_E, 2), 1)
+    drawn = weights.mean_E + spread * rng.normal(size=(2, count, coder.known))
+    drawn[rng.random(drawn.shape) < 0.05] = np.nan
+    moments = np.array([3, 0, 40, 1000])[np.arange(count) % 4, None]
+    return np.concatenate([drawn[0], drawn[1], moments], axis=1).astype(np.float32)
 
 
 def sample_faces(count: int, size: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
@@ -150,10 +195,11 @@ def sample_faces(count: int, size: int, seed: int = 0) -> tuple[NDArray[np.uint8
     return faces, points.astype(np.float32)
 
 
-def coding_network(network: "nn.Module", sees: "NetworkConfig", size: int, task: Task) -> "nn.Module":
+def coding_network(network: Any, sees: "NetworkConfig", size: int, task: Task) -> "nn.Module":
     """Return a network from stored faces (B, size, size, 3) uint8 and their landmarks (B, 68, 2) to codes (B, A).
 
-    It does what `networks.answers.answers` does, in operations that any runtime computes alike: resizing is two
+    One that looks at evidence has it as further inputs and gives features too; see `export`. It does what
+    `networks.answers.answers` does, in operations that any runtime computes alike: resizing is two
     products with constant matrices, since runtimes differ in how they smooth a smaller picture.
     """
     import torch
@@ -171,14 +217,26 @@ def coding_network(network: "nn.Module", sees: "NetworkConfig", size: int, task:
             self.network = network
             self.register_buffer("weights", resizing_matrix(kept, sees.input_size))
 
-        def forward(self, faces: "Tensor", landmarks: "Tensor") -> "Tensor":
+        def forward(
+            self,
+            faces: "Tensor",
+            landmarks: "Tensor",
+            evidence: "Tensor | None" = None,
+            reference: "Tensor | None" = None,
+        ) -> "Tensor | tuple[Tensor, Tensor]":
             image = faces[:, first : first + kept, first : first + kept].permute(0, 3, 1, 2).float() / 255
             points = landmarks - first
             if kept != sees.input_size:
                 image = self.weights @ image @ self.weights.T
                 points = (points + 0.5) * zoom - 0.5
-            answer = torch.sigmoid(self.network(image, points))
-            return answer * 5 if task == "intensity" else answer
+            if not network.known:
+                return coded(network(image, points))
+            features = network.frame_features(image, points, evidence)
+            return coded(network.from_windows(features[:, None], reference)), features
+
+    def coded(logits: "Tensor") -> "Tensor":
+        answer = torch.sigmoid(logits)
+        return answer * 5 if task == "intensity" else answer
 
     return Coding()
 

@@ -63,10 +63,31 @@ class FoundFrame:
     image: NDArray[np.uint8] | None
 
 
-def with_codes(frame: FoundFrame, codes_FA: NDArray[np.float32]) -> CodedFrame:
+@dataclass(frozen=True)
+class EncodedFrame:
+    """A frame with what the model makes of each of its faces by itself, and what it compares them with.
+
+    features_FE: (F, E), as of `Coder.encode`. references_FR: (F, known + 1), as of `evidence.reference`; None: nobody
+    is compared with anything.
+    """
+
+    source: Source
+    index: int
+    time_s: float | None
+    faces: tuple[TrackedFace, ...]
+    features_FE: NDArray[np.float32]  # noqa: N815 -- a shape suffix
+    lost: tuple[int, ...]
+    image: NDArray[np.uint8] | None = None
+    references_FR: NDArray[np.float32] | None = None  # noqa: N815
+
+
+def with_codes(frame: EncodedFrame, codes_FA: NDArray[np.float32]) -> CodedFrame:
     """Return a frame with the codes (F, A) of its faces."""
+    moments: list[int | None] = [None] * len(frame.faces)
+    if frame.references_FR is not None:
+        moments = [int(count) for count in frame.references_FR[:, -1]]
     faces = tuple(
-        CodedFace(face.face, face.score, face.box, face.landmarks, codes)
-        for face, codes in zip(frame.faces, codes_FA, strict=True)
+        CodedFace(face.face, face.score, face.box, face.landmarks, codes, face.traits.pose, count)
+        for face, codes, count in zip(frame.faces, codes_FA, moments, strict=True)
     )
     return CodedFrame(frame.source.name, frame.index, frame.time_s, faces, frame.lost, frame.image)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from ..engine.run import RunFolder
 from ..engine.trained import load_trained
+from ..evidence.linear import evidence_of
+from ..evidence.reference import no_reference
+from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..networks.answers import answers, frame_features, window_answers
 from .contract import Task
@@ -39,6 +42,8 @@ class NetworkCoder:
         landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; None: nothing
         but pixels is known.
         """
+        if self.known and evidence_BE is None:
+            evidence_BE = unknown_evidence(len(faces_BHWC))
         return answers(self.network, faces_BHWC, landmarks_BPC, self.sees, self.task, evidence_BE)
 
     @property
@@ -73,6 +78,12 @@ class NetworkCoder:
         references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
         """
         return window_answers(self.network, features_BLE, self.task, references_BR)
+
+
+def unknown_evidence(count: int) -> NDArray[np.float32]:
+    """Return the evidence (count, 2 · VECTOR_WIDTH + 1) of faces of which nothing is known beside pixels."""
+    vectors = np.full((count, VECTOR_WIDTH), np.nan, np.float32)
+    return evidence_of(vectors, no_reference(count, VECTOR_WIDTH))
 
 
 def load_coder(run: str | Path) -> NetworkCoder:

@@ -1,7 +1,9 @@
 """An exported network as a coder: an .onnx file, ready for faces, without torch's code or the run folder."""
 
+import base64
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..evidence.linear import LinearEvidence, evidence_logits, evidence_of
+from ..evidence.reference import no_reference
+from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..metrics.limits import described_limits
 from .contract import Task
 
 METADATA = "sparsefacs"
 """Key of the file's metadata that holds its description, in JSON."""
-FORMAT = 1
+EVIDENCE = "sparsefacs.evidence"
+"""Key of the weights on evidence, in JSON: name → base64 of float32, little-endian, row by row."""
+FORMAT = 2
+_FORMATS = (1, FORMAT)  # files of format 1 see pixels alone
 _EXPORT = "Give a file that `sparsefacs export RUN OUT.onnx` wrote"
 _KEYS = {"format", "aus", "task", "recipe", "landmarks"}
+
+F32 = NDArray[np.float32]
 
 
 class OnnxCoder:
     """Codes aligned faces with an exported network, by onnxruntime, in float32 on the CPU."""
 
-    clip = None
+    clip = (1, 0)
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         """threads: cores of one call; None: all but one, which landmarks need meanwhile."""
@@ -39,38 +49,97 @@ class OnnxCoder:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own kinds of error have no common parent
             raise InputError("is not a readable .onnx file", path=path, remedy=_EXPORT) from error
-        self.description = _described(path, self._session.get_modelmeta().custom_metadata_map)
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.description = _described(path, metadata)
         self.aus: tuple[int, ...] = tuple(int(au) for au in self.description["aus"])
         self.task: Task = self.description["task"]
         self.recipe = FaceRecipe(**self.description["recipe"])
         self.limits = described_limits(self.description)
+        self.known = int(self.description.get("known", 0))
+        self.person = bool(self.description.get("person", False))
+        self._weights = unpacked(metadata[EVIDENCE], self.known, len(self.aus)) if self.known else None
         self._names = [each.name for each in self._session.get_inputs()]
         size = self._session.get_inputs()[0].shape[0]
         self.batch = size if isinstance(size, int) else None
         """Faces a call; None: any number."""
 
-    def __call__(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
+    def __call__(
+        self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: F32, evidence_BE: F32 | None = None
+    ) -> NDArray[np.float32]:
         """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
 
-        landmarks_BPC: (B, 68, 2), pixels of the faces. A file of a fixed batch is called as often as it takes.
+        landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; None: nothing
+        but pixels is known. A file of a fixed batch is called as often as it takes.
         """
-        given: dict[str, NDArray[Any]] = {"faces": faces_BHWC, "landmarks": np.asarray(landmarks_BPC, np.float32)}
+        if evidence_BE is None:
+            return self._run("codes", faces_BHWC, landmarks_BPC, None, None)
+        width = (evidence_BE.shape[1] - 1) // 2
+        vectors, reference = evidence_BE[:, :width], evidence_BE[:, width:-1]
+        further = np.full((len(evidence_BE), self.known - width), np.nan, np.float32)
+        whole = np.concatenate([reference, further, evidence_BE[:, -1:]], axis=1)
+        return self._run("codes", faces_BHWC, landmarks_BPC, vectors, whole)
+
+    def encode(
+        self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: F32, vectors_BW: F32 | None = None
+    ) -> NDArray[np.float32]:
+        """Return what the network makes of each face by itself, (B, E); vectors_BW: `evidence.vectors.face_vectors`."""
+        return self._run("features" if self.known else "codes", faces_BHWC, landmarks_BPC, vectors_BW, None)
+
+    def decode(self, features_BLE: F32, references_BR: F32 | None = None) -> NDArray[np.float32]:
+        """Return codes (B, A) of `encode`d faces (B, 1, E).
+
+        references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
+        """
+        features_BE = features_BLE[:, 0]
+        if self._weights is None:
+            return features_BE
+        if references_BR is None:
+            references_BR = no_reference(len(features_BE), self.known)
+        pixels, vectors = features_BE[:, : -self.known], features_BE[:, -self.known :]
+        logits = evidence_logits(evidence_of(vectors, references_BR), self._weights, np)
+        if pixels.shape[1]:
+            logits = logits + pixels
+        codes = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
+        return np.asarray(codes * (5 if self.task == "intensity" else 1), np.float32)
+
+    def _run(
+        self,
+        output: str,
+        faces_BHWC: NDArray[np.uint8],
+        landmarks_BPC: F32,
+        vectors_BW: F32 | None,
+        references_BR: F32 | None,
+    ) -> F32:
+        """Return one output of the graph; what is None is unknown."""
         count = len(faces_BHWC)
+        given: dict[str, NDArray[Any]] = {"faces": faces_BHWC, "landmarks": np.asarray(landmarks_BPC, np.float32)}
+        if self.known:
+            unknown = np.full((count, VECTOR_WIDTH), np.nan, np.float32)
+            given["evidence"] = unknown if vectors_BW is None else vectors_BW[:, :VECTOR_WIDTH]
+            given["reference"] = no_reference(count, self.known) if references_BR is None else references_BR
         at_once = self.batch or max(count, 1)
         parts = []
         for start in range(0, count, at_once):
             rows = np.minimum(np.arange(start, start + at_once), count - 1)  # the last face fills up a fixed batch
-            (codes,) = self._session.run(["codes"], {name: given[name][rows] for name in self._names})
-            parts.append(codes[: count - start])
-        return np.concatenate(parts) if parts else np.empty((0, len(self.aus)), np.float32)
+            (found,) = self._session.run([output], {name: given[name][rows] for name in self._names})
+            parts.append(found[: count - start])
+        if parts:
+            return np.concatenate(parts)
+        width = self._session.get_outputs()[[each.name for each in self._session.get_outputs()].index(output)].shape[1]
+        return np.empty((0, width), np.float32)
 
-    def encode(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Never asked for: an exported network codes each face by itself."""
-        raise NotImplementedError
 
-    def decode(self, features_BLE: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Never asked for: an exported network codes each face by itself."""
-        raise NotImplementedError
+def packed(weights: LinearEvidence) -> str:
+    """Return weights on evidence as the file's metadata holds them."""
+    each = {name: np.ascontiguousarray(values, "<f4").tobytes() for name, values in weights.arrays().items()}
+    return json.dumps({name: base64.b64encode(content).decode() for name, content in each.items()}, sort_keys=True)
+
+
+def unpacked(content: str, width: int, aus: int) -> LinearEvidence:
+    """Return the weights on evidence that `packed` wrote, for `width` numbers and `aus` AUs."""
+    flat = {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in json.loads(content).items()}
+    shapes = {name: values.shape for name, values in LinearEvidence.blank(width, aus).arrays().items()}
+    return LinearEvidence(**{each.name: flat[each.name].reshape(shapes[each.name]) for each in fields(LinearEvidence)})
 
 
 def _described(path: str | Path, metadata: dict[str, str]) -> dict[str, Any]:
@@ -84,7 +153,7 @@ def _described(path: str | Path, metadata: dict[str, str]) -> dict[str, Any]:
         raise InputError(
             "is an .onnx file of another program, and does not say what it codes", path=path, remedy=_EXPORT
         )
-    if described["format"] != FORMAT:
+    if described["format"] not in _FORMATS:
         raise InputError(
             f"was written by another version of this program ({described.get('version', 'unknown')})",
             path=path,

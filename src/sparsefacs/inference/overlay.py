@@ -1,7 +1,8 @@
 """`--overlay`: the video (or photo) again, with its codes drawn in."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from ..errors import InputError
 from ..files import atomic_path, write_with
 from .codes import CodedFrame
 from .contract import Coder
+from .frames import Closed, Opened, Picture
 from .painting import Painter
 from .sources import Source
+from .stages import read_pictures
 
 TICKS = 90_000  # a second, of the written video: fine enough for any frame rate, variable ones too
 _ENCODERS = (("libx264", {"crf": "20", "preset": "veryfast"}), ("mpeg4", {"qscale": "3"}))
@@ -24,6 +27,28 @@ _JPEG_QUALITY = 92
 def overlay_suffixes(source: Source) -> tuple[str, ...]:
     """Return the file endings an overlay of `source` can have, the usual one first."""
     return (".png", ".jpg", ".jpeg") if source.is_photo else (".mp4",)
+
+
+def with_pictures(
+    frames: Iterator[Opened | CodedFrame | Closed],
+) -> Generator[Opened | CodedFrame | Closed, None, None]:
+    """Yield coded frames with their pictures, which are decoded once more; raises InputError if a file has changed."""
+    source: Source | None = None
+    pictures: Iterator[Opened | Picture | Closed] = iter(())
+    for item in frames:
+        if isinstance(item, CodedFrame):
+            found = (each for each in pictures if isinstance(each, Picture) and each.index == item.index)
+            picture = next(found, None)
+            if picture is None:
+                raise InputError(
+                    "has changed while it was being coded",
+                    path=item.source if source is None else source.path,
+                    remedy="Leave the file alone and run the same command again",
+                )
+            yield replace(item, image=picture.image)
+            continue
+        source, pictures = item.source, read_pictures([item.source]) if isinstance(item, Opened) else iter(())
+        yield item
 
 
 class OverlayWriter:

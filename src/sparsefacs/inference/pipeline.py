@@ -1,25 +1,32 @@
 """`predict`: photos and videos in, a table of codes out, with decoding, landmarks and network at work together."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..faces.video import VideoReader
 from ..files import refuse_existing
 from ..progress import progress
+from .clips import decode_frames
 from .codes import CodedFrame, CodesWriter, check_codes_path, code_columns, open_codes
 from .contract import Coder
-from .frames import Closed, Opened
+from .frames import Closed, EncodedFrame, Opened
+from .given_reference import given_reference
 from .outputs import plan_outputs
-from .overlay import OverlayWriter, open_overlay, overlay_suffixes
+from .overlay import OverlayWriter, open_overlay, overlay_suffixes, with_pictures
+from .people import Comparison, compared_in_two_passes, compared_so_far, compared_with, not_compared
 from .plot import PLOT_SUFFIXES, plot_codes
 from .sources import Source, list_sources
-from .stages import code_frames, cut_faces, find_faces, read_pictures
+from .stages import cut_faces, encode_frames, find_faces, read_pictures
 from .threads import cores_shared, overlapped
 
 T = TypeVar("T")
@@ -82,6 +89,14 @@ class Summary:
         }
 
 
+@dataclass(frozen=True)
+class _Pace:
+    """How faces go through the stages: how many are gathered for the network, and whether stages have threads."""
+
+    batch_size: int
+    threads: bool
+
+
 def predict(
     coder: Coder,
     inputs: Sequence[Path],
@@ -89,16 +104,21 @@ def predict(
     *,
     overlay: Path | None = None,
     plot: Path | None = None,
+    reference: Sequence[Path] = (),
+    causal: bool = False,
     batch_size: int = 32,
     threads: bool = True,
 ) -> Summary:
     """Code the faces of photos, videos and folders of them into the table `out` (.csv or .parquet).
 
     overlay: .mp4 of a video (.png or .jpg of a photo) with the codes drawn in; plot: picture of the codes over time;
-    each a folder when there are several inputs. batch_size: faces gathered for the network; codes do not depend on
-    it. threads: False does one thing after the other, for comparison. Memory does not grow with the length of a
-    video. Damaged files are passed over and listed. Raises InputError, before any work, if an output exists, an input
-    is not there or is of no known kind; and if nothing could be read at all.
+    each a folder when there are several inputs. A model that looks at the person compares each face with all that the
+    file (of photos: their sub-folder) shows of its person, so a video's rows follow its last frame; causal: with what
+    was shown so far; reference: with the largest faces of these photos and videos, for inputs of one person.
+    batch_size: faces gathered for the network; codes do not depend on it. threads: False does one thing after the
+    other, for comparison. Memory does not grow with the length of a video. Damaged files are passed over and listed.
+    Raises InputError, before any work, if an output exists, an input is not there or is of no known kind; and if
+    nothing could be read at all.
     """
     started = time.monotonic()
     check_codes_path(out)
@@ -108,16 +128,17 @@ def predict(
     sources = list_sources(inputs)
     overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
     plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
-    several = len(sources) > 1
-    columns = code_columns(coder.aus, with_input=several)
-    with open_codes(out, columns) as rows, progress("predict", _claimed_frames(sources)) as bar:
+    several, pace = len(sources) > 1, _Pace(batch_size, threads)
+    compare = _comparison(coder, reference, out.parent, pace, causal=causal)
+    with (
+        open_codes(out, code_columns(coder.aus, with_input=several)) as rows,
+        progress("predict", _claimed_frames(sources)) as bar,
+    ):
         writer = CodesWriter(rows, coder.aus, coder.task, coder.limits, with_input=several)
-        coded = coded_frames(coder, sources, batch_size, threads=threads, keep_images=bool(overlays))
+        coded = coded_frames(coder, sources, compare, pace, keep_images=bool(overlays), done=bar.advance)
         with closing(coded), _Run(writer, coder, overlays) as run:
             for item in coded:
                 run.take(item)
-                if isinstance(item, CodedFrame):
-                    bar.advance()
             run.check_any_read(len(sources))
     for source, path in plots.items():
         if source in run.summaries and run.summaries[source].coded_rows:
@@ -125,19 +146,72 @@ def predict(
     return Summary(out, tuple(run.summaries.values()), tuple(run.rejected), time.monotonic() - started)
 
 
-def coded_frames(
-    coder: Coder, sources: Sequence[Source], batch_size: int = 32, *, threads: bool = True, keep_images: bool = False
-) -> Generator[Opened | CodedFrame | Closed, None, None]:
-    """Yield the coded frames of all `sources` in order; decoding, landmarks, cutting and network have a thread each.
+def _comparison(coder: Coder, reference: Sequence[Path], folder: Path, pace: _Pace, *, causal: bool) -> Comparison:
+    """Return the stage that says what each face is compared with; raises InputError for a reference of no use."""
+    if reference:
+        if not coder.person:
+            raise InputError(
+                "this model does not compare a face with its person, so that --reference would change nothing",
+                remedy="Leave --reference out, or train with network.evidence=person",
+            )
+        return Comparison(partial(compared_with, reference_R=_given(coder, list_sources(reference), pace)))
+    if not coder.person:
+        return Comparison(not_compared)
+    if causal:
+        return Comparison(partial(compared_so_far, known=coder.known))
+    return Comparison(partial(compared_in_two_passes, known=coder.known, folder=folder), at_end=True)
 
-    Native code does the work in each (PyAV, MediaPipe, torch) and lets go of Python's lock meanwhile.
+
+def _given(coder: Coder, shown: Sequence[Source], pace: _Pace) -> NDArray[np.float32]:
+    """Return the reference that photos and videos `shown` make."""
+    with progress("look at the reference", _claimed_frames(shown)) as bar:
+        encoded = _counted(_encoded_frames(coder, shown, pace, keep_images=False), bar.advance)
+        with closing(_sharing_cores(encoded) if pace.threads else encoded) as frames:
+            return given_reference(frames, coder, shown)
+
+
+def _encoded_frames(
+    coder: Coder, sources: Sequence[Source], pace: _Pace, *, keep_images: bool
+) -> Generator[Opened | EncodedFrame | Closed, None, None]:
+    """Yield the frames of all `sources`, each face once through the network, which runs in the caller's thread.
+
+    Decoding, landmarks and cutting have a thread each: native code does the work (PyAV, MediaPipe, torch) and lets go
+    of Python's lock meanwhile.
     """
-    decoded, located, cut, ready = (DECODED_AHEAD, LOCATED_AHEAD, CUT_AHEAD, CODED_AHEAD) if threads else (0, 0, 0, 0)
+    decoded, located, cut = (DECODED_AHEAD, LOCATED_AHEAD, CUT_AHEAD) if pace.threads else (0, 0, 0)
     pictures = overlapped(read_pictures(sources), decoded, "decode")
     faces = overlapped(find_faces(pictures), located, "landmarks")
     frames = overlapped(cut_faces(faces, coder.recipe, keep_images=keep_images), cut, "cut out")
-    coded = code_frames(frames, coder, batch_size)
-    yield from overlapped(_sharing_cores(coded) if threads else coded, ready, "network")
+    with closing(frames):
+        yield from encode_frames(frames, coder, pace.batch_size)
+
+
+def coded_frames(
+    coder: Coder,
+    sources: Sequence[Source],
+    compare: Comparison,
+    pace: _Pace,
+    *,
+    keep_images: bool,
+    done: Callable[[], object],
+) -> Generator[Opened | CodedFrame | Closed, None, None]:
+    """Yield the coded frames of all `sources` in order; done: told of each frame that the network has seen."""
+    ahead = CODED_AHEAD if pace.threads else 0
+    encoded = _encoded_frames(coder, sources, pace, keep_images=keep_images and not compare.at_end)
+    coded = decode_frames(compare.frames(_counted(encoded, done)), coder, pace.batch_size)
+    coded = overlapped(_sharing_cores(coded) if pace.threads else coded, ahead, "network")
+    if keep_images and compare.at_end:  # pictures of a whole video do not wait for its codes: they are decoded again
+        coded = overlapped(with_pictures(coded), ahead, "decode again")
+    yield from coded
+
+
+def _counted(
+    frames: Iterator[Opened | EncodedFrame | Closed], done: Callable[[], object]
+) -> Generator[Opened | EncodedFrame | Closed, None, None]:
+    for item in frames:
+        if isinstance(item, EncodedFrame):
+            done()
+        yield item
 
 
 def _sharing_cores(items: Iterator[T]) -> Generator[T, None, None]:

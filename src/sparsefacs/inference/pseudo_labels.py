@@ -99,9 +99,7 @@ def _pseudo_labels(
     network: Any = coder.network
     single_CLE, clip_CLE = _features(coder, store, windows_CL)
     with torch.inference_mode():
-        labels_CLA, confirmed_C = network.pseudo_labels(
-            clip_CLE, source, single_CLE, _known(coder, table, windows_CL)
-        )
+        labels_CLA, confirmed_C = network.pseudo_labels(clip_CLE, source, single_CLE, _known(coder, table, windows_CL))
     return labels_CLA.cpu().numpy().astype(np.int8), confirmed_C.cpu().numpy()
 
 

@@ -10,9 +10,13 @@ from ..faces.video import is_image, is_video
 
 @dataclass(frozen=True)
 class Source:
-    """One photo or video to code; `name` is what the codes call it."""
+    """One photo or video to code; `name` is what the codes call it.
+
+    person: the folder of photos of one person that a photo lies in, None where it is by itself.
+    """
 
     path: Path
+    person: str | None = None
 
     @property
     def name(self) -> str:
@@ -28,7 +32,8 @@ class Source:
 def list_sources(inputs: Sequence[Path]) -> list[Source]:
     """Return the photos and videos that `inputs` (files, folders) name, in the order given, folders by name.
 
-    Folders are searched with all folders in them; hidden files and files of other kinds in them are passed over.
+    Folders are searched with all folders in them; hidden files and files of other kinds in them are passed over. The
+    photos within a sub-folder of a folder are one person's, as `prepare` has it, and stand before its videos.
     A file named twice is coded once. Raises InputError for no input, a name that is not there, a file that is named
     neither like a photo nor like a video, or a folder without either.
     """
@@ -36,21 +41,27 @@ def list_sources(inputs: Sequence[Path]) -> list[Source]:
         raise InputError("no input was given", remedy="Name a photo, a video or a folder of them")
     found: dict[Path, Source] = {}
     for given in map(Path, inputs):
-        for path in _files(given):
-            found.setdefault(path.resolve(), Source(path))
+        for source in _in_folder(given) if given.is_dir() else [_file(given)]:
+            found.setdefault(source.path.resolve(), source)
     return list(found.values())
 
 
-def _files(given: Path) -> list[Path]:
-    if given.is_dir():
-        inside = sorted(path for path in given.rglob("*") if path.is_file() and (is_image(path) or is_video(path)))
-        visible = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(given).parts)]
-        if not visible:
-            raise InputError("holds no photo or video", path=given, remedy="Name a folder with photos or videos")
-        return visible
+def _in_folder(given: Path) -> list[Source]:
+    inside = [path for path in given.rglob("*") if path.is_file() and (is_image(path) or is_video(path))]
+    visible = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(given).parts)]
+    if not visible:
+        raise InputError("holds no photo or video", path=given, remedy="Name a folder with photos or videos")
+    sources = []
+    for path in visible:
+        first, *below = path.relative_to(given).parts
+        sources.append(Source(path, (given / first).as_posix() if below and is_image(path) else None))
+    return sorted(sources, key=lambda one: (one.path.relative_to(given).parts[0], one.person is None, one.path))
+
+
+def _file(given: Path) -> Source:
     if not given.is_file():
         raise InputError("is not there", path=given, remedy="Check the name")
     if not (is_image(given) or is_video(given)):
         kind = f"a {given.suffix} file" if given.suffix else "a file without a suffix"
         raise InputError(f"{kind} is neither photo nor video", path=given, remedy="Give for instance a .jpg or .mp4")
-    return [given]
+    return Source(given)

@@ -1,4 +1,4 @@
-"""The stages of `predict`: files → pictures → faces → cut-outs → codes, generators that can each have a thread."""
+"""The stages of `predict` up to the network: files → pictures → faces → cut-outs → encoded faces, as generators."""
 
 from collections.abc import Generator, Iterator, Sequence
 
@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..faces.alignment import FaceRecipe, align_face
+from ..evidence.vectors import face_vectors
+from ..faces.alignment import FaceRecipe, align_face, alignment_matrix, transform_points
 from ..faces.detection import FaceFinder
 from ..faces.tracking import FaceTracker, TrackedFace
 from ..faces.video import VideoReader, read_image
-from .batching import code_faces, whole_batches
-from .clips import code_in_clips
-from .codes import CodedFrame
+from ..facs.landmarks import mean_face
+from .batching import encode_faces, whole_batches
 from .contract import Coder
-from .frames import Closed, FoundFrame, LocatedFrame, Opened, Picture, with_codes
+from .frames import Closed, EncodedFrame, FoundFrame, LocatedFrame, Opened, Picture
 from .presence import Presence
 from .sources import Source
 
 HELD_FRAMES = 64  # frames that wait for the network at most, so that a stretch without faces does not pile up
-HELD_BYTES = 200_000_000  # and their pixels, where an overlay needs them
+HELD_BYTES = 100_000_000  # and their pixels, where an overlay needs them
 
 
 def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Closed, None, None]:
@@ -100,13 +100,10 @@ def _cut_out(
     return tuple(faces), np.stack(cuts), np.stack(points)
 
 
-def code_frames(
+def encode_frames(
     frames: Iterator[Opened | FoundFrame | Closed], coder: Coder, batch_size: int
-) -> Generator[Opened | CodedFrame | Closed, None, None]:
-    """Code the faces of all frames, gathering about `batch_size` of them; order is kept."""
-    if coder.clip is not None:
-        yield from code_in_clips(frames, coder, batch_size)
-        return
+) -> Generator[Opened | EncodedFrame | Closed, None, None]:
+    """Send each face through the network once, gathering about `batch_size` of them; order is kept."""
     wanted = whole_batches(batch_size)
     held: list[Opened | FoundFrame | Closed] = []
     faces = pixels = 0
@@ -116,23 +113,37 @@ def code_frames(
             faces += len(item.faces)
             pixels += item.image.nbytes if item.image is not None else 0
         if faces >= wanted or len(held) >= max(HELD_FRAMES, wanted) or pixels > HELD_BYTES:
-            yield from _coded(held, coder)
+            yield from _encoded(held, coder)
             held, faces, pixels = [], 0, 0
-    yield from _coded(held, coder)
+    yield from _encoded(held, coder)
 
 
-def _coded(
+def _encoded(
     held: list[Opened | FoundFrame | Closed], coder: Coder
-) -> Generator[Opened | CodedFrame | Closed, None, None]:
+) -> Generator[Opened | EncodedFrame | Closed, None, None]:
     found = [item for item in held if isinstance(item, FoundFrame) and len(item.faces)]
-    codes_BA = np.empty((0, len(coder.aus)), np.float32)
+    features_BE = np.empty((0, 0), np.float32)
     if found:
         cuts, points = (np.concatenate([getattr(item, name) for item in found]) for name in ("aligned", "landmarks"))
-        codes_BA = code_faces(coder, cuts, points)
+        vectors_BW = None
+        if coder.known:
+            shapes = np.stack([face.traits.blendshapes for item in found for face in item.faces])
+            vectors_BW = face_vectors(points, shapes)
+        features_BE = encode_faces(coder, cuts, _all_placed(points, coder.recipe), vectors_BW)
     row = 0
     for item in held:
         if not isinstance(item, FoundFrame):
             yield item
             continue
-        yield with_codes(item, codes_BA[row : row + len(item.faces)])
+        own = features_BE[row : row + len(item.faces)]
+        yield EncodedFrame(item.source, item.index, item.time_s, item.faces, own, item.lost, item.image)
         row += len(item.faces)
+
+
+def _all_placed(points_BPC: NDArray[np.float32], recipe: FaceRecipe) -> NDArray[np.float32]:
+    """Return landmarks of cut-outs, those that are not numbers where a face has them on average: networks cut there."""
+    known = np.isfinite(points_BPC)
+    if known.all():
+        return points_BPC
+    mean = mean_face()
+    return np.where(known, points_BPC, transform_points(mean, alignment_matrix(mean, recipe))).astype(np.float32)
