@@ -1,4 +1,6 @@
-"""Synthetic faces rendered a second, with one and two processes, none looked for in its picture: `python benchmarks/synth.py [--frames 1600 --size 128]`.
+"""Synthetic faces rendered a second, by one and two processes: `python benchmarks/synth.py [--frames 1600 --size 128]`.
+
+No face is looked for in its picture.
 
 Target: 40 frames/s at 128 × 128 with 2 × 2 supersampling on 2 cores. Prints one readable line and one JSON object.
 """

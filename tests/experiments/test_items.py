@@ -114,7 +114,7 @@ def test_a_benchmark_row_may_have_its_own_budgets_and_fewer_seeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = benchmark().model_dump()
-    few = {"name": "few", "method": "supervised", "recipe": "small", "budgets": ["0", "5%"], "seeds": 2}
+    few = {"name": "few", "method": "supervised", "recipe": "small", "budgets": ["none", "5%"], "seeds": 2}
     content["rows"] = [few, {"name": "all", "method": "supervised", "recipe": "small"}]
     changed = Benchmark.model_validate(content)
     monkeypatch.setattr("sparsefacs.experiments.items.benchmark", lambda: changed)
@@ -125,7 +125,7 @@ def test_a_benchmark_row_may_have_its_own_budgets_and_fewer_seeds(
             name: [(r.labels, r.seed) for r in plan.runs if (r.row.name, r.data) == (name, "rare")]
             for name in ("few", "all")
         }
-        assert found["few"] == [("0", 0), ("0", 1), ("5%", 0), ("5%", 1)]
+        assert found["few"] == [("none", 0), ("none", 1), ("5%", 0), ("5%", 1)]
         assert found["all"] == [(labels, seed) for labels in changed.budgets for seed in range(3)]
         assert all(job_cost(plan, job)[1] > 0 for job in plan.jobs)
     finally:

@@ -114,7 +114,7 @@ def _people_share(protocol: str | None) -> float:
 
 def _label_share(labels: str) -> float:
     budget = labels.removesuffix(":stratified")
-    if budget == "0":
+    if budget in ("none", "0"):
         return 0.0
     if match := re.fullmatch(r"([\d.]+)%", budget):
         return float(match[1]) / 100
