@@ -75,6 +75,69 @@ def build_store(
     return writer.finish(subjects)
 
 
+def evident_store(
+    path: Path,
+    *,
+    subjects: int = 8,
+    frames: int = 16,
+    seed: int = 0,
+    change: Callable[[str, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]] = lambda who, labels, points: (
+        labels,
+        points,
+    ),
+    blank: bool = False,
+) -> Store:
+    """Write a store of noise whose faces tell AUs 1, 4 and 12 by points and blendshapes over a resting face of their own.
+
+    change: may alter a face's labels (3,) and points (68, 2), told whose they are. blank: every fourth face has points
+    and blendshapes that are not numbers.
+    """
+    from sparsefacs.evidence.blendshapes import BLENDSHAPES
+
+    aus, size, rng = (1, 4, 12), 32, np.random.default_rng(seed)
+    moved = {0: ([20, 21, 22, 23], (0, -1.0)), 1: ([19, 20, 23, 24], (0, 1.0)), 2: ([48, 54], (0, -1.2))}
+    names = ("browInnerUp", "browDown", "mouthSmile")
+    writer = StoreWriter(path, StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"}), {"seed": seed})
+    for number in range(subjects):
+        who, rows = f"s{number:02d}", []
+        rest, resting = rng.normal(0, 0.5, (68, 2)), rng.uniform(0.02, 0.1, 3)
+        for frame in range(frames):
+            labels = (rng.random(3) < 0.4).astype(np.int8)
+            points = mean_face() * size - 0.5 + rest + rng.normal(0, 0.1, (68, 2))
+            shapes = rng.uniform(0.01, 0.03, len(BLENDSHAPES))
+            for place, name in enumerate(names):
+                group, way = moved[place]
+                points[group] += labels[place] * np.array(way)
+                for one, full in enumerate(BLENDSHAPES):
+                    if full.removesuffix("Left").removesuffix("Right") == name:
+                        shapes[one] = resting[place] + 0.4 * labels[place] * rng.uniform(0.3, 1)
+            image = io.BytesIO()
+            Image.fromarray(rng.integers(60, 120, (size, size, 3), dtype=np.uint8)).save(image, "PNG")
+            labels, points = change(who, labels, points)
+            if blank and frame % 4 == 3:
+                points, shapes = points * np.nan, shapes * np.nan
+            rows.append(
+                FaceRow(
+                    image=image.getvalue(),
+                    subject=who,
+                    clip="c1",
+                    frame=frame,
+                    time=float(frame),
+                    face=0,
+                    landmarks=points.astype(np.float32),
+                    matrix=np.eye(2, 3, dtype=np.float32),
+                    occurrence=labels,
+                    intensity=np.where(labels > 0, 3, 0).astype(np.float32),
+                    score=1.0,
+                    source="made",
+                    blendshapes=shapes.astype(np.float32),
+                    pose=np.zeros(3, np.float32),
+                )
+            )
+        writer.write_part(number, rows, [])
+    return writer.finish(subjects)
+
+
 def without_columns(path: Path, *names: str) -> Store:
     """Take columns away from the store in `path`, as if an older version had made it; return it."""
     import pyarrow as pa

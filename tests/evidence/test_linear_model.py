@@ -26,7 +26,8 @@ def drawn(rows: int, people: int = 10) -> tuple[np.ndarray, np.ndarray]:
 def weights(width: int = 4, aus: int = 3) -> LinearEvidence:
     blank = LinearEvidence.blank(width, aus).arrays()
     made = {name: RNG.normal(size=value.shape).astype(np.float32) for name, value in blank.items()}
-    return LinearEvidence(**made | {"scale_E": np.array([1, 2, 0.5, 1], np.float32)})
+    scales = {"scale_E": np.array([1, 2, 0.5, 1], np.float32), "changed_E": np.array([0.3, 1, 2, 1], np.float32)}
+    return LinearEvidence(**made | scales)
 
 
 def literal(row: np.ndarray, w: LinearEvidence) -> np.ndarray:
@@ -39,7 +40,7 @@ def literal(row: np.ndarray, w: LinearEvidence) -> np.ndarray:
         for e in range(width):
             known = np.isfinite(row[e])
             own = (row[e] - w.mean_E[e]) / w.scale_E[e] if known else 0.0
-            change = (row[e] - row[width + e]) / w.scale_E[e] if known and np.isfinite(row[width + e]) else 0.0
+            change = (row[e] - row[width + e]) / w.changed_E[e] if known and np.isfinite(row[width + e]) else 0.0
             alone += own * w.face_EA[e, a]
             beside += own * w.own_EA[e, a] + change * w.change_EA[e, a]
         out[a] = (1 - trust) * alone + trust * beside
@@ -152,5 +153,7 @@ def test_evidence_that_nobody_has_is_left_out(person: bool) -> None:
     evidence[:, :VECTOR_WIDTH][:, 80:] = np.nan
     evidence[:, VECTOR_WIDTH : 2 * VECTOR_WIDTH][:, 80:] = np.nan
     found = fit_linear(evidence, labels, evidence, AUS, FitSettings(person=person))
-    assert all(np.isfinite(value).all() for name, value in found.arrays().items() if name != "scale_E")
+    assert all(
+        np.isfinite(value).all() for name, value in found.arrays().items() if name not in ("scale_E", "changed_E")
+    )
     assert np.isfinite(evidence_logits(evidence, found, np)).all()

@@ -57,7 +57,7 @@ def test_a_flipped_face_has_the_same_symmetric_shape_and_vector() -> None:
 
 
 def test_symmetric_shape_counts_each_pair_once_and_the_mid_line_by_height() -> None:
-    middle = int((MIRROR_68 == np.arange(68)).sum())
+    middle = int((np.arange(68) == MIRROR_68).sum())
     assert (68 - middle) // 2 * 2 + middle == GEOMETRY_WIDTH == symmetric_shape(faces()).shape[1]
 
 

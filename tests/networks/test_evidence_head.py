@@ -34,7 +34,8 @@ def weights(width: int = W, seed: int = 0) -> LinearEvidence:
     rng = np.random.default_rng(seed)
     blank = LinearEvidence.blank(width, len(AUS)).arrays()
     made = {name: rng.normal(0, 0.3, value.shape).astype(np.float32) for name, value in blank.items()}
-    return LinearEvidence(**made | {"scale_E": rng.uniform(0.5, 2, width).astype(np.float32)})
+    scales = {name: rng.uniform(0.5, 2, width).astype(np.float32) for name in ("scale_E", "changed_E")}
+    return LinearEvidence(**made | scales)
 
 
 def network(kind: str, use: str = "person") -> Any:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..evidence.blendshapes import BLENDSHAPES
 from ..evidence.linear import evidence_of
 from ..evidence.reference import no_reference, references
-from ..evidence.vectors import VECTOR_WIDTH, face_vectors
+from ..evidence.vectors import SHAPES, VECTOR_WIDTH, face_vectors
 from .store import Store
 
 F32 = NDArray[np.float32]
@@ -37,6 +37,11 @@ class EvidenceTable:
         if vectors_ME is None:
             vectors_ME = np.concatenate([store_vectors(store) for store in stores])
         self.vectors_ME: F32 = vectors_ME
+
+    @property
+    def knows_blendshapes(self) -> bool:
+        """Whether any face has blendshapes."""
+        return bool(np.isfinite(self.vectors_ME[:, SHAPES]).any())
 
     @cached_property
     def people(self) -> NDArray[np.int64]:

@@ -141,6 +141,12 @@ def _print_notes(config: RunConfig, data: TrainingSet, built: tuple[Method, Batc
         print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
     if data.rule == "last" and config.selection.patience is not None:
         print("note: there is no score to stop early on, so the training takes its whole length", file=sys.stderr)
+    if config.network.evidence != "pixels" and not data.coder.table(person=False).knows_blendshapes:
+        print(
+            "note: the store has no blendshapes, so only the faces' points stand beside pixels; it was made by an older "
+            "version or from delivered landmarks: prepare it again to have them",
+            file=sys.stderr,
+        )
     if built is not None and built[0].needs().unlabelled and built[1].unlabelled_faces is None:
         print(
             f"note: there are no faces without labels, so {config.name} learns from labelled ones alone; "

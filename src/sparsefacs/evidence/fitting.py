@@ -30,7 +30,7 @@ class FitSettings:
     person's reference. blendshapes: whether they count.
     """
 
-    c: float = 0.005
+    c: float = 0.01
     person: bool = True
     blendshapes: bool = True
 
@@ -50,25 +50,27 @@ def fit_linear(
     """
     chosen = settings or FitSettings()
     width = (evidence_NE.shape[1] - 1) // 2
-    mean_E, scale_E = _measure(np.asarray(free_ME, np.float64), width, chosen)
-    labelled, free = (_Inputs.of(np.asarray(each, np.float64), mean_E, scale_E) for each in (evidence_NE, free_ME))
+    mean_E, scale_E, changed_E = _measure(np.asarray(free_ME, np.float64), width, chosen)
+    labelled, free = (
+        _Inputs.of(np.asarray(each, np.float64), mean_E, scale_E, changed_E) for each in (evidence_NE, free_ME)
+    )
     labels = np.where(np.isfinite(labels_NA) & (labels_NA >= 0), labels_NA, np.nan)
     rates_A = smoothed_rates(labels)
     weights = LinearEvidence.blank(width, len(aus)).arrays()
-    weights["mean_E"], weights["scale_E"] = mean_E.astype(np.float32), scale_E.astype(np.float32)
+    for name, values in (("mean_E", mean_E), ("scale_E", scale_E), ("changed_E", changed_E)):
+        weights[name] = values.astype(np.float32)
     for a, au in enumerate(aus):
         direction = np.zeros(width)
         direction[: min(width, VECTOR_WIDTH)] = meaning_of(au)[:width] if chosen.blendshapes else 0
-        direction = direction * np.where(
-            np.isfinite(scale_E), scale_E, 0
-        )  # of logarithms as they are, whatever they are measured in here
-        face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [direction], rates_A[a], chosen.c)
+        alone, apart = (direction * np.where(np.isfinite(each), each, 0) for each in (scale_E, changed_E))
+        face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [alone], rates_A[a], chosen.c)
         weights["face_EA"][:, a], weights["face_A"][a] = face, face_bias
         if not chosen.person:
             weights["own_EA"][:, a], weights["person_A"][a] = face, face_bias
             continue
-        far = np.concatenate([np.zeros(width), direction]), np.concatenate([direction, np.zeros(width)])
-        both, bias = _fit_one(labelled.both, labels[:, a], free.both, list(far), rates_A[a], chosen.c)
+        nothing = np.zeros(width)
+        both_ways = [np.concatenate([nothing, apart]), np.concatenate([alone, nothing])]
+        both, bias = _fit_one(labelled.both, labels[:, a], free.both, both_ways, rates_A[a], chosen.c)
         weights["own_EA"][:, a], weights["change_EA"][:, a] = both[:width], both[width:]
         weights["person_A"][a] = bias
     return LinearEvidence(**weights)
@@ -93,28 +95,30 @@ class _Inputs:
     both: F64
 
     @classmethod
-    def of(cls, evidence_NE: F64, mean_E: F64, scale_E: F64) -> "_Inputs":
+    def of(cls, evidence_NE: F64, mean_E: F64, scale_E: F64, changed_E: F64) -> "_Inputs":
         width = len(mean_E)
         own = np.nan_to_num((evidence_NE[:, :width] - mean_E) / scale_E, nan=0.0, posinf=0.0, neginf=0.0)
-        change = np.nan_to_num((evidence_NE[:, :width] - evidence_NE[:, width : 2 * width]) / scale_E, nan=0.0)
+        change = np.nan_to_num((evidence_NE[:, :width] - evidence_NE[:, width : 2 * width]) / changed_E, nan=0.0)
         return cls(own, np.concatenate([own, change], axis=1))
 
 
-def _measure(free_ME: F64, width: int, chosen: FitSettings) -> tuple[F64, F64]:
-    """Return mean and scale (E,): numbers vary by 1 within a person; one that never varies, or is not used, by none.
+def _measure(free_ME: F64, width: int, chosen: FitSettings) -> tuple[F64, F64, F64]:
+    """Return mean, scale and scale of change (E,): numbers vary by 1 over all faces, and by 1 within a person.
 
-    Where nobody has a reference it is by 1 over all faces.
+    A number that never varies, or is not used, has an infinite scale: it counts nothing.
     """
     vector = free_ME[:, :width]
-    change = vector - free_ME[:, width : 2 * width]
     mean_E, over_all = _over_known(vector)
-    within = np.where(np.isfinite(change).any(axis=0), _over_known(change)[1], over_all)
-    scale_E = np.where(within > 1e-6, within, np.inf)
-    if width > VECTOR_WIDTH:  # features: their first, the largest, by _LOOSE
-        scale_E[VECTOR_WIDTH:] = max(float(within[VECTOR_WIDTH:].max()), 1e-6) / _LOOSE
-    if not chosen.blendshapes:
-        scale_E[SHAPES] = np.inf
-    return mean_E, scale_E
+    within = _over_known(vector - free_ME[:, width : 2 * width])[1]
+    scales = []
+    for spread_E in (over_all, within):
+        scale_E = np.where(spread_E > 1e-6, spread_E, np.inf)
+        if width > VECTOR_WIDTH:  # features: their first, the largest, varies by _LOOSE
+            scale_E[VECTOR_WIDTH:] = max(float(spread_E[VECTOR_WIDTH:].max()), 1e-6) / _LOOSE
+        if not chosen.blendshapes:
+            scale_E[SHAPES] = np.inf
+        scales.append(scale_E)
+    return mean_E, scales[0], scales[1]
 
 
 def _over_known(values_ME: F64) -> tuple[F64, F64]:

@@ -20,12 +20,14 @@ TRUST = 4.0
 class LinearEvidence:
     """Weights on E numbers of evidence for A AUs.
 
-    mean_E, scale_E: what evidence is measured in. face_EA, face_A: of a face alone. own_EA, change_EA, person_A: of a
-    face, of its difference to the person's reference, and the constant, where there is a reference. All float32.
+    mean_E, scale_E: what evidence is measured in; changed_E: what its difference to the person's reference is. face_EA,
+    face_A: of a face alone. own_EA, change_EA, person_A: of a face, of that difference, and the constant, where there
+    is a reference. All float32.
     """
 
     mean_E: F32  # noqa: N815 -- a shape suffix
     scale_E: F32  # noqa: N815
+    changed_E: F32  # noqa: N815
     face_EA: F32  # noqa: N815
     face_A: F32  # noqa: N815
     own_EA: F32  # noqa: N815
@@ -38,7 +40,7 @@ class LinearEvidence:
         blank = {each.name: np.zeros((width, aus)[: 1 + each.name.endswith("EA")], np.float32) for each in fields(cls)}
         for name in ("face_A", "person_A"):
             blank[name] = np.zeros(aus, np.float32)
-        return cls(**(blank | {"scale_E": np.ones(width, np.float32)}))
+        return cls(**(blank | {name: np.ones(width, np.float32) for name in ("scale_E", "changed_E")}))
 
     def arrays(self) -> dict[str, F32]:
         """Return the weights by name."""
@@ -59,7 +61,7 @@ def standardised(evidence: Any, weights: Any, xp: Any) -> tuple[Any, Any, Any]:
     width = (evidence.shape[1] - 1) // 2
     vector, reference, moments = evidence[:, :width], evidence[:, width : 2 * width], evidence[:, 2 * width :]
     own = (vector - weights.mean_E) / weights.scale_E
-    change = (vector - reference) / weights.scale_E
+    change = (vector - reference) / weights.changed_E
     own = xp.where(xp.isfinite(own), own, xp.zeros_like(own))
     change = xp.where(xp.isfinite(change), change, xp.zeros_like(change))
     return own, change, moments / (moments + TRUST)

@@ -25,6 +25,7 @@ class EvidenceHead(nn.Module):
 
     mean_E: Tensor  # noqa: N815
     scale_E: Tensor  # noqa: N815
+    changed_E: Tensor  # noqa: N815
     face_EA: Tensor  # noqa: N815
     face_A: Tensor  # noqa: N815
     own_EA: Tensor  # noqa: N815

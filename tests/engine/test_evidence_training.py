@@ -1,0 +1,176 @@
+"""Trainings that look at evidence: instant, whose labels reach it, old stores, holes, resume, and the pixels' worth."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from made_runs import same_weights, weights_of
+from made_stores import evident_store, without_columns
+from sparsefacs import InputError, api
+from sparsefacs.data.store import Store
+from sparsefacs.engine.run import RunFolder
+from sparsefacs.evidence.fitting import pixel_gain, usual_gain
+from sparsefacs.protocols.folds import make_protocol
+
+PERSON = ("network.evidence=person",)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return evident_store(tmp_path_factory.mktemp("evident") / "store")
+
+
+def held_out(store: Store) -> tuple[str, ...]:
+    return make_protocol(api.DEFAULT_PROTOCOL, store.strings("subject").tolist(), 0).folds[0].test
+
+
+def auc(metrics: dict[str, Any]) -> float:
+    return float(metrics["pooled"]["mean"]["auc"]["value"])
+
+
+def test_instant_learns_in_no_step_and_is_a_run_like_any(seen: Store, tmp_path: Path) -> None:
+    metrics = api.train("instant", seen.path, tmp_path / "run")
+    assert auc(metrics) > 0.95
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names >= {"config.yaml", "protocol.json", "model.safetensors", "model.json", "predictions.parquet"}
+    assert api.evaluate(tmp_path / "run")["pooled"] == metrics["pooled"]
+    api.report(tmp_path / "report.html", [tmp_path / "run"])
+    assert "instant" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_instant_is_the_same_to_the_last_digit_whatever_the_seed(seen: Store, tmp_path: Path) -> None:
+    for number in (1, 2):
+        api.train("instant", seen.path, tmp_path / str(number), labels="20%", seed=number)
+    assert same_weights(tmp_path / "1", tmp_path / "2")
+
+
+def test_instant_codes_intensity(seen: Store, tmp_path: Path) -> None:
+    metrics = api.train("instant", seen.path, tmp_path / "run", task="intensity")
+    assert metrics["pooled"]["mean"]["icc"]["value"] > 0.6
+
+
+def test_instant_answers_without_a_label_and_others_say_that_they_do_not(seen: Store, tmp_path: Path) -> None:
+    assert auc(api.train("instant", seen.path, tmp_path / "run", labels="none")) > 0.9
+    assert weights_of(tmp_path / "run")["evidence.face_EA"].any()
+    with pytest.raises(InputError, match=r"left to train on.*instant"):
+        api.train("supervised", seen.path, tmp_path / "other", labels="none")
+
+
+def test_what_is_looked_at_is_chosen(seen: Store, tmp_path: Path) -> None:
+    scores = {}
+    for name, settings in {
+        "geometry": ("network.evidence=geometry", "method.blendshapes=false"),
+        "person": (*PERSON, "method.blendshapes=false"),
+        "all": PERSON,
+    }.items():
+        scores[name] = auc(api.train("instant", seen.path, tmp_path / name, settings=settings))
+        head = weights_of(tmp_path / name)
+        assert bool(torch.isinf(head["evidence.scale_E"]).any()) == (name != "all")
+    assert scores["geometry"] < scores["person"] < scores["all"]
+    with pytest.raises(InputError, match=r"network\.evidence=person"):
+        api.train("instant", seen.path, tmp_path / "none", settings=("network.evidence=pixels",))
+
+
+@pytest.mark.parametrize("method", ["instant", "supervised", "kdsrl", "knowledge-spreader"])
+def test_nothing_of_the_people_tested_on_reaches_a_training_or_its_limits(
+    method: str, seen: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    held = held_out(seen)
+
+    def other(who: str, labels: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (1 - labels, points + np.linspace(0, 5, 136).reshape(68, 2)) if who in held else (labels, points)
+
+    small = () if method == "instant" else (*tiny_settings, "training.steps=3", *PERSON)
+    if method == "knowledge-spreader":
+        small = (*small, "method.width=8", "method.heads=2", "method.hidden=8", "method.feedforward=8")
+    changed = evident_store(tmp_path / "changed", change=other)
+    for name, store in (("one", seen), ("two", changed)):
+        api.train(method, store.path, tmp_path / name, labels="50%", settings=small)
+    assert same_weights(tmp_path / "one", tmp_path / "two")
+    assert RunFolder(tmp_path / "one").read_model()["limits"] == RunFolder(tmp_path / "two").read_model()["limits"]
+
+
+def test_labels_of_the_people_tested_on_never_reach_their_codes(seen: Store, tmp_path: Path) -> None:
+    held = held_out(seen)
+
+    def flipped(who: str, labels: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (1 - labels if who in held else labels), points
+
+    changed = evident_store(tmp_path / "changed", change=flipped)
+    codes = []
+    for name, store in (("one", seen), ("two", changed)):
+        api.train("instant", store.path, tmp_path / name)
+        table = pd.read_parquet(tmp_path / name / "predictions.parquet")
+        codes.append(table[[column for column in table if column.endswith("_p")]].to_numpy())
+    np.testing.assert_array_equal(*codes)
+
+
+def test_a_store_made_before_evidence_trains_with_what_it_has_and_says_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evident_store(tmp_path / "old")
+    old = without_columns(tmp_path / "old", "blendshapes", "pose")
+    assert auc(api.train("instant", old.path, tmp_path / "run")) > 0.7
+    told = capsys.readouterr().err
+    assert "no blendshapes" in told and "prepare" in told
+    api.train("instant", evident_store(tmp_path / "new").path, tmp_path / "other")
+    assert "no blendshapes" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["instant", "supervised"])
+def test_points_that_are_not_numbers_are_no_evidence(
+    method: str, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    holes = evident_store(tmp_path / "holes", blank=True)
+    settings = () if method == "instant" else (*tiny_settings, "training.steps=3", *PERSON)
+    assert auc(api.train(method, holes.path, tmp_path / "run", settings=settings)) > 0.6
+    table = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
+    assert np.isfinite(table[[column for column in table if column.endswith("_p")]].to_numpy()).all()
+
+
+def test_a_training_with_evidence_resumes_bit_for_bit(
+    seen: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparsefacs.methods.supervised import Supervised
+
+    settings = (*tiny_settings, "training.steps=9", "training.checkpoint_every=4", *PERSON)
+    whole = api.train("supervised", seen.path, tmp_path / "whole", labels="50%", settings=settings)
+
+    def stop(self: object, step: int) -> None:
+        if step == 6:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Supervised, "after_step", stop)
+        with pytest.raises(InputError, match="--resume"):
+            api.train("supervised", seen.path, tmp_path / "cut", labels="50%", settings=settings)
+    resumed = api.train("supervised", seen.path, tmp_path / "cut", labels="50%", settings=settings, resume=True)
+    assert same_weights(tmp_path / "whole", tmp_path / "cut") and resumed["pooled"] == whole["pooled"]
+
+
+def test_evidence_puts_a_network_of_noise_where_evidence_is(
+    seen: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    scores = {}
+    for use in ("pixels", "person"):
+        settings = (*tiny_settings, "training.steps=20", f"network.evidence={use}")
+        scores[use] = auc(api.train("supervised", seen.path, tmp_path / use, settings=settings))
+    assert scores["person"] > 0.95 and scores["pixels"] < 0.8
+    gain = float(weights_of(tmp_path / "person")["evidence.gain"])
+    assert gain < 0.2  # its pixels are noise, which the people set aside tell
+
+
+def test_the_worth_of_pixels_is_that_under_which_labels_are_likeliest() -> None:
+    rng = np.random.default_rng(0)
+    pixels, known = rng.normal(0, 2, (4000, 3)), rng.normal(0, 1, (4000, 3))
+    labels = (rng.random((4000, 3)) < 1 / (1 + np.exp(-(known + 0.6 * pixels)))).astype(float)
+    coded = 1 / (1 + np.exp(-pixels))
+    assert pixel_gain(coded, known, labels, 0.1) == pytest.approx(0.6, abs=0.06)
+    noise = 1 / (1 + np.exp(-rng.normal(0, 2, (4000, 3))))
+    assert pixel_gain(noise, known, labels, 0.5) < 0.08
+    assert pixel_gain(coded, known, np.full((4000, 3), np.nan), 0.37) == pytest.approx(0.37, abs=1e-3)
+    assert usual_gain(0) == 0 and usual_gain(1500) == 0.5 < usual_gain(15000) < 1
