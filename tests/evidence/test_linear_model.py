@@ -119,7 +119,7 @@ def test_a_few_labels_and_none_rest_on_what_the_au_means() -> None:
     test, truth = drawn(400, people=7)
     for count in (0, 6):
         found = fit_linear(evidence[:count], labels[:count], evidence, AUS)
-        assert auc(evidence_logits(test, found, np)[:, 1], truth[:, 1]) > 0.9
+        assert auc(evidence_logits(test, found, np)[:, 1], truth[:, 1]) > 0.8
 
 
 def test_unlabelled_entries_change_nothing() -> None:
