@@ -106,7 +106,7 @@ def compare(recipe: str, given: argparse.Namespace) -> dict[str, Any]:
 class RandomCoder:
     """Knowledge-Spreader of a recipe as a coder, its weights drawn from a seed."""
 
-    aus, task, limits = AUS, "occurrence", (0.5,) * len(AUS)
+    aus, task, limits, known, person = AUS, "occurrence", (0.5,) * len(AUS), 0, False
 
     def __init__(self, recipe: str, length: int) -> None:
         import torch
@@ -125,13 +125,13 @@ class RandomCoder:
         self.clip = (self.network.clip_length, self.network.key)
         self.recipe = FaceRecipe(size=round(self.sees.input_size / self.sees.crop))
 
-    def encode(self, faces_BHWC: Any, landmarks_BPC: Any) -> Any:
+    def encode(self, faces_BHWC: Any, landmarks_BPC: Any, vectors_BW: Any = None) -> Any:
         """Return both backbones' features of faces."""
         from sparsefacs.networks.answers import frame_features
 
         return frame_features(self.network, faces_BHWC, landmarks_BPC, self.sees)
 
-    def decode(self, features_BLE: Any) -> Any:
+    def decode(self, features_BLE: Any, references_BR: Any = None) -> Any:
         """Return the codes of windows of features."""
         from sparsefacs.networks.answers import window_answers
 
@@ -171,12 +171,19 @@ def frames(faces: Any) -> Iterator[Any]:
     yield Closed(source)
 
 
+def code_frames(coder: RandomCoder, faces: Any) -> Iterator[Any]:
+    """Yield what `predict` makes of the frames of a video, one face each."""
+    from sparsefacs.inference.clips import decode_frames
+    from sparsefacs.inference.stages import encode_frames
+
+    return decode_frames(encode_frames(frames(faces), coder, 32), coder, 32)
+
+
 def one_pass(coder: RandomCoder, video: Any) -> Any:
     """Return the codes (frames, A) as `predict` makes them."""
     from sparsefacs.inference.codes import CodedFrame
-    from sparsefacs.inference.stages import code_frames
 
-    coded = code_frames(frames(video), coder, 32)
+    coded = code_frames(coder, video)
     return np.stack([item.faces[0].codes for item in coded if isinstance(item, CodedFrame)])
 
 
@@ -216,13 +223,12 @@ def in_process(count: int, recipe: str, length: int) -> float:
 def peak_mib(count: int, recipe: str, length: int) -> float:
     """Code `count` frames, made one by one, in this process; return the most private memory beyond the first frames."""
     from sparsefacs.inference.codes import CodedFrame
-    from sparsefacs.inference.stages import code_frames
 
     coder = RandomCoder(recipe, length)
     one_pass(coder, [face(coder.recipe.size, number) for number in range(40)])
     start = peak = private_mib()
     faces = (face(coder.recipe.size, number) for number in range(count))
-    for item in code_frames(frames(faces), coder, 32):
+    for item in code_frames(coder, faces):
         if isinstance(item, CodedFrame) and item.index % 8 == 0:
             peak = max(peak, private_mib())
     return round(peak - start, 1)

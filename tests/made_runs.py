@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sparsefacs.engine.run import RunFolder
+from sparsefacs.evidence.linear import LinearEvidence
+from sparsefacs.evidence.vectors import GEOMETRY_WIDTH, face_vectors
 from sparsefacs.faces.alignment import FaceRecipe
+from sparsefacs.facs.landmarks import mean_face
 from sparsefacs.inference.export import sample_faces
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.registry import method_class
@@ -26,7 +30,10 @@ def write_run(
     limits: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Path:
-    """Write the model of a run of `method` into `path`, as `train` leaves it; size: side of its aligned faces."""
+    """Write the model of a run of `method` into `path`, as `train` leaves it; size: side of its aligned faces.
+
+    Where the network looks at evidence (`network["evidence"]`), its weights on that are random too.
+    """
     torch.manual_seed(seed)
     setting, kind = Setting(task, aus, NetworkConfig(**network)), method_class(method)
     predictor = kind.build_predictor(setting, kind.Config(**(settings or {}))).train()
@@ -39,10 +46,26 @@ def write_run(
         for name, weight in predictor.named_parameters():
             if "head" in name and weight.ndim == 2 and len(weight) <= len(aus):  # a last layer
                 weight.div_(spread)
+    if getattr(predictor, "evidence", None) is not None:
+        predictor.evidence.take(random_weights(predictor.evidence.width, len(aus), seed))
+        predictor.evidence.gain.fill_(0.6)
     recipe = FaceRecipe(size=size).as_json()
     path.mkdir(parents=True)
     RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), limits, 1, settings)
     return path
+
+
+def random_weights(width: int, aus: int, seed: int = 0) -> LinearEvidence:
+    """Return weights on evidence such as faces have, of which the first number is not used."""
+    rng = np.random.default_rng(seed)
+    blank = LinearEvidence.blank(width, aus).arrays()
+    made = {name: rng.normal(0, 0.15, values.shape) for name, values in blank.items()}
+    usual = face_vectors(mean_face()[None], np.full((1, 52), 0.1))[0]
+    made["mean_E"][: len(usual)] = usual
+    made["scale_E"], made["changed_E"] = np.full(width, 0.1), np.full(width, 0.03)
+    made["scale_E"][GEOMETRY_WIDTH:], made["changed_E"][GEOMETRY_WIDTH:] = 1.5, 0.8
+    made["scale_E"][0] = made["changed_E"][0] = np.inf
+    return LinearEvidence(**{name: values.astype(np.float32) for name, values in made.items()})
 
 
 def weights_of(run: Path) -> dict[str, torch.Tensor]:

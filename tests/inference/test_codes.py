@@ -1,10 +1,13 @@
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from sparsefacs.errors import InputError
+from sparsefacs.evidence.pose import openface_angles
 from sparsefacs.inference.codes import CodedFace, CodedFrame, CodesWriter, code_columns, open_codes
 
 AUS = (1, 12)
@@ -54,6 +57,25 @@ def test_intensity_row_has_intensity_and_no_probability(tmp_path):
     row = pd.read_csv(tmp_path / "c.csv").iloc[0]
     assert (row["AU01_r"], row["AU12_r"], row["AU01_c"], row["AU12_c"]) == (0.5, 3.25, 0, 1)
     assert np.isnan(row["AU12_p"])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_head_s_turn_and_the_reference_stand_after_the_box(tmp_path, suffix):
+    columns, path = code_columns(AUS, with_input=False), tmp_path / f"c{suffix}"
+    assert columns[columns.index("face_y1") + 1 :][:5] == ["pose_Rx", "pose_Ry", "pose_Rz", "reference", "AU01_c"]
+    pose = np.array([10.0, -5.0, 3.0], np.float32)
+    told = replace(face(0, 0.1, 0.9), pose=pose, reference=4)
+    write(
+        path, [frame(0, [told]), frame(1, [replace(told, pose=pose * np.nan, reference=0)]), frame(2, [face(0, 1, 1)])]
+    )
+    table = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
+    angles = table[["pose_Rx", "pose_Ry", "pose_Rz"]]
+    np.testing.assert_allclose(angles.iloc[0], openface_angles(pose), atol=1e-4)
+    assert angles[1:].isna().all(axis=None)
+    assert table["reference"][:2].tolist() == [4, 0] and np.isnan(table["reference"][2])
+    if suffix == ".parquet":
+        types = {field.name: str(field.type) for field in pq.read_schema(path)}
+        assert (types["pose_Rx"], types["reference"], types["AU01_c"]) == ("float", "int32", "int8")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

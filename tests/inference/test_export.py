@@ -12,6 +12,8 @@ import torch
 from made_runs import write_run
 from made_stores import build_store
 from sparsefacs import InputError, api
+from sparsefacs.evidence.reference import no_reference
+from sparsefacs.evidence.vectors import face_vectors
 from sparsefacs.inference import export as exporting
 from sparsefacs.inference.export import coding_network, resizing_matrix, sample_faces
 from sparsefacs.inference.model import load_coder
@@ -97,6 +99,74 @@ def test_networks_of_facial_regions_take_landmarks_and_any_number_of_faces(folde
     moved = exported(faces, elsewhere)
     np.testing.assert_allclose(moved, coder(faces, elsewhere), atol=1e-5)
     assert np.abs(moved - wanted).max() > 1e-3
+
+
+EVIDENT = {
+    "instant": ("instant", CNN | {"crop": 1.0}, None),
+    "features": ("instant", SMALL, {"features": 5, "level": 3}),
+    "plain": ("supervised", CNN, None),
+    "areas": ("kdsrl", SMALL, None),
+    "roi": ("wsrtl", SMALL, ROI),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "use", "task"),
+    [
+        ("instant", "person", "occurrence"),
+        ("features", "person", "occurrence"),
+        ("plain", "person", "intensity"),
+        ("plain", "geometry", "occurrence"),
+        ("areas", "person", "occurrence"),
+        ("roi", "person", "occurrence"),
+    ],
+)
+def test_evidence_and_the_person_are_looked_at_as_the_run_does(folder: Path, name: str, use: str, task: str) -> None:
+    method, network, settings = EVIDENT[name]
+    run = write_run(folder / f"{name}-{use}", network | {"evidence": use}, method=method, settings=settings, task=task)
+    out = folder / f"{name}-{use}.onnx"
+    assert api.export(run, out)["max_difference"] < 1e-4
+    exported, coder = OnnxCoder(out), load_coder(run)
+    assert (exported.known, exported.person, exported.clip) == (coder.known, use == "person", (1, 0))
+    rng, count = np.random.default_rng(3), 9
+    faces, landmarks = sample_faces(count, 40, seed=9)
+    vectors = face_vectors(landmarks, rng.uniform(0, 0.6, (count, 52)))
+    vectors[1], vectors[2, :20] = np.nan, np.nan
+    features = coder.encode(faces, landmarks, vectors)
+    np.testing.assert_allclose(exported.encode(faces, landmarks, vectors), features, atol=1e-4)
+    nobody = no_reference(count, coder.known)
+    others = np.roll(features[:, -coder.known :], 3, axis=0)
+    somebody = np.concatenate([others, np.array([[0, 1, 2, 4, 30, 200, 5000, 1, 3]]).T], axis=1).astype(np.float32)
+    found = {}
+    for who, reference in {"nobody": nobody, "somebody": somebody if use == "person" else nobody}.items():
+        evidence = np.concatenate([features[:, -coder.known :], reference], axis=1)
+        wanted = found[who] = coder.decode(features[:, None], reference)
+        np.testing.assert_allclose(exported.decode(features[:, None], reference), wanted, atol=1e-4)
+        np.testing.assert_allclose(exported(faces, landmarks, evidence), wanted, atol=1e-4)
+        np.testing.assert_allclose(coder(faces, landmarks, evidence), wanted, atol=1e-4)
+    np.testing.assert_allclose(exported.decode(features[:, None]), found["nobody"], atol=1e-4)
+    np.testing.assert_allclose(exported(faces, landmarks), coder(faces, landmarks), atol=1e-4)
+    assert found["nobody"].std(axis=0).min() > 1e-3 and np.isfinite(found["somebody"]).all()
+    np.testing.assert_array_equal(found["nobody"][0], found["somebody"][0])  # of 0 moments
+    assert (np.abs(found["nobody"] - found["somebody"])[3:].max() > 0.01) == (use == "person")
+    assert np.abs(coder(faces, landmarks) - found["nobody"]).max() > 0.01  # the face's own evidence counts
+
+
+def test_a_file_of_pixels_alone_and_of_an_earlier_version_is_asked_in_two_steps(
+    cnn: tuple[Path, Path], tmp_path: Path
+) -> None:
+    import onnx
+
+    model = onnx.load(cnn[1])
+    (described,) = model.metadata_props
+    told = json.loads(described.value)
+    assert (told.pop("known"), told.pop("person")) == (0, False)
+    described.value = json.dumps(told | {"format": 1})
+    onnx.save(model, tmp_path / "earlier.onnx")
+    earlier, faces = OnnxCoder(tmp_path / "earlier.onnx"), sample_faces(5, 40, seed=4)
+    assert (earlier.known, earlier.person) == (0, False)
+    np.testing.assert_array_equal(earlier.decode(earlier.encode(*faces)[:, None]), earlier(*faces))
+    assert earlier.encode(faces[0][:0], faces[1][:0]).shape == (0, 3)
 
 
 def test_resizing_is_two_products() -> None:

@@ -49,6 +49,13 @@ def test_a_picture_is_written(tmp_path, suffix, start, timed):
     assert (tmp_path / f"p{suffix}").read_bytes().startswith(start)
 
 
+def test_a_table_of_an_earlier_version_is_drawn(tmp_path):
+    made = table().drop(columns=["pose_Rx", "pose_Ry", "pose_Rz", "reference"])
+    made.to_csv(tmp_path / "c.csv", index=False)
+    plot_codes(tmp_path / "c.csv", tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 1000
+
+
 def test_nothing_coded_is_an_error(tmp_path):
     table(lost=range(20)).to_csv(tmp_path / "c.csv", index=False)
     with pytest.raises(InputError, match="no coded face"):

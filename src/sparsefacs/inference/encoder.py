@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
+from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..files import read_json
-from ..networks.answers import network_input
+from ..networks.answers import device_of, network_input, placed
 from ..networks.backbone import NAMED_STARTS
 from ..networks.classifier import NetworkConfig
 from ..networks.trunk import Trunk
@@ -26,7 +27,10 @@ _AGAIN = "Pre-train again with `sparsefacs pretrain`"
 
 @dataclass
 class Encoder:
-    """Features of aligned faces, in float32; `width` of them a face. seen: whose faces it was trained on."""
+    """Features of aligned faces, in float32; `width` of them a face. seen: whose faces it was trained on.
+
+    person: whether evidence is compared with the person's reference; None: it sees pixels alone.
+    """
 
     name: str
     recipe: FaceRecipe
@@ -34,15 +38,25 @@ class Encoder:
     sees: NetworkConfig
     width: int
     network: Any
+    person: bool | None = None
 
-    def features(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return features (B, width) of aligned RGB faces (B, S, S, 3) with landmarks (B, 68, 2) in their pixels."""
+    def features(
+        self,
+        faces_BHWC: NDArray[np.uint8],
+        landmarks_BPC: NDArray[np.float32],
+        evidence_BE: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return features (B, width) of aligned RGB faces (B, S, S, 3) with landmarks (B, 68, 2) in their pixels.
+
+        evidence_BE: as of `evidence.linear.evidence_of`, where `person` is not None.
+        """
         import torch
 
-        device = next(self.network.parameters()).device
+        device = device_of(self.network)
         with torch.inference_mode():
             image, landmarks = network_input(faces_BHWC, landmarks_BPC, self.sees, device)
-            return np.asarray(self.network.features(image, landmarks).float().cpu().numpy())
+            given = () if self.person is None else (placed(evidence_BE, device),)
+            return np.asarray(self.network.features(image, landmarks, *given).float().cpu().numpy())
 
 
 def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | None = None) -> Encoder:
@@ -90,9 +104,11 @@ def _of_training(folder: RunFolder, regions: bool | None, start: str | None) -> 
         sees=coder.sees,
         width=0,
         network=coder.network,
+        person=coder.person if coder.known else None,
     )
     landmarks = np.zeros((1, 68, 2), np.float32)
-    encoder.width = int(encoder.features(blank, landmarks).shape[1])
+    nothing = None if encoder.person is None else np.zeros((1, 2 * VECTOR_WIDTH + 1), np.float32)
+    encoder.width = int(encoder.features(blank, landmarks, nothing).shape[1])
     return encoder
 
 

@@ -137,7 +137,7 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
         node.doc_string = None
     program.model.metadata_props[METADATA] = json.dumps(described | {"landmarks": wants_landmarks}, sort_keys=True)
     if coder.known:
-        program.model.metadata_props[EVIDENCE] = packed(_weights(coder))
+        program.model.metadata_props[EVIDENCE] = packed(_weights(coder), float(coder.network.evidence.gain))
     program.save(str(path), external_data=False)
     onnx.checker.check_model(str(path), full_check=True)
     return wants_landmarks
@@ -155,9 +155,9 @@ def _check(coder: NetworkCoder, path: Path, batch: int | None) -> tuple[float, i
         pairs = [(exported(faces, landmarks), coder(faces, landmarks))]
         if coder.known:
             evidence = sample_evidence(coder, count, seed=number)
-            vectors, reference = evidence[:, :VECTOR_WIDTH], evidence[:, coder.known :]
+            vectors, nobody = evidence[:, :VECTOR_WIDTH], no_reference(count, coder.known)
             steps = [each.encode(faces, landmarks, vectors)[:, None] for each in (exported, coder)]
-            for compared in (reference, no_reference(count, coder.known)):
+            for compared in (nobody, evidence[:, coder.known :]) if coder.person else (nobody,):
                 given = evidence_of(coder.encode(faces, landmarks, vectors)[:, -coder.known :], compared)
                 pairs.append((exported(faces, landmarks, given), coder(faces, landmarks, given)))
                 pairs.append((exported.decode(steps[0], compared), coder.decode(steps[1], compared)))
@@ -177,11 +177,12 @@ def sample_evidence(coder: NetworkCoder, count: int, seed: int = 0) -> NDArray[n
     References rest on 0, 3, 40 and 1000 moments by turns.
     """
     rng, weights = np.random.default_rng(seed), _weights(coder)
-    spread = np.where(np.isfinite(weights.scale_E), np.minimum(weights.scale_E, 2), 1)
-    drawn = weights.mean_E + spread * rng.normal(size=(2, count, coder.known))
-    drawn[rng.random(drawn.shape) < 0.05] = np.nan
+    own, apart = (np.where(np.isfinite(each), each, 1) for each in (weights.scale_E, weights.changed_E))
+    vectors = weights.mean_E + own * rng.normal(size=(count, coder.known))
+    evidence = np.concatenate([vectors, vectors + apart * rng.normal(size=vectors.shape)], axis=1)
+    evidence[rng.random(evidence.shape) < 0.05] = np.nan
     moments = np.array([3, 0, 40, 1000])[np.arange(count) % 4, None]
-    return np.concatenate([drawn[0], drawn[1], moments], axis=1).astype(np.float32)
+    return np.concatenate([evidence, moments], axis=1).astype(np.float32)
 
 
 def sample_faces(count: int, size: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.evidence import EvidenceTable
 from ..data.joined import AnyStore
 from ..data.people import SeenPeople
 from ..errors import InputError
@@ -40,14 +41,23 @@ class FaceEncoder(Protocol):
     def seen(self) -> SeenPeople:
         """Whose faces it was trained on, with or without labels."""
 
-    def features(self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return features (B, width) of aligned RGB faces (B, S, S, 3), landmarks (B, 68, 2) in their pixels."""
+    def features(
+        self,
+        faces_BHWC: NDArray[np.uint8],
+        landmarks_BPC: NDArray[np.float32],
+        evidence_BE: NDArray[np.float32] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return features (B, width) of aligned RGB faces (B, S, S, 3), landmarks (B, 68, 2) in their pixels.
+
+        evidence_BE: (B, 2W + 1), given where the encoder has a `person` that is not None.
+        """
 
 
 def extract_features(encoder: FaceEncoder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the features (len(rows), D) of faces of a store, in the order of `rows`.
 
-    Faces are decoded and encoded NETWORK_BATCH at a time, the last batch filled up with its last face, so that
+    Where the encoder looks at evidence (its `person` is not None), it is given that of the store's faces. Faces are
+    decoded and encoded NETWORK_BATCH at a time, the last batch filled up with its last face, so that
     memory holds little beside the result, and company never changes a face's features. Raises InputError when faces
     are cut differently from those the encoder learned on, or a feature is no finite number.
     """
@@ -57,6 +67,8 @@ def extract_features(encoder: FaceEncoder, store: AnyStore, rows: NDArray[np.int
             path=store.path,
             remedy=f"Prepare it with --size {encoder.recipe.size}, and the --landmarks and version of its faces",
         )
+    person = getattr(encoder, "person", None)
+    table = None if person is None else EvidenceTable(store.parts, person=person)
     features_ND = np.empty((len(rows), encoder.width), np.float32)
     with progress("encode faces", len(rows), "faces") as bar:
         for first in range(0, len(rows), NETWORK_BATCH):
@@ -64,7 +76,9 @@ def extract_features(encoder: FaceEncoder, store: AnyStore, rows: NDArray[np.int
             pairs = [store.face(int(row)) for row in part]
             pairs += [pairs[-1]] * (NETWORK_BATCH - len(pairs))
             faces, points = zip(*pairs, strict=True)
-            encoded_BD = encoder.features(np.stack(faces), np.stack(points))[: len(part)]
+            whole = np.concatenate([part, np.repeat(part[-1:], NETWORK_BATCH - len(part))])
+            given = () if table is None else (table.of(whole),)
+            encoded_BD = encoder.features(np.stack(faces), np.stack(points), *given)[: len(part)]
             if not np.isfinite(encoded_BD).all():
                 worst = int(part[~np.isfinite(encoded_BD).all(axis=1)][0])
                 raise InputError(

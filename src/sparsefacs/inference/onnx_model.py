@@ -21,7 +21,7 @@ from .contract import Task
 METADATA = "sparsefacs"
 """Key of the file's metadata that holds its description, in JSON."""
 EVIDENCE = "sparsefacs.evidence"
-"""Key of the weights on evidence, in JSON: name → base64 of float32, little-endian, row by row."""
+"""Key of the weights on evidence and the gain of pixels, in JSON: name → base64 of float32, little-endian, by rows."""
 FORMAT = 2
 _FORMATS = (1, FORMAT)  # files of format 1 see pixels alone
 _EXPORT = "Give a file that `sparsefacs export RUN OUT.onnx` wrote"
@@ -57,7 +57,7 @@ class OnnxCoder:
         self.limits = described_limits(self.description)
         self.known = int(self.description.get("known", 0))
         self.person = bool(self.description.get("person", False))
-        self._weights = unpacked(metadata[EVIDENCE], self.known, len(self.aus)) if self.known else None
+        self._head = unpacked(metadata[EVIDENCE], self.known, len(self.aus)) if self.known else None
         self._names = [each.name for each in self._session.get_inputs()]
         size = self._session.get_inputs()[0].shape[0]
         self.batch = size if isinstance(size, int) else None
@@ -91,14 +91,15 @@ class OnnxCoder:
         references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
         """
         features_BE = features_BLE[:, 0]
-        if self._weights is None:
+        if self._head is None:
             return features_BE
+        weights, gain = self._head
         if references_BR is None:
             references_BR = no_reference(len(features_BE), self.known)
         pixels, vectors = features_BE[:, : -self.known], features_BE[:, -self.known :]
-        logits = evidence_logits(evidence_of(vectors, references_BR), self._weights, np)
+        logits = evidence_logits(evidence_of(vectors, references_BR), weights, np)
         if pixels.shape[1]:
-            logits = logits + pixels
+            logits = logits + gain * pixels
         codes = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
         return np.asarray(codes * (5 if self.task == "intensity" else 1), np.float32)
 
@@ -129,17 +130,19 @@ class OnnxCoder:
         return np.empty((0, width), np.float32)
 
 
-def packed(weights: LinearEvidence) -> str:
-    """Return weights on evidence as the file's metadata holds them."""
-    each = {name: np.ascontiguousarray(values, "<f4").tobytes() for name, values in weights.arrays().items()}
+def packed(weights: LinearEvidence, gain: float) -> str:
+    """Return weights on evidence, and the factor of pixels beside them, as the file's metadata holds them."""
+    values = weights.arrays() | {"gain": np.array(gain, np.float32)}
+    each = {name: np.ascontiguousarray(array, "<f4").tobytes() for name, array in values.items()}
     return json.dumps({name: base64.b64encode(content).decode() for name, content in each.items()}, sort_keys=True)
 
 
-def unpacked(content: str, width: int, aus: int) -> LinearEvidence:
-    """Return the weights on evidence that `packed` wrote, for `width` numbers and `aus` AUs."""
+def unpacked(content: str, width: int, aus: int) -> tuple[LinearEvidence, float]:
+    """Return the weights on evidence and the factor that `packed` wrote, for `width` numbers and `aus` AUs."""
     flat = {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in json.loads(content).items()}
     shapes = {name: values.shape for name, values in LinearEvidence.blank(width, aus).arrays().items()}
-    return LinearEvidence(**{each.name: flat[each.name].reshape(shapes[each.name]) for each in fields(LinearEvidence)})
+    weights = {each.name: flat[each.name].reshape(shapes[each.name]) for each in fields(LinearEvidence)}
+    return LinearEvidence(**weights), float(flat["gain"][0])
 
 
 def _described(path: str | Path, metadata: dict[str, str]) -> dict[str, Any]:
