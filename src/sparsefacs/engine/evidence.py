@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..data.evidence import EvidenceTable
+from ..errors import InputError
 from ..evidence.fitting import FitSettings, fit_linear, pixel_gain, usual_gain
 from ..evidence.linear import LinearEvidence, evidence_logits
 from ..evidence.vectors import VECTOR_WIDTH
@@ -33,13 +34,29 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
     heads = [module for module in method.modules() if isinstance(module, EvidenceHead)]
     if not heads:
         return
-    table = data.coder.table(person=heads[0].person)
     network: Any = method.predictor()
+    if isinstance(network, InstantNetwork):
+        _check_instant(network, config)
+    table = data.coder.table(person=heads[0].person)
     if isinstance(network, InstantNetwork) and network.trunk is not None:
         table = _with_features(network, table, data, config, np.concatenate([data.labelled, data.unlabelled]))
     weights = _learned(table, data.labelled, data, config, heads[0].person)
     for head in heads:
         head.take(weights)
+
+
+def _check_instant(network: InstantNetwork, config: RunConfig) -> None:
+    """Raise InputError where a network of evidence alone has none to look at, or features of nothing."""
+    if config.network.evidence == "pixels":
+        raise InputError(
+            "instant sees no pixels of its own",
+            remedy="Set network.evidence=person, or geometry to leave the person out",
+        )
+    if (config.network.init != "none") != (network.trunk is not None):
+        raise InputError(
+            "features of a pre-training are asked for without one, or the other way round",
+            remedy="Give both --init RUN and --recipe features, or neither",
+        )
 
 
 def _learned(

@@ -143,7 +143,7 @@ def _print_notes(config: RunConfig, data: TrainingSet, built: tuple[Method, Batc
         print("note: there is no score to stop early on, so the training takes its whole length", file=sys.stderr)
     if config.network.evidence != "pixels" and not data.coder.table(person=False).knows_blendshapes:
         print(
-            "note: the store has no blendshapes, so only the faces' points stand beside pixels; it was made by an older "
+            "note: the store has no blendshapes, so that only the faces' points are evidence; it was made by an older "
             "version or from delivered landmarks: prepare it again to have them",
             file=sys.stderr,
         )

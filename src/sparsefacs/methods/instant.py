@@ -12,7 +12,6 @@ from pydantic import Field
 from torch import nn
 
 from ..data.batches import BatchSource
-from ..errors import InputError
 from ..evidence.fitting import FitSettings
 from ..networks.instant import InstantNetwork
 from .contract import Method, MethodConfig, Needs, Setting, Task, Update
@@ -40,16 +39,6 @@ class Instant(Method):
     def __init__(self, config: InstantConfig, setting: Setting) -> None:
         super().__init__()
         self.config, self.setting = config, setting
-        if setting.network.evidence == "pixels":
-            raise InputError(
-                "instant sees no pixels of its own",
-                remedy="Set network.evidence=person, or geometry to leave the person out",
-            )
-        if (setting.network.init != "none") != (config.features > 0):
-            raise InputError(
-                "features of a pre-training are asked for without one, or the other way round",
-                remedy="Give both --init RUN and --recipe features, or neither",
-            )
         self.network = self.build_predictor(setting, config)
 
     @classmethod
