@@ -267,5 +267,5 @@ def test_faces_of_a_store_are_scored_alike(cnn: tuple[Path, Path], tmp_path: Pat
     from sparsefacs.inference.evaluation import code_store
 
     store, rows = build_store(tmp_path / "store", subjects=2, size=40), np.arange(20)
-    found = code_store(OnnxCoder(cnn[1]), store, rows)  # type: ignore[arg-type]
+    found = code_store(OnnxCoder(cnn[1]), store, rows)
     np.testing.assert_allclose(found, code_store(load_coder(cnn[0]), store, rows), atol=1e-5)

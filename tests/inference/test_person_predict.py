@@ -120,6 +120,14 @@ def test_a_photo_alone_is_coded_as_if_nothing_were_known_of_the_person(
     np.testing.assert_allclose(angles, openface_angles(found.traits.pose), atol=1e-4)
 
 
+def test_an_exported_network_codes_a_video_as_its_run_does(runs: dict[str, Path], moving: Path, tmp_path: Path) -> None:
+    api.export(runs["plain"], tmp_path / "plain.onnx")
+    wanted = coded(runs["plain"], [moving], tmp_path / "run.csv")
+    found = coded(tmp_path / "plain.onnx", [moving], tmp_path / "file.csv")
+    assert list(found) == list(wanted) and found["reference"].max() == 3
+    np.testing.assert_allclose(found.to_numpy(float), wanted.to_numpy(float), atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def album(tmp_path_factory: pytest.TempPathFactory, photo: Any) -> Path:
     """A folder: two people's photos, of which one's show the face differently, and a photo by itself."""

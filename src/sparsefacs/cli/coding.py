@@ -19,8 +19,9 @@ def export(
     """Write a run's network to one ONNX file, with all that `sparsefacs predict OUT.onnx VIDEO` needs.
 
     Input `faces`: aligned faces, uint8 RGB (B, S, S, 3); crop, size and normalisation are part of the file. A network
-    that looks at landmarks has them as input `landmarks`, (B, 68, 2), pixels of the face. Output `codes`: probabilities
-    0–1, or intensities 0–5. AUs, their limits and how faces are cut stand in the file's metadata (key sparsefacs,
+    that looks at landmarks has them as input `landmarks`, (B, 68, 2), pixels of the face; one that looks at evidence
+    has `evidence` and, where it compares a face with its person, `reference`. Output `codes`: probabilities 0–1, or
+    intensities 0–5. AUs, their limits and how faces are cut stand in the file's metadata (key sparsefacs,
     JSON). Before the file is written its answers are compared with the run's. A network of clips, or one that is too
     large, is distilled first: sparsefacs train distil STORE SMALL --set method.teacher=RUN.
     """

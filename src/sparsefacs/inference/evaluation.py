@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
 from .batching import code_faces, decode_windows, encode_faces
+from .contract import Coder
 from .model import NetworkCoder, load_coder
 from .pooling import Answered, conditions, table_of, write_scores
 from .pseudo_labels import order_accuracy, pseudo_label_accuracy
@@ -26,7 +27,7 @@ from .unseen import unseen_faces
 BATCH = 128
 
 
-def code_store(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+def code_store(coder: Coder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the codes (len(rows), A) of faces of a store; raises InputError if they are cut differently."""
     if store.info.recipe_hash != coder.recipe.hash:
         raise InputError(
@@ -67,7 +68,7 @@ def _faces_in_parts(
 
 
 def _code_clips(
-    coder: NetworkCoder,
+    coder: Coder,
     store: AnyStore,
     rows: NDArray[np.int64],
     table: EvidenceTable | None,
