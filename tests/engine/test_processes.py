@@ -19,6 +19,7 @@ from sparsefacs.data.batches import Batch, Batches
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.devices import share_gradients
+from sparsefacs.engine.evidence import learn_evidence
 from sparsefacs.engine.trainer import make_method
 from sparsefacs.engine.training_set import make_batches, training_set
 from sparsefacs.protocols.folds import make_protocol
@@ -65,7 +66,9 @@ def gradients(rank: int, world: int, folder: str, method_name: str) -> None:
     config = resolve(method_name, settings=SETTINGS, aus=store.aus)
     fold = make_protocol("holdout:25%", store.strings("subject").tolist(), 0).folds[0]
     data = training_set(store, None, fold, "entries:40%", config)
-    method: nn.Module = make_method(config).double()
+    made = make_method(config)
+    learn_evidence(made, data, config)
+    method: nn.Module = made.double()
     collected = []
     with ThreadPoolExecutor(1) as pool:
         batches = InDouble(make_batches(data, config, method.needs(), pool, rank, world))
