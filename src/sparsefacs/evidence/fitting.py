@@ -1,8 +1,9 @@
 """Learning the linear model of evidence: one convex problem an AU, so that the same labels give the same weights.
 
-Regularised logistic regression on a face's evidence and its difference to the person, drawn towards what the AU means
-in blendshapes (`vectors.meaning_of`): that direction costs PRIOR² times less than any other, so that a few labels
-scale it and many overrule it. Where no label tells anything, the meaning answers alone.
+Regularised logistic regression on a face's evidence and its difference to the person, which begins from what the AU
+means in blendshapes (`vectors.meaning_of`): without a label a face that differs from its person by a deviation along
+that direction has SLOPE logits more. Labels change that direction PRIOR² times more cheaply than any other, so that a
+few scale it and many overrule it.
 """
 
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from .vectors import SHAPES, VECTOR_WIDTH, meaning_of
 
 F64 = NDArray[np.float64]
 
-PRIOR = 10.0
+PRIOR = 5.0
 SMOOTHING = 2.0  # faces' worth of the mean rate in an AU's own
 RATE_UNKNOWN = 0.15  # of an AU of which nothing at all is known
 _LOOSE = 3.0  # deviation of the first of further features; the others keep their share of it
-_SLOPE_UNKNOWN = 1.0  # logits a deviation of the meaning, where no label tells
-_TOLERANCE = 1e-8
+SLOPE = 1.5
+"""Logits a deviation of what an AU means, before any label tells."""
+_TOLERANCE = 1e-7
 _ITERATIONS = 100
 
 
@@ -138,17 +140,16 @@ def _fit_one(
     """
     known = np.isfinite(target_N)
     prior = [each / spread for each in directions if (spread := float((free_MD @ each).std())) > 1e-9]
+    start = SLOPE * prior[0] if prior else np.zeros(inputs_ND.shape[1])
     target = target_N[known]
-    if not len(target) or target.min() == target.max():
-        if not prior:
-            return np.zeros(inputs_ND.shape[1]), float(np.log(rate / (1 - rate)))
-        weights = _SLOPE_UNKNOWN * prior[0]
-        return weights, _constant(free_MD @ weights, rate)
+    if not len(target):
+        return start, _constant(free_MD @ start, rate)
     cheap = np.stack([PRIOR * each for each in prior], axis=1) if prior else np.zeros((inputs_ND.shape[1], 0))
     used = inputs_ND[known]
-    coefficients, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, c)
+    found, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, used @ start, c)
     wide = inputs_ND.shape[1]
-    return coefficients[:wide] + cheap @ coefficients[wide:], bias
+    weights = start + found[:wide] + cheap @ found[wide:]
+    return weights, bias if target.min() < target.max() else _constant(free_MD @ weights, rate)
 
 
 USUAL_FACES = 1500.0
@@ -191,17 +192,32 @@ def _constant(logits_M: F64, rate: float) -> float:
     return (low + high) / 2
 
 
-def _logistic(inputs_ND: F64, target_N: F64, c: float) -> tuple[F64, float]:
-    """Return weights and constant of a logistic regression whose targets may lie between 0 and 1 (then it counts both
-    ways, by its share), by Newton's method on one thread: the same to the last digit each time.
+def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float) -> tuple[F64, float]:
+    """Return weights (D,) and constant of the logistic regression that adds to logits `offset_N`, by Newton's method.
+
+    Targets may lie between 0 and 1. The penalty is ‖weights‖² / 2c beside the sum of losses, as scikit-learn has it,
+    whose own knows no offset; the constant is free but for a penalty of 1e-6. On one thread: the same to the last digit
+    each time.
     """
-    from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    rows = np.concatenate([np.flatnonzero(target_N > 0), np.flatnonzero(target_N < 1)])
-    present = np.arange(len(rows)) < (target_N > 0).sum()
-    share = np.where(present, target_N[rows], 1 - target_N[rows])
-    model = LogisticRegression(C=c, solver="newton-cholesky", max_iter=_ITERATIONS, tol=_TOLERANCE)
+    wide = np.concatenate([inputs_ND, np.ones((len(inputs_ND), 1))], axis=1)
+    penalty_D = np.append(np.full(inputs_ND.shape[1], 1 / c), 1e-6)
+    weights_D = np.zeros(wide.shape[1])
+
+    def cost(weights: F64) -> float:
+        logits = offset_N + wide @ weights
+        return float((np.logaddexp(0, logits) - target_N * logits).sum() + (penalty_D * weights**2).sum() / 2)
+
     with threadpool_limits(limits=1):
-        model.fit(inputs_ND[rows], present, sample_weight=share)
-    return np.asarray(model.coef_[0]), float(model.intercept_[0])
+        for _ in range(_ITERATIONS):
+            share_N = 1 / (1 + np.exp(-(offset_N + wide @ weights_D)))
+            slope_D = wide.T @ (share_N - target_N) + penalty_D * weights_D
+            if np.abs(slope_D).max() < _TOLERANCE:
+                break
+            curve_DD = (wide * (share_N * (1 - share_N))[:, None]).T @ wide + np.diag(penalty_D)
+            step_D, here, length = np.linalg.solve(curve_DD, slope_D), cost(weights_D), 1.0
+            while cost(weights_D - length * step_D) > here and length > 1e-6:
+                length /= 2
+            weights_D = weights_D - length * step_D
+    return weights_D[:-1], float(weights_D[-1])
