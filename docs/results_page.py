@@ -76,7 +76,8 @@ def pages(results: Path, introduction: str) -> dict[str, str]:
     for task in MAIN:
         if task in boards:
             parts.append(board_text(boards[task], task))
-            files[f"results-{task}.svg"] = efficiency_figure(boards[task]["rows"], MAIN[task][0])
+            for data, rows in by_data(boards[task]["rows"]).items():
+                files[figure_name(task, data)] = efficiency_figure(rows, MAIN[task][0])
     if papers := [each for each in contents if each["paper"] != "benchmark"]:
         parts.append("## A table of each paper, at small size\n")
         parts.append(OF_PAPERS)
@@ -86,8 +87,26 @@ def pages(results: Path, introduction: str) -> dict[str, str]:
     return files
 
 
+def by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return the rows of each of a board's sets of faces, in order."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["data"], []).append(row)
+    return found
+
+
+def figure_name(task: str, data: str) -> str:
+    """Return the file of a board's curves."""
+    return f"results-{task}-{data}.svg"
+
+
+def frames_shown(row: Row) -> int:
+    """Return how many faces carry visible labels, those of people set aside included."""
+    return int(row.get("labels_frames", row["labelled_faces"]))
+
+
 def board_text(content: Mapping[str, Any], task: str) -> str:
-    """Return the section of one task: ranked at 5 % of the labels, curves, every budget, cost."""
+    """Return the section of one task: for each set of faces ranked at 5 % of the labels, curves, every budget; cost."""
     main, second = MAIN[task]
     rows: list[Row] = content["rows"]
     seeds = sorted({len(row["seeds"]) for row in rows})
@@ -98,22 +117,26 @@ def board_text(content: Mapping[str, Any], task: str) -> str:
         f"{counted} seed{'s' if seeds != [1] else ''}; {rows[0]['frames']:,} test faces of {rows[0]['subjects']} "
         f"people. Brackets: 95 % intervals over people.\n"
     )
-    lines += [f"### Ranked at {RANKED_AT} of the labels\n", *ranking(content, main, second), ""]
-    lines += [f"### {METRIC_NAMES[main]} by labels\n", f"![{METRIC_NAMES[main]} by labels](results-{task}.svg)\n"]
-    for metric in (main, second):
-        lines += [*by_labels(rows, metric), ""]
+    for data, own in by_data(rows).items():
+        lines += [f"### {data.capitalize()} AUs, ranked at {RANKED_AT} of the labels\n"]
+        lines += [*ranking(content, own, main, second), ""]
+        name = METRIC_NAMES[main]
+        lines += [f"### {data.capitalize()} AUs, {name} by labels\n"]
+        lines += [f"![{name} by labels]({figure_name(task, data)})\n"]
+        for metric in (main, second):
+            lines += [*by_labels(own, metric), ""]
     lines += ["### Cost\n", *costs(rows), ""]
     return "\n".join(lines)
 
 
-def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
+def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, second: str) -> list[str]:
     """Return the methods at 5 %, best first, with paired differences from the baseline and the shifted test set."""
-    rows = [row for row in content["rows"] if row["labels"] == RANKED_AT]
+    rows = [row for row in of_data if row["labels"] == RANKED_AT]
     rows.sort(key=lambda row: -row["scores"][main]["value"])
     found = {
         each["row"]: each
         for each in content["differences"]
-        if each["labels"] == RANKED_AT and each["metric"] == main and each["data"] == content["item"]
+        if each["labels"] == RANKED_AT and each["metric"] == main and each["data"] == of_data[0]["data"]
     }
     name = METRIC_NAMES[main]
     beside = [metric for metric in BESIDE if all(metric in row["scores"] for row in rows)]
@@ -138,8 +161,8 @@ def ranking(content: Mapping[str, Any], main: str, second: str) -> list[str]:
 def by_labels(rows: Iterable[Row], metric: str) -> list[str]:
     """Return one metric of every method at every budget."""
     rows = list(rows)
-    budgets = list(dict.fromkeys(row["labels"] for row in sorted(rows, key=lambda row: row["labelled_faces"])))
-    counts = {row["labels"]: row["labelled_faces"] for row in rows}
+    budgets = list(dict.fromkeys(row["labels"] for row in sorted(rows, key=frames_shown)))
+    counts = {row["labels"]: frames_shown(row) for row in rows}
     by = {(row["row"], row["labels"]): row for row in rows}
     heads = [f"{METRIC_NAMES[metric]}", *(f"{budget} ({counts[budget]:,} faces)" for budget in budgets)]
     best = {}
@@ -227,17 +250,19 @@ def efficiency_figure(rows: Sequence[Row], metric: str) -> str:
 
     by: dict[str, list[Row]] = {}
     for row in rows:
-        by.setdefault(row["row"], []).append(row)
+        if frames_shown(row):  # a logarithm has no place for none
+            by.setdefault(row["row"], []).append(row)
     at = {row["row"]: row["scores"][metric]["value"] for row in rows if row["labels"] == RANKED_AT}
-    least = min(2, max(len(each) for each in by.values()))
+    least = min(2, max((len(each) for each in by.values()), default=0))
     names = sorted((name for name in by if len(by[name]) >= least), key=lambda name: -at.get(name, 0.0))
-    chosen = names[:DRAWN] if "supervised" in names[:DRAWN] else [*names[: DRAWN - 1], "supervised"]
+    apart = "supervised, pixels alone"  # what there was without evidence
+    chosen = names[:DRAWN] if apart in names[:DRAWN] or apart not in by else [*names[: DRAWN - 1], apart]
     with style():
         drawn = Figure(figsize=(6.4, 3.8), layout="constrained")
         axes = drawn.add_subplot()
         for i, name in enumerate(name for name in chosen if name in by):
-            found = sorted(by[name], key=lambda row: row["labelled_faces"])
-            x = [row["labelled_faces"] for row in found]
+            found = sorted(by[name], key=frames_shown)
+            x = [frames_shown(row) for row in found]
             axes.plot(
                 x, [row["scores"][metric]["value"] for row in found], color=COLOURS[i], linestyle=LINES[i],
                 marker=MARKERS[i], markersize=4, linewidth=1.4, label=name,
@@ -245,7 +270,7 @@ def efficiency_figure(rows: Sequence[Row], metric: str) -> str:
             low, high = ([row["scores"][metric][end] for row in found] for end in ("low", "high"))
             axes.fill_between(x, low, high, color=COLOURS[i], alpha=0.06, linewidth=0)
         axes.set_xscale("log")
-        ticks = sorted({row["labelled_faces"] for name in chosen for row in by.get(name, [])})
+        ticks = sorted({frames_shown(row) for name in chosen for row in by.get(name, [])})
         axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel="labelled faces (log scale)", ylabel=f"{METRIC_NAMES[metric]}, bands: 95 % over people")

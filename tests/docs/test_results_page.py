@@ -25,7 +25,7 @@ def score(value: float) -> dict[str, Any]:
 
 def row(name: str, labels: str, faces: int, f1: float) -> dict[str, Any]:
     return {
-        "data": "occurrence", "task": "occurrence", "row": name, "labels": labels, "labelled_faces": faces,
+        "data": "rare", "task": "occurrence", "row": name, "labels": labels, "labelled_faces": faces,
         "scores": {"f1": score(f1), "auc": score(f1 + 0.2)}, "images": 640, "seconds": 9.5, "seeds": [0],
         "frames": 100, "subjects": 5,
         "parameters": 1000, "coding": {"faces_per_second": 50.4, "threads": 1}, "shifted": {"f1": score(f1 - 0.1)},
@@ -37,7 +37,7 @@ def row(name: str, labels: str, faces: int, f1: float) -> dict[str, Any]:
 def reproduced(tmp_path: Path) -> Path:
     rows = [row("supervised", "5%", 160, 0.4), row("new", "5%", 160, 0.6), row("supervised", "all", 3200, 0.7)]
     rows[1] |= {"start_images": 1280, "start_seconds": 31.2}
-    difference = {"data": "occurrence", "labels": "5%", "row": "new", "metric": "f1", "value": 0.2, "clear": True}
+    difference = {"data": "rare", "labels": "5%", "row": "new", "metric": "f1", "value": 0.2, "clear": True}
     content = {
         "paper": "benchmark", "item": "occurrence", "what": "occurrence", "baseline": "supervised", "missing": 1,
         "rows": rows, "differences": [{**difference, "low": 0.1, "high": 0.3, "per_au": {"1": 0.2}}],
@@ -62,7 +62,9 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
     assert "3 of 4 combinations" in text and "100 test faces of 5 people" in text
     assert "| supervised | 0.400 [0.350, 0.450] | **0.700 [0.650, 0.750]** |" in text
     assert "| new | 640 | 10 | 1,280 | 31 | 1,000 | 50 |" in text
-    assert files["results-occurrence.svg"] == maker.pages(tmp_path / "results", "# Results\n")["results-occurrence.svg"]
+    drawn = files["results-occurrence-rare.svg"]
+    assert drawn == maker.pages(tmp_path / "results", "# Results\n")["results-occurrence-rare.svg"]
+    assert "### Rare AUs, ranked at 5%" in text and "(results-occurrence-rare.svg)" in text
 
 
 def test_the_kept_page_is_that_of_the_kept_files() -> None:

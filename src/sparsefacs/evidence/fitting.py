@@ -215,7 +215,8 @@ def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float) -> tuple[F
             slope_D = wide.T @ (share_N - target_N) + penalty_D * weights_D
             if np.abs(slope_D).max() < _TOLERANCE:
                 break
-            curve_DD = (wide * (share_N * (1 - share_N))[:, None]).T @ wide + np.diag(penalty_D)
+            rooted = wide * np.sqrt(share_N * (1 - share_N))[:, None]
+            curve_DD = rooted.T @ rooted + np.diag(penalty_D)  # a matrix with itself: half the work
             step_D, here, length = np.linalg.solve(curve_DD, slope_D), cost(weights_D), 1.0
             while cost(weights_D - length * step_D) > here and length > 1e-6:
                 length /= 2
