@@ -174,3 +174,38 @@ def test_the_worth_of_pixels_is_that_under_which_labels_are_likeliest() -> None:
     assert pixel_gain(noise, known, labels, 0.5) < 0.08
     assert pixel_gain(coded, known, np.full((4000, 3), np.nan), 0.37) == pytest.approx(0.37, abs=1e-3)
     assert usual_gain(0) == 0 and usual_gain(1500) == 0.5 < usual_gain(15000) < 1
+
+
+def test_a_teacher_of_evidence_teaches_a_student_of_pixels_with_it(
+    seen: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparsefacs.networks.instant import InstantNetwork
+
+    api.train("instant", seen.path, tmp_path / "teacher")
+    given: list[torch.Tensor | None] = []
+    forward = InstantNetwork.forward
+
+    def spy(self: InstantNetwork, image: Any, landmarks: Any = None, evidence: Any = None) -> torch.Tensor:
+        given.append(evidence)
+        return forward(self, image, landmarks, evidence)
+
+    monkeypatch.setattr(InstantNetwork, "forward", spy)
+    settings = (*tiny_settings, "training.steps=2", "network.evidence=pixels", f"method.teacher={tmp_path / 'teacher'}")
+    api.train("distil", seen.path, tmp_path / "student", settings=settings)
+    assert given and all(evidence is not None and torch.isfinite(evidence).all() for evidence in given)
+    assert not [name for name in weights_of(tmp_path / "student") if "evidence" in name]
+
+
+def test_features_of_a_run_hold_its_evidence(seen: Store, tmp_path: Path) -> None:
+    from sparsefacs.evidence.vectors import VECTOR_WIDTH
+    from sparsefacs.inference.encoder import load_encoder
+    from sparsefacs.inference.features import extract_features
+
+    api.train("instant", seen.path, tmp_path / "run")
+    encoder = load_encoder(tmp_path / "run")
+    assert encoder.width == 2 * VECTOR_WIDTH
+    found = extract_features(encoder, seen, np.arange(20))
+    person = np.unique(seen.strings("subject")[:20], return_inverse=True)[1]
+    assert found[:, 3].std() > 0.1 and np.isfinite(found).all()
+    change = found[:, VECTOR_WIDTH:]
+    assert abs(float(np.median(change[person == 0], axis=0).mean())) < 0.1  # about the person's own median
