@@ -86,11 +86,12 @@ def evident_store(
         points,
     ),
     blank: bool = False,
+    graded: bool = True,
 ) -> Store:
-    """Write a store of noise whose faces tell AUs 1, 4 and 12 by points and blendshapes over a resting face of their own.
+    """Write a store of noise whose faces tell AUs 1, 4, 12 by points and blendshapes over a resting face of their own.
 
     change: may alter a face's labels (3,) and points (68, 2), told whose they are. blank: every fourth face has points
-    and blendshapes that are not numbers.
+    and blendshapes that are not numbers. graded: intensities too.
     """
     from sparsefacs.evidence.blendshapes import BLENDSHAPES
 
@@ -127,7 +128,7 @@ def evident_store(
                     landmarks=points.astype(np.float32),
                     matrix=np.eye(2, 3, dtype=np.float32),
                     occurrence=labels,
-                    intensity=np.where(labels > 0, 3, 0).astype(np.float32),
+                    intensity=np.where(labels > 0, 3, 0 if graded else np.nan).astype(np.float32),
                     score=1.0,
                     source="made",
                     blendshapes=shapes.astype(np.float32),

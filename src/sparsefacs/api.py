@@ -239,7 +239,14 @@ def _train_one(
         return {}
     if run.metrics.exists():
         return dict(json.loads(run.metrics.read_text(encoding="utf-8")))
+    if labels == "none" and not _has_labels(store):
+        print(f"note: {store.path} has no labels, so the run is not scored", file=sys.stderr)
+        return {}
     return evaluate_run(out, store)
+
+
+def _has_labels(store: "AnyStore") -> bool:
+    return bool((store.occurrence() >= 0).any() or (store.intensity() >= 0).any())
 
 
 def evaluate(run: PathLike, store: PathLike | None = None, *, misalign: PathLike | None = None) -> dict[str, Any]:

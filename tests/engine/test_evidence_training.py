@@ -60,6 +60,13 @@ def test_instant_answers_without_a_label_and_others_say_that_they_do_not(seen: S
         api.train("supervised", seen.path, tmp_path / "other", labels="none")
 
 
+def test_faces_without_any_label_are_enough_to_begin_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blank = evident_store(tmp_path / "blank", change=lambda who, labels, points: (labels * 0 - 1, points), graded=False)
+    assert api.train("instant", blank.path, tmp_path / "run", labels="none") == {}
+    assert "not scored" in capsys.readouterr().err
+    assert weights_of(tmp_path / "run")["evidence.change_EA"].any()
+
+
 def test_what_is_looked_at_is_chosen(seen: Store, tmp_path: Path) -> None:
     scores = {}
     for name, settings in {

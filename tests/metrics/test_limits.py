@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sparsefacs.evidence.fitting import RATE_UNKNOWN
 from sparsefacs.metrics.distributions import au_distributions
 from sparsefacs.metrics.limits import base_rate_limits, base_rates, described_limits
 from sparsefacs.metrics.occurrence import OccurrenceSums
@@ -15,7 +16,7 @@ def test_rates_are_drawn_towards_that_of_all_labels() -> None:
     wanted = [(2 + 2 * mean) / 7, (0 + 2 * mean) / 5, (0 + 2 * mean) / 2]
     assert base_rates(labels).tolist() == pytest.approx(wanted)
     assert base_rates(np.where(labels < 0, np.nan, labels)).tolist() == pytest.approx(wanted)
-    assert np.isnan(base_rates(np.full((4, 2), -1))).all()
+    np.testing.assert_array_equal(base_rates(np.full((4, 2), -1)), [RATE_UNKNOWN] * 2)
 
 
 def test_limits_are_the_quantiles_that_leave_the_rate_above() -> None:

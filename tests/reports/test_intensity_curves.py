@@ -13,6 +13,7 @@ from made_stores import build_store
 from sparsefacs import InputError, api, representation
 from sparsefacs.cli import app
 from sparsefacs.data.store import Store
+from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.model import load_coder
 from sparsefacs.reports import intensity_curves as module
 from sparsefacs.reports.intensity_curves import ClipCurves, draw_curves, figures_of, intensity_curves
@@ -60,8 +61,7 @@ def test_people_of_another_store_are_coded_anew_and_those_seen_left_out(
     found = intensity_curves(run, other)
     assert found is not None and found.subject.startswith("t")
     rows = np.flatnonzero(other.strings("subject") == found.subject)
-    faces, points = zip(*(other.face(int(row)) for row in rows), strict=True)
-    coded = load_coder(run)(np.stack(faces), np.stack(points))
+    coded = code_store(load_coder(run), other, rows)
     places = [AUS.index(au) for au in found.aus]
     assert found.predicted == pytest.approx(coded[:, places], abs=1e-5)
     seen = build_store(tmp_path / "seen", subjects=6, seed=4)

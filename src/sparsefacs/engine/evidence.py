@@ -11,7 +11,7 @@ from ..data.evidence import EvidenceTable
 from ..errors import InputError
 from ..evidence.fitting import FitSettings, fit_linear, pixel_gain, usual_gain
 from ..evidence.linear import LinearEvidence, evidence_logits
-from ..evidence.vectors import VECTOR_WIDTH
+from ..evidence.vectors import VECTOR_WIDTH, meaning_of
 from ..methods.contract import Method, Setting
 from ..networks.answers import network_input
 from ..networks.evidence import EvidenceHead
@@ -36,7 +36,7 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
         return
     network: Any = method.predictor()
     if isinstance(network, InstantNetwork):
-        _check_instant(network, config)
+        _check_instant(network, data, config)
     table = data.coder.table(person=heads[0].person)
     if isinstance(network, InstantNetwork) and network.trunk is not None:
         table = _with_features(network, table, data, config, np.concatenate([data.labelled, data.unlabelled]))
@@ -45,7 +45,7 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
         head.take(weights)
 
 
-def _check_instant(network: InstantNetwork, config: RunConfig) -> None:
+def _check_instant(network: InstantNetwork, data: "TrainingSet", config: RunConfig) -> None:
     """Raise InputError where a network of evidence alone has none to look at, or features of nothing."""
     if config.network.evidence == "pixels":
         raise InputError(
@@ -56,6 +56,14 @@ def _check_instant(network: InstantNetwork, config: RunConfig) -> None:
         raise InputError(
             "features of a pre-training are asked for without one, or the other way round",
             remedy="Give both --init RUN and --recipe features, or neither",
+        )
+    known_A = np.any(_targets(data, config)[data.labelled] >= 0, axis=0).tolist()
+    silent = [au for au, known in zip(config.aus, known_A, strict=True) if not known and not meaning_of(au).any()]
+    if silent:
+        told = [au for au in config.aus if au not in silent]
+        raise InputError(
+            f"nothing tells AU{', AU'.join(map(str, silent))}: no label may be seen, and no blendshape means it",
+            remedy=f"Add --aus {','.join(map(str, told))}" if told else "Use more labels",
         )
 
 

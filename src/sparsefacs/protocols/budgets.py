@@ -28,7 +28,7 @@ FORMS = (
 )
 _PATTERNS = {
     "all": r"all",
-    "none": r"none|0|0%",
+    "none": r"none",
     "percent": r"(\d+(?:\.\d+)?)%",
     "count": r"count:(\d+)",
     "missing": r"missing:(\d+(?:\.\d+)?)%",
@@ -268,7 +268,7 @@ def apply_budget(
     budget = parse_budget(spec)
     in_order = np.unique(np.asarray(rows, dtype=np.int64))
     labelled = (np.asarray(occurrence)[in_order] >= 0) | ~np.isnan(np.asarray(intensity)[in_order])
-    if not labelled.any():
+    if not labelled.any() and budget.kind != "none":
         raise InputError(
             "no training face carries a label", remedy="Check the label file, or the folds' train subjects"
         )
