@@ -23,12 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..evidence.blendshapes import BLENDSHAPES
 from ..files import atomic_path, hash_json, make_folder, read_json, refuse_existing, write_json
+from .face_row import FaceRow, as_record, features
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
 
 if TYPE_CHECKING:
-    import datasets
     import pyarrow as pa
 
 __all__ = ["STORE_FORMAT", "UNLABELLED", "FaceRow", "Reject", "Store", "StoreInfo", "StoreWriter", "features"]
@@ -36,34 +35,6 @@ __all__ = ["STORE_FORMAT", "UNLABELLED", "FaceRow", "Reject", "Store", "StoreInf
 STORE_FORMAT = 1
 UNLABELLED = -1
 _REBUILD = "Make the store again with `sparsefacs prepare` or `sparsefacs synth`"
-
-
-@dataclass(frozen=True)
-class FaceRow:
-    """One aligned face.
-
-    image: encoded JPEG or PNG; landmarks: (68, 2) float32, pixels of the stored image; matrix: (2, 3) float32,
-    source pixels → stored pixels; time: seconds; occurrence: (A,) int8, −1 unlabelled; intensity: (A,) float32
-    0–5, NaN unlabelled; score: detector score 0–1; blendshapes: (52,) float32 0–1 in the order of
-    `evidence.blendshapes`, pose: (3,) yaw, pitch, roll of the source picture in degrees, both NaN where the landmarker
-    was not asked; extras: further columns, by name.
-    """
-
-    image: bytes
-    subject: str
-    clip: str
-    frame: int
-    time: float
-    face: int
-    landmarks: NDArray[np.float32]
-    matrix: NDArray[np.float32]
-    occurrence: NDArray[np.int8]
-    intensity: NDArray[np.float32]
-    score: float
-    source: str
-    blendshapes: NDArray[np.float32] = field(default_factory=lambda: np.full(len(BLENDSHAPES), np.nan, np.float32))
-    pose: NDArray[np.float32] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
-    extras: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,32 +82,6 @@ class StoreInfo:
         }
 
 
-def features(aus: int, extras: "dict[str, Any] | None" = None) -> "datasets.Features":
-    """Return the HF schema of a store with `aus` action units and further columns `extras` (name → HF feature)."""
-    import datasets
-
-    value, listed = datasets.Value, datasets.List
-    return datasets.Features(
-        {
-            "image": datasets.Image(decode=False),
-            "subject": value("string"),
-            "clip": value("string"),
-            "frame": value("int32"),
-            "time": value("float64"),
-            "face": value("int32"),
-            "landmarks": listed(value("float32"), length=136),
-            "matrix": listed(value("float32"), length=6),
-            "occurrence": listed(value("int8"), length=aus),
-            "intensity": listed(value("float32"), length=aus),
-            "score": value("float32"),
-            "source": value("string"),
-            "blendshapes": listed(value("float32"), length=len(BLENDSHAPES)),
-            "pose": listed(value("float32"), length=3),
-            **(extras or {}),
-        }
-    )
-
-
 class StoreWriter:
     """Builds a store part by part; `finish` makes it readable.
 
@@ -176,7 +121,7 @@ class StoreWriter:
             pa.ipc.new_stream(sink, schema) as stream,
         ):
             for batch in _batches(rows, 64):
-                stream.write_table(pa.Table.from_pylist([_as_record(row) for row in batch], schema=schema))
+                stream.write_table(pa.Table.from_pylist([as_record(row) for row in batch], schema=schema))
                 count += len(batch)
         write_json(
             self.path / "done" / f"{part:05d}.json",
@@ -399,23 +344,3 @@ def _batches(rows: Iterable[FaceRow], size: int) -> Iterable[list[FaceRow]]:
             batch = []
     if batch:
         yield batch
-
-
-def _as_record(row: FaceRow) -> dict[str, Any]:
-    return {
-        "image": {"bytes": row.image, "path": None},
-        "subject": row.subject,
-        "clip": row.clip,
-        "frame": int(row.frame),
-        "time": float(row.time),
-        "face": int(row.face),
-        "landmarks": np.asarray(row.landmarks, np.float32).ravel(),
-        "matrix": np.asarray(row.matrix, np.float32).ravel(),
-        "occurrence": np.asarray(row.occurrence, np.int8),
-        "intensity": np.asarray(row.intensity, np.float32),
-        "score": float(row.score),
-        "source": row.source,
-        "blendshapes": np.asarray(row.blendshapes, np.float32),
-        "pose": np.asarray(row.pose, np.float32),
-        **row.extras,
-    }
