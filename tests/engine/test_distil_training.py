@@ -20,7 +20,13 @@ from sparsefacs.methods.registry import method_class
 from sparsefacs.networks.backbone import read_safetensors
 from step_gradients import save_gradients
 
-NETWORK = ("network.backbone=test_resnet", "network.options={}", "network.input_size=32", "network.init=none")
+NETWORK = (
+    "network.backbone=test_resnet",
+    "network.options={}",
+    "network.input_size=32",
+    "network.init=none",
+    "network.evidence=pixels",
+)
 TINY = (*NETWORK, "data.labelled_batch=8", "data.unlabelled_batch=8", "data.workers=1", "training.precision='32'")
 
 

@@ -1,6 +1,7 @@
 """Limits of a training: by the training people's base rates, and by nothing that a test or validation person shows."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +49,16 @@ def test_limits_are_those_of_the_kept_network_on_training_people(
     metrics = fit(store, tmp_path / "run", settings, selection__rule=rule)
     run, coder = RunFolder(tmp_path / "run"), load_coder(tmp_path / "run")
     shown = pd.read_parquet(run.labels)
-    trained = np.isin(store.strings("subject"), read(run.protocol)["fold"]["train"])
+    subjects, fold = store.strings("subject"), read(run.protocol)["fold"]
+    trained = np.isin(subjects, fold["train"])
     labels = store.occurrence(AUS)
     visible = np.full_like(labels, -1)
     rows = shown["row"].unique()
     visible[rows] = labels[rows]
-    rates = base_rates(visible[trained])
-    wanted = base_rate_limits(code_store(coder, store, np.flatnonzero(trained)), rates)
+    # people set aside to choose the epoch count by the faces whose labels may be seen
+    aside = np.isin(subjects, fold["validation"]) & np.isin(np.arange(len(store)), rows) & (rule == "validation")
+    rates = base_rates(visible[trained | aside])
+    wanted = base_rate_limits(code_store(coder, store, np.flatnonzero(trained | aside)), rates)
     assert coder.limits == pytest.approx(wanted.tolist(), abs=1e-4) and len(set(coder.limits)) == 3
     assert metrics["limits"] == metrics["provenance"]["limits"] == list(coder.limits)
     assert metrics["provenance"]["limit_rule"] == "base-rate"
@@ -99,13 +103,16 @@ def test_faces_are_the_unlabelled_ones_of_training_people_where_there_are_enough
     beside = build_store(tmp_path / "beside", subjects=2, seed=3, prefix="x")
     data = data_of(store, "5%", beside=beside)
     rows = faces_for_limits(data)
-    assert set(store.strings("subject")[rows]) == set(data.fold.train)
-    assert not set(rows) & set(data.labelled) and len(rows) == len(set(rows)) == len(data.unlabelled) - len(beside)
+    apart = set(store.strings("subject")[data.validation])
+    assert apart and apart <= set(data.fold.validation)
+    assert set(store.strings("subject")[rows]) == set(data.fold.train) | apart
+    own = len(data.unlabelled) - len(beside) + len(data.validation)
+    assert not set(rows) & set(data.labelled) and len(rows) == len(set(rows)) == own
     few = faces_for_limits(data, 250)
     assert len(set(few)) == 250 and set(few) <= set(rows) and few[0] == rows[0] and few[-1] == rows[-1]
     assert set(np.diff(np.searchsorted(rows, few))) <= {1, 2, 3}, "evenly spread"
     little = data_of(build_store(tmp_path / "few"), "5%")
-    every = np.sort(np.concatenate([little.labelled, little.unlabelled]))
+    every = np.sort(np.concatenate([little.labelled, little.unlabelled, little.validation]))
     assert faces_for_limits(little).tolist() == every.tolist()
 
 
@@ -142,13 +149,12 @@ def test_the_rule_decides_and_the_network_stays_as_it_was(store: Store, tmp_path
     trained = load_trained(RunFolder(write_run(tmp_path / "run", small, size=32)))
     network, data = trained.network.train(), data_of(store, "50%")
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    kept = {"threshold": 0.35, "weights": {name: value * 0 for name, value in before.items()}}
-    assert trained_limits(network, trained.setting, data, kept, "fixed") == [0.5] * 3
-    assert trained_limits(network, trained.setting, data, kept, "chosen") == [0.35] * 3
-    assert trained_limits(network, trained.setting, data, None, "chosen") == [0.5] * 3
-    of_last = trained_limits(network, trained.setting, data, None, "base-rate")
-    of_kept = trained_limits(network, trained.setting, data, kept, "base-rate")
-    assert len(set(of_last)) == 3 and of_kept == [0.5] * 3, "a network of zeros answers one half"
+    zeros = deepcopy(network)
+    zeros.load_state_dict({name: value * 0 for name, value in before.items()})
+    assert trained_limits(network, trained.setting, data, 0.35, "fixed") == [0.5] * 3
+    assert trained_limits(network, trained.setting, data, 0.35, "chosen") == [0.35] * 3
+    assert len(set(trained_limits(network, trained.setting, data, 0.35, "base-rate"))) == 3
+    assert trained_limits(zeros, trained.setting, data, 0.35, "base-rate") == [0.5] * 3, "zeros answer one half"
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 

@@ -181,7 +181,8 @@ def _train(
         network = deepcopy(method.predictor())
         if kept is not None:
             network.load_state_dict(kept["weights"])
-        weigh_pixels(network, data, config)
+        if method.weighs_pixels:
+            weigh_pixels(network, data, config)
         chosen = FIXED_THRESHOLD if kept is None else float(kept["threshold"])
         if beside := method.kept_beside():
             run.write_auxiliary(nn.ModuleDict(beside).state_dict())

@@ -102,6 +102,8 @@ class Needs:
 class Method(Algorithm):
     """Learns AUs from faces of which some carry labels; `updates` draws from a `BatchSource`."""
 
+    weighs_pixels: ClassVar[bool] = True
+    """Whether its pixels learn from labels, so that they are to be weighed against evidence once it has ended."""
     without_labels: ClassVar[bool] = False
     """Whether it answers where no label may be seen."""
 

@@ -55,6 +55,7 @@ class Distil(Method):
     Config = DistilConfig
     paper = "Hinton, Vinyals, Dean: Distilling the knowledge in a neural network, an AU at a time"
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
+    weighs_pixels: ClassVar[bool] = False  # pixels and evidence together learn the teacher's answers, on all faces
 
     def __init__(self, config: DistilConfig, setting: Setting) -> None:
         super().__init__()
