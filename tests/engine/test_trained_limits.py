@@ -56,7 +56,9 @@ def test_limits_are_those_of_the_kept_network_on_training_people(
     rows = shown["row"].unique()
     visible[rows] = labels[rows]
     # people set aside to choose the epoch count by the faces whose labels may be seen
-    aside = np.isin(subjects, fold["validation"]) & np.isin(np.arange(len(store)), rows) & (rule == "validation")
+    aside = (
+        np.isin(subjects, fold.get("validation", [])) & np.isin(np.arange(len(store)), rows) & (rule == "validation")
+    )
     rates = base_rates(visible[trained | aside])
     wanted = base_rate_limits(code_store(coder, store, np.flatnonzero(trained | aside)), rates)
     assert coder.limits == pytest.approx(wanted.tolist(), abs=1e-4) and len(set(coder.limits)) == 3
