@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .coders import LATEST, coder_folder, coder_names, is_coder_name, read_card
 from .errors import InputError
 from .files import refuse_existing, write_json
 
@@ -295,11 +296,14 @@ def export(run: PathLike, out: PathLike, *, batch: int | None = None) -> dict[st
     return write(run, out, batch=batch)
 
 
-def load(run: PathLike) -> "Coder":
-    """Return the trained model of a run, or of an exported .onnx file: call it on aligned faces (B, S, S, 3) uint8 RGB.
+def load(run: PathLike = LATEST) -> "Coder":
+    """Return the model of a run, an exported .onnx file or a packaged coder: call it on aligned faces.
 
-    Landmarks (B, 68, 2), pixels of the faces, are its second argument.
+    They are RGB, (B, S, S, 3) uint8; landmarks (B, 68, 2), pixels of them, are its second argument. Default: the
+    packaged coder.
     """
+    if is_coder_name(str(run)):
+        run = coder_folder(str(run))
     if Path(run).suffix.lower() == ".onnx":
         from .inference.onnx_model import OnnxCoder
 
@@ -310,20 +314,20 @@ def load(run: PathLike) -> "Coder":
 
 
 def predict(
-    run: PathLike,
     inputs: Sequence[PathLike],
     out: PathLike,
+    run: PathLike = LATEST,
     *,
     overlay: PathLike | None = None,
     plot: PathLike | None = None,
     reference: Sequence[PathLike] = (),
     causal: bool = False,
 ) -> "Summary":
-    """Code photos, folders and videos into a CSV or Parquet file `out`; run: a run folder or an exported .onnx file.
+    """Code photos, folders and videos into a CSV or Parquet file `out`.
 
-    reference: photos or videos of a resting face that all faces are compared with, for inputs of one person; causal:
-    compare a face only with what was seen of it before. Both concern models that look at the person; see
-    `inference.pipeline.predict`.
+    run: a run folder, an exported .onnx file, or a packaged coder's name. reference: photos or videos of a resting face
+    that all faces are compared with, for inputs of one person; causal: compare a face only with what was seen of it
+    before. Both concern models that look at the person; see `inference.pipeline.predict`.
     """
     from .inference.pipeline import predict as code
 
@@ -336,6 +340,31 @@ def predict(
         reference=[Path(path) for path in reference],
         causal=causal,
     )
+
+
+def coder_and_inputs(given: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """Return what codes, and what is coded, of what was given to `predict`: a coder may stand first.
+
+    Raises InputError where nothing is left to code.
+    """
+    from .engine.run import RunFolder
+
+    first = given[0]
+    if not (is_coder_name(str(first)) or first.suffix.lower() == ".onnx" or RunFolder(first).begun):
+        return Path(LATEST), list(given)
+    if len(given) < 2:
+        raise InputError("codes faces, but no photo or video was named", path=first, remedy="Name one behind it")
+    return first, list(given[1:])
+
+
+def coders() -> list[dict[str, Any]]:
+    """Return the cards of the packaged coders, oldest first."""
+    return [read_card(name) for name in coder_names()]
+
+
+def coder_card(name: str = LATEST) -> dict[str, Any]:
+    """Return the card of a packaged coder: what it is, how it was made, its terms, its scores, what it cannot do."""
+    return read_card(coder_folder(name).name)
 
 
 def report(

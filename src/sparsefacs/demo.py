@@ -78,7 +78,7 @@ def _code(run: Path, picture: Path, out: Path) -> tuple[Path, Path]:
     overlay = out / f"{picture.stem}-overlay{'.mp4' if picture.suffix.lower() in VIDEO_SUFFIXES else '.png'}"
     codes.unlink(missing_ok=True)  # the demo's own files of an earlier, stopped run
     overlay.unlink(missing_ok=True)
-    api.predict(run, [picture], codes, overlay=overlay)
+    api.predict([picture], codes, run, overlay=overlay)
     return codes, overlay
 
 

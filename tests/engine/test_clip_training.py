@@ -112,7 +112,7 @@ def test_a_video_is_coded_with_a_row_a_frame(films: Store, tmp_path: Path) -> No
             container.mux(packet)
     settings = (*SETTINGS["knowledge-spreader"], "training.steps=1")
     api.train("knowledge-spreader", films.path, tmp_path / "run", labels="50%", settings=settings)
-    api.predict(tmp_path / "run", [tmp_path / "film.mp4"], tmp_path / "codes.csv")
+    api.predict([tmp_path / "film.mp4"], tmp_path / "codes.csv", tmp_path / "run")
     codes = pd.read_csv(tmp_path / "codes.csv")
     assert codes["frame"].tolist() == list(range(1, 10)) and (codes["success"] == 1).all()
     assert codes.filter(like="_p").notna().all().all()

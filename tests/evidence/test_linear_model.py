@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparsefacs.evidence.fitting import FitSettings, fit_linear, smoothed_rates
+from sparsefacs.evidence.fitting import FitSettings, fit_linear, meanings_of, smoothed_rates
 from sparsefacs.evidence.linear import TRUST, LinearEvidence, evidence_logits, evidence_of
 from sparsefacs.evidence.reference import no_reference
 from sparsefacs.evidence.vectors import VECTOR_WIDTH, meaning_of
@@ -78,7 +78,7 @@ def test_weights_of_an_au_without_meaning_equal_scikit_learns_own_fit() -> None:
 
     evidence, labels = drawn(300)
     settings = FitSettings(c=0.3, person=False, blendshapes=False)
-    found = fit_linear(evidence, labels[:, :1], evidence, (1,), settings)
+    found = fit_linear(evidence, labels[:, :1], evidence, meanings_of((1,)), settings)
     vector = evidence[:, :VECTOR_WIDTH].astype(np.float64)
     used = np.isfinite(found.scale_E)
     scaled = (vector - found.mean_E)[:, used] / found.scale_E[used]
@@ -90,7 +90,7 @@ def test_weights_of_an_au_without_meaning_equal_scikit_learns_own_fit() -> None:
 
 def test_the_same_labels_give_the_same_weights_to_the_last_bit() -> None:
     evidence, labels = drawn(200)
-    one, two = (fit_linear(evidence, labels, evidence, AUS) for _ in range(2))
+    one, two = (fit_linear(evidence, labels, evidence, meanings_of(AUS)) for _ in range(2))
     for name, value in one.arrays().items():
         np.testing.assert_array_equal(value, two.arrays()[name])
 
@@ -106,7 +106,9 @@ def test_the_person_tells_what_the_face_alone_cannot() -> None:
     test, truth = drawn(400, people=7)
     scores = [
         auc(
-            evidence_logits(test, fit_linear(evidence, labels, evidence, AUS, FitSettings(person=person)), np)[:, 0],
+            evidence_logits(
+                test, fit_linear(evidence, labels, evidence, meanings_of(AUS), FitSettings(person=person)), np
+            )[:, 0],
             truth[:, 0],
         )
         for person in (False, True)
@@ -118,7 +120,7 @@ def test_a_few_labels_and_none_rest_on_what_the_au_means() -> None:
     evidence, labels = drawn(400)
     test, truth = drawn(400, people=7)
     for count in (0, 6):
-        found = fit_linear(evidence[:count], labels[:count], evidence, AUS)
+        found = fit_linear(evidence[:count], labels[:count], evidence, meanings_of(AUS))
         assert auc(evidence_logits(test, found, np)[:, 1], truth[:, 1]) > 0.8
 
 
@@ -127,8 +129,10 @@ def test_unlabelled_entries_change_nothing() -> None:
     hidden = labels.copy()
     hidden[60:] = -1
     hidden[70:] = np.nan
-    for name, value in fit_linear(evidence, hidden, evidence, AUS).arrays().items():
-        np.testing.assert_array_equal(value, fit_linear(evidence[:60], labels[:60], evidence, AUS).arrays()[name])
+    for name, value in fit_linear(evidence, hidden, evidence, meanings_of(AUS)).arrays().items():
+        np.testing.assert_array_equal(
+            value, fit_linear(evidence[:60], labels[:60], evidence, meanings_of(AUS)).arrays()[name]
+        )
 
 
 def test_an_intensity_counts_both_ways_by_its_share() -> None:
@@ -137,8 +141,8 @@ def test_an_intensity_counts_both_ways_by_its_share() -> None:
     twice = np.concatenate([evidence] * 4)
     whole = np.concatenate([labels, labels, labels, 1 - labels])
     settings = FitSettings(c=1.0)
-    found = fit_linear(evidence, half, evidence, AUS, settings)
-    other = fit_linear(twice, whole, evidence, AUS, FitSettings(c=0.25))
+    found = fit_linear(evidence, half, evidence, meanings_of(AUS), settings)
+    other = fit_linear(twice, whole, evidence, meanings_of(AUS), FitSettings(c=0.25))
     np.testing.assert_allclose(found.own_EA, other.own_EA, atol=1e-4)
 
 
@@ -152,7 +156,7 @@ def test_evidence_that_nobody_has_is_left_out(person: bool) -> None:
     evidence, labels = drawn(100)
     evidence[:, :VECTOR_WIDTH][:, 80:] = np.nan
     evidence[:, VECTOR_WIDTH : 2 * VECTOR_WIDTH][:, 80:] = np.nan
-    found = fit_linear(evidence, labels, evidence, AUS, FitSettings(person=person))
+    found = fit_linear(evidence, labels, evidence, meanings_of(AUS), FitSettings(person=person))
     assert all(
         np.isfinite(value).all() for name, value in found.arrays().items() if name not in ("scale_E", "changed_E")
     )

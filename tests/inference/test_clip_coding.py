@@ -36,6 +36,7 @@ class ClipCoder:
     """Codes are a number in which each place of the window has a digit of its own."""
 
     aus, task, limits, clip, known, person = (12,), "occurrence", (0.5,), (LENGTH, KEY), 0, False
+    further: tuple[str, ...] = ()
     recipe = FaceRecipe(size=32)
 
     def __init__(self) -> None:

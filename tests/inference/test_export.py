@@ -191,7 +191,7 @@ def test_a_rendered_video_has_the_codes_of_the_run(cnn: tuple[Path, Path], folde
     frames = [np.pad(store.image(row), ((48, 48), (48, 48), (0, 0)), mode="edge") for row in range(len(store))]
     video = write_video(folder / "v.mp4", frames)
     for coder, codes in zip(cnn, ("run.csv", "file.csv"), strict=True):
-        summary = api.predict(coder, [video], folder / codes)
+        summary = api.predict([video], folder / codes, coder)
         assert summary.inputs[0].coded_rows == 4
     wanted, found = pd.read_csv(folder / "run.csv"), pd.read_csv(folder / "file.csv")
     assert list(wanted) == list(found)
@@ -239,7 +239,7 @@ def test_wrong_and_foreign_files_are_told_in_one_line(cnn: tuple[Path, Path], tm
         api.load(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(InputError, match=r"text\.onnx: is not a readable \.onnx file"):
-        api.predict(tmp_path / "text.onnx", [tmp_path], tmp_path / "c.csv")
+        api.predict([tmp_path], tmp_path / "c.csv", tmp_path / "text.onnx")
     shutil.copy(cnn[1], tmp_path / "cut.onnx")
     with (tmp_path / "cut.onnx").open("r+b") as handle:
         handle.truncate(cnn[1].stat().st_size // 2)

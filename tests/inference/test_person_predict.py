@@ -61,7 +61,7 @@ def probabilities(table: pd.DataFrame) -> np.ndarray:
 
 
 def coded(run: Any, inputs: Any, out: Path, **options: Any) -> pd.DataFrame:
-    api.predict(run, inputs, out, **options)
+    api.predict(inputs, out, run, **options)
     return pd.read_csv(out)
 
 
@@ -175,7 +175,7 @@ def test_a_reference_of_no_use_is_one_line_and_leaves_nothing(
     runs: dict[str, Path], clips: Path, tmp_path: Path, name: str, reference: str, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        api.predict(runs[name], [clips / "photo.png"], tmp_path / "c.csv", reference=[clips / reference])
+        api.predict([clips / "photo.png"], tmp_path / "c.csv", runs[name], reference=[clips / reference])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -28,10 +28,10 @@ def test_video_has_a_row_a_frame_and_marks_lost_frames(coder, clips, tmp_path):
 
 def test_a_run_s_codes_count_from_its_limits(clips, tmp_path):
     run = write_run(tmp_path / "run", {"backbone": "test_resnet", "input_size": 32})
-    middle = np.median(_probabilities(api.predict(run, [clips / "face.mp4"], tmp_path / "half.csv").out), axis=0)
+    middle = np.median(_probabilities(api.predict([clips / "face.mp4"], tmp_path / "half.csv", run).out), axis=0)
     limits = (float(middle[0]), 0.99, 0.01)
     write_run(tmp_path / "own", {"backbone": "test_resnet", "input_size": 32}, limits=limits)
-    out = api.predict(tmp_path / "own", [clips / "face.mp4"], tmp_path / "own.csv").out
+    out = api.predict([clips / "face.mp4"], tmp_path / "own.csv", tmp_path / "own").out
     table = pd.read_csv(out)
     coded = table[table["success"] == 1]
     assert 0 < coded["AU01_c"].sum() < len(coded) and coded["AU04_c"].sum() == 0 and coded["AU12_c"].all()

@@ -13,8 +13,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Learn to code facial action units (AUs) from few labels; code photos and videos with what was learned.\n\n"
-    "The way: synth or prepare makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict turns "
-    "a RUN and videos into codes; export makes a RUN one file that predicts alone; report makes a web page of RUNs.",
+    "The way: predict codes videos at once, by the packaged coder. To learn from labels of your own, synth or prepare "
+    "makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict RUN codes with it; export makes it "
+    "one file that predicts alone; report makes a web page of RUNs.",
 )
 
 app.command()(coding.demo)
@@ -31,6 +32,8 @@ app.command()(encoders.probe)
 app.command()(encoders.features)
 app.command()(coding.export)
 app.command()(coding.predict)
+app.command()(coding.coders)
+app.command("make-coder")(coding.make_coder)
 app.command()(coding.pictures)
 app.command()(training.published)
 app.command()(reproducing.reproduce)

@@ -1,4 +1,4 @@
-"""Commands that use what was learned: export, predict, pictures, report, demo."""
+"""Commands that use what was learned: export, predict, coders, pictures, report, demo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from .. import api, representation
+from ..coders.card import card_text
 from ..errors import InputError
 from .options import Json, show
 
@@ -34,8 +35,14 @@ def export(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run folder, or an .onnx file of `sparsefacs export`.")],
-    inputs: Annotated[list[Path], typer.Argument(help="Photos, videos, or folders of them.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[CODER] INPUTS...",
+            help="Photos, videos, or folders of them; before them, if another coder than the packaged one is to code "
+            "them: a run folder, an .onnx file of `sparsefacs export`, or a name of `sparsefacs coders`.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Codes to write: a .csv or .parquet file.")],
     overlay: Annotated[
         Path | None, typer.Option(help="Also write the video (.mp4) or photo with codes drawn in.")
@@ -58,18 +65,35 @@ def predict(
 ) -> None:
     """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p).
 
+    The packaged coder needs no label and no training: sparsefacs predict VIDEO --out codes.csv. It tells occurrence and
+    intensity of 19 AUs, and intensity on the person's left and right apart (AU12_left_r, AU12_right_r).
+
     A model trained with network.evidence=person compares a face with how its person looks otherwise: in a video with
     the whole video, so that its rows come after its last frame. Photos in a sub-folder of a folder given are taken for
     one person's, as long as each shows one face; photos given one by one, or lying directly in the folder, are each
     coded without comparison. The column `reference` says with how many other moments a face was compared.
     Where a face is lost, its row has success 0 and empty codes. Files that cannot be read are named and left out.
     """
-    summary = api.predict(run, inputs, out, overlay=overlay, plot=plot, reference=reference or (), causal=causal)
+    coder, shown = api.coder_and_inputs(inputs)
+    summary = api.predict(shown, out, coder, overlay=overlay, plot=plot, reference=reference or (), causal=causal)
     for line in summary.messages():
         typer.echo(line, err=True)
     rate = summary.frames / max(summary.seconds, 1e-9)
     text = f"{out}: {summary.rows} rows of {summary.frames} frames, {rate:.1f} frames/s"
     show(summary.as_json(), as_json, text)
+
+
+def coders(
+    name: Annotated[str | None, typer.Argument(help="Name of one, to read its card. Default: list them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the coders that come with the package, with licence and size; or show what one is, and what it cannot do."""
+    told = api.coders() if name is None else [api.coder_card(name)]
+    if as_json:
+        show(told[0] if name is not None else {"coders": told}, as_json, "")
+        return
+    for card in told:
+        typer.echo(card_text(card, whole=name is not None))
 
 
 def pictures(
@@ -117,3 +141,22 @@ def demo(
     from ..demo import demo as run
 
     run(out, media)
+
+
+def make_coder(
+    out: Annotated[Path, typer.Argument(help="Folder to make everything in.")],
+    share: Annotated[
+        float, typer.Option(help="Share of the people it is made from, over 0 to 1: small for a trial.")
+    ] = 1.0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of the pixels' training. Default: the recipe's.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that make faces.")] = 2,
+) -> None:
+    """Make the packaged coder again: synthetic faces, training, scores, card. Hours on two cores; stopped, it goes on.
+
+    OUT/coder-1 is what the package holds; a trial: sparsefacs make-coder OUT --share 0.01 --steps 50.
+    """
+    from ..coders.make import make_coder as run
+
+    typer.echo(str(run(out, share=share, steps=steps, workers=workers)))

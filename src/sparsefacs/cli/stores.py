@@ -9,6 +9,7 @@ import typer
 from .. import api
 from ..errors import InputError
 from ..facs.units import parse_aus
+from ..synthetic.appearance import APPEARANCES
 from .options import Aus, Json, listed, one_of, show
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ def synth(
         float | None, typer.Option(help="Frames kept a second, such as 8.33 or 5. Default: the profile's, 25 or 20.")
     ] = None,
     appearance: Annotated[
-        str, typer.Option(help="usual, or shifted: other light, pose, skin, hair, blur, noise, compression.")
+        str,
+        typer.Option(
+            help="usual; shifted: other light, pose, skin, hair, blur, noise, compression; or wild: all that and "
+            "glasses, beards, hands, speech, one-sided movements, closed eyes."
+        ),
     ] = "usual",
     resting: Annotated[
         str, typer.Option(help="plain, or varied: people's resting faces may look like an AU, which is not labelled.")
@@ -103,7 +108,7 @@ def synth(
         flow=flow,
         flow_step=flow_step,
         fps=fps,
-        appearance=one_of("--appearance", appearance, ("usual", "shifted")),
+        appearance=one_of("--appearance", appearance, tuple(APPEARANCES)),
         resting=one_of("--resting", resting, ("plain", "varied")),
         points=one_of("--points", points, ("found", "true")),
         **extra,

@@ -44,12 +44,13 @@ class AugmentationConfig(BaseModel):
 @dataclass(frozen=True)
 class View:
     """A view of a face: image (S, S, 3) uint8; landmarks (68, 2) float32, pixels of it; flow (2, h, h) float32, x and y
-    displacement in pixels of it, NaN where unknown (None where it was not asked for).
+    displacement in pixels of it, NaN where unknown (None where it was not asked for); flipped: left is right in it.
     """
 
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     flow: NDArray[np.float32] | None = None
+    flipped: bool = False
 
 
 def _similarity(
@@ -141,7 +142,7 @@ def augment(
     if config.noise > 0:
         coloured += rng.standard_normal(coloured.shape, dtype=np.float32) * np.float32(deviation)
     final = np.clip(np.rint(coloured), 0, 255).astype(np.uint8)
-    return View(final, points.astype(np.float32), _moved_flow(flow, size, matrix, out, flow_side))
+    return View(final, points.astype(np.float32), _moved_flow(flow, size, matrix, out, flow_side), flipped)
 
 
 def resize(

@@ -30,7 +30,8 @@ class Batch:
     −1 unlabelled / 0 / 1, intensity (B, A) 0–5 or NaN unlabelled, row (B,) index in the store, flow (B, 2, h, w) x and
     y displacement in pixels of `image`, NaN unknown (None where it was not asked for).
 
-    evidence: (B, 2W + 1), as of `evidence.linear.evidence_of` (None where no network looks at it).
+    evidence: (B, 2W + 1), as of `evidence.linear.evidence_of` (None where no network looks at it). sides: (B, 2, A),
+    intensity 0–5 on the left and right of the person shown, NaN unlabelled (None where it was not asked for).
 
     length, key: the faces are clips of `length` frames, one after the other, whose frame number `key` is the key frame.
     """
@@ -42,6 +43,7 @@ class Batch:
     row: "torch.Tensor"
     flow: "torch.Tensor | None" = None
     evidence: "torch.Tensor | None" = None
+    sides: "torch.Tensor | None" = None
     length: int = 1
     key: int = 0
 
@@ -104,7 +106,8 @@ class FaceLoader:
     and intensity (M, A) float32 are the visible labels of every row. flow_side: side of the flow maps that come with
     each batch (None: none do). crop: share of the stored face's side that fills the image. Raises InputError when flow
     is asked for and no store has any. evidence: of every row, where a network looks at it; views of a face share it,
-    since it is the same for a shifted, turned, scaled or flipped face.
+    since it is the same for a shifted, turned, scaled or flipped face. sides: (M, 2, A) of every row, where a method
+    learns left and right apart; a flipped view has them exchanged.
     """
 
     length = 1
@@ -120,12 +123,14 @@ class FaceLoader:
         flow_side: int | None = None,
         crop: float = 1.0,
         evidence: EvidenceTable | None = None,
+        sides: NDArray[np.float32] | None = None,
     ) -> None:
         self.stores, self.occurrence, self.intensity = stores, occurrence, intensity
         self._faces = Faces(stores)
         self._flows = None if flow_side is None else Flows(stores)
         self.input_size, self.augmentation, self.seed = input_size, augmentation, seed
         self.flow_side, self.crop, self.evidence = flow_side, crop, evidence
+        self.sides = sides
 
     def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the face of row `row`, (S, S, 3) uint8 RGB, and its landmarks (68, 2), pixels of it."""
@@ -141,6 +146,10 @@ class FaceLoader:
 
         views = [self._view(int(row), draw, int(place)) for row, place in zip(rows, places, strict=True)]
         flows = [view.flow for view in views if view.flow is not None]
+        sides = None
+        if self.sides is not None:
+            sides = self.sides[rows]
+            sides = np.where(np.array([[[view.flipped]] for view in views]), sides[:, ::-1], sides)
         image_BHWC = torch.from_numpy(np.stack([view.image for view in views]))
         return Batch(
             image=image_BHWC.permute(0, 3, 1, 2).float().div_(255),
@@ -150,6 +159,7 @@ class FaceLoader:
             row=torch.from_numpy(np.asarray(rows)),
             flow=torch.from_numpy(np.stack(flows)) if flows else None,
             evidence=None if self.evidence is None else torch.from_numpy(self.evidence.of(np.asarray(rows))),
+            sides=None if sides is None else torch.from_numpy(np.ascontiguousarray(sides)),
         )
 
     def _view(self, row: int, draw: int, place: int) -> View:

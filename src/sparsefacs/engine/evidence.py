@@ -9,14 +9,18 @@ from numpy.typing import NDArray
 
 from ..data.evidence import EvidenceTable
 from ..errors import InputError
-from ..evidence.fitting import FitSettings, fit_linear, pixel_gain, usual_gain
+from ..evidence.fitting import FitSettings, fit_linear, meanings_of, pixel_gain, usual_gain
 from ..evidence.linear import LinearEvidence, evidence_logits
 from ..evidence.vectors import VECTOR_WIDTH, meaning_of
+from ..methods.coder import SIDED, CoderMethod
 from ..methods.contract import Method, Setting
-from ..networks.answers import network_input
+from ..networks.answers import frame_features, network_input
+from ..networks.backbone import start_folder
 from ..networks.evidence import EvidenceHead
 from ..networks.instant import InstantNetwork
 from .config import RunConfig
+from .run import RunFolder
+from .trained import load_trained
 
 if TYPE_CHECKING:
     from .training_set import TrainingSet
@@ -35,12 +39,21 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
     if not heads:
         return
     network: Any = method.predictor()
+    if isinstance(method, CoderMethod):
+        network.evidence.take(_as_pixels_say(network, len(config.aus)))
+        return
+    begin = None
     if isinstance(network, InstantNetwork):
         _check_instant(network, data, config)
+        begin = _begin(network, config)
     table = data.coder.table(person=heads[0].person)
-    if isinstance(network, InstantNetwork) and network.trunk is not None:
-        table = _with_features(network, table, data, config, np.concatenate([data.labelled, data.unlabelled]))
-    weights = _learned(table, data.labelled, data, config, heads[0].person)
+    if isinstance(network, InstantNetwork) and network.evidence.width > VECTOR_WIDTH:
+        free = np.concatenate([data.labelled, data.unlabelled])
+        if network.trunk is not None:
+            table = _with_features(network, table, data, config, free)
+        if network.pixels is not None:
+            table = _with_pixels(network, table, data, config, free)
+    weights = _learned(table, data.labelled, data, config, heads[0].person, begin)
     for head in heads:
         head.take(weights)
 
@@ -52,11 +65,14 @@ def _check_instant(network: InstantNetwork, data: "TrainingSet", config: RunConf
             "instant sees no pixels of its own",
             remedy="Set network.evidence=person, or geometry to leave the person out",
         )
-    if (config.network.init != "none") != (network.trunk is not None):
+    looks = network.trunk is not None or network.pixels is not None
+    if (config.network.init != "none") != looks:
         raise InputError(
             "features of a pre-training are asked for without one, or the other way round",
             remedy="Give both --init RUN and --recipe features, or neither",
         )
+    if network.pixels is not None:
+        return
     known_A = np.any(_targets(data, config)[data.labelled] >= 0, axis=0).tolist()
     silent = [au for au, known in zip(config.aus, known_A, strict=True) if not known and not meaning_of(au).any()]
     if silent:
@@ -68,9 +84,14 @@ def _check_instant(network: InstantNetwork, data: "TrainingSet", config: RunConf
 
 
 def _learned(
-    table: EvidenceTable, labelled: NDArray[np.int64], data: "TrainingSet", config: RunConfig, person: bool
+    table: EvidenceTable,
+    labelled: NDArray[np.int64],
+    data: "TrainingSet",
+    config: RunConfig,
+    person: bool,
+    begin: LinearEvidence | None = None,
 ) -> LinearEvidence:
-    """Return what the visible labels of rows `labelled` teach."""
+    """Return what the visible labels of rows `labelled` teach; begin: weights to start from."""
     chosen: Any = config.method_config()
     settings = FitSettings(
         person=person,
@@ -78,7 +99,8 @@ def _learned(
         c=getattr(chosen, "c", FitSettings().c),
     )
     free = _spread(np.unique(np.concatenate([labelled, data.labelled, data.unlabelled])), _MOST_FREE)
-    return fit_linear(table.of(labelled), _targets(data, config)[labelled], table.of(free), config.aus, settings)
+    targets = _targets(data, config)[labelled]
+    return fit_linear(table.of(labelled), targets, table.of(free), meanings_of(config.aus), settings, begin)
 
 
 def _targets(data: "TrainingSet", config: RunConfig) -> NDArray[np.float64]:
@@ -95,6 +117,8 @@ def weigh_pixels(network: Any, data: "TrainingSet", config: RunConfig) -> None:
     `evidence.fitting.usual_gain`. Then evidence learns from the labels of those people too.
     """
     head = getattr(network, "evidence", None)
+    if isinstance(network, InstantNetwork) and network.further:
+        _trust_pixels(network, data, config)
     if head is None or isinstance(network, InstantNetwork):
         return
     table, beside = data.coder.table(person=head.person), data.validation
@@ -114,6 +138,85 @@ def weigh_pixels(network: Any, data: "TrainingSet", config: RunConfig) -> None:
 def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """Return at most `most` of `rows`, evenly spread."""
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(np.int64)]
+
+
+def _begin(network: InstantNetwork, config: RunConfig) -> LinearEvidence | None:
+    """Give `network` the pixels of the coder it starts from, and return that coder's weights for the AUs and task.
+
+    AUs that the coder does not know start from nothing. None where it starts from no coder.
+    """
+    folder = start_folder(config.network.init)
+    if network.pixels is None or folder is None:
+        return None
+    coder = load_trained(RunFolder(folder))
+    its: Any = coder.network
+    if not isinstance(its, InstantNetwork) or its.pixels is None or not its.further:
+        raise InputError("is no coder", path=folder, remedy="Give --init coder, or a run of `sparsefacs train coder`")
+    fits = {key: value.shape for key, value in network.pixels.state_dict().items()}
+    if fits != {key: value.shape for key, value in its.pixels.state_dict().items()}:
+        raise InputError(
+            "its pixels are of another network", path=folder, remedy="Leave network.* and method.said as the recipe has"
+        )
+    network.pixels.load_state_dict(its.pixels.state_dict())
+    offset = 0 if config.task == "occurrence" else len(coder.setting.aus)
+    blank = LinearEvidence.blank(network.evidence.width, len(config.aus)).arrays()
+    for name in ("mean_E", "scale_E", "changed_E"):
+        blank[name] = getattr(its.evidence, name).numpy()
+    for a, au in enumerate(config.aus):
+        if au in coder.setting.aus:
+            place = offset + coder.setting.aus.index(au)
+            for name in ("face_EA", "face_A", "own_EA", "change_EA", "person_A"):
+                blank[name][..., a] = getattr(its.evidence, name)[..., place].numpy()
+    return LinearEvidence(**blank)
+
+
+def _as_pixels_say(network: InstantNetwork, aus: int) -> LinearEvidence:
+    """Return weights under which a coder's answers are those of its pixels, while these learn."""
+    weights = LinearEvidence.blank(network.evidence.width, aus + network.further).arrays()
+    for a in range(aus):
+        for name in ("face_EA", "own_EA"):
+            weights[name][VECTOR_WIDTH + a, a] = 1.0
+    return LinearEvidence(**weights)
+
+
+def _trust_pixels(network: InstantNetwork, data: "TrainingSet", config: RunConfig) -> None:
+    """Fit a coder's linear models on people set aside, whom its pixels have not learned from: on everyone if there are
+    none. They tell occurrence, intensity, and intensity of each side (`methods.coder`).
+    """
+    rows = data.validation if len(data.validation) else data.labelled
+    head = network.evidence
+    table = _with_pixels(network, data.coder.table(person=head.person), data, config, rows)
+    chosen: Any = config.method_config()
+    settings = FitSettings(person=head.person, c=chosen.c, alike=False)
+    sides = data.sides(config.aus)[rows] / 5
+    sided = [a for a, au in enumerate(config.aus) if au in SIDED]
+    by_side = [sides[:, side, sided] for side in (0, 1)]
+    either = np.max(sides, axis=1)
+    targets = np.concatenate([data.occurrence[rows], either, *by_side], axis=1)
+    directions = np.zeros((targets.shape[1], head.width))
+    count = len(config.aus)
+    for a, au in enumerate(config.aus):
+        for place in (a, count + a):
+            directions[place, :VECTOR_WIDTH] = meanings_of((au,))[0]
+    head.take(fit_linear(table.of(rows), targets, table.of(rows), directions, settings))
+
+
+def _with_pixels(
+    network: InstantNetwork, table: EvidenceTable, data: "TrainingSet", config: RunConfig, rows: NDArray[np.int64]
+) -> EvidenceTable:
+    """Return the evidence with what the coder's pixels say behind it, known for `rows` and their people's faces."""
+    network.eval()
+
+    def encode(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
+        parts = []
+        for first in range(0, len(wanted), _AT_ONCE):
+            part = wanted[first : first + _AT_ONCE]
+            faces, points = zip(*(data.coder.face(int(row)) for row in part), strict=True)
+            own = table.vectors_ME[part]
+            parts.append(frame_features(network, np.stack(faces), np.stack(points), config.network, own))
+        return np.concatenate(parts)
+
+    return table.further(rows, network.evidence.width, encode)
 
 
 def _with_features(

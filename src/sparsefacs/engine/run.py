@@ -46,6 +46,12 @@ class RunFolder:
         self.predictions = self.path / "predictions.parquet"
         self.metrics = self.path / "metrics.json"
 
+    @property
+    def begun(self) -> bool:
+        """Whether this is the folder of a training, or of a fold of one each, finished or not."""
+        parts = (self.config, self.model, self.encoder, self.protocol)
+        return any(file.is_file() for file in parts) or any(self.path.glob("fold-*/config.yaml"))
+
     def require(self, file: Path, what: str) -> Path:
         """Return `file` of this run; raises InputError when the folder or the file is missing."""
         if not self.path.exists():
@@ -120,11 +126,12 @@ class RunFolder:
         limits: Sequence[float] | None = None,
         step: int | None = None,
         settings: Mapping[str, Any] | None = None,
+        lineage: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Write weights and description of the network that codes faces; step: after which they were taken.
 
         limits: of each AU the probability from which it counts as present; None: one half of each.
-        settings: the method's own, of which its network may depend.
+        settings: the method's own, of which its network may depend. lineage: what it was made of (`engine.lineage`).
         """
         write_bytes(self.weights, _tensors(weights))
         write_json(
@@ -138,6 +145,7 @@ class RunFolder:
                 "recipe": dict(recipe),
                 "limits": [HALF] * len(setting.aus) if limits is None else [float(limit) for limit in limits],
                 "step": step,
+                "lineage": [dict(entry) for entry in lineage],
             },
         )
 

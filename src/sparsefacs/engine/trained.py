@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """A network in evaluation mode, what it codes and sees, and its description, the content of model.json."""
+    """A network in evaluation mode, what it codes and sees, and its description, the content of model.json.
+
+    further: columns of what it tells beside its task.
+    """
 
     network: "nn.Module"
     setting: Setting
     description: dict[str, Any]
+    further: tuple[str, ...] = ()
 
 
 def load_trained(run: RunFolder) -> Trained:
@@ -36,8 +40,9 @@ def load_trained(run: RunFolder) -> Trained:
     description = run.read_model()
     setting = Setting(description["task"], tuple(description["aus"]), NetworkConfig(**description["network"]))
     method = method_class(description["method"])
+    settings = method.Config(**description.get("settings", {}))
     with torch.random.fork_rng(devices=[]):
-        network = method.build_predictor(setting, method.Config(**description.get("settings", {})))
+        network = method.build_predictor(setting, settings)
     weights = read_safetensors(run.require(run.weights, "the weights"))
     try:
         network.load_state_dict(weights)
@@ -47,4 +52,4 @@ def load_trained(run: RunFolder) -> Trained:
             path=run.weights,
             remedy="Train again, or restore both files from the same run",
         ) from error
-    return Trained(network.eval(), setting, description)
+    return Trained(network.eval(), setting, description, method.further(setting.aus, settings))

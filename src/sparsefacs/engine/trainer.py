@@ -19,6 +19,7 @@ from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric, resolved
 from .evidence import learn_evidence, weigh_pixels
+from .lineage import lineage
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
@@ -194,6 +195,7 @@ def _train(
             limits=trained_limits(network, setting, data, chosen, config.selection.threshold),
             step=steps if kept is None else kept["step"],
             settings=config.method,
+            lineage=lineage(data.stores, config),
         )
 
 

@@ -13,6 +13,7 @@ from ..data.batches import Batches, FaceLoader, FaceStream, LabelStream, Loader,
 from ..data.clips import ClipLoader, Tracks
 from ..data.joined import AnyStore
 from ..data.people import SeenPeople, people_of, person_names, same_people
+from ..data.sides import side_labels
 from ..data.store import UNLABELLED, Store
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
@@ -59,6 +60,13 @@ class TrainingSet:
     def validation(self) -> NDArray[np.int64]:
         """Rows with visible labels of training people who are set aside, none where the epoch is chosen otherwise."""
         return self.selection if self.rule == "validation" else self.selection[:0]
+
+    def sides(self, aus: tuple[int, ...]) -> NDArray[np.float32]:
+        """Return the visible intensities of left and right, (M, 2, A), over the stores; NaN where there is none."""
+        told = side_labels(self.stores, aus)
+        shown = np.zeros(told.shape[::2], bool)
+        shown[: len(self.visible.mask)] = self.visible.mask
+        return np.where(shown[:, None], told, np.float32(np.nan))
 
     @cached_property
     def coder(self) -> RowCoder:
@@ -226,6 +234,7 @@ def make_batches(
     tracks = None if length is None else Tracks(data.stores)
     sees = config.network.evidence
     known = data.coder.table(person=sees != "geometry") if sees != "pixels" or needs.evidence else None
+    sides = data.sides(config.aus) if needs.sides else None
 
     def stream(rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int) -> FaceStream:
         check_flow(view, needs.flow_side)
@@ -239,6 +248,7 @@ def make_batches(
             needs.flow_side,
             config.network.crop,
             known,
+            sides,
         )
         drawn: Loader = loader if tracks is None or length is None else ClipLoader(loader, tracks, length)
         return FaceStream(drawn, RowStream(rows, size, seed * 10 + order), pool, rank, world)

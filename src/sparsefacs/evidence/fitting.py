@@ -29,53 +29,70 @@ _ITERATIONS = 100
 @dataclass(frozen=True)
 class FitSettings:
     """c: inverse strength of the penalty beside the sum of losses, as scikit-learn has it. person: compare with the
-    person's reference. blendshapes: whether they count.
+    person's reference. blendshapes: whether they count. alike: whether further features are of one measure, and keep
+    their relative sizes; else each varies by 1, as the face's own numbers do.
     """
 
     c: float = 0.01
     person: bool = True
     blendshapes: bool = True
+    alike: bool = True
 
 
 def fit_linear(
     evidence_NE: NDArray[np.floating],
     labels_NA: NDArray[np.floating],
     free_ME: NDArray[np.floating],
-    aus: tuple[int, ...],
+    meanings_AE: NDArray[np.floating],
     settings: FitSettings | None = None,
+    begin: LinearEvidence | None = None,
 ) -> LinearEvidence:
     """Return the weights learned from N labelled faces.
 
     evidence_NE, free_ME: as of `linear.evidence_of`; the latter are all faces of the training people, whose labels are
     not read: they say what evidence is measured in. labels_NA: 0–1 (an intensity as a share of 5), NaN or negative
-    where unlabelled. Columns beyond the face's own vector are further features, which keep their relative sizes.
+    where unlabelled. Columns beyond the face's own vector are further features. meanings_AE: the direction in which
+    evidence moves by each AU, as far as its columns go, zeros where nothing is known. begin: weights for the same AUs
+    to start from in place of it, and to be drawn to: without a label they stay as they are.
     """
     chosen = settings or FitSettings()
     width = (evidence_NE.shape[1] - 1) // 2
-    mean_E, scale_E, changed_E = _measure(np.asarray(free_ME, np.float64), width, chosen)
+    if begin is None:
+        mean_E, scale_E, changed_E = _measure(np.asarray(free_ME, np.float64), width, chosen)
+    else:
+        mean_E, scale_E, changed_E = (np.asarray(v, np.float64) for v in (begin.mean_E, begin.scale_E, begin.changed_E))
     labelled, free = (
         _Inputs.of(np.asarray(each, np.float64), mean_E, scale_E, changed_E) for each in (evidence_NE, free_ME)
     )
     labels = np.where(np.isfinite(labels_NA) & (labels_NA >= 0), labels_NA, np.nan)
     rates_A = smoothed_rates(labels)
-    weights = LinearEvidence.blank(width, len(aus)).arrays()
+    weights = LinearEvidence.blank(width, labels.shape[1]).arrays()
     for name, values in (("mean_E", mean_E), ("scale_E", scale_E), ("changed_E", changed_E)):
         weights[name] = values.astype(np.float32)
-    for a, au in enumerate(aus):
-        direction = np.zeros(width)
-        direction[: min(width, VECTOR_WIDTH)] = meaning_of(au)[:width] if chosen.blendshapes else 0
-        alone, apart = (direction * np.where(np.isfinite(each), each, 0) for each in (scale_E, changed_E))
-        face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [alone], rates_A[a], chosen.c)
+    for a, rate in enumerate(rates_A):
+        known = np.zeros(width)
+        known[: meanings_AE.shape[1]] = meanings_AE[a, :width]
+        alone, apart = (known * np.where(np.isfinite(each), each, 0) for each in (scale_E, changed_E))
+        start = None if begin is None else _Start(begin.face_EA[:, a], float(begin.face_A[a]))
+        face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [alone], rate, chosen.c, start)
         weights["face_EA"][:, a], weights["face_A"][a] = face, face_bias
         if not chosen.person:
             weights["own_EA"][:, a], weights["person_A"][a] = face, face_bias
             continue
+        if begin is not None:
+            own = np.concatenate([begin.own_EA[:, a], begin.change_EA[:, a]])
+            start = _Start(own, float(begin.person_A[a]))
         nothing = np.zeros(width)
         both_ways = [np.concatenate([nothing, apart]), np.concatenate([alone, nothing])]
-        both, bias = _fit_one(labelled.both, labels[:, a], free.both, both_ways, rates_A[a], chosen.c)
+        both, bias = _fit_one(labelled.both, labels[:, a], free.both, both_ways, rate, chosen.c, start)
         weights["own_EA"][:, a], weights["change_EA"][:, a] = both[:width], both[width:]
         weights["person_A"][a] = bias
     return LinearEvidence(**weights)
+
+
+def meanings_of(aus: tuple[int, ...]) -> F64:
+    """Return the directions (A, VECTOR_WIDTH) of `vectors.meaning_of`."""
+    return np.stack([meaning_of(au) for au in aus])
 
 
 def smoothed_rates(labels_NA: F64) -> F64:
@@ -115,7 +132,7 @@ def _measure(free_ME: F64, width: int, chosen: FitSettings) -> tuple[F64, F64, F
     scales = []
     for spread_E in (over_all, within):
         scale_E = np.where(spread_E > 1e-6, spread_E, np.inf)
-        if width > VECTOR_WIDTH:  # features: their first, the largest, varies by _LOOSE
+        if width > VECTOR_WIDTH and chosen.alike:  # features: their first, the largest, varies by _LOOSE
             scale_E[VECTOR_WIDTH:] = max(float(spread_E[VECTOR_WIDTH:].max()), 1e-6) / _LOOSE
         if not chosen.blendshapes:
             scale_E[SHAPES] = np.inf
@@ -131,25 +148,41 @@ def _over_known(values_ME: F64) -> tuple[F64, F64]:
     return mean, np.sqrt(np.where(known, (values_ME - mean) ** 2, 0).sum(axis=0) / count)
 
 
+@dataclass(frozen=True)
+class _Start:
+    """Weights (D,) and constant of one AU that labels change."""
+
+    weights: NDArray[np.floating]
+    bias: float
+
+
 def _fit_one(
-    inputs_ND: F64, target_N: F64, free_MD: F64, directions: list[F64], rate: float, c: float
+    inputs_ND: F64, target_N: F64, free_MD: F64, directions: list[F64], rate: float, c: float, start: _Start | None
 ) -> tuple[F64, float]:
     """Return weights (D,) and constant of one AU.
 
-    directions: those that cost little; the first is the one that is trusted where no label tells.
+    directions: those that cost little; the first is the one that is trusted where no label tells. start: takes their
+    place, and is trusted with its constant.
     """
     known = np.isfinite(target_N)
+    if start is not None:
+        directions = [np.asarray(start.weights, np.float64)]
     prior = [each / spread for each in directions if (spread := float((free_MD @ each).std())) > 1e-9]
-    start = SLOPE * prior[0] if prior else np.zeros(inputs_ND.shape[1])
+    begin = SLOPE * prior[0] if prior else np.zeros(inputs_ND.shape[1])
+    if start is not None:
+        begin = directions[0]
     target = target_N[known]
     if not len(target):
-        return start, _constant(free_MD @ start, rate)
+        return begin, _constant(free_MD @ begin, rate) if start is None else start.bias
     cheap = np.stack([PRIOR * each for each in prior], axis=1) if prior else np.zeros((inputs_ND.shape[1], 0))
     used = inputs_ND[known]
-    found, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, used @ start, c)
+    before = used @ begin + (0.0 if start is None else start.bias)
+    found, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, before, c)
     wide = inputs_ND.shape[1]
-    weights = start + found[:wide] + cheap @ found[wide:]
-    return weights, bias if target.min() < target.max() else _constant(free_MD @ weights, rate)
+    weights = begin + found[:wide] + cheap @ found[wide:]
+    if target.min() == target.max():
+        return weights, _constant(free_MD @ weights, rate)
+    return weights, bias + (0.0 if start is None else start.bias)
 
 
 USUAL_FACES = 1500.0

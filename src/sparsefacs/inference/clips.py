@@ -114,5 +114,5 @@ def _decoded(waiting: _Waiting, coder: Coder) -> Iterator[Opened | CodedFrame | 
             yield item
             continue
         frame, own = item
-        yield with_codes(frame, codes_BA[row : row + len(own)])
+        yield with_codes(frame, codes_BA[row : row + len(own)], len(coder.aus))
         row += len(own)

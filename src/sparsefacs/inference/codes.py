@@ -31,7 +31,7 @@ class CodedFace:
     face_id: from 0 in order of appearance. confidence: detector score 0–1. box: (4,) x0, y0, x1, y1 in image pixels.
     landmarks: (68, 2) in image pixels. codes: (A,) probabilities 0–1 or intensities 0–5. pose: (3,) yaw, pitch, roll in
     degrees, None or NaN where unknown. reference: how many other moments of the person the codes rest on, None where
-    the model does not look at the person.
+    the model does not look at the person. further: (X,) intensities 0–5 beside them, where the model tells any.
     """
 
     face_id: int
@@ -41,6 +41,7 @@ class CodedFace:
     codes: NDArray[np.float32]
     pose: NDArray[np.float32] | None = None
     reference: int | None = None
+    further: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,24 @@ class CodedFrame:
     image: NDArray[np.uint8] | None = None
 
 
-def code_columns(aus: Sequence[int], *, with_input: bool) -> list[str]:
-    """Return the columns of the codes of `aus`; they do not depend on what the model can tell.
+def code_columns(aus: Sequence[int], *, with_input: bool, further: Sequence[str] = ()) -> list[str]:
+    """Return the columns of the codes of `aus`, which do not depend on what the model can tell, and the further ones.
 
     `input` (the file; only when several are coded together), `frame` (from 1, as OpenFace counts), `face_id`,
     `timestamp` (s; empty for photos), `confidence` (face detector, 0–1), `success` (1 coded, 0 lost), the face's box
     in pixels, `AU01_c` … (1: `AU01_p` reaches that AU's limit, else 0), `AU01_r` … (0–5), `AU01_p` … (probability).
-    What the model cannot tell is empty.
+    What the model cannot tell is empty. further: columns of a model that tells more than its task, such as
+    `AU12_left_r` (intensity 0–5 on the person's left); of these `AU01_r` … are there already.
     """
     units = [column(au, kind) for kind in "crp" for au in aus]
     first = ["input"] if with_input else []
-    return [*first, "frame", "face_id", "timestamp", "confidence", "success", *_FACE, *units]
+    return [*first, "frame", "face_id", "timestamp", "confidence", "success", *_FACE, *units, *_beyond(aus, further)]
+
+
+def _beyond(aus: Sequence[int], further: Sequence[str]) -> list[str]:
+    """Return the columns of `further` that no table of these AUs has by itself."""
+    usual = {column(au, "r") for au in aus}
+    return [name for name in further if name not in usual]
 
 
 def check_codes_path(path: Path) -> None:
@@ -112,13 +120,21 @@ class CodesWriter:
 
     Frames before the first face of a video are held back: they become lost rows of that face once it appears, and
     nothing if none ever does, so a video without faces has no rows. Call `next_source` between files. limits: of each
-    AU the probability (or intensity) from which it counts as present.
+    AU the probability (or intensity) from which it counts as present. further: columns of what is told beside.
     """
 
     def __init__(
-        self, rows: RowWriter, aus: Sequence[int], task: Task, limits: Sequence[float], *, with_input: bool
+        self,
+        rows: RowWriter,
+        aus: Sequence[int],
+        task: Task,
+        limits: Sequence[float],
+        *,
+        with_input: bool,
+        further: Sequence[str] = (),
     ) -> None:
         self._rows, self._aus, self._task, self._limits = rows, tuple(aus), task, tuple(limits)
+        self._further = tuple(further)
         self._with_input = with_input
         self._faceless: list[tuple[int, float | None]] = []
         self._any_face = False
@@ -158,17 +174,23 @@ class CodesWriter:
         return [*first, index + 1, face_id, None if time_s is None else round(time_s, 6)]
 
     def _write_lost(self, source: str, index: int, face_id: int, time_s: float | None) -> None:
-        empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus))
+        beyond = len(_beyond(self._aus, self._further))
+        empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus) + beyond)
         self._rows.write([*self._start(source, index, face_id, time_s), None, 0, *empty])
         self._lost += 1
 
     def _cells(self, face: CodedFace) -> list[Cell]:
         values = [round(float(value), 6) for value in face.codes]
         present: list[Cell] = [int(value >= limit) for value, limit in zip(face.codes, self._limits, strict=True)]
+        beside: dict[str, Cell] = {}
+        if face.further is not None:
+            beside = {name: round(float(v), 6) for name, v in zip(self._further, face.further, strict=True)}
+        strengths = [beside.get(column(au, "r")) for au in self._aus]
         empty: list[Cell] = [None] * len(self._aus)
-        told = [*empty, *values] if self._task == "occurrence" else [*values, *empty]
+        told = [*strengths, *values] if self._task == "occurrence" else [*values, *empty]
+        beyond = [beside.get(name) for name in _beyond(self._aus, self._further)]
         box = [round(float(side), 2) for side in face.box]
-        return [round(face.confidence, 4), 1, *box, *_angles(face.pose), face.reference, *present, *told]
+        return [round(face.confidence, 4), 1, *box, *_angles(face.pose), face.reference, *present, *told, *beyond]
 
 
 def _angles(pose: NDArray[np.float32] | None) -> list[Cell]:

@@ -18,6 +18,8 @@ class Coder(Protocol):
     task: Task
     limits: tuple[float, ...]
     """Of each AU the probability (or intensity) from which it counts as present."""
+    further: tuple[str, ...]
+    """Columns of intensities that `decode` tells behind the AUs' codes."""
 
     @property
     def clip(self) -> tuple[int, int]:
@@ -42,7 +44,7 @@ class Coder(Protocol):
     def decode(
         self, features_BLE: NDArray[np.float32], references_BR: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E).
+        """Return codes (B, A + further) of the frames at the key place of windows of `encode`d faces (B, L, E).
 
         references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
         """

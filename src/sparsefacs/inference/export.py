@@ -21,6 +21,7 @@ from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..facs.landmarks import mean_face
 from ..files import atomic_path, hash_json, refuse_existing
+from ..networks.answers import as_codes
 from ..networks.clip_answers import is_of_clips
 from ..version import VERSION
 from .contract import Task
@@ -82,6 +83,7 @@ def _description(run: RunFolder, coder: NetworkCoder) -> dict[str, Any]:
         "format": FORMAT,
         "aus": list(coder.aus),
         "task": coder.task,
+        "further": list(coder.further),
         "known": coder.known,
         "person": coder.person,
         "limits": list(coder.limits),
@@ -91,6 +93,7 @@ def _description(run: RunFolder, coder: NetworkCoder) -> dict[str, Any]:
         "version": VERSION,
         "run": run.path.resolve().name,
         "model_hash": hash_json(model),
+        "lineage": model.get("lineage", []),
     }
 
 
@@ -233,11 +236,11 @@ def coding_network(network: Any, sees: "NetworkConfig", size: int, task: Task) -
             if not network.known:
                 return coded(network(image, points))
             features = network.frame_features(image, points, evidence)
-            return coded(network.from_windows(features[:, None], reference)), features
+            logits = network.from_windows(features[:, None], reference)
+            return coded(logits[:, : logits.shape[1] - network.further]), features
 
     def coded(logits: "Tensor") -> "Tensor":
-        answer = torch.sigmoid(logits)
-        return answer * 5 if task == "intensity" else answer
+        return as_codes(logits, task, 0)
 
     return Coding()
 

@@ -81,13 +81,22 @@ class EncodedFrame:
     references_FR: NDArray[np.float32] | None = None  # noqa: N815
 
 
-def with_codes(frame: EncodedFrame, codes_FA: NDArray[np.float32]) -> CodedFrame:
-    """Return a frame with the codes (F, A) of its faces."""
+def with_codes(frame: EncodedFrame, codes_FA: NDArray[np.float32], aus: int) -> CodedFrame:
+    """Return a frame with the codes (F, A) of its faces: of `aus` AUs, and intensities beside them where there are."""
     moments: list[int | None] = [None] * len(frame.faces)
     if frame.references_FR is not None:
         moments = [int(count) for count in frame.references_FR[:, -1]]
     faces = tuple(
-        CodedFace(face.face, face.score, face.box, face.landmarks, codes, face.traits.pose, count)
+        CodedFace(
+            face.face,
+            face.score,
+            face.box,
+            face.landmarks,
+            codes[:aus],
+            face.traits.pose,
+            count,
+            codes[aus:] if len(codes) > aus else None,
+        )
         for face, codes, count in zip(frame.faces, codes_FA, moments, strict=True)
     )
     return CodedFrame(frame.source.name, frame.index, frame.time_s, faces, frame.lost, frame.image)

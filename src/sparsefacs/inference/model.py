@@ -27,6 +27,7 @@ class NetworkCoder:
         self.task: Task = trained.setting.task
         self.recipe = FaceRecipe(**trained.description["recipe"])
         self.limits: tuple[float, ...] = tuple(trained.description["limits"])
+        self.further = trained.further
         self.sees = trained.setting.network
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network: Any = trained.network.to(self.device).to(memory_format=torch.channels_last)
@@ -73,7 +74,7 @@ class NetworkCoder:
     def decode(
         self, features_BLE: NDArray[np.float32], references_BR: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """Return codes (B, A) of the frames at the key place of windows of `encode`d faces (B, L, E).
+        """Return codes (B, A + further) of the frames at the key place of windows of `encode`d faces (B, L, E).
 
         references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
         """

@@ -57,7 +57,9 @@ class OnnxCoder:
         self.limits = described_limits(self.description)
         self.known = int(self.description.get("known", 0))
         self.person = bool(self.description.get("person", False))
-        self._head = unpacked(metadata[EVIDENCE], self.known, len(self.aus)) if self.known else None
+        self.further: tuple[str, ...] = tuple(self.description.get("further", ()))
+        told = len(self.aus) + len(self.further)
+        self._head = unpacked(metadata[EVIDENCE], self.known, told) if self.known else None
         self._names = [each.name for each in self._session.get_inputs()]
         size = self._session.get_inputs()[0].shape[0]
         self.batch = size if isinstance(size, int) else None
@@ -86,7 +88,7 @@ class OnnxCoder:
         return self._run("features" if self.known else "codes", faces_BHWC, landmarks_BPC, vectors_BW, None)
 
     def decode(self, features_BLE: F32, references_BR: F32 | None = None) -> NDArray[np.float32]:
-        """Return codes (B, A) of `encode`d faces (B, 1, E).
+        """Return codes (B, A + further) of `encode`d faces (B, 1, E).
 
         references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
         """
@@ -101,7 +103,10 @@ class OnnxCoder:
         if pixels.shape[1]:
             logits = logits + gain * pixels
         codes = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
-        return np.asarray(codes * (5 if self.task == "intensity" else 1), np.float32)
+        most = np.full(codes.shape[1], 5.0)
+        if self.task == "occurrence":
+            most[: len(self.aus)] = 1
+        return np.asarray(codes * most, np.float32)
 
     def _run(
         self,

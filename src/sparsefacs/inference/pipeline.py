@@ -131,10 +131,10 @@ def predict(
     several, pace = len(sources) > 1, _Pace(batch_size, threads)
     compare = _comparison(coder, reference, out.parent, pace, causal=causal)
     with (
-        open_codes(out, code_columns(coder.aus, with_input=several)) as rows,
+        open_codes(out, code_columns(coder.aus, with_input=several, further=coder.further)) as rows,
         progress("predict", _claimed_frames(sources)) as bar,
     ):
-        writer = CodesWriter(rows, coder.aus, coder.task, coder.limits, with_input=several)
+        writer = CodesWriter(rows, coder.aus, coder.task, coder.limits, with_input=several, further=coder.further)
         coded = coded_frames(coder, sources, compare, pace, keep_images=bool(overlays), done=bar.advance)
         with closing(coded), _Run(writer, coder, overlays) as run:
             for item in coded:

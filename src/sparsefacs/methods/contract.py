@@ -88,7 +88,7 @@ class Needs:
     unlabelled: faces without labels; two_views: these in two random views; flow_side: side of the flow maps that come
     with every face, None for none; clip_length: frames of the clips that are drawn instead of faces, None for faces;
     side: of the images that are drawn, pixels, None for that of the network; evidence: what another network looks at
-    beside what this one does.
+    beside what this one does; sides: intensities of left and right apart.
     """
 
     unlabelled: bool = False
@@ -97,6 +97,7 @@ class Needs:
     clip_length: int | None = None
     side: int | None = None
     evidence: bool = False
+    sides: bool = False
 
 
 class Method(Algorithm):
@@ -126,6 +127,12 @@ class Method(Algorithm):
         their evidence (B, 2W + 1) to AU logits (B, A). It is `networks.evidence.Evident`, and has
         `features(image, landmarks, evidence)`, the representation (B, D) under its last layers.
         """
+
+    @classmethod
+    def further(cls, aus: tuple[int, ...], config: Any) -> tuple[str, ...]:
+        """Return the columns of codes that the network tells beside those of its task: intensities, 0–5."""
+        del aus, config
+        return ()
 
     @classmethod
     @abstractmethod

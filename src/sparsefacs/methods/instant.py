@@ -24,6 +24,9 @@ class InstantConfig(MethodConfig):
     features: Annotated[int, Field(ge=0, le=2000)] = Field(
         0, description="components of the features of a pre-training, given with --init; 0: pixels are not looked at"
     )
+    said: Annotated[int, Field(ge=0)] = Field(
+        0, description="answers of the pixels of a coder, given with --init; 0: it starts from none"
+    )
     level: Annotated[int, Field(ge=0)] = Field(3, description="stage of its backbone that these are taken from")
     c: Annotated[float, Field(gt=0)] = Field(FitSettings().c, description="C: smaller is smoother")
 
@@ -44,7 +47,8 @@ class Instant(Method):
     @classmethod
     def build_predictor(cls, setting: Setting, config: InstantConfig) -> InstantNetwork:
         """Return the linear models, and the trunk whose features they look at."""
-        return InstantNetwork(setting.network, len(setting.aus), features=config.features, level=config.level)
+        aus = len(setting.aus)
+        return InstantNetwork(setting.network, aus, features=config.features, level=config.level, said=config.said)
 
     def needs(self) -> Needs:
         """Return that faces without labels are counted: they say what evidence is measured in."""

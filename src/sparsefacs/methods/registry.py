@@ -13,6 +13,7 @@ from .contract import Algorithm, Method, Pretraining
 PRETRAIN = "pretrain/"
 _WHERE = {
     "instant": ("instant", "Instant"),
+    "coder": ("coder", "CoderMethod"),
     "supervised": ("supervised", "Supervised"),
     "adversarial": ("adversarial", "Adversarial"),
     "kdsrl": ("kdsrl", "KDSRL"),

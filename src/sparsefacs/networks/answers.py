@@ -61,7 +61,8 @@ def window_answers(
     task: Literal["occurrence", "intensity"],
     references_BR: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Return the codes (B, A) of the key frames of windows (B, L, E) of `frame_features`, as `answers` does.
+    """Return the codes (B, A) of the key frames of windows (B, L, E) of `frame_features`, as `answers` does, and behind
+    them the `further` intensities 0–5 that the network tells.
 
     references_BR: (B, W + 1), of the key frames' people (`evidence.reference`); None: nobody has one.
     """
@@ -71,8 +72,20 @@ def window_answers(
     device = device_of(network)
     with torch.inference_mode():
         features = torch.from_numpy(features_BLE).to(device)
-        answer = torch.sigmoid(clips.from_windows(features, placed(references_BR, device)))
-        return np.asarray((answer * 5 if task == "intensity" else answer).float().cpu().numpy())
+        logits = clips.from_windows(features, placed(references_BR, device))
+        return np.asarray(as_codes(logits, task, clips.further).float().cpu().numpy())
+
+
+def as_codes(logits: "Tensor", task: Literal["occurrence", "intensity"], further: int) -> "Tensor":
+    """Return the codes of logits (B, A + further): of `task`, and intensities 0–5 of the further ones."""
+    import torch
+
+    answer = torch.sigmoid(logits)
+    if task == "intensity":
+        return answer * 5
+    if not further:
+        return answer
+    return torch.cat([answer[:, :-further], answer[:, -further:] * 5], dim=1)
 
 
 def device_of(network: "nn.Module") -> "torch.device":

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..coders import coder_folder, is_coder_name
 from ..errors import InputError
 from ..files import read_json
 from .start_weights import fitted
@@ -19,7 +20,9 @@ _COUNTERS = "num_batches_tracked"
 
 
 def start_folder(init: str) -> Path | None:
-    """Return the run folder that `network.init` names, None where it names no folder."""
+    """Return the run folder that `network.init` names, or the folder of a packaged coder; None where it names none."""
+    if is_coder_name(init):
+        return coder_folder(init)
     return Path(init) if init not in NAMED_STARTS and Path(init).is_dir() else None
 
 
@@ -29,10 +32,10 @@ def create_backbone(
     """Return timm backbone `name` without its classifier, its feature width, and the pixel mean and deviation.
 
     init: `none` (random), `imagenet` (timm's published weights, fetched once from their hub), a .safetensors file of
-    timm keys, a .pth file of them (such as the public MAE and MAE-Face checkpoints), or the run folder of a
-    pre-training, whose stages are taken and the others left random. options: further arguments of `timm.create_model`.
-    The module maps (B, 3, H, W) to pooled features (B, width). Raises InputError for an unknown name, weights that
-    cannot be fetched, or a file that does not fit.
+    timm keys, a .pth file of them (such as the public MAE and MAE-Face checkpoints), the run folder of a pre-training,
+    whose stages are taken and the others left random, or that of a coder, or a packaged coder's name. options: further
+    arguments of `timm.create_model`. The module maps (B, 3, H, W) to pooled features (B, width). Raises InputError for
+    an unknown name, weights that cannot be fetched, or a file that does not fit.
     """
     import timm
 
@@ -55,7 +58,11 @@ def create_backbone(
             remedy="Check the network, or train from scratch with --init none, or give a file with --init FILE",
         ) from error
     settings: dict[str, Any] = network.pretrained_cfg
-    if (run := start_folder(init)) is not None:
+    if (run := start_folder(init)) is not None and not (run / ENCODER_FILE).is_file() and (run / _CODER).is_file():
+        weights = read_safetensors(run / _CODER)
+        pixels = {key.removeprefix(_PIXELS): value for key, value in weights.items() if key.startswith(_PIXELS)}
+        _fit(network, pixels, run / _CODER)
+    elif run is not None:
         described = _described(run)
         load_weights(network, run / ENCODER_FILE, partial=described["level"] is not None)
         if (its := timm.get_pretrained_cfg(described["network"]["backbone"])) is not None:
@@ -92,6 +99,8 @@ def check_side(network: nn.Module, name: str, side: int) -> None:
         )
 
 
+_CODER, _PIXELS = "model.safetensors", "pixels.backbone."
+"""Where a coder's pixels are: a start of other networks, as a pre-training is."""
 ENCODER_FILE = "encoder.safetensors"
 """What a pre-training leaves in its run folder: the trunk's weights under timm's names."""
 

@@ -80,6 +80,8 @@ class Evident(nn.Module):
 
     clip_length: int = 1
     key: int = 0
+    further: int = 0
+    """How many intensities `from_windows` tells behind the AUs' own answers."""
     evidence: EvidenceHead | None
 
     @property
@@ -107,5 +109,5 @@ class Evident(nn.Module):
         raise NotImplementedError
 
     def from_windows(self, features_BLE: Tensor, reference: Tensor | None = None) -> Tensor:
-        """Return AU logits (B, A) of the key frames of windows (B, L, E); reference: (B, W + 1)."""
+        """Return logits (B, A + further) of the key frames of windows (B, L, E); reference: (B, W + 1)."""
         raise NotImplementedError

@@ -1,38 +1,52 @@
-"""A network of evidence alone: the linear model of `evidence.linear`, and frozen features where there are any."""
+"""A network of evidence alone: the linear model of `evidence.linear`, on frozen features too where there are any.
+
+Features are components of a pre-training's trunk, or what the pixels of a coder say (`methods.coder`).
+"""
 
 import torch
 from torch import Tensor
 
 from ..evidence.vectors import VECTOR_WIDTH
-from .classifier import NetworkConfig
+from .classifier import AUClassifier, NetworkConfig
 from .evidence import EvidenceHead, Evident, joined
 from .trunk import Trunk
+
+LOUDEST = 6.0
+"""Logits beyond which a coder's pixels say no more: on faces unlike those they learned from they are too sure."""
 
 
 class InstantNetwork(Evident):
     """Evidence (B, 2W + 1) → AU logits (B, A), without a trained weight but the head's.
 
-    features: how many components of a trunk's features by facial area stand behind the face's own evidence (0: pixels
-    are not looked at). Trunk and components are frozen.
+    features: how many components of a trunk's features by facial area stand behind the face's own evidence. said: how
+    many answers of a coder's pixels do. 0 of both: pixels are not looked at. Trunk, components and pixels are frozen.
+    further: how many intensities are told beside the A logits of `forward`.
     """
 
     evidence: EvidenceHead
     middle_D: Tensor  # noqa: N815 -- shape suffixes
     components_DF: Tensor  # noqa: N815
 
-    def __init__(self, config: NetworkConfig, aus: int, *, features: int, level: int) -> None:
+    def __init__(
+        self, config: NetworkConfig, aus: int, *, features: int = 0, level: int = 3, said: int = 0, further: int = 0
+    ) -> None:
         super().__init__()
+        self.aus, self.further = aus, further
         self.trunk = Trunk(config, level).requires_grad_(False).eval() if features else None
         wide = 8 * self.trunk.area_width if self.trunk is not None else 0
         self.register_buffer("middle_D", torch.zeros(wide))
         self.register_buffer("components_DF", torch.zeros(wide, features))
-        self.evidence = EvidenceHead(aus, person=config.evidence == "person", width=VECTOR_WIDTH + features)
+        alone = config.model_copy(update={"evidence": "pixels", "init": "none"})
+        self.pixels = AUClassifier(alone, said).requires_grad_(False).eval() if said else None
+        width = VECTOR_WIDTH + features + said
+        self.evidence = EvidenceHead(aus + further, person=config.evidence == "person", width=width)
 
     def train(self, mode: bool = True) -> "InstantNetwork":
-        """Set training mode; the trunk stays in evaluation mode."""
+        """Set training mode; what is frozen stays in evaluation mode."""
         super().train(mode)
-        if self.trunk is not None:
-            self.trunk.eval()
+        for frozen in (self.trunk, self.pixels):
+            if frozen is not None and not any(each.requires_grad for each in frozen.parameters()):
+                frozen.eval()
         return self
 
     def trunk_features(self, image: Tensor, landmarks: Tensor) -> Tensor:
@@ -41,22 +55,25 @@ class InstantNetwork(Evident):
         return self.trunk.by_area(image, landmarks).flatten(1)
 
     def frame_features(self, image: Tensor, landmarks: Tensor | None, vector: Tensor | None = None) -> Tensor:
-        """Return the face's evidence and the components of its features, (B, W)."""
+        """Return the face's evidence, the components of its features and what a coder's pixels say, (B, W)."""
         if vector is None:
             vector = image.new_full((len(image), VECTOR_WIDTH), float("nan"))
-        if self.trunk is None or landmarks is None:
-            return vector
-        seen = (self.trunk_features(image, landmarks).float() - self.middle_D) @ self.components_DF
-        return torch.cat([vector, seen.to(vector.dtype)], dim=1)
+        parts = [vector]
+        if self.trunk is not None and landmarks is not None:
+            seen = (self.trunk_features(image, landmarks).float() - self.middle_D) @ self.components_DF
+            parts.append(seen.to(vector.dtype))
+        if self.pixels is not None:
+            parts.append(self.pixels(image, landmarks).clamp(-LOUDEST, LOUDEST).to(vector.dtype))
+        return torch.cat(parts, dim=1)
 
     def from_windows(self, features_BLE: Tensor, reference: Tensor | None = None) -> Tensor:
-        """Return AU logits (B, A) of `frame_features`, one frame a window; reference: (B, W + 1)."""
+        """Return logits (B, A + further) of `frame_features`, one frame a window; reference: (B, W + 1)."""
         logits: Tensor = self.evidence(joined(features_BLE[:, self.key], reference))
         return logits
 
     def forward(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
         """Return AU logits (B, A); evidence of a face alone, (B, 2 · VECTOR_WIDTH + 1), is completed from pixels."""
-        return self.from_windows(*self._completed(image, landmarks, evidence))
+        return self.from_windows(*self._completed(image, landmarks, evidence))[:, : self.aus]
 
     def features(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
         """Return a face's numbers in their measure and their difference to the person, (B, 2W)."""

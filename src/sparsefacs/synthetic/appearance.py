@@ -1,7 +1,9 @@
-"""How synthetic people and pictures are drawn: as usual, or shifted, for a test of what a recogniser has not seen.
+"""How synthetic people and pictures are drawn: as usual; shifted, for a test of what a recogniser has not seen; wild.
 
 Shifted faces have other light, wider poses, skin and hair that the usual draw never gives, and a poorer camera whose
-picture is compressed before the face is cut from it. Expressions and labels are drawn alike in both.
+picture is compressed before the face is cut from it. Expressions and labels are drawn alike in both. Wild faces are
+what a coder of real faces learns from: both of these and more, glasses and hands, one-sided movements, speech, closed
+eyes.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +26,9 @@ class Appearance:
     linear strength; ground: share of the sky; tint: how much stronger lights are coloured than usual; exposure: mean
     and sd of its logarithm; eyes: pixels between them in the camera's picture; blur: px; noise: sd in grey levels;
     jpeg: quality; whole_frame: the camera's whole picture is blurred, noisy and compressed before the face is cut from
-    it, where usually half of the stored faces are; unusual_people: see `unusual_colours`.
+    it, where usually half of the stored faces are; unusual_people: share of people that `unusual_colours` are for.
+    obstacles: whether things are worn and held before the face (`obstacles`); one_sided: share of a clip's AUs that act
+    more on one side; talks: share of clips with speech; shuts: whether eyes stay closed at times (AU43).
     """
 
     name: str
@@ -44,7 +48,11 @@ class Appearance:
     noise: Pair = (0.5, 4.0)
     jpeg: tuple[int, int] = (45, 92)
     whole_frame: bool = False
-    unusual_people: bool = False
+    unusual_people: float = 0.0
+    obstacles: bool = False
+    one_sided: float = 0.0
+    talks: float = 0.0
+    shuts: bool = False
 
 
 USUAL = Appearance("usual")
@@ -66,15 +74,39 @@ SHIFTED = Appearance(
     noise=(3.0, 8.0),
     jpeg=(28, 65),
     whole_frame=True,
-    unusual_people=True,
+    unusual_people=1.0,
 )
-APPEARANCES = {appearance.name: appearance for appearance in (USUAL, SHIFTED)}
+WILD = Appearance(
+    "wild",
+    rest=(18.0, 9.0, 7.0),
+    drift=(7.0, 4.0, 3.0),
+    limit=(45.0, 25.0, 25.0),
+    side=(60.0, 105.0),
+    elevation=(-20.0, 70.0),
+    key=(0.5, 3.0),
+    fill=(0.05, 0.8),
+    sky=(0.15, 0.9),
+    ground=(0.2, 1.0),
+    tint=2.0,
+    exposure=(-0.05, 0.25),
+    eyes=(18.0, 130.0),
+    blur=(0.2, 1.0),
+    noise=(0.5, 8.0),
+    jpeg=(20, 95),
+    whole_frame=True,
+    unusual_people=0.4,
+    obstacles=True,
+    one_sided=0.25,
+    talks=0.35,
+    shuts=True,
+)
+APPEARANCES = {appearance.name: appearance for appearance in (USUAL, SHIFTED, WILD)}
 
 
 def load_appearance(name: str) -> Appearance:
-    """Return appearance `usual` or `shifted`; raises InputError for any other name."""
+    """Return appearance `usual`, `shifted` or `wild`; raises InputError for any other name."""
     if name not in APPEARANCES:
-        raise InputError(f"{name!r} is not an appearance of faces", remedy=f"Choose {' or '.join(APPEARANCES)}")
+        raise InputError(f"{name!r} is not an appearance of faces", remedy=f"Choose {', '.join(APPEARANCES)}")
     return APPEARANCES[name]
 
 

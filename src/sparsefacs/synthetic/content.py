@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.store import Store
+from .appearance import load_appearance
 from .motion import make_clip
 from .pipeline import Job, job_source, row_names, row_source
 
@@ -55,7 +56,9 @@ def acted(job: Job) -> dict[str, NDArray[Any]]:
     kept = list(job.kept_frames)
     for subject in range(job.subjects):
         for clip in range(job.clips):
-            made = make_clip(job.profile, job.aus, job.seed, subject, clip, job.frames_acted)
+            made = make_clip(
+                job.profile, job.aus, job.seed, subject, clip, job.frames_acted, load_appearance(job.appearance)
+            )
             names = row_names(subject, clip)
             columns["subject"] += [names[0]] * job.frames
             columns["clip"] += [names[1]] * job.frames

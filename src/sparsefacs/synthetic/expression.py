@@ -1,6 +1,7 @@
 """From AU weights to a moved face: face units, eyeballs, head pose."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -44,9 +45,10 @@ class Pose:
 
 @dataclass(frozen=True)
 class Expression:
-    """AU → weight 0–1 (1 is the strongest the unit goes)."""
+    """AU → weight 0–1 (1 is the strongest the unit goes); sides: AU → its share on the person's left and right."""
 
     weights: dict[int, float] = field(default_factory=dict)
+    sides: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=1)
@@ -72,8 +74,9 @@ def unit_weights(subject: Subject, expression: Expression, gaze: tuple[float, fl
                 out[number[unit]] += strong
             else:
                 lean = 0.5 * subject.lean[au] if au != 45 else 0.0
-                out[number[f"{unit}Left"]] += strong * (1 + lean)
-                out[number[f"{unit}Right"]] += strong * (1 - lean)
+                left, right = expression.sides.get(au, (1.0, 1.0))
+                out[number[f"{unit}Left"]] += strong * (1 + lean) * left
+                out[number[f"{unit}Right"]] += strong * (1 - lean) * right
     right, up = gaze[0] / GAZE_DEGREES, gaze[1] / GAZE_DEGREES
     for side, outward in (("Left", right), ("Right", -right)):
         out[number[f"eyeLook{'Out' if outward > 0 else 'In'}{side}"]] += abs(outward)

@@ -68,14 +68,15 @@ def make_subject(seed: int, number: int, drawn: Appearance = USUAL) -> Subject:
     hair = _hair_style(rng, female, age)
     unusual = np.random.default_rng(np.random.SeedSequence([seed, number, 30]))
     under, vertices = vertices, _with_hair(vertices, hair, rng)
-    if drawn.unusual_people:  # the usual draws are made all the same: face and movements stay this subject's
+    strange = drawn.unusual_people > 0 and np.random.default_rng([seed, number, 31]).random() < drawn.unusual_people
+    if strange:  # the usual draws are made all the same: face and movements stay this subject's
         hair = unusual_hair(unusual)
         vertices = _with_hair(under, hair, unusual)
     eyes = np.concatenate(face_mesh().eyes)
     vertices -= vertices[eyes].mean(axis=0) - np.array([0, 7.28, 1.25], np.float32)
     aus = range(1, 60)
     colours = _colours(rng, female, age, ancestry)
-    if drawn.unusual_people:
+    if strange:
         colours = unusual_colours(colours, female, unusual)
     return Subject(
         number=number,

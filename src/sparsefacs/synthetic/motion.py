@@ -1,7 +1,7 @@
 """One clip's frames: AU weights and labels, head pose, gaze and blinks."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from .appearance import USUAL, Appearance
 from .dynamics import Track, blinks, clip_track, driven_aus, dynamics, intensity_of
 from .expression import Expression, Pose
+from .liveliness import EYES, one_sided, shut_eyes, speech
 
 
 @dataclass(frozen=True)
 class Clip:
     """What happens in one clip, frame by frame.
 
-    expressions, poses: T each; occurrence: (T, A) int8; intensity: (T, A) float32, 0–5; fps: frames a second.
+    expressions, poses: T each; occurrence: (T, A) int8; intensity: (T, A) float32, 0–5; fps: frames a second; sides:
+    (T, 2, A) float32, intensity 0–5 on the person's left and right.
     """
 
     expressions: tuple[Expression, ...]
@@ -23,6 +25,7 @@ class Clip:
     occurrence: NDArray[np.int8]
     intensity: NDArray[np.float32]
     fps: float
+    sides: NDArray[np.float32]
 
 
 Resting = Literal["plain", "varied"]
@@ -43,14 +46,24 @@ def make_clip(
     process = dynamics(profile, driven)
     track = clip_track(process, seed, subject, clip, frames)
     rng = np.random.default_rng(np.random.SeedSequence([seed, subject, 12, clip]))
-    closure = blinks(rng, frames, process.fps)
+    lively = np.random.default_rng(np.random.SeedSequence([seed, subject, 15, clip]))
+    lids = {45: blinks(rng, frames, process.fps)}
     poses = _poses(rng, frames, process.fps, drawn)
+    if drawn.shuts:
+        lids[43] = shut_eyes(lively, frames, process.fps)
+    closure = np.maximum.reduce(list(lids.values()))
+    spoken = speech(lively, frames, process.fps) if lively.random() < drawn.talks else {}
+    sides = one_sided(lively, (*driven, 45), drawn.one_sided) if drawn.one_sided else {}
+    moved = {au: track.weights[:, a] for a, au in enumerate(driven)}
+    for au, weight in spoken.items():
+        moved[au] = np.maximum(moved[au], weight) if au in moved else weight
     expressions = tuple(
-        Expression({**_over(rest, _seen(driven, weights)), 45: float(closed)})
-        for weights, closed in zip(track.weights, closure, strict=True)
+        Expression({**_over(rest, _seen(moved, t)), 45: float(closed)}, sides) for t, closed in enumerate(closure)
     )
-    occurrence, intensity = _labels(track, driven, aus, closure, process.lowest)
-    return Clip(expressions, poses, occurrence, intensity, process.fps)
+    labels = _labels(track, driven, aus, lids | spoken, process.lowest)
+    shares = np.array([[sides.get(45 if au in EYES else au, (1.0, 1.0))[side] for au in aus] for side in (0, 1)])
+    by_side = _sided(labels[1], moved | lids, aus, shares)
+    return Clip(expressions, poses, *labels, process.fps, by_side)
 
 
 def resting_face(seed: int, subject: int) -> dict[int, float]:
@@ -69,23 +82,36 @@ def _over(rest: dict[int, float], moved: dict[int, float]) -> dict[int, float]:
     return {au: low + (1 - low) * moved.get(au, 0.0) for au, low in sorted(start.items())}
 
 
-def _seen(driven: tuple[int, ...], weights: NDArray[np.float32]) -> dict[int, float]:
-    return {au: float(weight) for au, weight in zip(driven, weights, strict=True) if weight > 0.01}
+def _seen(moved: dict[int, NDArray[np.float32]], t: int) -> dict[int, float]:
+    return {au: float(weights[t]) for au, weights in moved.items() if weights[t] > 0.01}
 
 
 def _labels(
-    track: Track, driven: tuple[int, ...], aus: tuple[int, ...], closure: NDArray[np.float32], lowest: float
+    track: Track, driven: tuple[int, ...], aus: tuple[int, ...], beside: dict[int, NDArray[np.float32]], lowest: float
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    occurrence = np.zeros((len(closure), len(aus)), np.int8)
-    intensity = np.zeros((len(closure), len(aus)), np.float32)
+    """Return occurrence and intensity (T, A); beside: AU → weight (T,) of what moves apart from the track."""
+    occurrence = np.zeros((len(track.occurrence), len(aus)), np.int8)
+    intensity = np.zeros((len(track.occurrence), len(aus)), np.float32)
     for a, au in enumerate(aus):
-        if au == 45:
-            occurrence[:, a] = closure >= lowest
-            intensity[:, a] = intensity_of(closure.astype(np.float64))
-        else:
+        if au not in EYES:
             occurrence[:, a] = track.occurrence[:, driven.index(au)]
             intensity[:, a] = track.intensity[:, driven.index(au)]
+        if au in beside:
+            occurrence[:, a] = np.maximum(occurrence[:, a], beside[au] >= lowest)
+            intensity[:, a] = np.maximum(intensity[:, a], intensity_of(beside[au].astype(np.float64)))
     return occurrence, intensity
+
+
+def _sided(
+    intensity: NDArray[np.float32], weights: dict[int, NDArray[np.float32]], aus: tuple[int, ...], shares: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Return intensity (T, 2, A) by side; shares: (2, A), of the weights of AUs on each side."""
+    by_side = np.repeat(intensity[:, None], 2, axis=1)
+    for a, au in enumerate(aus):
+        for side in (0, 1):
+            if shares[side, a] < 1 and au in weights:
+                by_side[:, side, a] = intensity_of(weights[au].astype(np.float64) * shares[side, a])
+    return by_side
 
 
 def _poses(rng: np.random.Generator, frames: int, fps: float, drawn: Appearance) -> tuple[Pose, ...]:

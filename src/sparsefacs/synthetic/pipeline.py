@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..data.sides import SIDES
 from ..data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
@@ -22,6 +23,7 @@ from .expression import au_to_units
 from .flow import pack_flow, true_flow
 from .identity import make_subject
 from .motion import Clip, Resting, make_clip
+from .obstacles import cover, draw_obstacles
 from .profiles import load_profile
 from .render import FaceRenderer, Picture
 from .scene import Scene, encode_jpeg, make_scene, photograph
@@ -119,7 +121,7 @@ def synth(
     flow: bool = False,
     flow_step: int = 1,
     fps: float | None = None,
-    appearance: Literal["usual", "shifted"] = "usual",
+    appearance: Literal["usual", "shifted", "wild"] = "usual",
     resting: Resting = "plain",
     points: Points = "found",
     supersample: int = 2,
@@ -131,12 +133,13 @@ def synth(
     blendshapes and pose are those that `prepare`'s finder sees in the picture, and a face it misses is rejected; points
     `true` keeps the generator's own landmarks and pose instead, without blendshapes. Columns beyond the store's own:
     `true_landmarks` and `true_pose` (the generator's), `light` (key direction x right, y up, z to the camera; key, fill
-    and ambient strength), and with `flow` `flow`, to the frame `flow_step` later (see `flow.unpack_flow`). resting:
-    `varied` gives people resting faces that may resemble an AU (`motion.resting_face`).
-    fps: frames a second that are kept of the profile's own, see `frame_step_of`; frames keep their own numbers, and
-    `frames` counts those kept. appearance: `shifted` draws light, pose, skin, hair and camera otherwise, see
-    `appearance`. The same arguments give the same bytes whatever `workers` is; a killed call goes on where it was.
-    Raises InputError for impossible arguments or an `out` that exists.
+    and ambient strength), of wild faces `sides` (intensity on the person's left, then right), and with `flow` `flow`,
+    to the frame `flow_step` later (see `flow.unpack_flow`). resting: `varied` gives people resting faces that may
+    resemble an AU (`motion.resting_face`). fps: frames a second that are kept of the profile's own, see
+    `frame_step_of`; frames keep their own numbers, and `frames` counts those kept. appearance: `shifted` draws light,
+    pose, skin, hair and camera otherwise, `wild` in every way real faces may be, see `appearance`. The same arguments
+    give the same bytes whatever `workers` is; a killed call goes on where it was. Raises InputError for impossible
+    arguments or an `out` that exists.
     """
     step = frame_step_of(profile, fps)
     job = Job(
@@ -147,7 +150,7 @@ def synth(
         raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
     recipe = job.recipe
     info = StoreInfo(aus=job.aus, recipe=recipe.as_json(), source=job_source(job))
-    writer = StoreWriter(Path(out), info, _described(job), extra_columns(flow))
+    writer = StoreWriter(Path(out), info, _described(job), extra_columns(job))
     parts = job.parts()
     todo = [part for part in range(len(parts)) if not writer.is_done(part)]
     with progress("synth", total=sum(len(parts[part][1]) for part in todo) * frames) as shown:
@@ -210,7 +213,7 @@ def row_source(seed: int, subject: int, clip: int) -> str:
     return "/".join(("synthetic", str(seed), *row_names(subject, clip)))
 
 
-def extra_columns(flow: bool) -> dict[str, Any]:
+def extra_columns(job: Job) -> dict[str, Any]:
     """Return the HF features of the columns that synthetic stores add."""
     import datasets
 
@@ -219,7 +222,9 @@ def extra_columns(flow: bool) -> dict[str, Any]:
         "true_pose": datasets.List(datasets.Value("float32"), length=3),
         "light": datasets.List(datasets.Value("float32"), length=6),
     }
-    if flow:
+    if load_appearance(job.appearance).one_sided:
+        columns[SIDES] = datasets.List(datasets.Value("float32"), length=2 * len(job.aus))
+    if job.flow:
         columns["flow"] = datasets.Value("binary")
     return columns
 
@@ -241,7 +246,7 @@ def make_part(out: Path, job: Job, part: int) -> int:
 
     cv2.setNumThreads(1)  # the processes share the cores already
     info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=job_source(job))
-    writer = StoreWriter(out, info, _described(job), extra_columns(job.flow))
+    writer = StoreWriter(out, info, _described(job), extra_columns(job))
     subject, clips = job.parts()[part]
     rejected: list[Reject] = []
     rows = (row for clip in clips for row in clip_rows(job, subject, clip))
@@ -268,11 +273,19 @@ def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
     renderer = _renderer(job.seed, subject, texture_scale(job.size, job.supersample), job.appearance)
     acted = make_clip(job.profile, job.aus, job.seed, subject, clip, job.frames_acted, drawn, job.resting)
     rng = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 13, clip]))
-    scene = make_scene(rng, renderer.subject.colours.skin, drawn)
-    recipe = job.recipe
+    colours = renderer.subject.colours
+    scene = make_scene(rng, colours.skin, drawn)
+    recipe, worn = job.recipe, None
+    if drawn.obstacles:
+        own = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 16, clip]))
+        worn = draw_obstacles(own, colours.skin, colours.hair, renderer.subject.female)
     for t in job.kept_frames:
         picture = renderer.render(acted.expressions[t], acted.poses[t], scene, recipe, job.supersample)
+        if worn is not None:
+            picture = replace(picture, colours=cover(picture.colours, picture.landmarks, worn, t / acted.fps))
         extras: dict[str, Any] = {"light": np.array(scene.light_column, np.float32)}
+        if drawn.one_sided:
+            extras[SIDES] = acted.sides[t].ravel()
         if job.flow:
             later = t + job.flow_step
             after = renderer.place(acted.expressions[later], acted.poses[later], scene, recipe)[1]

@@ -1,0 +1,115 @@
+"""Making the packaged coder again, from nothing: faces, training, scores, card. Stopped, it goes on where it was."""
+
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .. import api
+from ..engine.lineage import is_free
+from ..engine.run import RunFolder
+from ..errors import InputError
+from ..files import make_folder, read_json, refuse_existing, sha256_file, write_json, write_text
+from ..methods.coder import CoderConfig, CoderMethod
+from . import CARD
+from .groups import scores_by_group
+
+_PACKED = ("model.json", "model.safetensors", "protocol.json")
+_AGAIN = "Delete the folder and make the coder again"
+
+
+def plan() -> dict[str, Any]:
+    """Return what the packaged coder is made from: faces.yaml."""
+    text = (resources.files(__package__) / "faces.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def make_coder(out: Path, *, share: float = 1.0, steps: int | None = None, workers: int = 2) -> Path:
+    """Make the coder in folder `out` and return the folder to be packaged, `out`/NAME.
+
+    share: of the people that it is made from, for a trial. steps: of the pixels' training; None: the recipe's. Raises
+    InputError where `out` holds another making.
+    """
+    if not 0 < share <= 1:
+        raise InputError(f"a share of {share:g} of the people is not possible", remedy="Give --share over 0, at most 1")
+    made = plan()
+    asked = {"plan": made, "share": share, "steps": steps}
+    mark = out / "making.json"
+    if not mark.exists():
+        refuse_existing(out, what="folder")
+        make_folder(out)
+        write_json(mark, asked)
+    elif read_json(mark, what="the making's mark", remedy=_AGAIN) != asked:
+        raise InputError("holds another making", path=out, remedy="Give the same options, or another folder")
+    stores = []
+    for name, settings in made["stores"].items():
+        stores.append(out / "faces" / name)
+        if not (stores[-1] / "store.json").exists():
+            people = max(4, round(settings["subjects"] * share))
+            wanted = settings | made["every"] | {"subjects": people, "aus": tuple(made["aus"]), "workers": workers}
+            api.synth(stores[-1], **wanted)
+    run = out / "run"
+    settings = () if steps is None else (f"training.steps={steps}",)
+    api.train(
+        "coder", stores, run, labels="all", protocol=made["protocol"], recipe=made["recipe"], settings=settings,
+        resume=run.exists(),
+    )  # fmt: skip
+    return pack(run, out / made["name"], made)
+
+
+def pack(run: Path, folder: Path, made: dict[str, Any]) -> Path:
+    """Write the folder to be packaged of a finished coder run: its model, whom it has seen, and its card."""
+    refuse_existing(folder, what="coder's folder")
+    folder_, run_ = RunFolder(folder), RunFolder(run)
+    described = run_.read_model()
+    make_folder(folder)
+    for name in _PACKED:
+        shutil.copyfile(run / name, folder / name)
+    seen = read_json(run_.protocol, what="the protocol", remedy=_AGAIN)
+    kept = {name: seen[name] for name in ("protocol", "fold", "seen", "recipe_hash") if name in seen}
+    write_json(folder_.protocol, kept)
+    metrics = read_json(run_.metrics, what="the scores", remedy=_AGAIN)
+    mean = metrics["pooled"]["mean"]
+    card = {
+        "name": folder.name,
+        "title": made["title"],
+        "licence": "MIT",
+        "free": is_free(described["lineage"]),
+        "aus": described["aus"],
+        "further": list(CoderMethod.further(tuple(described["aus"]), CoderConfig())),
+        "bytes": sum((folder / name).stat().st_size for name in _PACKED),
+        "made_by": ["sparsefacs make-coder OUT"],
+        "lineage": described["lineage"],
+        "people": {name: settings["subjects"] for name, settings in made["stores"].items()},
+        "scores": {name: mean[name] for name in ("f1", "f1_half", "auc")},
+        "by_au": metrics["pooled"]["aus"],
+        "by_group": scores_by_group(run),
+        "cannot": made["cannot"],
+    }
+    card["scores_told"] = _told(card)
+    card["sha256"] = {name: sha256_file(folder / name) for name in _PACKED}
+    write_json(folder / CARD, card)
+    write_text(folder / "LICENSE", "MIT, as the program. What the weights rest on is in card.json, lineage.\n")
+    return folder
+
+
+def _told(card: dict[str, Any]) -> list[str]:
+    """Return the scores as lines for people."""
+    f1, auc = (card["scores"][name] for name in ("f1", "auc"))
+    lines = [
+        "On synthetic people whom it has not seen (no evidence about real faces): mean F1 "
+        f"{f1['value']:.2f} [{f1['low']:.2f}, {f1['high']:.2f}], AUC {auc['value']:.2f} "
+        f"[{auc['low']:.2f}, {auc['high']:.2f}]."
+    ]
+    gaps = []
+    for name, groups in card["by_group"].items():
+        known = {group: each["auc"] for group, each in groups.items()}
+        low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
+        gaps.append((known[high] - known[low], name, low, high))
+        lines.append(f"AUC by {name}: " + ", ".join(f"{group} {auc:.2f}" for group, auc in known.items()) + ".")
+    if gaps:
+        gap, name, low, high = max(gaps)
+        lines.append(f"The largest gap is by {name}: {gap:.2f} between {high} and {low}.")
+    return lines
