@@ -87,18 +87,23 @@ def evident_store(
     ),
     blank: bool = False,
     graded: bool = True,
+    sides: bool = False,
 ) -> Store:
     """Write a store of noise whose faces tell AUs 1, 4, 12 by points and blendshapes over a resting face of their own.
 
     change: may alter a face's labels (3,) and points (68, 2), told whose they are. blank: every fourth face has points
-    and blendshapes that are not numbers. graded: intensities too.
+    and blendshapes that are not numbers. graded: intensities too. sides: those of left and right; a third differ.
     """
+    import datasets
+
     from sparsefacs.evidence.blendshapes import BLENDSHAPES
 
     aus, size, rng = (1, 4, 12), 32, np.random.default_rng(seed)
     moved = {0: ([20, 21, 22, 23], (0, -1.0)), 1: ([19, 20, 23, 24], (0, 1.0)), 2: ([48, 54], (0, -1.2))}
     names = ("browInnerUp", "browDown", "mouthSmile")
-    writer = StoreWriter(path, StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"}), {"seed": seed})
+    extras = {"sides": datasets.List(datasets.Value("float32"), length=6)} if sides else None
+    info = StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"})
+    writer = StoreWriter(path, info, {"seed": seed}, extras)
     for number in range(subjects):
         who, rows = f"s{number:02d}", []
         rest, resting = rng.normal(0, 0.5, (68, 2)), rng.uniform(0.02, 0.1, 3)
@@ -117,6 +122,8 @@ def evident_store(
             labels, points = change(who, labels, points)
             if blank and frame % 4 == 3:
                 points, shapes = points * np.nan, shapes * np.nan
+            by_side = 3.0 * labels * np.array([[1, 1, 1], [1, 1, 1]])
+            by_side[frame % 2] *= 1 - (frame % 3 == 0) * np.array([0, 0.5, 1])
             rows.append(
                 FaceRow(
                     image=image.getvalue(),
@@ -133,6 +140,7 @@ def evident_store(
                     source="made",
                     blendshapes=shapes.astype(np.float32),
                     pose=np.zeros(3, np.float32),
+                    extras={"sides": by_side.ravel().astype(np.float32)} if sides else {},
                 )
             )
         writer.write_part(number, rows, [])

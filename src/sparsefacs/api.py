@@ -322,12 +322,14 @@ def predict(
     plot: PathLike | None = None,
     reference: Sequence[PathLike] = (),
     causal: bool = False,
+    smooth: float | None = None,
 ) -> "Summary":
     """Code photos, folders and videos into a CSV or Parquet file `out`.
 
     run: a run folder, an exported .onnx file, or a packaged coder's name. reference: photos or videos of a resting face
     that all faces are compared with, for inputs of one person; causal: compare a face only with what was seen of it
-    before. Both concern models that look at the person; see `inference.pipeline.predict`.
+    before. Both concern models that look at the person. smooth: seconds of a window over which a video's codes are
+    smoothed; see `inference.pipeline.predict`.
     """
     from .inference.pipeline import predict as code
 
@@ -339,6 +341,7 @@ def predict(
         plot=None if plot is None else Path(plot),
         reference=[Path(path) for path in reference],
         causal=causal,
+        smooth=smooth,
     )
 
 

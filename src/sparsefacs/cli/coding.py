@@ -61,6 +61,13 @@ def predict(
             "--causal", help="Compare each face only with what was seen of it before, not later: for live use."
         ),
     ] = False,
+    smooth: Annotated[
+        float | None,
+        typer.Option(
+            help="Smooth a video's codes over a window of so many seconds, such as 0.5; with --causal, only over what "
+            "came before. A column `smoothing` then says so."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p).
@@ -75,7 +82,9 @@ def predict(
     Where a face is lost, its row has success 0 and empty codes. Files that cannot be read are named and left out.
     """
     coder, shown = api.coder_and_inputs(inputs)
-    summary = api.predict(shown, out, coder, overlay=overlay, plot=plot, reference=reference or (), causal=causal)
+    summary = api.predict(
+        shown, out, coder, overlay=overlay, plot=plot, reference=reference or (), causal=causal, smooth=smooth
+    )
     for line in summary.messages():
         typer.echo(line, err=True)
     rate = summary.frames / max(summary.seconds, 1e-9)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..metrics.limits import HALF, base_rate_limits, base_rates
 from ..networks.clip_answers import is_of_clips
+from ..networks.instant import InstantNetwork
 from .training_set import TrainingSet
 
 if TYPE_CHECKING:
@@ -31,9 +32,14 @@ def faces_for_limits(data: TrainingSet, most: int = MOST_FACES) -> NDArray[np.in
     return pool[np.linspace(0, len(pool) - 1, min(most, len(pool))).round().astype(np.int64)]
 
 
-def limits_by_base_rate(data: TrainingSet, predicted_MA: NDArray[Any]) -> list[float]:
-    """Return each AU's limit from the visible labels of the training people and predictions on `faces_for_limits`."""
-    rates_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])])
+def limits_by_base_rate(
+    data: TrainingSet, predicted_MA: NDArray[Any], expected_A: NDArray[Any] | None = None
+) -> list[float]:
+    """Return each AU's limit from the visible labels of the training people and predictions on `faces_for_limits`.
+
+    expected_A: how often a coder that was begun from expects each AU, NaN where there was none.
+    """
+    rates_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
     return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
 
 
@@ -55,4 +61,5 @@ def trained_limits(
         return [chosen] * len(setting.aus)
     clips: Any = network
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
-    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)))
+    expected_A = clips.expected_A.cpu().numpy() if isinstance(network, InstantNetwork) else None
+    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)), expected_A)

@@ -44,8 +44,8 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
         return
     begin = None
     if isinstance(network, InstantNetwork):
-        _check_instant(network, data, config)
         begin = _begin(network, config)
+        _check_instant(network, data, config, begin)
     table = data.coder.table(person=heads[0].person)
     if isinstance(network, InstantNetwork) and network.evidence.width > VECTOR_WIDTH:
         free = np.concatenate([data.labelled, data.unlabelled])
@@ -54,11 +54,15 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
         if network.pixels is not None:
             table = _with_pixels(network, table, data, config, free)
     weights = _learned(table, data.labelled, data, config, heads[0].person, begin)
+    if begin is not None:
+        network.expected_A.copy_(torch.from_numpy(_expected(begin, table, data)))
     for head in heads:
         head.take(weights)
 
 
-def _check_instant(network: InstantNetwork, data: "TrainingSet", config: RunConfig) -> None:
+def _check_instant(
+    network: InstantNetwork, data: "TrainingSet", config: RunConfig, begin: LinearEvidence | None
+) -> None:
     """Raise InputError where a network of evidence alone has none to look at, or features of nothing."""
     if config.network.evidence == "pixels":
         raise InputError(
@@ -71,9 +75,9 @@ def _check_instant(network: InstantNetwork, data: "TrainingSet", config: RunConf
             "features of a pre-training are asked for without one, or the other way round",
             remedy="Give both --init RUN and --recipe features, or neither",
         )
-    if network.pixels is not None:
-        return
     known_A = np.any(_targets(data, config)[data.labelled] >= 0, axis=0).tolist()
+    if begin is not None:
+        known_A = (np.array(known_A) | np.any(begin.face_EA != 0, axis=0)).tolist()
     silent = [au for au, known in zip(config.aus, known_A, strict=True) if not known and not meaning_of(au).any()]
     if silent:
         told = [au for au in config.aus if au not in silent]
@@ -97,6 +101,7 @@ def _learned(
         person=person,
         blendshapes=getattr(chosen, "blendshapes", True),
         c=getattr(chosen, "c", FitSettings().c),
+        c_begun=getattr(chosen, "c_begun", FitSettings().c_begun),
     )
     free = _spread(np.unique(np.concatenate([labelled, data.labelled, data.unlabelled])), _MOST_FREE)
     targets = _targets(data, config)[labelled]
@@ -168,6 +173,13 @@ def _begin(network: InstantNetwork, config: RunConfig) -> LinearEvidence | None:
             for name in ("face_EA", "face_A", "own_EA", "change_EA", "person_A"):
                 blank[name][..., a] = getattr(its.evidence, name)[..., place].numpy()
     return LinearEvidence(**blank)
+
+
+def _expected(begin: LinearEvidence, table: EvidenceTable, data: "TrainingSet") -> NDArray[np.float32]:
+    """Return how often a coder finds each AU on the training people's faces (A,), NaN of AUs that it does not know."""
+    rows = _spread(np.unique(np.concatenate([data.labelled, data.unlabelled])), _MOST_SEEN)
+    rates_A = (1 / (1 + np.exp(-evidence_logits(table.of(rows), begin, np)))).mean(axis=0)
+    return np.where(np.any(begin.face_EA != 0, axis=0), rates_A, np.nan).astype(np.float32)
 
 
 def _as_pixels_say(network: InstantNetwork, aus: int) -> LinearEvidence:

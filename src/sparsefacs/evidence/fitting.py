@@ -22,6 +22,8 @@ RATE_UNKNOWN = 0.15  # of an AU of which nothing at all is known
 _LOOSE = 3.0  # deviation of the first of further features; the others keep their share of it
 SLOPE = 1.5
 """Logits a deviation of what an AU means, before any label tells."""
+HELD = 1.0
+"""Penalty of a change of the constant of weights that are begun from: inverse of its variance, in logits."""
 _TOLERANCE = 1e-7
 _ITERATIONS = 100
 
@@ -30,10 +32,12 @@ _ITERATIONS = 100
 class FitSettings:
     """c: inverse strength of the penalty beside the sum of losses, as scikit-learn has it. person: compare with the
     person's reference. blendshapes: whether they count. alike: whether further features are of one measure, and keep
-    their relative sizes; else each varies by 1, as the face's own numbers do.
+    their relative sizes; else each varies by 1, as the face's own numbers do. c_begun: as c, of the change to weights
+    that are begun from.
     """
 
     c: float = 0.01
+    c_begun: float = 0.001
     person: bool = True
     blendshapes: bool = True
     alike: bool = True
@@ -53,7 +57,8 @@ def fit_linear(
     not read: they say what evidence is measured in. labels_NA: 0–1 (an intensity as a share of 5), NaN or negative
     where unlabelled. Columns beyond the face's own vector are further features. meanings_AE: the direction in which
     evidence moves by each AU, as far as its columns go, zeros where nothing is known. begin: weights for the same AUs
-    to start from in place of it, and to be drawn to: without a label they stay as they are.
+    to start from in place of it, and to be drawn to: without a label they stay as they are; zeros for an AU of which
+    there are none.
     """
     chosen = settings or FitSettings()
     width = (evidence_NE.shape[1] - 1) // 2
@@ -73,18 +78,20 @@ def fit_linear(
         known = np.zeros(width)
         known[: meanings_AE.shape[1]] = meanings_AE[a, :width]
         alone, apart = (known * np.where(np.isfinite(each), each, 0) for each in (scale_E, changed_E))
-        start = None if begin is None else _Start(begin.face_EA[:, a], float(begin.face_A[a]))
-        face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [alone], rate, chosen.c, start)
+        begun = begin if begin is not None and begin.face_EA[:, a].any() else None
+        c = chosen.c if begun is None else chosen.c_begun
+        start = None if begun is None else _Start(begun.face_EA[:, a], float(begun.face_A[a]))
+        face, face_bias = _fit_one(labelled.own, labels[:, a], free.own, [alone], rate, c, start)
         weights["face_EA"][:, a], weights["face_A"][a] = face, face_bias
         if not chosen.person:
             weights["own_EA"][:, a], weights["person_A"][a] = face, face_bias
             continue
-        if begin is not None:
-            own = np.concatenate([begin.own_EA[:, a], begin.change_EA[:, a]])
-            start = _Start(own, float(begin.person_A[a]))
+        if begun is not None:
+            own = np.concatenate([begun.own_EA[:, a], begun.change_EA[:, a]])
+            start = _Start(own, float(begun.person_A[a]))
         nothing = np.zeros(width)
         both_ways = [np.concatenate([nothing, apart]), np.concatenate([alone, nothing])]
-        both, bias = _fit_one(labelled.both, labels[:, a], free.both, both_ways, rate, chosen.c, start)
+        both, bias = _fit_one(labelled.both, labels[:, a], free.both, both_ways, rate, c, start)
         weights["own_EA"][:, a], weights["change_EA"][:, a] = both[:width], both[width:]
         weights["person_A"][a] = bias
     return LinearEvidence(**weights)
@@ -177,12 +184,13 @@ def _fit_one(
     cheap = np.stack([PRIOR * each for each in prior], axis=1) if prior else np.zeros((inputs_ND.shape[1], 0))
     used = inputs_ND[known]
     before = used @ begin + (0.0 if start is None else start.bias)
-    found, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, before, c)
+    held = 1e-6 if start is None else HELD
+    found, bias = _logistic(np.concatenate([used, used @ cheap], axis=1), target, before, c, held)
     wide = inputs_ND.shape[1]
     weights = begin + found[:wide] + cheap @ found[wide:]
-    if target.min() == target.max():
-        return weights, _constant(free_MD @ weights, rate)
-    return weights, bias + (0.0 if start is None else start.bias)
+    if start is not None:
+        return weights, bias + start.bias
+    return weights, bias if target.min() < target.max() else _constant(free_MD @ weights, rate)
 
 
 USUAL_FACES = 1500.0
@@ -225,17 +233,17 @@ def _constant(logits_M: F64, rate: float) -> float:
     return (low + high) / 2
 
 
-def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float) -> tuple[F64, float]:
+def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float, held: float = 1e-6) -> tuple[F64, float]:
     """Return weights (D,) and constant of the logistic regression that adds to logits `offset_N`, by Newton's method.
 
     Targets may lie between 0 and 1. The penalty is ‖weights‖² / 2c beside the sum of losses, as scikit-learn has it,
-    whose own knows no offset; the constant is free but for a penalty of 1e-6. On one thread: the same to the last digit
+    whose own knows no offset; the constant has a penalty of `held`. On one thread: the same to the last digit
     each time.
     """
     from threadpoolctl import threadpool_limits
 
     wide = np.concatenate([inputs_ND, np.ones((len(inputs_ND), 1))], axis=1)
-    penalty_D = np.append(np.full(inputs_ND.shape[1], 1 / c), 1e-6)
+    penalty_D = np.append(np.full(inputs_ND.shape[1], 1 / c), held)
     weights_D = np.zeros(wide.shape[1])
 
     def cost(weights: F64) -> float:

@@ -60,7 +60,9 @@ class CodedFrame:
     image: NDArray[np.uint8] | None = None
 
 
-def code_columns(aus: Sequence[int], *, with_input: bool, further: Sequence[str] = ()) -> list[str]:
+def code_columns(
+    aus: Sequence[int], *, with_input: bool, further: Sequence[str] = (), smoothing: bool = False
+) -> list[str]:
     """Return the columns of the codes of `aus`, which do not depend on what the model can tell, and the further ones.
 
     `input` (the file; only when several are coded together), `frame` (from 1, as OpenFace counts), `face_id`,
@@ -68,10 +70,22 @@ def code_columns(aus: Sequence[int], *, with_input: bool, further: Sequence[str]
     in pixels, `AU01_c` … (1: `AU01_p` reaches that AU's limit, else 0), `AU01_r` … (0–5), `AU01_p` … (probability).
     What the model cannot tell is empty. further: columns of a model that tells more than its task, such as
     `AU12_left_r` (intensity 0–5 on the person's left); of these `AU01_r` … are there already.
+    smoothing: whether a last column says how the codes were smoothed in time.
     """
     units = [column(au, kind) for kind in "crp" for au in aus]
     first = ["input"] if with_input else []
-    return [*first, "frame", "face_id", "timestamp", "confidence", "success", *_FACE, *units, *_beyond(aus, further)]
+    return [
+        *first,
+        "frame",
+        "face_id",
+        "timestamp",
+        "confidence",
+        "success",
+        *_FACE,
+        *units,
+        *_beyond(aus, further),
+        *["smoothing"] * smoothing,
+    ]
 
 
 def _beyond(aus: Sequence[int], further: Sequence[str]) -> list[str]:
@@ -121,6 +135,7 @@ class CodesWriter:
     Frames before the first face of a video are held back: they become lost rows of that face once it appears, and
     nothing if none ever does, so a video without faces has no rows. Call `next_source` between files. limits: of each
     AU the probability (or intensity) from which it counts as present. further: columns of what is told beside.
+    smoothing: what the last column says of coded rows, None for no such column.
     """
 
     def __init__(
@@ -132,9 +147,11 @@ class CodesWriter:
         *,
         with_input: bool,
         further: Sequence[str] = (),
+        smoothing: str | None = None,
     ) -> None:
         self._rows, self._aus, self._task, self._limits = rows, tuple(aus), task, tuple(limits)
         self._further = tuple(further)
+        self._last: list[Cell] = [] if smoothing is None else [smoothing]
         self._with_input = with_input
         self._faceless: list[tuple[int, float | None]] = []
         self._any_face = False
@@ -175,7 +192,7 @@ class CodesWriter:
 
     def _write_lost(self, source: str, index: int, face_id: int, time_s: float | None) -> None:
         beyond = len(_beyond(self._aus, self._further))
-        empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus) + beyond)
+        empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus) + beyond + len(self._last))
         self._rows.write([*self._start(source, index, face_id, time_s), None, 0, *empty])
         self._lost += 1
 
@@ -190,7 +207,17 @@ class CodesWriter:
         told = [*strengths, *values] if self._task == "occurrence" else [*values, *empty]
         beyond = [beside.get(name) for name in _beyond(self._aus, self._further)]
         box = [round(float(side), 2) for side in face.box]
-        return [round(face.confidence, 4), 1, *box, *_angles(face.pose), face.reference, *present, *told, *beyond]
+        return [
+            round(face.confidence, 4),
+            1,
+            *box,
+            *_angles(face.pose),
+            face.reference,
+            *present,
+            *told,
+            *beyond,
+            *self._last,
+        ]
 
 
 def _angles(pose: NDArray[np.float32] | None) -> list[Cell]:
@@ -241,7 +268,7 @@ class _ParquetRows:
 def _arrow_type(column: str) -> Any:
     import pyarrow as pa
 
-    if column == "input":
+    if column in ("input", "smoothing"):
         return pa.string()
     if column in ("frame", "face_id", "reference"):
         return pa.int32()

@@ -25,6 +25,7 @@ from .outputs import plan_outputs
 from .overlay import OverlayWriter, open_overlay, overlay_suffixes, with_pictures
 from .people import Comparison, compared_in_two_passes, compared_so_far, compared_with, not_compared
 from .plot import PLOT_SUFFIXES, plot_codes
+from .smoothing import Smoothing, smoothed
 from .sources import Source, list_sources
 from .stages import cut_faces, encode_frames, find_faces, read_pictures
 from .threads import cores_shared, overlapped
@@ -106,6 +107,7 @@ def predict(
     plot: Path | None = None,
     reference: Sequence[Path] = (),
     causal: bool = False,
+    smooth: float | None = None,
     batch_size: int = 32,
     threads: bool = True,
 ) -> Summary:
@@ -115,6 +117,7 @@ def predict(
     each a folder when there are several inputs. A model that looks at the person compares each face with all that the
     file (of photos: their sub-folder) shows of its person, so a video's rows follow its last frame; causal: with what
     was shown so far; reference: with the largest faces of these photos and videos, for inputs of one person.
+    smooth: seconds of the window over which a video's codes are smoothed (`inference.smoothing`), None for none.
     batch_size: faces gathered for the network; codes do not depend on it. threads: False does one thing after the
     other, for comparison. Memory does not grow with the length of a video. Damaged files are passed over and listed.
     Raises InputError, before any work, if an output exists, an input is not there or is of no known kind; and if
@@ -129,13 +132,19 @@ def predict(
     overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
     plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
     several, pace = len(sources) > 1, _Pace(batch_size, threads)
+    if smooth is not None and not smooth > 0:
+        raise InputError(f"a window of {smooth:g} s is not possible", remedy="Give --smooth more than 0, such as 0.5")
+    smoothing = None if smooth is None else Smoothing(smooth, causal)
     compare = _comparison(coder, reference, out.parent, pace, causal=causal)
     with (
-        open_codes(out, code_columns(coder.aus, with_input=several, further=coder.further)) as rows,
+        open_codes(out, _columns(coder, smoothing, with_input=several)) as rows,
         progress("predict", _claimed_frames(sources)) as bar,
     ):
-        writer = CodesWriter(rows, coder.aus, coder.task, coder.limits, with_input=several, further=coder.further)
-        coded = coded_frames(coder, sources, compare, pace, keep_images=bool(overlays), done=bar.advance)
+        writer = CodesWriter(
+            rows, coder.aus, coder.task, coder.limits, with_input=several, further=coder.further,
+            smoothing=None if smoothing is None else smoothing.name,
+        )  # fmt: skip
+        coded = coded_frames(coder, sources, compare, pace, smoothing, keep_images=bool(overlays), done=bar.advance)
         with closing(coded), _Run(writer, coder, overlays) as run:
             for item in coded:
                 run.take(item)
@@ -144,6 +153,10 @@ def predict(
         if source in run.summaries and run.summaries[source].coded_rows:
             plot_codes(out, path, source=source.name if several else None, limits=coder.limits)
     return Summary(out, tuple(run.summaries.values()), tuple(run.rejected), time.monotonic() - started)
+
+
+def _columns(coder: Coder, smoothing: Smoothing | None, *, with_input: bool) -> list[str]:
+    return code_columns(coder.aus, with_input=with_input, further=coder.further, smoothing=smoothing is not None)
 
 
 def _comparison(coder: Coder, reference: Sequence[Path], folder: Path, pace: _Pace, *, causal: bool) -> Comparison:
@@ -191,6 +204,7 @@ def coded_frames(
     sources: Sequence[Source],
     compare: Comparison,
     pace: _Pace,
+    smoothing: Smoothing | None = None,
     *,
     keep_images: bool,
     done: Callable[[], object],
@@ -199,6 +213,8 @@ def coded_frames(
     ahead = CODED_AHEAD if pace.threads else 0
     encoded = _encoded_frames(coder, sources, pace, keep_images=keep_images and not compare.at_end)
     coded = decode_frames(compare.frames(_counted(encoded, done)), coder, pace.batch_size)
+    if smoothing is not None:
+        coded = smoothed(coded, smoothing)
     coded = overlapped(_sharing_cores(coded) if pace.threads else coded, ahead, "network")
     if keep_images and compare.at_end:  # pictures of a whole video do not wait for its codes: they are decoded again
         coded = overlapped(with_pictures(coded), ahead, "decode again")

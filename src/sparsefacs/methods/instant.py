@@ -29,6 +29,9 @@ class InstantConfig(MethodConfig):
     )
     level: Annotated[int, Field(ge=0)] = Field(3, description="stage of its backbone that these are taken from")
     c: Annotated[float, Field(gt=0)] = Field(FitSettings().c, description="C: smaller is smoother")
+    c_begun: Annotated[float, Field(gt=0)] = Field(
+        FitSettings().c_begun, description="C of the change to a coder's weights: smaller keeps nearer to them"
+    )
 
 
 class Instant(Method):

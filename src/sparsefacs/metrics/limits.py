@@ -17,15 +17,26 @@ HALF = 0.5
 LOWEST, HIGHEST = 0.01, 0.99
 
 
-def base_rates(labels_NA: NDArray[Any]) -> Floats:
+EXPECTED_FACES = 24.0
+"""Labelled faces that an expectation of how often AUs are present counts as much as."""
+
+
+def base_rates(labels_NA: NDArray[Any], expected_A: NDArray[Any] | None = None) -> Floats:
     """Return how often each AU is present, (A,), in labels (N, A) of 0 and 1, −1 or NaN where there is none.
 
     Rates are drawn towards that of all labels together, as if two further labels had told it, so that an AU without a
     positive, or without a label, has a rate too: (positives + 2 · mean) / (labelled + 2). Without any label the mean is
-    `evidence.fitting.RATE_UNKNOWN`.
+    `evidence.fitting.RATE_UNKNOWN`. expected_A: what a coder expects, NaN where nothing: as if it had been told by so
+    many more labels, EXPECTED_FACES, in place of those two.
     """
     labels = np.asarray(labels_NA, np.float64)
-    return smoothed_rates(np.where(labels >= 0, labels > 0.5, np.nan))
+    known = np.where(labels >= 0, labels > 0.5, np.nan)
+    rates = smoothed_rates(known)
+    if expected_A is None:
+        return rates
+    count, found = np.isfinite(known).sum(axis=0), np.nansum(known, axis=0)
+    drawn = (found + EXPECTED_FACES * expected_A) / (count + EXPECTED_FACES)
+    return np.where(np.isfinite(expected_A), drawn, rates)
 
 
 def base_rate_limits(predicted_MA: NDArray[Any], rates_A: NDArray[Any]) -> Floats:

@@ -20,12 +20,14 @@ class InstantNetwork(Evident):
 
     features: how many components of a trunk's features by facial area stand behind the face's own evidence. said: how
     many answers of a coder's pixels do. 0 of both: pixels are not looked at. Trunk, components and pixels are frozen.
-    further: how many intensities are told beside the A logits of `forward`.
+    further: how many intensities are told beside the A logits of `forward`. expected_A: while it is trained from a
+    coder, how often that finds each AU on the training people's faces, no label read; NaN otherwise.
     """
 
     evidence: EvidenceHead
     middle_D: Tensor  # noqa: N815 -- shape suffixes
     components_DF: Tensor  # noqa: N815
+    expected_A: Tensor  # noqa: N815
 
     def __init__(
         self, config: NetworkConfig, aus: int, *, features: int = 0, level: int = 3, said: int = 0, further: int = 0
@@ -38,6 +40,7 @@ class InstantNetwork(Evident):
         self.register_buffer("components_DF", torch.zeros(wide, features))
         alone = config.model_copy(update={"evidence": "pixels", "init": "none"})
         self.pixels = AUClassifier(alone, said).requires_grad_(False).eval() if said else None
+        self.register_buffer("expected_A", torch.full((aus,), float("nan")), persistent=False)
         width = VECTOR_WIDTH + features + said
         self.evidence = EvidenceHead(aus + further, person=config.evidence == "person", width=width)
 

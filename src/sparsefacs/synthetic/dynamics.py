@@ -215,7 +215,7 @@ DEFAULT_AUS: tuple[int, ...] = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23,
 
 
 def driven_aus(aus: tuple[int, ...]) -> tuple[int, ...]:
-    """Return all AUs that move the face when `aus` are labelled: the default 17, then further ones; never AU43, AU45."""
+    """Return all AUs that move the face when `aus` are labelled: the 17, then further ones, not AU43 or AU45."""
     return DEFAULT_AUS + tuple(sorted(au for au in aus if au not in (*DEFAULT_AUS, 43, 45)))
 
 

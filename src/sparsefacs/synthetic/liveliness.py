@@ -33,7 +33,7 @@ def one_sided(rng: np.random.Generator, aus: tuple[int, ...], share: float) -> d
 
 
 def shut_eyes(rng: np.random.Generator, frames: int, fps: float) -> F32:
-    """Return lid closure (T,) 0–1 of eyes that close for 0.6 s to 4 s, every twelve seconds or so in half of the clips."""
+    """Return lid closure (T,) 0–1 of eyes that close for 0.6 s to 4 s, every 12 s or so in half of the clips."""
     closure = np.zeros(frames)
     time = np.arange(frames) / fps
     if rng.random() < 0.5:

@@ -1,0 +1,205 @@
+"""Training a coder, and starting from one: what is learned from whom, and what labels may and may not move."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from made_runs import weights_of
+from made_stores import evident_store
+from sparsefacs import InputError, api
+from sparsefacs.data.augmentation import AugmentationConfig
+from sparsefacs.data.batches import FaceLoader
+from sparsefacs.data.sides import side_labels
+from sparsefacs.data.store import Store
+from sparsefacs.engine.run import RunFolder
+from sparsefacs.evidence.fitting import FitSettings, fit_linear, meanings_of
+from sparsefacs.evidence.linear import LinearEvidence, evidence_logits
+from sparsefacs.evidence.vectors import VECTOR_WIDTH
+from sparsefacs.inference.model import load_coder
+
+NETWORK = (
+    "network.backbone=resnet10t",
+    "network.options={channels: [8, 8, 8, 8]}",
+    "network.input_size=32",
+)
+TINY = (*NETWORK, "training.steps=3", "data.labelled_batch=8", "training.precision=32")
+FROM = (*NETWORK, "method.said=9")
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return evident_store(tmp_path_factory.mktemp("evident") / "store", sides=True)
+
+
+@pytest.fixture(scope="module")
+def trained(seen: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("coder") / "run"
+    api.train("coder", seen.path, out, settings=TINY)
+    return out
+
+
+def test_a_coder_tells_occurrence_intensity_and_sides(seen: Store, trained: Path) -> None:
+    coder = load_coder(trained)
+    assert coder.aus == (1, 4, 12)
+    assert coder.further == ("AU01_r", "AU04_r", "AU12_r", "AU04_left_r", "AU12_left_r", "AU04_right_r", "AU12_right_r")
+    faces, points = zip(*(seen.face(row) for row in range(5)), strict=True)
+    encoded = coder.encode(np.stack(faces), np.stack(points))
+    told = coder.decode(encoded[:, None])
+    assert told.shape == (5, 10)
+    np.testing.assert_allclose(told[:, :3], coder(np.stack(faces), np.stack(points)), atol=1e-6)
+    assert told[:, 3:].max() > 1  # intensities go to 5
+
+
+def test_its_linear_models_learn_from_people_whom_its_pixels_have_not_seen(seen: Store, tmp_path: Path) -> None:
+    """Other labels of the people set aside change the linear models and no pixel; others' change pixels."""
+    aside = {"of": ""}
+
+    def change(who: str, labels: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (1 - labels if who == aside["of"] else labels), points
+
+    api.train("coder", seen.path, tmp_path / "as-is", settings=TINY)
+    fold = RunFolder(tmp_path / "as-is").protocol.read_text(encoding="utf-8")
+    import json
+
+    aside["of"] = json.loads(fold)["fold"]["validation"][0]
+    other = evident_store(tmp_path / "other", sides=True, change=change)
+    api.train("coder", other.path, tmp_path / "changed", settings=TINY)
+    one, two = weights_of(tmp_path / "as-is"), weights_of(tmp_path / "changed")
+    pixels = [key for key in one if key.startswith("pixels.") and "num_batches" not in key]
+    assert all(torch.equal(one[key], two[key]) for key in pixels)
+    assert not torch.equal(one["evidence.face_EA"], two["evidence.face_EA"])
+
+
+def test_a_flipped_view_has_its_sides_exchanged(seen: Store) -> None:
+    sides = side_labels(seen.parts, (1, 4, 12))
+    rows = np.arange(12)
+    loaded = {}
+    for flip in (0.0, 1.0):
+        view = AugmentationConfig(flip=flip)
+        loader = FaceLoader(seen.parts, seen.occurrence(), seen.intensity(), 32, view, 0, sides=sides)
+        loaded[flip] = loader.load(rows, 0).sides
+    assert loaded[0.0] is not None and loaded[1.0] is not None
+    np.testing.assert_array_equal(loaded[0.0].numpy(), sides[rows])
+    np.testing.assert_array_equal(loaded[1.0].numpy(), sides[rows][:, ::-1])
+    assert not np.array_equal(sides[rows][:, 0], sides[rows][:, 1])
+
+
+def test_hidden_labels_have_no_sides_either(seen: Store, tmp_path: Path) -> None:
+    from sparsefacs.engine.config import resolve
+    from sparsefacs.engine.training_set import training_set
+    from sparsefacs.protocols.folds import make_protocol
+
+    fold = make_protocol(api.DEFAULT_PROTOCOL, seen.strings("subject").tolist(), 0).folds[0]
+    config = resolve("coder", settings=TINY, aus=(1, 4, 12))
+    data = training_set(seen, None, fold, "20%", config)
+    shown = np.isfinite(data.sides(config.aus)).all(axis=(1, 2))
+    np.testing.assert_array_equal(shown, data.visible.mask.any(axis=1))
+    assert 0 < shown.sum() < len(seen) / 3
+
+
+def test_from_a_coder_and_without_a_label_its_own_answers_come(seen: Store, trained: Path, tmp_path: Path) -> None:
+    api.train(
+        "instant", seen.path, tmp_path / "run", recipe="coder", labels="none", network__init=str(trained), settings=FROM
+    )
+    first, second = load_coder(trained), load_coder(tmp_path / "run")
+    faces, points = (np.stack(each) for each in zip(*(seen.face(row) for row in range(6)), strict=True))
+    np.testing.assert_array_equal(first(faces, points), second(faces, points))
+    described = RunFolder(tmp_path / "run").read_model()
+    assert [entry["what"] for entry in described["lineage"]].count("start") == 1
+
+
+def test_labels_move_a_coder_for_intensity_too(seen: Store, trained: Path, tmp_path: Path) -> None:
+    settings = (*FROM, "method.c_begun=1")
+    for task, name, least in (("occurrence", "auc", 0.9), ("intensity", "icc", 0.5)):
+        scores = api.train(
+            "instant",
+            seen.path,
+            tmp_path / task,
+            recipe="coder",
+            network__init=str(trained),
+            settings=settings,
+            task=task,
+        )
+        assert scores["pooled"]["mean"][name]["value"] > least
+
+
+def test_what_is_no_coder_is_refused_and_so_is_another_network(seen: Store, trained: Path, tmp_path: Path) -> None:
+    api.train("instant", seen.path, tmp_path / "plain", recipe="evidence")
+    with pytest.raises(InputError, match="is no coder"):
+        api.train(
+            "instant", seen.path, tmp_path / "a", recipe="coder", network__init=str(tmp_path / "plain"), settings=FROM
+        )
+    with pytest.raises(InputError, match="pixels are of another network"):
+        api.train("instant", seen.path, tmp_path / "b", recipe="coder", network__init=str(trained), settings=NETWORK)
+
+
+def test_any_network_of_its_backbone_may_start_from_its_pixels(seen: Store, trained: Path, tmp_path: Path) -> None:
+    settings = (*NETWORK, "training.steps=1", "optimiser.lr=1e-12", "network.evidence=pixels", "training.precision=32")
+    api.train("supervised", seen.path, tmp_path / "run", network__init=str(trained), settings=settings)
+    coder, run = weights_of(trained), weights_of(tmp_path / "run")
+    name = "backbone.conv1.0.weight"
+    torch.testing.assert_close(run[name], coder[f"pixels.{name}"], atol=1e-6, rtol=0)
+
+
+# --- the convex problem
+
+
+def begun(width: int, rng: np.random.Generator) -> LinearEvidence:
+    made: dict[str, Any] = LinearEvidence.blank(width, 1).arrays()
+    for name in ("face_EA", "own_EA", "change_EA"):
+        made[name] = rng.normal(0, 0.3, made[name].shape).astype(np.float32)
+    made["face_A"], made["person_A"] = np.array([-1.0], np.float32), np.array([-0.5], np.float32)
+    return LinearEvidence(**made)
+
+
+def cases(count: int, rng: np.random.Generator) -> np.ndarray:
+    vectors = rng.normal(size=(count, VECTOR_WIDTH))
+    moments = rng.choice([0.0, 50.0], (count, 1))
+    return np.concatenate([vectors, rng.normal(0, 0.3, vectors.shape), moments], axis=1).astype(np.float32)
+
+
+def test_no_label_leaves_weights_that_are_begun_from_and_many_overrule_them() -> None:
+    rng = np.random.default_rng(3)
+    begin, evidence, test = begun(VECTOR_WIDTH, rng), cases(3000, rng), cases(2000, rng)
+    nothing = np.full((3000, 1), np.nan)
+    same = fit_linear(evidence, nothing, evidence, meanings_of((12,)), FitSettings(), begin)
+    for name, value in same.arrays().items():
+        np.testing.assert_allclose(value, begin.arrays()[name], atol=1e-7)
+    truth = (evidence[:, :1] - evidence[:, 1:2] > 0).astype(float)  # nothing that `begin` knows of
+    wanted = test[:, 0] - test[:, 1] > 0
+    right = []
+    for count in (0, 8, 3000):
+        labels = np.where(np.arange(3000)[:, None] < count, truth, np.nan)
+        found = fit_linear(evidence, labels, evidence, meanings_of((12,)), FitSettings(c_begun=0.01), begin)
+        right.append(float(((evidence_logits(test, found, np)[:, 0] > 0) == wanted).mean()))
+    assert right[0] < 0.7 and right[2] > 0.9
+    assert abs(right[1] - right[0]) < 0.1  # eight labels do not throw away what was known
+
+
+def test_weights_begun_from_are_the_minimum_of_their_penalised_losses() -> None:
+    """An independent minimiser finds no lower value of the problem as it is written down."""
+    from scipy.optimize import minimize
+
+    from sparsefacs.evidence import fitting
+
+    rng = np.random.default_rng(5)
+    begin, evidence = begun(VECTOR_WIDTH, rng), cases(40, rng)
+    labels = (rng.random((40, 1)) < 0.4).astype(float)
+    c = 0.05
+    found = fit_linear(evidence, labels, evidence, meanings_of((12,)), FitSettings(c_begun=c, person=False), begin)
+    start, own = begin.face_EA[:, 0].astype(float), evidence[:, :VECTOR_WIDTH].astype(float)
+    cheap = fitting.PRIOR * start / (own @ start).std()
+
+    def cost(free: np.ndarray) -> float:
+        change, along, bias = free[:VECTOR_WIDTH], free[-2], free[-1]
+        logits = own @ (start + change + along * cheap) + float(begin.face_A[0]) + bias
+        loss = np.logaddexp(0, logits) - labels[:, 0] * logits
+        return float(loss.sum() + ((change**2).sum() + along**2) / (2 * c) + fitting.HELD * bias**2 / 2)
+
+    best = minimize(cost, np.zeros(VECTOR_WIDTH + 2), method="L-BFGS-B", options={"maxiter": 2000, "ftol": 1e-14}).x
+    weights = start + best[:VECTOR_WIDTH] + best[-2] * cheap
+    np.testing.assert_allclose(found.face_EA[:, 0], weights, atol=2e-4)
+    assert abs(found.face_A[0] - begin.face_A[0] - best[-1]) < 2e-3
