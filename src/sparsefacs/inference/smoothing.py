@@ -72,7 +72,7 @@ def _before(frames: Iterator[Coded], seconds: float) -> Generator[Coded, None, N
 def _around(frames: Iterator[Coded], seconds: float) -> Generator[Coded, None, None]:
     held: deque[CodedFrame] = deque()  # frames within half a window before the next that is given out, and after it
     given = 0  # of these already given out
-    half = seconds / 2
+    half = seconds / 2 + 1e-9  # times are rounded
     for item in frames:
         if not isinstance(item, CodedFrame) or item.time_s is None:
             for place in range(given, len(held)):
@@ -103,7 +103,7 @@ def _within(held: deque[CodedFrame], place: int, half: float) -> CodedFrame:
     faces = []
     for face in middle.faces:
         own = [(_time(frame) - _time(middle), each) for frame in held for each in frame.faces
-               if each.face_id == face.face_id and abs(_time(frame) - _time(middle)) <= half + 1e-9]  # fmt: skip
+               if each.face_id == face.face_id and abs(_time(frame) - _time(middle)) <= half]  # fmt: skip
         weights = np.exp(-0.5 * (np.array([apart for apart, _ in own]) / (half / 2)) ** 2)
         values = np.einsum("n,nv->v", weights / weights.sum(), np.stack([_values(each) for _, each in own]))
         faces.append(_with_values(face, values.astype(np.float32)))
