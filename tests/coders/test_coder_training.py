@@ -101,9 +101,7 @@ def test_hidden_labels_have_no_sides_either(seen: Store, tmp_path: Path) -> None
 
 
 def test_from_a_coder_and_without_a_label_its_own_answers_come(seen: Store, trained: Path, tmp_path: Path) -> None:
-    api.train(
-        "instant", seen.path, tmp_path / "run", recipe="coder", labels="none", network__init=str(trained), settings=FROM
-    )
+    api.train("instant", seen.path, tmp_path / "run", labels="none", network__init=str(trained), settings=FROM)
     first, second = load_coder(trained), load_coder(tmp_path / "run")
     faces, points = (np.stack(each) for each in zip(*(seen.face(row) for row in range(6)), strict=True))
     np.testing.assert_array_equal(first(faces, points), second(faces, points))
@@ -118,7 +116,6 @@ def test_labels_move_a_coder_for_intensity_too(seen: Store, trained: Path, tmp_p
             "instant",
             seen.path,
             tmp_path / task,
-            recipe="coder",
             network__init=str(trained),
             settings=settings,
             task=task,
@@ -129,11 +126,9 @@ def test_labels_move_a_coder_for_intensity_too(seen: Store, trained: Path, tmp_p
 def test_what_is_no_coder_is_refused_and_so_is_another_network(seen: Store, trained: Path, tmp_path: Path) -> None:
     api.train("instant", seen.path, tmp_path / "plain", recipe="evidence")
     with pytest.raises(InputError, match="is no coder"):
-        api.train(
-            "instant", seen.path, tmp_path / "a", recipe="coder", network__init=str(tmp_path / "plain"), settings=FROM
-        )
+        api.train("instant", seen.path, tmp_path / "a", network__init=str(tmp_path / "plain"), settings=FROM)
     with pytest.raises(InputError, match="pixels are of another network"):
-        api.train("instant", seen.path, tmp_path / "b", recipe="coder", network__init=str(trained), settings=NETWORK)
+        api.train("instant", seen.path, tmp_path / "b", network__init=str(trained), settings=NETWORK)
 
 
 def test_any_network_of_its_backbone_may_start_from_its_pixels(seen: Store, trained: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def auc(metrics: dict[str, Any]) -> float:
 
 
 def test_instant_learns_in_no_step_and_is_a_run_like_any(seen: Store, tmp_path: Path) -> None:
-    metrics = api.train("instant", seen.path, tmp_path / "run")
+    metrics = api.train("instant", seen.path, tmp_path / "run", recipe="evidence")
     assert auc(metrics) > 0.95
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names >= {"config.yaml", "protocol.json", "model.safetensors", "model.json", "predictions.parquet"}
@@ -44,17 +44,17 @@ def test_instant_learns_in_no_step_and_is_a_run_like_any(seen: Store, tmp_path: 
 
 def test_instant_is_the_same_to_the_last_digit_whatever_the_seed(seen: Store, tmp_path: Path) -> None:
     for number in (1, 2):
-        api.train("instant", seen.path, tmp_path / str(number), labels="20%", seed=number)
+        api.train("instant", seen.path, tmp_path / str(number), recipe="evidence", labels="20%", seed=number)
     assert same_weights(tmp_path / "1", tmp_path / "2")
 
 
 def test_instant_codes_intensity(seen: Store, tmp_path: Path) -> None:
-    metrics = api.train("instant", seen.path, tmp_path / "run", task="intensity")
+    metrics = api.train("instant", seen.path, tmp_path / "run", recipe="evidence", task="intensity")
     assert metrics["pooled"]["mean"]["icc"]["value"] > 0.6
 
 
 def test_instant_answers_without_a_label_and_others_say_that_they_do_not(seen: Store, tmp_path: Path) -> None:
-    assert auc(api.train("instant", seen.path, tmp_path / "run", labels="none")) > 0.9
+    assert auc(api.train("instant", seen.path, tmp_path / "run", recipe="evidence", labels="none")) > 0.9
     assert weights_of(tmp_path / "run")["evidence.face_EA"].any()
     with pytest.raises(InputError, match=r"left to train on.*instant"):
         api.train("supervised", seen.path, tmp_path / "other", labels="none")
@@ -62,7 +62,7 @@ def test_instant_answers_without_a_label_and_others_say_that_they_do_not(seen: S
 
 def test_faces_without_any_label_are_enough_to_begin_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blank = evident_store(tmp_path / "blank", change=lambda who, labels, points: (labels * 0 - 1, points), graded=False)
-    assert api.train("instant", blank.path, tmp_path / "run", labels="none") == {}
+    assert api.train("instant", blank.path, tmp_path / "run", recipe="evidence", labels="none") == {}
     assert "not scored" in capsys.readouterr().err
     assert weights_of(tmp_path / "run")["evidence.change_EA"].any()
 
@@ -74,12 +74,12 @@ def test_what_is_looked_at_is_chosen(seen: Store, tmp_path: Path) -> None:
         "person": (*PERSON, "method.blendshapes=false"),
         "all": PERSON,
     }.items():
-        scores[name] = auc(api.train("instant", seen.path, tmp_path / name, settings=settings))
+        scores[name] = auc(api.train("instant", seen.path, tmp_path / name, recipe="evidence", settings=settings))
         head = weights_of(tmp_path / name)
         assert bool(torch.isinf(head["evidence.scale_E"]).any()) == (name != "all")
     assert scores["geometry"] < scores["person"] < scores["all"]
     with pytest.raises(InputError, match=r"network\.evidence=person"):
-        api.train("instant", seen.path, tmp_path / "none", settings=("network.evidence=pixels",))
+        api.train("instant", seen.path, tmp_path / "none", recipe="evidence", settings=("network.evidence=pixels",))
 
 
 @pytest.mark.parametrize("method", ["instant", "supervised", "kdsrl", "knowledge-spreader"])
@@ -96,7 +96,8 @@ def test_nothing_of_the_people_tested_on_reaches_a_training_or_its_limits(
         small = (*small, "method.width=8", "method.heads=2", "method.hidden=8", "method.feedforward=8")
     changed = evident_store(tmp_path / "changed", change=other)
     for name, store in (("one", seen), ("two", changed)):
-        api.train(method, store.path, tmp_path / name, labels="50%", settings=small)
+        recipe = "evidence" if method == "instant" else "small"
+        api.train(method, store.path, tmp_path / name, labels="50%", settings=small, recipe=recipe)
     assert same_weights(tmp_path / "one", tmp_path / "two")
     assert RunFolder(tmp_path / "one").read_model()["limits"] == RunFolder(tmp_path / "two").read_model()["limits"]
 
@@ -110,7 +111,7 @@ def test_labels_of_the_people_tested_on_never_reach_their_codes(seen: Store, tmp
     changed = evident_store(tmp_path / "changed", change=flipped)
     codes = []
     for name, store in (("one", seen), ("two", changed)):
-        api.train("instant", store.path, tmp_path / name)
+        api.train("instant", store.path, tmp_path / name, recipe="evidence")
         table = pd.read_parquet(tmp_path / name / "predictions.parquet")
         codes.append(table[[column for column in table if column.endswith("_p")]].to_numpy())
     np.testing.assert_array_equal(*codes)
@@ -121,10 +122,10 @@ def test_a_store_made_before_evidence_trains_with_what_it_has_and_says_what_is_m
 ) -> None:
     evident_store(tmp_path / "old")
     old = without_columns(tmp_path / "old", "blendshapes", "pose")
-    assert auc(api.train("instant", old.path, tmp_path / "run")) > 0.7
+    assert auc(api.train("instant", old.path, tmp_path / "run", recipe="evidence")) > 0.7
     told = capsys.readouterr().err
     assert "no blendshapes" in told and "prepare" in told
-    api.train("instant", evident_store(tmp_path / "new").path, tmp_path / "other")
+    api.train("instant", evident_store(tmp_path / "new").path, tmp_path / "other", recipe="evidence")
     assert "no blendshapes" not in capsys.readouterr().err
 
 
@@ -134,7 +135,8 @@ def test_points_that_are_not_numbers_are_no_evidence(
 ) -> None:
     holes = evident_store(tmp_path / "holes", blank=True)
     settings = () if method == "instant" else (*tiny_settings, "training.steps=3", *PERSON)
-    assert auc(api.train(method, holes.path, tmp_path / "run", settings=settings)) > 0.6
+    recipe = "evidence" if method == "instant" else "small"
+    assert auc(api.train(method, holes.path, tmp_path / "run", settings=settings, recipe=recipe)) > 0.6
     table = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
     assert np.isfinite(table[[column for column in table if column.endswith("_p")]].to_numpy()).all()
 
@@ -188,7 +190,7 @@ def test_a_teacher_of_evidence_teaches_a_student_of_pixels_with_it(
 ) -> None:
     from sparsefacs.networks.instant import InstantNetwork
 
-    api.train("instant", seen.path, tmp_path / "teacher")
+    api.train("instant", seen.path, tmp_path / "teacher", recipe="evidence")
     given: list[torch.Tensor | None] = []
     forward = InstantNetwork.forward
 
@@ -208,7 +210,7 @@ def test_features_of_a_run_hold_its_evidence(seen: Store, tmp_path: Path) -> Non
     from sparsefacs.inference.encoder import load_encoder
     from sparsefacs.inference.features import extract_features
 
-    api.train("instant", seen.path, tmp_path / "run")
+    api.train("instant", seen.path, tmp_path / "run", recipe="evidence")
     encoder = load_encoder(tmp_path / "run")
     assert encoder.width == 2 * VECTOR_WIDTH
     found = extract_features(encoder, seen, np.arange(20))

@@ -1,5 +1,6 @@
 """Making the packaged coder again, from nothing: faces, training, scores, card. Stopped, it goes on where it was."""
 
+import math
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..errors import InputError
 from ..files import make_folder, read_json, refuse_existing, sha256_file, write_json, write_text
 from ..methods.coder import CoderConfig, CoderMethod
 from . import CARD
-from .groups import scores_by_group
+from .scores import further_scores, reliability, scores_by_group
 
 _PACKED = ("model.json", "model.safetensors", "protocol.json")
 _AGAIN = "Delete the folder and make the coder again"
@@ -62,18 +63,20 @@ def make_coder(out: Path, *, share: float = 1.0, steps: int | None = None, worke
 def pack(run: Path, folder: Path, made: dict[str, Any]) -> Path:
     """Write the folder to be packaged of a finished coder run: its model, whom it has seen, and its card."""
     refuse_existing(folder, what="coder's folder")
-    folder_, run_ = RunFolder(folder), RunFolder(run)
+    final, folder = folder, folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)  # of a packing that was stopped
+    run_ = RunFolder(run)
     described = run_.read_model()
     make_folder(folder)
     for name in _PACKED:
         shutil.copyfile(run / name, folder / name)
     seen = read_json(run_.protocol, what="the protocol", remedy=_AGAIN)
     kept = {name: seen[name] for name in ("protocol", "fold", "seen", "recipe_hash") if name in seen}
-    write_json(folder_.protocol, kept)
+    write_json(RunFolder(folder).protocol, kept)
     metrics = read_json(run_.metrics, what="the scores", remedy=_AGAIN)
-    mean = metrics["pooled"]["mean"]
+    mean, by_au = metrics["pooled"]["mean"], metrics["pooled"]["per_au"]
     card = {
-        "name": folder.name,
+        "name": final.name,
         "title": made["title"],
         "licence": "MIT",
         "free": is_free(described["lineage"]),
@@ -84,7 +87,9 @@ def pack(run: Path, folder: Path, made: dict[str, Any]) -> Path:
         "lineage": described["lineage"],
         "people": {name: settings["subjects"] for name, settings in made["stores"].items()},
         "scores": {name: mean[name] for name in ("f1", "f1_half", "auc")},
-        "by_au": metrics["pooled"]["aus"],
+        "by_au": {au: {k: _short(each[k]) for k in ("f1", "auc") if k in each} for au, each in by_au.items()},
+        "further_scores": further_scores(run),
+        "reliability": reliability(run),
         "by_group": scores_by_group(run),
         "cannot": made["cannot"],
     }
@@ -92,7 +97,14 @@ def pack(run: Path, folder: Path, made: dict[str, Any]) -> Path:
     card["sha256"] = {name: sha256_file(folder / name) for name in _PACKED}
     write_json(folder / CARD, card)
     write_text(folder / "LICENSE", "MIT, as the program. What the weights rest on is in card.json, lineage.\n")
-    return folder
+    folder.rename(final)
+    return final
+
+
+def _short(told: dict[str, float]) -> float | None:
+    """Return a score to three digits, None where it is not defined."""
+    value = told.get("value")
+    return None if value is None or math.isnan(value) else round(value, 3)
 
 
 def _told(card: dict[str, Any]) -> list[str]:
@@ -103,9 +115,16 @@ def _told(card: dict[str, Any]) -> list[str]:
         f"{f1['value']:.2f} [{f1['low']:.2f}, {f1['high']:.2f}], AUC {auc['value']:.2f} "
         f"[{auc['low']:.2f}, {auc['high']:.2f}]."
     ]
+    more = card["further_scores"]
+    lines.append(
+        f"Intensity: ICC(3,1) {more['icc']:.2f}, mean error {more['mae']:.2f} of 5. Stronger side told right in "
+        f"{100 * more['side']:.0f} % of {more['side_cases']} clear cases."
+    )
     gaps = []
     for name, groups in card["by_group"].items():
         known = {group: each["auc"] for group, each in groups.items()}
+        if not known:  # too few people for any AU to be in every group
+            continue
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
         gaps.append((known[high] - known[low], name, low, high))
         lines.append(f"AUC by {name}: " + ", ".join(f"{group} {auc:.2f}" for group, auc in known.items()) + ".")

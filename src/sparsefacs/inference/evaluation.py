@@ -27,15 +27,8 @@ from .unseen import unseen_faces
 BATCH = 128
 
 
-def code_store(coder: Coder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the codes (len(rows), A) of faces of a store; raises InputError if they are cut differently."""
-    if store.info.recipe_hash != coder.recipe.hash:
-        raise InputError(
-            "its faces are cut differently from those the model learned on",
-            path=store.path,
-            remedy=f"Prepare it with --size {coder.recipe.size}, and the --landmarks and version of the model's faces",
-        )
-    known = RowCoder(store.parts)
+def _encoder(coder: Coder, store: AnyStore, known: RowCoder) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Return what gives what a coder makes of rows of a store by themselves, (M, E)."""
     own = known.table(person=coder.person).vectors_ME if coder.known else None
 
     def encode(wanted: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -46,6 +39,27 @@ def code_store(coder: Coder, store: AnyStore, rows: NDArray[np.int64]) -> NDArra
             ]
         )
 
+    return encode
+
+
+def told_of_rows(coder: Coder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return all that a coder of single faces tells of rows of a store, further intensities too, (M, A + X)."""
+    known = RowCoder(store.parts)
+    encode = _encoder(coder, store, known)
+    table = known.evidence(coder.known, rows, encode, person=coder.person)
+    return decode_windows(coder, encode(rows)[:, None], None if table is None else table.reference(rows))
+
+
+def code_store(coder: Coder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the codes (len(rows), A) of faces of a store; raises InputError if they are cut differently."""
+    if store.info.recipe_hash != coder.recipe.hash:
+        raise InputError(
+            "its faces are cut differently from those the model learned on",
+            path=store.path,
+            remedy=f"Prepare it with --size {coder.recipe.size}, and the --landmarks and version of the model's faces",
+        )
+    known = RowCoder(store.parts)
+    encode = _encoder(coder, store, known)
     table = known.evidence(coder.known, rows, encode, person=coder.person)
     with progress("code held-out faces", len(rows), "faces") as bar:
         if coder.clip[0] > 1:

@@ -1,4 +1,4 @@
-"""Scores of a coder by what its synthetic people look like: skin tone, age, sex."""
+"""Scores of a coder on synthetic people it has not seen: by what they look like, how sure it may be, left and right."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.joined import AnyStore, open_stores
+from ..data.sides import side_labels
 from ..engine.run import RunFolder
 from ..facs import column
 from ..files import read_json
+from ..inference.evaluation import told_of_rows
+from ..inference.model import load_coder
+from ..methods.coder import SIDED
 from ..metrics.scores import score
 from ..synthetic.appearance import load_appearance
 from ..synthetic.identity import make_subject
@@ -43,6 +47,50 @@ def scores_by_group(run: Path) -> dict[str, dict[str, dict[str, float]]]:
             if both
         }
     return found
+
+
+def reliability(run: Path, bins: int = 10) -> list[dict[str, float]]:
+    """Return, for probabilities in tenths, how many there are, their mean, and how often the AU is there."""
+    table = pd.read_parquet(RunFolder(run).predictions)
+    aus = [int(name[2:4]) for name in table.columns if name.endswith("_true")]
+    truth, coded = (table[[column(au, kind) for au in aus]].to_numpy().ravel() for kind in ("true", "p"))
+    known = np.isfinite(coded) & (truth >= 0)
+    place = np.minimum((coded[known] * bins).astype(int), bins - 1)
+    return [
+        {
+            "from": round(n / bins, 3),
+            "answers": int((place == n).sum()),
+            "told": round(float(coded[known][place == n].mean()), 3),
+            "true": round(float(truth[known][place == n].mean()), 3),
+        }
+        for n in range(bins)
+        if (place == n).any()
+    ]
+
+
+def further_scores(run: Path) -> dict[str, float]:
+    """Return how well a coder tells intensity (mean ICC(3,1), MAE) and sides on its test people.
+
+    side: among faces and AUs that act two levels or more stronger on one side, the share where it tells that side.
+    """
+    coder, folder = load_coder(run), RunFolder(run)
+    store = open_stores(read_json(folder.protocol, what="the protocol", remedy="Train again")["store"])
+    rows = pd.read_parquet(folder.predictions)["row"].to_numpy()
+    told = told_of_rows(coder, store, rows)[:, len(coder.aus) :]
+    count, sided = len(coder.aus), [a for a, au in enumerate(coder.aus) if au in SIDED]
+    truth = store.intensity(coder.aus)[rows]
+    who = store.strings("subject")[rows]
+    mean = score("intensity", coder.aus, truth, told[:, :count], who, resamples=0)["pooled"]["mean"]
+    left, right = told[:, count : count + len(sided)], told[:, count + len(sided) :]
+    wanted = side_labels(store.parts, coder.aus)[rows][:, :, sided]
+    apart, found = wanted[:, 0] - wanted[:, 1], left - right
+    plain = np.abs(apart) >= 2
+    return {
+        "icc": round(float(mean["icc"]["value"]), 3),
+        "mae": round(float(mean["mae"]["value"]), 3),
+        "side": round(float((np.sign(found[plain]) == np.sign(apart[plain])).mean()), 3) if plain.any() else 0.0,
+        "side_cases": int(plain.sum()),
+    }
 
 
 def _two_classes(truth_M: NDArray[Any]) -> bool:
