@@ -68,9 +68,80 @@ def test_its_linear_models_learn_from_people_whom_its_pixels_have_not_seen(seen:
     other = evident_store(tmp_path / "other", sides=True, change=change)
     api.train("coder", other.path, tmp_path / "changed", settings=TINY)
     one, two = weights_of(tmp_path / "as-is"), weights_of(tmp_path / "changed")
-    pixels = [key for key in one if key.startswith("pixels.") and "num_batches" not in key]
-    assert all(torch.equal(one[key], two[key]) for key in pixels)
+    pixels = [key for key in one if key.startswith("pixels.backbone.")]
+    assert pixels and [key for key in pixels if not torch.equal(one[key], two[key])] == []
+    assert torch.equal(one["pixels.head.weight"][:3], two["pixels.head.weight"][:3])  # presence; of sides see below
     assert not torch.equal(one["evidence.face_EA"], two["evidence.face_EA"])
+
+
+def test_left_and_right_are_parted_and_exchange_in_a_mirror(tmp_path: Path) -> None:
+    """On faces whose one half tells the side, an untrained trunk's last layer is fitted to tell it, and only that."""
+    import types
+
+    from sparsefacs.engine.config import resolve
+    from sparsefacs.engine.sides import part_sides
+    from sparsefacs.methods.coder import CoderConfig, CoderMethod
+    from sparsefacs.methods.contract import Setting
+    from sparsefacs.networks.classifier import NetworkConfig
+
+    rng = np.random.default_rng(0)
+    config = resolve("coder", settings=(*TINY, "network.input_size=96"), aus=(4,))
+    faces = rng.integers(60, 120, (120, 96, 96, 3)).astype(np.uint8)
+    sides = np.zeros((120, 2, 1), np.float32)
+    for n in range(120):
+        side = n % 3
+        if side < 2:  # the person's left is at the picture's right
+            faces[n, 24:42, slice(60, 84) if side == 0 else slice(12, 36)] += 100
+            sides[n, side, 0] = 4
+    points = np.tile(np.linspace(2, 30, 136, dtype=np.float32).reshape(68, 2), (120, 1, 1))
+    data: Any = types.SimpleNamespace(
+        sides=lambda aus: sides, labelled=np.arange(90), validation=np.arange(90, 120),
+        coder=types.SimpleNamespace(face=lambda row: (faces[row], points[row])),
+    )  # fmt: skip
+    torch.manual_seed(0)
+    network = CoderMethod.build_predictor(
+        Setting("occurrence", (4,), NetworkConfig(**config.network.model_dump())), CoderConfig()
+    )
+    network.eval()
+    before = network.pixels.head.weight.detach().clone()  # type: ignore[union-attr]
+    part_sides(network, data, config)
+    after = network.pixels.head.weight.detach()  # type: ignore[union-attr]
+    assert torch.equal(before[0], after[0])
+    torch.testing.assert_close(before[1:].mean(0), after[1:].mean(0), atol=1e-5, rtol=0)
+    image = torch.from_numpy(faces[90:]).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        told = network.pixels(image)  # type: ignore[misc]
+        mirrored = network.pixels(image.flip(3))  # type: ignore[misc]
+    apart, other = (told[:, 1] - told[:, 2]).numpy(), (mirrored[:, 1] - mirrored[:, 2]).numpy()
+    wanted = sides[90:, 0, 0] - sides[90:, 1, 0]
+    sure = wanted != 0
+    assert (np.sign((apart - other) / 2)[sure] == np.sign(wanted)[sure]).mean() > 0.9
+
+
+def test_sides_are_the_intensity_moved_by_what_pixels_find_apart() -> None:
+    """Weights and constants do what the sum says, with and without the person; sides that agree are not moved."""
+    from sparsefacs.engine.sides import with_sides
+
+    rng = np.random.default_rng(2)
+    aus, width = 2, VECTOR_WIDTH + 6
+    blank: dict[str, Any] = LinearEvidence.blank(width, 2 * aus).arrays()
+    drawn = {name: rng.normal(0, 0.1, each.shape).astype(np.float32) for name, each in blank.items()}
+    drawn |= {name: rng.uniform(0.5, 2, width).astype(np.float32) for name in ("scale_E", "changed_E")}
+    fitted = LinearEvidence(**drawn)
+    vectors = rng.normal(size=(400, width)).astype(np.float32)
+    evidence = np.concatenate([vectors, vectors * 0.5, rng.choice([0.0, 9.0], (400, 1))], axis=1).astype(np.float32)
+    either = evidence_logits(evidence, fitted, np)[:, aus:]
+    apart = (vectors[:, -4 + 1] - vectors[:, -2 + 1]) / 2  # of the second AU: left less right
+    truth = 1 / (1 + np.exp(-(either[:, None, 1] + 0.8 * np.stack([apart, -apart], axis=1))))
+    sides = np.stack([np.full_like(truth, np.nan), truth], axis=2)
+    found = with_sides(fitted, evidence, sides, [1])
+    told = evidence_logits(evidence, found, np)
+    assert told.shape == (400, 6)
+    np.testing.assert_allclose(told[:, :4], evidence_logits(evidence, fitted, np), atol=1e-5)
+    np.testing.assert_allclose(told[:, 4] + told[:, 5], 2 * either[:, 1], atol=1e-3)
+    gain = (told[:, 4] - told[:, 5]) / 2 / apart
+    np.testing.assert_allclose(gain, np.median(gain), atol=1e-2)
+    assert 0.7 < np.median(gain) < 0.9
 
 
 def test_a_flipped_view_has_its_sides_exchanged(seen: Store) -> None:
@@ -129,6 +200,19 @@ def test_what_is_no_coder_is_refused_and_so_is_another_network(seen: Store, trai
         api.train("instant", seen.path, tmp_path / "a", network__init=str(tmp_path / "plain"), settings=FROM)
     with pytest.raises(InputError, match="pixels are of another network"):
         api.train("instant", seen.path, tmp_path / "b", network__init=str(trained), settings=NETWORK)
+
+
+@pytest.mark.parametrize(("init", "told"), [("imagenet", "begins from a coder"), ("none", "--recipe evidence")])
+def test_a_start_that_is_no_coder_is_never_taken_for_one(init: str, told: str, seen: Store, tmp_path: Path) -> None:
+    """Otherwise answers of random pixels would become evidence."""
+    with pytest.raises(InputError, match=told):
+        api.train("instant", seen.path, tmp_path / "run", network__init=init, settings=FROM)
+
+
+def test_another_crop_is_another_network(seen: Store, trained: Path, tmp_path: Path) -> None:
+    settings = (*FROM, "network.crop=0.7")
+    with pytest.raises(InputError, match="pixels are of another network"):
+        api.train("instant", seen.path, tmp_path / "run", network__init=str(trained), settings=settings)
 
 
 def test_any_network_of_its_backbone_may_start_from_its_pixels(seen: Store, trained: Path, tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def test_a_run_or_a_name_may_stand_before_the_inputs(photo: Path, tmp_path: Path
     assert api.coder_and_inputs([Path(CARD["name"]), photo]) == (Path(CARD["name"]), [photo])
     run = tmp_path / "run"
     run.mkdir()
-    (run / "config.yaml").write_text("name: instant\n", encoding="utf-8")
+    for name in ("config.yaml", "protocol.json"):
+        (run / name).write_text("{}", encoding="utf-8")
     assert api.coder_and_inputs([run, photo]) == (run, [photo])
     with pytest.raises(InputError, match="no photo or video was named"):
         api.coder_and_inputs([run])
@@ -140,6 +141,7 @@ def test_a_coder_is_made_again_by_its_command_at_a_small_size(tmp_path: Path, mo
     card = json.loads((made / "card.json").read_text(encoding="utf-8"))
     assert card["aus"] == whole["aus"] and card["free"] is True and card["scores"]["f1"]["value"] >= 0
     assert {"skin tone", "age", "sex"} == set(card["by_group"]) and card["reliability"]
+    assert card["people"] == {"wild-bp4d": 6} and card["made_by"] == ["sparsefacs make-coder OUT --steps 2"]
     coder = load_coder(made)
     assert coder.further[0] == "AU01_r" and len(coder.further) == 19 + 2 * 13
     store = Store(tmp_path / "out" / "faces" / "wild-bp4d")

@@ -60,3 +60,13 @@ def test_nothing_coded_is_an_error(tmp_path):
     table(lost=range(20)).to_csv(tmp_path / "c.csv", index=False)
     with pytest.raises(InputError, match="no coded face"):
         plot_codes(tmp_path / "c.csv", tmp_path / "p.png")
+
+
+def test_sides_and_intensities_beside_are_not_taken_for_more_probabilities(tmp_path):
+    further = ("AU01_r", "AU12_r", "AU12_left_r", "AU12_right_r")
+    made = table().reindex(columns=code_columns((1, 12), with_input=False, further=further))
+    made[list(further)] = 2.5
+    assert _told(made, tmp_path / "codes.csv") == ("p", ["AU01_p", "AU12_p"])
+    made.to_csv(tmp_path / "codes.csv", index=False)
+    plot_codes(tmp_path / "codes.csv", tmp_path / "curves.png", limits=(0.3, 0.6))
+    assert (tmp_path / "curves.png").stat().st_size > 1000

@@ -78,5 +78,9 @@ def test_the_table_says_how_it_was_smoothed(coder, clips, tmp_path) -> None:  # 
     assert "smoothing" not in plain and set(smooth["smoothing"].dropna()) == {"around 0.4 s"}
     assert list(smooth["frame"]) == list(plain["frame"])
     assert smooth["AU12_p"].diff().abs().mean() < plain["AU12_p"].diff().abs().mean()
-    with pytest.raises(InputError, match="--smooth"):
-        predict(coder, [clips / "face.mp4"], tmp_path / "c.csv", smooth=0)
+    predict(coder, [clips / "photo.png", clips / "face.mp4"], tmp_path / "both.csv", smooth=0.4)
+    both = pd.read_csv(tmp_path / "both.csv")
+    assert both.loc[both["timestamp"].isna(), "smoothing"].isna().all()
+    for impossible in (0.0, 1e6, float("inf"), float("nan")):
+        with pytest.raises(InputError, match="--smooth"):
+            predict(coder, [clips / "face.mp4"], tmp_path / "c.csv", smooth=impossible)

@@ -161,9 +161,9 @@ def test_impossible_frames_a_second_are_told(fps: float) -> None:
 
 
 def test_unknown_appearance_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="usual or shifted"):
+    with pytest.raises(InputError, match="usual, shifted or wild"):
         load_appearance("odd")
-    with pytest.raises(InputError, match="usual or shifted"):
+    with pytest.raises(InputError, match="usual, shifted or wild"):
         synth(tmp_path / "store", appearance="odd", **TINY)
     assert not (tmp_path / "store").exists()
 
@@ -183,7 +183,7 @@ def test_the_command_line_makes_shifted_thinned_faces(
     assert (source["appearance"], source["frame_step"]) == ("shifted", 2)
     assert (source["resting"], source["points"], source["models"]) == ("varied", "true", {})
     for words, told in (
-        ("--appearance odd", "usual or shifted"),
+        ("--appearance odd", "usual, shifted or wild"),
         ("--layout bp4d --appearance shifted", "--appearance does not go with --layout"),
         ("--resting odd", "plain or varied"),
         ("--points odd", "found or true"),

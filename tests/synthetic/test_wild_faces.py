@@ -86,3 +86,16 @@ def test_usual_clips_have_no_sides_no_speech_and_no_closed_eyes(profile: str) ->
     np.testing.assert_array_equal(made.sides[:, 0], made.sides[:, 1])
     same = make_clip(profile, DEFAULT_AUS, 11, 3, 0, 100, USUAL)
     np.testing.assert_array_equal(made.intensity[:, :17], same.intensity)
+
+
+def test_creases_follow_the_side_that_acts() -> None:
+    from sparsefacs.synthetic.expression import Expression
+    from sparsefacs.synthetic.render import FaceRenderer
+
+    renderer = FaceRenderer(make_subject(11, 3), 1)
+    both = renderer.crease_weights(Expression({12: 1.0}))
+    left = renderer.crease_weights(Expression({12: 1.0}, {12: (1.0, 0.0)}))
+    own = [k for k, (au, _) in enumerate(renderer.creases.keys) if au == 12]
+    assert own and any(renderer.creases.keys[k][1] == "right" for k in own)
+    for k in own:
+        assert left[k] == (both[k] if renderer.creases.keys[k][1] == "left" else 0)

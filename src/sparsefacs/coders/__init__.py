@@ -24,8 +24,8 @@ def coder_names() -> tuple[str, ...]:
 
 
 def is_coder_name(name: str) -> bool:
-    """Return whether `name` is that of a packaged coder; a file or folder of that name comes first."""
-    return name in (LATEST, *coder_names()) and not Path(name).exists()
+    """Return whether `name` is that of a packaged coder; a file or folder of that name is given as ./NAME."""
+    return name in (LATEST, *coder_names())
 
 
 def coder_folder(name: str = LATEST) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from .. import api
+from ..data.joined import open_stores
 from ..engine.lineage import is_free
 from ..engine.run import RunFolder
 from ..errors import InputError
@@ -18,6 +19,7 @@ from . import CARD
 from .scores import further_scores, reliability, scores_by_group
 
 _PACKED = ("model.json", "model.safetensors", "protocol.json")
+_DECISIVE = ("stores", "every", "aus", "protocol", "recipe")
 _AGAIN = "Delete the folder and make the coder again"
 
 
@@ -36,7 +38,7 @@ def make_coder(out: Path, *, share: float = 1.0, steps: int | None = None, worke
     if not 0 < share <= 1:
         raise InputError(f"a share of {share:g} of the people is not possible", remedy="Give --share over 0, at most 1")
     made = plan()
-    asked = {"plan": made, "share": share, "steps": steps}
+    asked = {name: made[name] for name in _DECISIVE} | {"share": share, "steps": steps}
     mark = out / "making.json"
     if not mark.exists():
         refuse_existing(out, what="folder")
@@ -57,11 +59,15 @@ def make_coder(out: Path, *, share: float = 1.0, steps: int | None = None, worke
         "coder", stores, run, labels="all", protocol=made["protocol"], recipe=made["recipe"], settings=settings,
         resume=run.exists(),
     )  # fmt: skip
-    return pack(run, out / made["name"], made)
+    options = ("" if share == 1 else f" --share {share:g}") + ("" if steps is None else f" --steps {steps}")
+    return pack(run, out / made["name"], made, f"sparsefacs make-coder OUT{options}")
 
 
-def pack(run: Path, folder: Path, made: dict[str, Any]) -> Path:
-    """Write the folder to be packaged of a finished coder run: its model, whom it has seen, and its card."""
+def pack(run: Path, folder: Path, made: dict[str, Any], made_by: str) -> Path:
+    """Write the folder to be packaged of a finished coder run: its model, whom it has seen, and its card.
+
+    made: the content of faces.yaml; made_by: the command that makes it again.
+    """
     refuse_existing(folder, what="coder's folder")
     final, folder = folder, folder.with_name(f".{folder.name}.part")
     shutil.rmtree(folder, ignore_errors=True)  # of a packing that was stopped
@@ -83,9 +89,10 @@ def pack(run: Path, folder: Path, made: dict[str, Any]) -> Path:
         "aus": described["aus"],
         "further": list(CoderMethod.further(tuple(described["aus"]), CoderConfig())),
         "bytes": sum((folder / name).stat().st_size for name in _PACKED),
-        "made_by": ["sparsefacs make-coder OUT"],
+        "made_by": [made_by],
         "lineage": described["lineage"],
-        "people": {name: settings["subjects"] for name, settings in made["stores"].items()},
+        "people": {store.path.name: store.info.subjects for store in open_stores(seen["store"]).parts},
+        "faces": sum(len(store) for store in open_stores(seen["store"]).parts),
         "scores": {name: mean[name] for name in ("f1", "f1_half", "auc")},
         "by_au": {au: {k: _short(each[k]) for k in ("f1", "auc") if k in each} for au, each in by_au.items()},
         "further_scores": further_scores(run),

@@ -33,6 +33,7 @@ class RowCoder:
         self.stores = stores
         self._faces = Faces(stores)
         self._tables: dict[bool, EvidenceTable] = {}
+        self._kept: EvidenceTable | None = None
 
     @cached_property
     def _tracks(self) -> Tracks:
@@ -58,11 +59,18 @@ class RowCoder:
             answered.append(ask(np.stack(faces), np.stack(points), part))
         return np.concatenate(answered)
 
+    def keep(self, table: EvidenceTable) -> None:
+        """Keep evidence with what frozen pixels say behind it, for the network that is asked next."""
+        self._kept = table
+
     def evidence(self, width: int, rows: Rows, encode: Callable[[Rows], F32], *, person: bool) -> EvidenceTable | None:
         """Return the evidence of `width` numbers a face, known for `rows`; None for 0: pixels alone are looked at."""
         if not width:
             return None
-        table = self.table(person=person)
+        table, kept = self.table(person=person), self._kept
+        fits = kept is not None and kept.person == person and kept.vectors_ME.shape[1] == width > VECTOR_WIDTH
+        if kept is not None and fits and np.isfinite(kept.vectors_ME[rows, -1]).all():
+            return kept
         return table if width == VECTOR_WIDTH else table.further(rows, width, encode)
 
     def code(self, network: "nn.Module", setting: "Setting", rows: Rows) -> F32:

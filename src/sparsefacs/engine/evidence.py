@@ -1,6 +1,8 @@
 """The evidence under a training's networks: learned before the first step from the labels that may be seen."""
 
 from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from ..errors import InputError
 from ..evidence.fitting import FitSettings, fit_linear, meanings_of, pixel_gain, usual_gain
 from ..evidence.linear import LinearEvidence, evidence_logits
 from ..evidence.vectors import VECTOR_WIDTH, meaning_of
+from ..faces.alignment import FaceRecipe
 from ..methods.coder import SIDED, CoderMethod
 from ..methods.contract import Method, Setting
 from ..networks.answers import frame_features, network_input
@@ -20,6 +23,7 @@ from ..networks.evidence import EvidenceHead
 from ..networks.instant import InstantNetwork
 from .config import RunConfig
 from .run import RunFolder
+from .sides import part_sides, with_sides
 from .trained import load_trained
 
 if TYPE_CHECKING:
@@ -44,7 +48,7 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
         return
     begin = None
     if isinstance(network, InstantNetwork):
-        begin = _begin(network, config)
+        begin = _begin(network, data, config)
         _check_instant(network, data, config, begin)
     table = data.coder.table(person=heads[0].person)
     if isinstance(network, InstantNetwork) and network.evidence.width > VECTOR_WIDTH:
@@ -53,6 +57,7 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
             table = _with_features(network, table, data, config, free)
         if network.pixels is not None:
             table = _with_pixels(network, table, data, config, free)
+        data.coder.keep(table)
     weights = _learned(table, data.labelled, data, config, heads[0].person, begin)
     if begin is not None:
         network.expected_A.copy_(torch.from_numpy(_expected(begin, table, data)))
@@ -73,7 +78,7 @@ def _check_instant(
     if (config.network.init != "none") != looks:
         raise InputError(
             "features of a pre-training are asked for without one, or the other way round",
-            remedy="Give both --init RUN and --recipe features, or neither",
+            remedy="Give both --init RUN and --recipe features, or --recipe evidence without --init",
         )
     known_A = np.any(_targets(data, config)[data.labelled] >= 0, axis=0).tolist()
     if begin is not None:
@@ -123,6 +128,7 @@ def weigh_pixels(network: Any, data: "TrainingSet", config: RunConfig) -> None:
     """
     head = getattr(network, "evidence", None)
     if isinstance(network, InstantNetwork) and network.further:
+        part_sides(network, data, config)
         _trust_pixels(network, data, config)
     if head is None or isinstance(network, InstantNetwork):
         return
@@ -145,23 +151,44 @@ def _spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(np.int64)]
 
 
-def _begin(network: InstantNetwork, config: RunConfig) -> LinearEvidence | None:
+def _check_cut(recipe: FaceRecipe, data: "TrainingSet", folder: Path) -> None:
+    """Raise InputError where faces are cut otherwise than those a coder learned on, their size apart."""
+    ours = FaceRecipe(**data.stores[0].info.recipe)
+    if replace(ours, size=recipe.size, quality=recipe.quality) != recipe:
+        raise InputError(
+            "learned on faces that were cut and found otherwise than the store's",
+            path=folder,
+            remedy="Prepare the store without --landmarks delivered, or add --recipe evidence",
+        )
+
+
+def _begin(network: InstantNetwork, data: "TrainingSet", config: RunConfig) -> LinearEvidence | None:
     """Give `network` the pixels of the coder it starts from, and return that coder's weights for the AUs and task.
 
     AUs that the coder does not know start from nothing. None where it starts from no coder.
     """
-    folder = start_folder(config.network.init)
-    if network.pixels is None or folder is None:
+    if network.pixels is None:
         return None
-    coder = load_trained(RunFolder(folder))
+    folder = start_folder(config.network.init)
+    if folder is None:
+        given = config.network.init
+        remedy = (
+            "Add --recipe evidence" if given == "none" else "Give --init coder, or a run of `sparsefacs train coder`"
+        )
+        raise InputError(f"instant begins from a coder, which --init {given} is not", remedy=remedy)
+    run = RunFolder(folder)
+    if run.encoder.is_file():
+        raise InputError("is a pre-training, not a coder", path=folder, remedy="Add --recipe features")
+    coder = load_trained(run)
     its: Any = coder.network
     if not isinstance(its, InstantNetwork) or its.pixels is None or not its.further:
         raise InputError("is no coder", path=folder, remedy="Give --init coder, or a run of `sparsefacs train coder`")
-    fits = {key: value.shape for key, value in network.pixels.state_dict().items()}
-    if fits != {key: value.shape for key, value in its.pixels.state_dict().items()}:
+    alike = config.network.model_copy(update={"init": "none", "evidence": coder.setting.network.evidence})
+    if alike != coder.setting.network or len(network.evidence.mean_E) != len(its.evidence.mean_E):
         raise InputError(
             "its pixels are of another network", path=folder, remedy="Leave network.* and method.said as the recipe has"
         )
+    _check_cut(FaceRecipe(**coder.description["recipe"]), data, folder)
     network.pixels.load_state_dict(its.pixels.state_dict())
     offset = 0 if config.task == "occurrence" else len(coder.setting.aus)
     blank = LinearEvidence.blank(network.evidence.width, len(config.aus)).arrays()
@@ -198,19 +225,25 @@ def _trust_pixels(network: InstantNetwork, data: "TrainingSet", config: RunConfi
     rows = data.validation if len(data.validation) else data.labelled
     head = network.evidence
     table = _with_pixels(network, data.coder.table(person=head.person), data, config, rows)
+    data.coder.keep(table)
     chosen: Any = config.method_config()
     settings = FitSettings(person=head.person, c=chosen.c, alike=False)
     sides = data.sides(config.aus)[rows] / 5
-    sided = [a for a, au in enumerate(config.aus) if au in SIDED]
-    by_side = [sides[:, side, sided] for side in (0, 1)]
-    either = np.max(sides, axis=1)
-    targets = np.concatenate([data.occurrence[rows], either, *by_side], axis=1)
+    if not np.isfinite(sides).any():
+        raise InputError(
+            "no store tells intensity on the left and right, which a coder learns",
+            path=data.stores[0].path,
+            remedy="Add a store of `sparsefacs synth --appearance wild`",
+        )
+    targets = np.concatenate([data.occurrence[rows], np.max(sides, axis=1)], axis=1)
     directions = np.zeros((targets.shape[1], head.width))
     count = len(config.aus)
     for a, au in enumerate(config.aus):
         for place in (a, count + a):
             directions[place, :VECTOR_WIDTH] = meanings_of((au,))[0]
-    head.take(fit_linear(table.of(rows), targets, table.of(rows), directions, settings))
+    fitted = fit_linear(table.of(rows), targets, table.of(rows), directions, settings)
+    sided = [a for a, au in enumerate(config.aus) if au in SIDED]
+    head.take(with_sides(fitted, table.of(rows), sides, sided))
 
 
 def _with_pixels(

@@ -20,6 +20,7 @@ from ..protocols.folds import Fold, Protocol
 from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric
+from .lineage import lineage
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
@@ -163,5 +164,6 @@ def _train(
                 "recipe": store.info.recipe,
                 "steps": steps,
                 "images_seen": views.images(),
+                "lineage": lineage(store.parts, config),
             },
         )

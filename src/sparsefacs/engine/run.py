@@ -49,8 +49,8 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether this is the folder of a training, or of a fold of one each, finished or not."""
-        parts = (self.config, self.model, self.encoder, self.protocol)
-        return any(file.is_file() for file in parts) or any(self.path.glob("fold-*/config.yaml"))
+        whole = self.config.is_file() and self.protocol.is_file()
+        return whole or self.model.is_file() or self.encoder.is_file() or any(self.path.glob("fold-*/config.yaml"))
 
     def require(self, file: Path, what: str) -> Path:
         """Return `file` of this run; raises InputError when the folder or the file is missing."""

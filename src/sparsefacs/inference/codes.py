@@ -177,7 +177,9 @@ class CodesWriter:
             if face is None:
                 self._write_lost(frame.source, frame.index, face_id, frame.time_s)
             else:
-                self._rows.write(self._start(frame.source, frame.index, face_id, frame.time_s) + self._cells(face))
+                self._rows.write(
+                    self._start(frame.source, frame.index, face_id, frame.time_s) + self._cells(face, frame.time_s)
+                )
                 self._coded += 1
 
     def take_counts(self) -> tuple[int, int]:
@@ -196,7 +198,7 @@ class CodesWriter:
         self._rows.write([*self._start(source, index, face_id, time_s), None, 0, *empty])
         self._lost += 1
 
-    def _cells(self, face: CodedFace) -> list[Cell]:
+    def _cells(self, face: CodedFace, time_s: float | None) -> list[Cell]:
         values = [round(float(value), 6) for value in face.codes]
         present: list[Cell] = [int(value >= limit) for value, limit in zip(face.codes, self._limits, strict=True)]
         beside: dict[str, Cell] = {}
@@ -216,7 +218,7 @@ class CodesWriter:
             *present,
             *told,
             *beyond,
-            *self._last,
+            *(self._last if time_s is not None else [None] * len(self._last)),
         ]
 
 

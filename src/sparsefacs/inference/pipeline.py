@@ -132,8 +132,6 @@ def predict(
     overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
     plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
     several, pace = len(sources) > 1, _Pace(batch_size, threads)
-    if smooth is not None and not smooth > 0:
-        raise InputError(f"a window of {smooth:g} s is not possible", remedy="Give --smooth more than 0, such as 0.5")
     smoothing = None if smooth is None else Smoothing(smooth, causal)
     compare = _comparison(coder, reference, out.parent, pace, causal=causal)
     with (

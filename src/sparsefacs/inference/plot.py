@@ -1,5 +1,6 @@
 """`--plot`: the codes over time, one small panel an AU, with gaps where a face is lost."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,9 @@ def _read(codes: Path, source: str | None) -> Any:
 
 
 def _told(table: Any, codes: Path) -> tuple[str, list[str]]:
-    """Return `p` or `r`, whichever the table tells, and its columns."""
-    for kind in "rp":
-        columns = [name for name in table.columns if name.startswith("AU") and name.endswith(f"_{kind}")]
+    """Return `p` or `r`, whichever the table tells, `p` where both, and its columns."""
+    for kind in "pr":
+        columns = [name for name in table.columns if re.fullmatch(rf"AU\d+_{kind}", name)]
         if columns and table[columns].notna().any(axis=None):
             return kind, columns
     raise InputError("has no coded face to plot", path=codes, remedy="Leave --plot out, or give a video with a face")

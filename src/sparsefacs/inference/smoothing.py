@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from .codes import CodedFace, CodedFrame
 from .frames import Closed, Opened
 
+LONGEST_S = 10.0
 F32 = NDArray[np.float32]
 Coded = Opened | CodedFrame | Closed
 
@@ -20,6 +22,12 @@ class Smoothing:
 
     seconds: float
     causal: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= LONGEST_S:
+            raise InputError(
+                f"a window of {self.seconds:g} s is not possible", remedy=f"Give --smooth over 0, at most {LONGEST_S:g}"
+            )
 
     @property
     def name(self) -> str:
@@ -32,7 +40,7 @@ def smoothed(frames: Iterator[Coded], how: Smoothing) -> Generator[Coded, None, 
 
     Around: the mean under a normal curve of deviation a quarter of the window, cut off at its ends. Before: an
     exponential filter whose time constant is a quarter of it, begun anew after a gap of a whole window. Memory: the
-    frames of half a window.
+    frames of a window, their pictures of half a one.
     """
     if how.causal:
         yield from _before(frames, how.seconds)
@@ -84,6 +92,7 @@ def _around(frames: Iterator[Coded], seconds: float) -> Generator[Coded, None, N
         held.append(item)
         while given < len(held) and _time(held[given]) + half < item.time_s:
             yield _within(held, given, half)
+            held[given] = replace(held[given], image=None)
             given += 1
             while held and given and _time(held[0]) + half < _time(held[given]):
                 held.popleft()

@@ -106,7 +106,8 @@ APPEARANCES = {appearance.name: appearance for appearance in (USUAL, SHIFTED, WI
 def load_appearance(name: str) -> Appearance:
     """Return appearance `usual`, `shifted` or `wild`; raises InputError for any other name."""
     if name not in APPEARANCES:
-        raise InputError(f"{name!r} is not an appearance of faces", remedy=f"Choose {', '.join(APPEARANCES)}")
+        *first, last = APPEARANCES
+        raise InputError(f"{name!r} is not an appearance of faces", remedy=f"Choose {', '.join(first)} or {last}")
     return APPEARANCES[name]
 
 

@@ -63,6 +63,7 @@ class FaceRenderer:
                 continue
             lean = 0.5 * self.subject.lean[au] * (1 if side == "left" else -1)
             strong = expression.weights.get(au, 0.0) * self.subject.amplitude[au] * (1 + lean)
+            strong *= expression.sides.get(au, (1.0, 1.0))[side != "left"]
             out[k] = strong * (0.8 + 0.6 * self.subject.age)
         return out
 
