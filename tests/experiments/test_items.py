@@ -87,7 +87,8 @@ def test_rows_marked_as_printed_are_printed_for_that_data_set_and_budget(paper: 
 def test_every_method_and_pretraining_is_in_the_benchmark() -> None:
     content = read_paper(BENCHMARK)
     rows = content.items["occurrence"].rows
-    assert {row.method for row in rows} == set(method_names())
+    packaged = {"coder"}  # is made of other faces, and is what the row "from the coder" begins from
+    assert {row.method for row in rows} == set(method_names()) - packaged
     assert {start.method for start in content.pretrain.values()} == set(pretraining_names())
     assert {row.start for row in rows if row.start} | ({content.small_start} - {None}) == set(content.pretrain)
 

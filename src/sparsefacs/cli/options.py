@@ -51,7 +51,8 @@ def show(result: dict[str, Any], as_json: bool, text: str) -> None:
 def one_of(option: str, given: str, known: tuple[str, ...]) -> str:
     """Return `given` if it is one of `known`; raises InputError naming the option."""
     if given not in known:
-        raise InputError(f"{option} {given} is not possible", remedy=f"Choose {' or '.join(known)}")
+        first, last = ", ".join(known[:-1]), known[-1]
+        raise InputError(f"{option} {given} is not possible", remedy=f"Choose {first} or {last}" if first else last)
     return given
 
 
