@@ -9,7 +9,6 @@ import typer
 from .. import api
 from ..errors import InputError
 from ..facs.units import parse_aus
-from ..synthetic.appearance import APPEARANCES
 from .options import Aus, Json, listed, one_of, show
 
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ def synth(
     FERA 2015 copy), video=true, first_image=0; bp4d+ unzipped=true, first_image=0, other_frames=2 (of tasks not
     coded); emotionet names=true (of the columns); affectnet release=small.
     """
+    from ..synthetic.appearance import APPEARANCES  # here, or every command would load the generator
+
     if layout is not None:
         _refuse_with_layout(
             flow=flow,
