@@ -8,6 +8,7 @@ import typer
 
 from .. import api
 from ..errors import InputError
+from ..events.model import CLOCKS
 from ..facs.units import parse_aus
 from .options import Aus, Json, listed, one_of, show
 
@@ -156,6 +157,13 @@ def prepare(
     drop_failed_tracking: Annotated[
         bool, typer.Option("--drop-failed-tracking", help="disfa: leave out the published list of failed frames.")
     ] = False,
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            help="table: what times in seconds count from: first-frame, or media (as players show). Default: "
+            "media in files of events, else first-frame."
+        ),
+    ] = None,
     first_frame: Annotated[
         int | None, typer.Option(help="table: number of a video's first frame there. Default: 0; in OpenFace tables 1.")
     ] = None,
@@ -185,6 +193,7 @@ def prepare(
         camera=None if camera is None else one_of("--camera", camera, ("left", "right", "both")),
         drop_failed_tracking=drop_failed_tracking,
         first_frame=first_frame,
+        clock=None if clock is None else one_of("--clock", clock, CLOCKS),
         workers=workers,
         aus=None if aus is None else parse_aus(aus),
     )

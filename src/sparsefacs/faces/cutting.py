@@ -13,6 +13,7 @@ from ..data.media import is_video
 from ..data.rejects import too_narrow
 from ..data.store import FaceRow, Reject
 from ..errors import InputError
+from ..events.model import Clock
 from ..facs import points_to_68
 from .alignment import FaceRecipe, align_face
 from .detection import FACE_MIN, FaceFinder, landmark_box
@@ -149,20 +150,18 @@ class PartCutter:
         tracker = None
         if finder is not None:
             tracker = FaceTracker(finder, gap_s=_EVER) if sparse else FaceTracker(finder)
-        timed = _TimedLabels(item, 0.5 / reader.fps)
-        last = -1
+        last, end_s = -1, 0.0
         for frame in reader:
-            last = frame.index
+            last, end_s = frame.index, frame.until_s
             self._count()
-            labels = (*item.by_frame.get(frame.index, ()), *timed.at(frame.time_s))
+            labels = (*item.by_frame.get(frame.index, ()), *_timed(item, frame, reader))
             if self._keeps(item, frame.index, labels):
                 yield from self._frame(item, frame, tracker, labels, frame.index)
         beyond = [frame for frame in sorted(item.by_frame) if frame > last]
         self.rejected.extend(Reject(item.source, frame, "labelled, but beyond the video's end") for frame in beyond)
-        self.rejected.extend(
-            Reject(item.source, None, f"labelled at {seconds:g} s, where the video has no frame")
-            for seconds in timed.unused()
-        )
+        for timed in item.timed:
+            late = _begins_s(timed.clock, reader)
+            self.rejected.extend(Reject(item.source, None, told) for told in timed.outside(late, late + end_s))
 
     def _faces(
         self,
@@ -221,28 +220,18 @@ def _largest(faces: list[TrackedFace]) -> int:
     return max(faces, key=lambda face: (float(np.prod(face.box[2:] - face.box[:2])), -face.face)).face
 
 
-class _TimedLabels:
-    """Hands out labels given by time to the frame within half a frame of them, in one pass."""
+def _begins_s(clock: Clock, reader: VideoReader) -> float:
+    """Return when the video's first frame is shown, in seconds on `clock`."""
+    return reader.begins_s if clock == "media" else 0.0
 
-    def __init__(self, item: MediaItem, half_s: float) -> None:
-        self._waiting = list(reversed(item.by_time))
-        self._half_s = half_s + 1e-6
-        self._unused: list[float] = []
 
-    def at(self, time_s: float) -> list[FaceLabel]:
-        """Return the labels that belong to the frame at `time_s`; times only go up."""
-        found = []
-        while self._waiting and self._waiting[-1][0] <= time_s + self._half_s:
-            seconds, label = self._waiting.pop()
-            if seconds >= time_s - self._half_s:
-                found.append(label)
-            else:
-                self._unused.append(seconds)
-        return found
-
-    def unused(self) -> list[float]:
-        """Return the times of labels that no frame was near."""
-        return [*self._unused, *(seconds for seconds, _ in reversed(self._waiting))]
+def _timed(item: MediaItem, frame: Frame, reader: VideoReader) -> list[FaceLabel]:
+    """Return the labels given by time that belong to `frame`."""
+    found: list[FaceLabel] = []
+    for labels in item.timed:
+        late = _begins_s(labels.clock, reader)
+        found += labels.at(late + frame.time_s, late + frame.until_s)
+    return found
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int) -> bytes:

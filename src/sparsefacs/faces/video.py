@@ -25,11 +25,15 @@ _BREAK_SHARE = 0.9  # a video that ends before this share of the length its head
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: 0-based index in the video, seconds since the first frame, and the RGB image (H, W, 3) uint8."""
+    """One frame: 0-based index in the video, seconds since the first frame, and the RGB image (H, W, 3) uint8.
+
+    until_s: when the next frame is shown, or the video ends; a photo is shown for no time.
+    """
 
     index: int
     time_s: float
     image: NDArray[np.uint8]
+    until_s: float = 0.0
 
 
 def read_image(path: Path, member: str | None = None) -> NDArray[np.uint8]:
@@ -76,7 +80,9 @@ class VideoReader:
 
     A context manager and an iterator. After the iteration `rejected` lists (frame index, reason) of frames that were
     damaged and of the place where the video breaks off, if it does: what can be read is given first. Frame indices
-    count damaged frames too. `frames` is the number of frames the file claims (None: unknown), `fps` its mean rate.
+    count damaged frames too. `frames` is the number of frames the file claims (None: unknown), `fps` its mean rate,
+    `begins_s` when the first frame is shown on the clock of players, which starts with the file's first stream; known
+    once a frame was given.
     Raises InputError on opening when the file is missing, empty, or holds no video.
     """
 
@@ -85,6 +91,7 @@ class VideoReader:
 
         self.path = Path(path)
         self.rejected: list[tuple[int, str]] = []
+        self.begins_s = 0.0
         if not self.path.is_file():
             raise InputError("is not there", path=path, remedy="Check the name")
         if self.path.stat().st_size == 0:
@@ -125,21 +132,34 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        index, start, last = 0, None, 0.0
-        for raw in self._raw_frames():
-            seconds = None if raw.pts is None else float(raw.pts * self._stream.time_base)
-            start = seconds if start is None else start
-            last = index / self.fps if seconds is None or start is None else seconds - start
+        index, last = 0, 0.0
+        for raw, last, until_s in self._timed_frames():
             if raw.is_corrupt:
                 self.rejected.append((index, "damaged frame"))
             else:
-                yield Frame(index, last, _upright(raw))
+                yield Frame(index, last, _upright(raw), until_s)
             index += 1
         if not index:
             reason = self.rejected[0][1] if self.rejected else "no frame can be decoded"
             raise InputError(reason, path=self.path, remedy="Copy or export the video again")
         if not self.rejected and self._claimed_s and last + 1 / self.fps < _BREAK_SHARE * self._claimed_s:
             self.rejected.append((index, f"the video breaks off after {index} frames, {last:.1f} s"))
+
+    def _timed_frames(self) -> Iterator[tuple[Any, float, float]]:
+        """Yield frames with the seconds, since the first one, from which and until which they are shown."""
+        start: float | None = None
+        held: tuple[Any, float] | None = None
+        for index, raw in enumerate(self._raw_frames()):
+            seconds = None if raw.pts is None else float(raw.pts * self._stream.time_base)
+            if start is None and seconds is not None:
+                start = seconds - index / self.fps
+                self.begins_s = max(start - float(self._container.start_time or 0) / 1e6, 0.0)
+            time_s = index / self.fps if seconds is None or start is None else seconds - start
+            if held is not None:
+                yield *held, time_s
+            held = raw, time_s
+        if held is not None:
+            yield *held, max(held[1] + 1 / self.fps, self._claimed_s)
 
     def _raw_frames(self) -> Iterator[Any]:
         import av

@@ -11,19 +11,26 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class ActionUnit:
-    """One action unit: FACS number, name, the muscles that make it, and the half of the face it shows in."""
+    """One action unit: FACS number, name, muscles that make it, half of the face it shows in, other names."""
 
     number: int
     name: str
     muscles: tuple[str, ...]
     region: str
+    synonyms: tuple[str, ...] = ()
 
 
 def _read_units() -> dict[int, ActionUnit]:
     table = resources.files(__package__) / "tables" / "units.csv"
     with table.open(encoding="utf-8") as handle:
         return {
-            int(row["au"]): ActionUnit(int(row["au"]), row["name"], tuple(row["muscles"].split("; ")), row["region"])
+            int(row["au"]): ActionUnit(
+                int(row["au"]),
+                row["name"],
+                tuple(row["muscles"].split("; ")),
+                row["region"],
+                tuple(name for name in row["synonyms"].split("; ") if name),
+            )
             for row in csv.DictReader(handle)
         }
 

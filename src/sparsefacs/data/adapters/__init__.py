@@ -41,7 +41,9 @@ def _row(name: str, what: str, *options: str, people: str | None = None, labelle
 
 _OWN = (
     DataSet("folder", "any folder of photos and videos, no labels", "folder:plan_folder", labelled=False),
-    DataSet("table", "your own media with a label table", "table:plan_table", frozenset({"labels", "first_frame"})),
+    DataSet(
+        "table", "your own media with a label table", "table:plan_table", frozenset({"labels", "first_frame", "clock"})
+    ),
 )
 DATA_SETS: dict[str, DataSet] = {
     row.name: row

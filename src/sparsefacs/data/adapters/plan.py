@@ -1,6 +1,6 @@
 """What an adapter hands to `prepare`: which files to cut faces from, whose they are, and their labels."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, overload
@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ...events.model import Clock
 from ..delivered import DeliveredPoints
 from ..store import UNLABELLED, Reject
 
@@ -30,6 +31,23 @@ class FaceLabel:
         return [self.face, self.occurrence.tolist(), self.intensity.tolist()]
 
 
+class TimedLabels(Protocol):
+    """Labels of a video by time, in seconds on `clock`."""
+
+    @property
+    def clock(self) -> Clock:
+        """What the times count from."""
+
+    def at(self, start_s: float, end_s: float) -> tuple[FaceLabel, ...]:
+        """Return the labels of the frame shown from `start_s` until `end_s`."""
+
+    def outside(self, start_s: float, end_s: float) -> Iterator[str]:
+        """Yield in words what lies wholly before a video that begins at `start_s`, or beyond its end at `end_s`."""
+
+    def as_json(self) -> list[Any]:
+        """Return the labels as JSON, to be hashed."""
+
+
 _NO_FRAMES: Mapping[int, tuple[FaceLabel, ...]] = {}
 
 
@@ -38,10 +56,10 @@ class MediaItem:
     """One photo or video with its subject, clip and labels.
 
     source: the name written into the store. frame: a photo's number in its clip. by_frame: labels by 0-based frame
-    of a video (a photo's stand under `frame`). by_time: (seconds, label) of a video, in order of time. member: the
-    photo's name inside the zip file `path`. fps: frames a second of the clip that a photo is a frame of; None: a photo
-    by itself. alone: only the largest face is meant, others in the picture are bystanders. points: landmarks that came
-    with the data set, by the same frame numbers; None: faces must be found. skip: frames that are not to become faces.
+    of a video (a photo's stand under `frame`). timed: labels of a video by time. member: the photo's name inside the
+    zip file `path`. fps: frames a second of the clip that a photo is a frame of; None: a photo by itself. alone: only
+    the largest face is meant, others in the picture are bystanders. points: landmarks that came with the data set, by
+    the same frame numbers; None: faces must be found. skip: frames that are not to become faces.
     """
 
     path: Path
@@ -50,7 +68,7 @@ class MediaItem:
     clip: str
     frame: int = 0
     by_frame: Mapping[int, tuple[FaceLabel, ...]] = field(default_factory=lambda: _NO_FRAMES)
-    by_time: tuple[tuple[float, FaceLabel], ...] = ()
+    timed: tuple[TimedLabels, ...] = ()
     member: str | None = None
     fps: float | None = None
     alone: bool = False
@@ -60,7 +78,7 @@ class MediaItem:
     def as_json(self) -> list[Any]:
         """Return what identifies the item, its file's size included, as JSON, to be hashed."""
         frames = [[frame, [label.as_json() for label in labels]] for frame, labels in sorted(self.by_frame.items())]
-        times = [[time, label.as_json()] for time, label in self.by_time]
+        times = [labels.as_json() for labels in self.timed]
         points = None if self.points is None else self.points.as_json()
         size = self.path.stat().st_size
         more = [self.member, self.fps, self.alone, points, sorted(self.skip)]
@@ -118,7 +136,7 @@ class Request:
     number a table gives a video's first frame. The rest are options of some data sets (see `DataSet.options`):
     delivered_landmarks: use the landmarks that came with the data; frame_offset: image number less label frame
     number, None to find it; camera: which of two videos; drop_failed_tracking: leave out the frames of the published
-    list of tracking failures.
+    list of tracking failures. clock: what the times in label files count from; None: as their kind has it.
     """
 
     source: Path
@@ -129,6 +147,7 @@ class Request:
     frame_offset: int | None = None
     camera: Camera | None = None
     drop_failed_tracking: bool = False
+    clock: Clock | None = None
 
 
 class Adapter(Protocol):

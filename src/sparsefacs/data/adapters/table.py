@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...events.model import Clock
 from ...facs import parse_aus
 from ..media import is_video, list_media
 from ..store import UNLABELLED, Reject
 from .columns import LabelTable, read_labels
-from .plan import FaceLabel, MediaItem, Plan, Request, photo_frames
+from .plan import FaceLabel, MediaItem, Plan, Request, TimedLabels, photo_frames
+from .timed_labels import LabelsAtTimes
 
 _FROM_ONE = "frame numbers are read as counting from 0 and none is 0: if yours count from 1, give --first-frame 1"
 _SHOWN = "Columns needed: path, subject, frame or time (for videos), and AU columns"
@@ -63,7 +65,9 @@ def plan_table(request: Request) -> Plan:
         )
     counted = request.first_frame is None and not _has_first(tables)
     notes = [*([_FROM_ONE] if counted else []), *_left_out(media, files)]
-    return Plan(aus, tuple(_items(files, media.root)), tuple(missing.values()), tuple(notes))
+    return Plan(
+        aus, tuple(_items(files, media.root, request.clock or "first-frame")), tuple(missing.values()), tuple(notes)
+    )
 
 
 class _Media:
@@ -217,7 +221,7 @@ def _relative(path: Path, root: Path) -> Path:
     return absolute.relative_to(base) if absolute.is_relative_to(base) else path
 
 
-def _items(files: dict[Path, _File], root: Path) -> list[MediaItem]:
+def _items(files: dict[Path, _File], root: Path, clock: Clock) -> list[MediaItem]:
     """Return the items by name, a clip's photos side by side in order of their frames.
 
     A clip without a name is called after its video, or its photos' folder.
@@ -239,9 +243,15 @@ def _items(files: dict[Path, _File], root: Path) -> list[MediaItem]:
         name, file = named[number]
         frame = frames.get(number, 0)
         labels = {at if is_video(name) else frame: tuple(given) for at, given in sorted(file.by_frame.items())}
-        times = tuple(sorted(file.by_time, key=lambda timed: timed[0]))
-        items.append(MediaItem(file.path, name.as_posix(), *keys[number], frame, labels, times))
+        items.append(MediaItem(file.path, name.as_posix(), *keys[number], frame, labels, _timed(file, clock)))
     return items
+
+
+def _timed(file: _File, clock: Clock) -> tuple[TimedLabels, ...]:
+    if not file.by_time:
+        return ()
+    times, labels = zip(*sorted(file.by_time, key=lambda timed: timed[0]), strict=True)
+    return (LabelsAtTimes(times, labels, clock),)
 
 
 def _clip_by_clip(keys: list[tuple[str, str]], frames: dict[int, int]) -> list[int]:
