@@ -142,7 +142,9 @@ def prepare(
     source: Annotated[Path, typer.Argument(help="Folder (or one file) as it was delivered. Nothing in it is changed.")],
     out: Annotated[Path, typer.Argument(help="Store folder to make. An unfinished one is gone on with.")],
     dataset: Annotated[str, typer.Option(help="How the source is laid out: a data set named below.")],
-    labels: Annotated[Path | None, typer.Option(help="With --dataset table: CSV or Parquet of AU labels.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="With --dataset table: table of AU labels, or file of events (or a folder).")
+    ] = None,
     size: Annotated[int, typer.Option(help="Side of the aligned faces, pixels: 112, 200, 224 …")] = 112,
     frame_step: Annotated[int, typer.Option(min=1, help="Take every N-th of the frames without labels.")] = 1,
     labelled_only: Annotated[bool, typer.Option("--labelled-only", help="Leave out frames without labels.")] = False,
@@ -157,6 +159,16 @@ def prepare(
     drop_failed_tracking: Annotated[
         bool, typer.Option("--drop-failed-tracking", help="disfa: leave out the published list of failed frames.")
     ] = False,
+    coded: Annotated[
+        str | None,
+        typer.Option(
+            help="files of events: the behaviour, tier or code that marks what was looked at; all: whole videos."
+        ),
+    ] = None,
+    person: Annotated[str | None, typer.Option(help="files of events: take this person's events alone.")] = None,
+    names: Annotated[
+        Path | None, typer.Option("--map", help="files of events: table saying what words mean; columns name, au.")
+    ] = None,
     clock: Annotated[
         str | None,
         typer.Option(
@@ -176,8 +188,10 @@ def prepare(
     folder (any photos and videos, no labels); table (your own label table). Point SOURCE at the folder as delivered.
 
     The table has a path column (image, or video with a frame or time column), a subject column, and AU columns:
-    AU12 or AU12_c is occurrence 0/1, AU12_r intensity 0 to 5; an empty cell means not labelled. OpenFace and py-feat
-    tables are read too. Every frame without a usable face is listed with its reason in STORE/store.json.
+    AU12 or AU12_c is occurrence 0/1, AU12_r intensity 0 to 5; an empty cell means not labelled. OpenFace and py-
+    feat tables are read too, and files of events: BORIS, ELAN, Observer XT, Datavyu, BIDS, or a table of onsets and
+    offsets. These must say what was looked at (--coded): silence there means absent, silence elsewhere nothing.
+    Every frame without a usable face is listed with its reason in STORE/store.json.
     """
     store = api.prepare(
         source,
@@ -193,6 +207,9 @@ def prepare(
         camera=None if camera is None else one_of("--camera", camera, ("left", "right", "both")),
         drop_failed_tracking=drop_failed_tracking,
         first_frame=first_frame,
+        coded=coded,
+        person=person,
+        names=names,
         clock=None if clock is None else one_of("--clock", clock, CLOCKS),
         workers=workers,
         aus=None if aus is None else parse_aus(aus),

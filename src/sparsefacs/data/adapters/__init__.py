@@ -39,6 +39,7 @@ def _row(name: str, what: str, *options: str, people: str | None = None, labelle
     return DataSet(name, what, f"{file}:plan_{file}", frozenset(options), people or name, labelled)
 
 
+_OF_TABLE = frozenset({"labels", "first_frame", "clock", "coded", "person", "names"})
 _OWN = (
     DataSet("folder", "any folder of photos and videos, no labels", "folder:plan_folder", labelled=False),
     DataSet(
@@ -86,7 +87,8 @@ def make_plan(name: str, request: Request) -> Plan:
 
 
 def _option(field: str) -> str:
-    return "--landmarks delivered" if field == "delivered_landmarks" else f"--{field.replace('_', '-')}"
+    named = {"delivered_landmarks": "--landmarks delivered", "names": "--map"}
+    return named.get(field, f"--{field.replace('_', '-')}")
 
 
 __all__ = [

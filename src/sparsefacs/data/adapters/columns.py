@@ -23,6 +23,7 @@ from ..store import UNLABELLED
 
 Kind = Literal["plain", "openface", "fex"]
 FEX_PRESENT = 0.5
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 _NAMES = {
     "path": ("path", "input", "file", "filename", "image", "video"),
     "frame": ("frame", "frame_number"),

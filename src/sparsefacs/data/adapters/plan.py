@@ -137,6 +137,8 @@ class Request:
     delivered_landmarks: use the landmarks that came with the data; frame_offset: image number less label frame
     number, None to find it; camera: which of two videos; drop_failed_tracking: leave out the frames of the published
     list of tracking failures. clock: what the times in label files count from; None: as their kind has it.
+    coded, person, names: of files of events: what marks the stretches that were looked at ("all": everything), whose
+    events are meant, and the user's map of words.
     """
 
     source: Path
@@ -148,6 +150,9 @@ class Request:
     camera: Camera | None = None
     drop_failed_tracking: bool = False
     clock: Clock | None = None
+    coded: str | None = None
+    person: str | None = None
+    names: Path | None = None
 
 
 class Adapter(Protocol):

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
+from ...events.formats import FORMATS, find_format
 from ...events.model import Clock
 from ...facs import parse_aus
 from ..media import is_video, list_media
 from ..store import UNLABELLED, Reject
-from .columns import LabelTable, read_labels
+from .columns import TABLE_SUFFIXES, LabelTable, read_labels
+from .event_files import plan_events
 from .plan import FaceLabel, MediaItem, Plan, Request, TimedLabels, photo_frames
 from .timed_labels import LabelsAtTimes
 
@@ -42,7 +44,19 @@ def plan_table(request: Request) -> Plan:
     if request.labels is None:
         raise InputError("labels are missing", path=request.source, remedy="Give the table with --labels FILE")
     media = _Media(request.source)
-    tables = [read_labels(path, first_frame=request.first_frame) for path in _table_files(request.labels)]
+    given = _label_files(request.labels)
+    events = [(path, kind) for path in given if (kind := find_format(path)) is not None]
+    if events and len(events) == len(given):
+        return plan_events(request, events, media.named, media.root)
+    if events:
+        tables_too = next(path for path in given if path not in dict(events))
+        raise InputError(
+            f"holds files of events ({events[0][0].name}) and tables of frames ({tables_too.name})",
+            path=request.labels,
+            remedy="Give one kind at a time",
+        )
+    _refuse_event_options(request)
+    tables = [read_labels(path, first_frame=request.first_frame) for path in given]
     available = sorted({au for table in tables for au in table.aus})
     aus = parse_aus(request.aus) if request.aus else tuple(available)
     absent = [au for au in aus if au not in available]
@@ -99,15 +113,31 @@ class _Media:
         return self.only or (alike[0] if len(alike) == 1 else None)
 
 
-def _table_files(labels: Path) -> list[Path]:
+def _label_files(labels: Path) -> list[Path]:
     if not labels.is_dir():
         return [labels]
-    found = sorted(path for path in labels.iterdir() if path.suffix.lower() in {".csv", ".parquet"})
+    endings = tuple({suffix for row in FORMATS.values() for suffix in row.suffixes} | set(TABLE_SUFFIXES))
+    found = sorted(
+        path for path in labels.iterdir() if path.name.lower().endswith(endings) and not path.name.startswith(".")
+    )
     if not found:
         raise InputError(
-            "holds no CSV or Parquet table", path=labels, remedy="Give the label table, or a folder of them"
+            "holds no table and no file of events",
+            path=labels,
+            remedy=f"Give a file, or a folder of them, that ends in one of {', '.join(sorted(endings))}",
         )
     return found
+
+
+def _refuse_event_options(request: Request) -> None:
+    """Raise InputError for an option that a table of frames has no use for."""
+    for option, given in (("--coded", request.coded), ("--person", request.person), ("--map", request.names)):
+        if given is not None:
+            raise InputError(
+                f"is a table of frames, to which {option} says nothing",
+                path=request.labels,
+                remedy=f"Leave out {option}; it is for files of events (BORIS, ELAN …)",
+            )
 
 
 def _has_first(tables: list[LabelTable]) -> bool:

@@ -1,0 +1,226 @@
+"""Videos with files of events (BORIS, ELAN and others) as labels: intervals become labels of frames.
+
+What was looked at must be said, by the file or by the user: silence inside it means absent, silence elsewhere nothing.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import InputError
+from ...events.formats import Format
+from ...events.model import EVERYTHING, Asked, Clock, Event, EventFile, Fault, Span
+from ...events.names import Names, read_map
+from ...facs import parse_aus
+from ..media import is_video
+from ..store import Reject
+from .plan import MediaItem, Plan, Request
+from .timed_labels import LabelsInStretches, Stretches
+
+_WORDS_SHOWN = 8
+_RULE = (
+    "a time belongs to the frame shown at it (by the frames' own times); an event reaches from the frame shown at its "
+    "onset up to, and without, the one shown at its offset"
+)
+_CLOCK_WORDS: dict[Clock, str] = {
+    "media": "times are read as players show them, from the start of the media file (--clock first-frame: from the "
+    "video's first frame)",
+    "first-frame": "times are read from the video's first frame on (--clock media: as players show them)",
+}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What one file says of one video: the file, the names it calls the video, and what lies within."""
+
+    file: EventFile
+    names: frozenset[str]
+    person: str | None
+
+    @property
+    def events(self) -> list[Event]:
+        """Its events of the person asked for, in order of time."""
+        own = (event for event in self.file.events if event.media in self.names and self._is_of(event.subject))
+        return sorted(own, key=lambda event: (event.onset_s, event.au))
+
+    @property
+    def coded(self) -> list[Span]:
+        """The stretches of it that were looked at."""
+        return [span for span in self.file.coded if span.media in self.names and self._is_of(span.subject)]
+
+    @property
+    def unknown(self) -> list[Span]:
+        """The stretches that nothing is known of, since a line could not be used."""
+        spans = (fault.span for fault in self.file.faults if fault.span is not None)
+        return [span for span in spans if span.media in self.names and self._is_of(span.subject)]
+
+    @property
+    def subjects(self) -> list[str]:
+        """Its people, by name."""
+        coded = {span.subject for span in self.coded}
+        return sorted({*(event.subject for event in self.events), *coded} - {""})
+
+    def _is_of(self, subject: str) -> bool:
+        return self.person is None or subject in ("", self.person)
+
+
+def plan_events(
+    request: Request, files: Sequence[tuple[Path, Format]], find: Callable[[str], Path | None], root: Path
+) -> Plan:
+    """Plan the videos that files of events code.
+
+    find: from a video's name to its file, None where it is not found. root: folder that videos are named from.
+    Raises InputError where a file says nothing of a video's coded stretches, two files code one video, or one codes
+    several people in a video and the request does not choose one.
+    """
+    names = Names() if request.names is None else read_map(request.names)
+    asked = Asked(names, request.coded, request.person)
+    read = [row.module.read(path, asked) for path, row in files]
+    aus = _aus(request, read)
+    _check_person(request, read)
+    told, rejected = _by_video(read, find, request.person)
+    if not told:
+        first = rejected[0].source if rejected else None
+        raise InputError(
+            "codes no video" if first is None else f"none of the videos it codes is found, for instance {first!r}",
+            path=read[0].path,
+            remedy=f"Videos are looked for under {root}",
+        )
+    items = [_item(path, root, told[path], aus, request) for path in sorted(told)]
+    faults = [Reject(file.path.name, None, _line(fault)) for file in read for fault in file.faults]
+    return Plan(aus, tuple(items), (*rejected, *faults), tuple(_notes(read, request, faults)))
+
+
+def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
+    available = sorted({au for file in files for au in file.aus})
+    if not available:
+        words = Counter({word: count for file in files for word, count in file.unmapped.items()})
+        found = f": {', '.join(repr(word) for word, _ in words.most_common(_WORDS_SHOWN))}" if words else ""
+        raise InputError(
+            f"codes nothing that is known as an AU{found}",
+            path=request.labels,
+            remedy="Say what its words mean: --map FILE, a table with columns name and au",
+        )
+    aus = parse_aus(request.aus) if request.aus else tuple(available)
+    if absent := [au for au in aus if au not in available]:
+        raise InputError(
+            f"has no labels of AU{absent[0]}", path=request.labels, remedy=f"It has {','.join(map(str, available))}"
+        )
+    return aus
+
+
+def _check_person(request: Request, files: Iterable[EventFile]) -> None:
+    people = sorted({event.subject for file in files for event in file.events} - {""})
+    if request.person is not None and request.person not in people:
+        known = f"It has {', '.join(people)}" if people else "It names no person: leave out --person"
+        raise InputError(f"codes nobody called {request.person!r}", path=request.labels, remedy=known)
+
+
+def _by_video(
+    files: Iterable[EventFile], find: Callable[[str], Path | None], person: str | None
+) -> tuple[dict[Path, _Told], list[Reject]]:
+    """Return what is told of each video that is found, and the videos that are not."""
+    told: dict[Path, _Told] = {}
+    rejected: list[Reject] = []
+    for file in files:
+        mentioned = [span.media for span in file.coded] + [event.media for event in file.events]
+        mentioned += [row.name for row in file.recordings]
+        names: defaultdict[Path, set[str]] = defaultdict(set)
+        for name in dict.fromkeys(mentioned):
+            path = find(name) if name else None
+            if path is None or not is_video(path):
+                reason = "is no video" if path else f"coded in {file.path.name} but not found"
+                rejected.append(Reject(name or "(no name)", None, reason))
+            else:
+                names[path].add(name)
+        for path, alike in names.items():
+            if path in told:
+                raise InputError(
+                    f"codes {path.name}, which {told[path].file.path.name} codes too",
+                    path=file.path,
+                    remedy="Give one of them; compare two codings with sparsefacs agreement",
+                )
+            told[path] = _Told(file, frozenset(alike), person)
+    return told, rejected
+
+
+def _item(path: Path, root: Path, told: _Told, aus: tuple[int, ...], request: Request) -> MediaItem:
+    subjects = told.subjects
+    if len(subjects) > 1:
+        raise InputError(
+            f"codes {len(subjects)} people in {path.name}: {', '.join(subjects)}",
+            path=told.file.path,
+            remedy="Make a store of each person: --person NAME, of a video that shows this person alone or largest",
+        )
+    coded = told.coded
+    if request.coded == EVERYTHING:
+        coded = [Span("", "", 0.0, math.inf)]
+    if not coded and (told.events or not any(span.media for span in told.file.coded)):
+        raise InputError(
+            f"does not say which stretches of {path.name} were looked at, so that silence could mean absent or not "
+            "coded",
+            path=told.file.path,
+            remedy="Name the behaviour, tier or code that marks them, --coded NAME; or say --coded all if the whole "
+            "of each video was coded",
+        )
+    name = path.resolve().relative_to(root.resolve()) if path.resolve().is_relative_to(root.resolve()) else path
+    own = name.with_suffix("").as_posix()
+    labels = LabelsInStretches(
+        aus,
+        _stretches(told.events, aus),
+        _spans(coded, aus, told.file.aus),
+        _spans(told.unknown, aus, told.file.aus),
+        request.clock or told.file.clock,
+    )
+    return MediaItem(path, name.as_posix(), subjects[0] if subjects else own, own, timed=(labels,))
+
+
+def _stretches(events: Iterable[Event], aus: tuple[int, ...]) -> Mapping[int, Stretches]:
+    by_au: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        if event.au in aus:
+            by_au[event.au].append(event)
+    return {
+        au: Stretches(
+            np.array([event.onset_s for event in own]),
+            np.array([math.nan if event.offset_s is None else event.offset_s for event in own]),
+            np.array([math.nan if event.intensity is None else event.intensity for event in own]),
+            tuple(event.where for event in own),
+        )
+        for au, own in sorted(by_au.items())
+    }
+
+
+def _spans(
+    spans: Iterable[Span], aus: tuple[int, ...], every: tuple[int, ...]
+) -> Mapping[int, tuple[tuple[float, float], ...]]:
+    by_au: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
+    for span in spans:
+        for au in set(aus) & (set(every) if span.aus is None else span.aus):
+            by_au[au].append((span.onset_s, span.offset_s))
+    return {au: tuple(sorted(own)) for au, own in sorted(by_au.items())}
+
+
+def _line(fault: Fault) -> str:
+    return f"{fault.where}: {fault.problem}" if fault.where else fault.problem
+
+
+def _notes(files: Sequence[EventFile], request: Request, faults: Sequence[Reject]) -> Iterable[str]:
+    """Yield what the user should know of how the files were read."""
+    for file in files:
+        yield f"{file.path.name} is read as {file.what}"
+        yield from (f"{file.path.name}: {note}" for note in file.notes)
+        if file.unmapped:
+            words = Counter(file.unmapped).most_common()
+            shown = ", ".join(f"{word!r} ({count})" for word, count in words[:_WORDS_SHOWN])
+            more = f" and {len(words) - _WORDS_SHOWN} more" if len(words) > _WORDS_SHOWN else ""
+            yield f"{file.path.name}: words that are no AU, left out: {shown}{more} (--map FILE says what they mean)"
+    yield from (f"{fault.source}: {fault.reason}" for fault in faults)
+    clocks = {request.clock or file.clock for file in files}
+    yield from (_CLOCK_WORDS[clock] for clock in sorted(clocks))
+    yield _RULE
+    yield "an AU of either side of the face counts as present; left and right are not kept apart in a store"
