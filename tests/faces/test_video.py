@@ -1,5 +1,7 @@
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -129,3 +131,35 @@ def test_decoding_holds_one_frame_at_a_time(tmp_path, panned, write_video) -> No
         frames = iter(reader)
         assert next(frames).index == 0
         assert next(frames).index == 1
+
+
+def test_a_frame_is_shown_until_the_next_and_the_last_until_the_video_ends(panned, write_video, tmp_path) -> None:
+    path = write_video(tmp_path / "bursts.mkv", panned[:5], times=[0, 33, 67, 1000, 1040])
+    with VideoReader(path) as reader:
+        shown = [(frame.time_s, frame.until_s) for frame in reader]
+    assert [until for _, until in shown[:-1]] == [start for start, _ in shown[1:]]
+    np.testing.assert_allclose([start for start, _ in shown], [0, 0.033, 0.067, 1, 1.04], atol=1e-6)
+    assert shown[-1][1] > shown[-1][0]
+
+
+def test_the_clock_of_players_starts_with_the_files_first_stream(panned, tmp_path) -> None:
+    """Sound from 0 s, the first frame at .2 s: players show that frame at .2 s, and we call it 0."""
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.height, video.width, video.pix_fmt = *panned[0].shape[:2], "yuv420p"
+        video.codec_context.time_base = Fraction(1, 1000)
+        sound = container.add_stream("pcm_s16le", rate=8000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        silence.sample_rate, silence.pts = 8000, 0
+        container.mux(sound.encode(silence))
+        for number, image in enumerate(panned[:4]):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = 200 + 40 * number, Fraction(1, 1000)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        container.mux(sound.encode())
+    with VideoReader(path) as reader:
+        times = [frame.time_s for frame in reader]
+        assert reader.begins_s == pytest.approx(0.2, abs=1e-3)
+    np.testing.assert_allclose(times, [0, 0.04, 0.08, 0.12], atol=1e-3)
