@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .data.joined import AnyStore
     from .data.store import Store
     from .engine.config import RunConfig
+    from .events.writing import Written
     from .faces.flow import FlowSummary
     from .inference.contract import Coder
     from .inference.pipeline import Summary
@@ -343,6 +344,17 @@ def predict(
         causal=causal,
         smooth=smooth,
     )
+
+
+def events(codes: PathLike, out: PathLike, *, form: str | None = None, **rules: Any) -> "Written":
+    """Write the events in codes (a file of `predict`, or a folder of them) to `out`, for a coder's own program.
+
+    form: boris, elan, bids or csv; default: what the ending of `out` says. rules: as of `events.finding.Rules`.
+    """
+    from .events.finding import Rules
+    from .events.writing import write_events
+
+    return write_events(Path(codes), Path(out), rules=Rules(**rules), form=form)
 
 
 def coder_and_inputs(given: Sequence[Path]) -> tuple[Path, list[Path]]:

@@ -64,6 +64,13 @@ class _Told:
         coded = {span.subject for span in self.coded}
         return sorted({*(event.subject for event in self.events), *coded} - {""})
 
+    @property
+    def faces(self) -> list[int | None]:
+        """Its faces by number, where it tells several apart; else one that has no number."""
+        known = {event.face for event in self.events} | {span.face for span in self.coded}
+        numbered = sorted(face for face in known if face is not None)
+        return list(numbered) if len(numbered) > 1 else [None]
+
     def _is_of(self, subject: str) -> bool:
         return self.person is None or subject in ("", self.person)
 
@@ -169,14 +176,20 @@ def _item(path: Path, root: Path, told: _Told, aus: tuple[int, ...], request: Re
         )
     name = path.resolve().relative_to(root.resolve()) if path.resolve().is_relative_to(root.resolve()) else path
     own = name.with_suffix("").as_posix()
-    labels = LabelsInStretches(
-        aus,
-        _stretches(told.events, aus),
-        _spans(coded, aus, told.file.aus),
-        _spans(told.unknown, aus, told.file.aus),
-        request.clock or told.file.clock,
-    )
-    return MediaItem(path, name.as_posix(), subjects[0] if subjects else own, own, timed=(labels,))
+    labels = tuple(_labels(told, coded, aus, face, request.clock or told.file.clock) for face in told.faces)
+    return MediaItem(path, name.as_posix(), subjects[0] if subjects else own, own, timed=labels)
+
+
+def _labels(
+    told: _Told, coded: Sequence[Span], aus: tuple[int, ...], face: int | None, clock: Clock
+) -> LabelsInStretches:
+    """Return the labels of one face of a video, of the largest where `face` is None."""
+    events = [event for event in told.events if face is None or event.face in (None, face)]
+    own = [span for span in coded if face is None or span.face in (None, face)]
+    unknown = [span for span in told.unknown if face is None or span.face in (None, face)]
+    every = told.file.aus
+    stretches, spans = _stretches(events, aus), _spans(own, aus, every)
+    return LabelsInStretches(aus, stretches, spans, _spans(unknown, aus, every), clock, face)
 
 
 def _stretches(events: Iterable[Event], aus: tuple[int, ...]) -> Mapping[int, Stretches]:
