@@ -1,11 +1,13 @@
 """Fixtures for all tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from made_stores import build_store
+from process_pair import ProcessPair
 from sparsefacs.data.store import Store
 
 torch.set_num_threads(1)
@@ -38,3 +40,11 @@ def tiny_settings() -> tuple[str, ...]:
         "training.precision='32'",
         "training.log_every=1",
     )
+
+
+@pytest.fixture(scope="session")
+def two_processes() -> Iterator[ProcessPair]:
+    """Two processes: `two_processes(function, *arguments)` runs function(rank, 2, *arguments) in both."""
+    pair = ProcessPair()
+    yield pair
+    pair.close()

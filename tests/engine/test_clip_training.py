@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from made_runs import same_weights
 from made_stores import build_store
+from process_pair import ProcessPair
 from sparsefacs import api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import recipe_names
@@ -30,11 +30,11 @@ def films(tmp_path: Path) -> Store:
     return build_store(tmp_path / "films", frames=12)
 
 
-def test_two_processes_equal_one(films: Store, tmp_path: Path) -> None:
+def test_two_processes_equal_one(films: Store, tmp_path: Path, two_processes: ProcessPair) -> None:
     still = {"knowledge-spreader": (*SETTINGS["knowledge-spreader"], "method.dropout=0"), "tcl": TINY}
     rest = (str(tmp_path), str(films.path), still, "one-per-clip:6")
     save_gradients(0, 1, *rest)
-    spawn(save_gradients, (2, *rest), nprocs=2)
+    two_processes(save_gradients, *rest)
     one, two = np.load(tmp_path / "gradients-1.npz"), np.load(tmp_path / "gradients-2.npz")
     for name in one:
         assert np.abs(one[name]).max() > 1e-4

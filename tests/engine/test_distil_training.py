@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from made_runs import same_weights
 from made_stores import build_store
+from process_pair import ProcessPair
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import recipe_names
@@ -105,11 +105,11 @@ def test_hidden_and_test_labels_change_nothing(store: Store, teacher: Path, tmp_
     assert same_weights(tmp_path / "a", tmp_path / "b")
 
 
-def test_two_processes_equal_one(store: Store, teacher: Path, tmp_path: Path) -> None:
+def test_two_processes_equal_one(store: Store, teacher: Path, tmp_path: Path, two_processes: ProcessPair) -> None:
     settings = (*TINY, f"method.teacher={teacher}", "data.labelled_batch=4", "data.unlabelled_batch=4")
     rest = (str(tmp_path), str(store.path), {"distil": settings}, "50%")
     save_gradients(0, 1, *rest)
-    spawn(save_gradients, (2, *rest), nprocs=2)
+    two_processes(save_gradients, *rest)
     one, two = np.load(tmp_path / "gradients-1.npz"), np.load(tmp_path / "gradients-2.npz")
     assert np.abs(one["distil"]).max() > 1e-4
     np.testing.assert_allclose(two["distil"], one["distil"], rtol=1e-8, atol=1e-11)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from made_runs import same_weights, weights_of
 from made_stores import build_store
+from process_pair import ProcessPair
 from sparsefacs import InputError, api, representation
 from sparsefacs.data.batches import Batch, Views
 from sparsefacs.data.store import Store
@@ -140,10 +140,10 @@ def gradients(rank: int, world: int, folder: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_processes_equal_one(name: str, tmp_path: Path) -> None:
+def test_two_processes_equal_one(name: str, tmp_path: Path, two_processes: ProcessPair) -> None:
     build_store(tmp_path / "store", frames=4, faces=True)
     gradients(0, 1, str(tmp_path), name)
-    spawn(gradients, (2, str(tmp_path), name), nprocs=2)
+    two_processes(gradients, str(tmp_path), name)
     one, two = (np.load(tmp_path / f"{name}-{world}.npz") for world in (1, 2))
     assert np.abs(one["gradient"]).max() > 1e-6
     np.testing.assert_allclose(two["gradient"], one["gradient"], rtol=1e-7, atol=1e-9)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from made_stores import build_store
+from process_pair import ProcessPair
 from sparsefacs.data.batches import Batch, Batches
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
@@ -86,10 +86,10 @@ def gradients(rank: int, world: int, folder: str, method_name: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["supervised", "adversarial", "mae-face"])
-def test_two_processes_equal_one(method: str, tmp_path: Path) -> None:
+def test_two_processes_equal_one(method: str, tmp_path: Path, two_processes: ProcessPair) -> None:
     build_store(tmp_path / "store", frames=4, aus=(1, 2, 4, 6, 12))
     gradients(0, 1, str(tmp_path), method)
-    spawn(gradients, (2, str(tmp_path), method), nprocs=2)
+    two_processes(gradients, str(tmp_path), method)
     one, two = np.load(tmp_path / "gradient-1.npy"), np.load(tmp_path / "gradient-2.npy")
     assert np.abs(one).max() > 1e-4
     np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 
 from made_runs import same_weights
 from made_stores import build_store
+from process_pair import ProcessPair
 from sparsefacs import InputError, api, cli
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import read_recipe, recipe_names
@@ -33,11 +33,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-def test_two_processes_equal_one(faces: Store, tmp_path: Path) -> None:
+def test_two_processes_equal_one(faces: Store, tmp_path: Path, two_processes: ProcessPair) -> None:
     methods = dict.fromkeys(("wsrtl", *COMPARISONS), (*TINY, "method.recogniser.dropout=0"))
     rest = (str(tmp_path), str(faces.path), methods, "entries:40%")
     save_gradients(0, 1, *rest)
-    spawn(save_gradients, (2, *rest), nprocs=2)
+    two_processes(save_gradients, *rest)
     one, two = np.load(tmp_path / "gradients-1.npz"), np.load(tmp_path / "gradients-2.npz")
     for name in one:
         assert np.abs(one[name]).max() > 1e-4

@@ -14,8 +14,8 @@ from pytorch_metric_learning.reducers import MeanReducer
 from scipy.spatial.distance import cdist
 from test_contrastive import assert_alike, drawn
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
 
+from process_pair import ProcessPair
 from sparsefacs.engine.devices import share_gradients
 from sparsefacs.losses.consistency import (
     cut_consistency_loss,
@@ -218,9 +218,9 @@ def share_of_two(rank: int, world: int, folder: str) -> None:
         torch.distributed.destroy_process_group()
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
+def test_two_processes_equal_one(tmp_path: Path, two_processes: ProcessPair) -> None:
     share_of_two(0, 1, str(tmp_path))
-    spawn(share_of_two, (2, str(tmp_path)), nprocs=2)
+    two_processes(share_of_two, str(tmp_path))
     one, two = np.load(tmp_path / "found-1.npy"), np.load(tmp_path / "found-2.npy")
     assert len(one) == 13 and (np.abs(one[:, 1:]).max(axis=1) > 1e-3).all()
     np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)
