@@ -15,9 +15,9 @@ from itertools import groupby
 from pathlib import Path
 
 from ...facs import UNITS
-from ..media import is_image, list_media
+from ..media import is_image, is_media, list_media, media_below
 from ..store import Reject
-from .collection import Names, is_media, media_below
+from .collection import Names
 from .plan import LazyItems, MediaItem, Plan, Request, photo_frames
 
 
