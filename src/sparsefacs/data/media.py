@@ -132,14 +132,15 @@ def list_media(source: Path, rejected: list[Reject] | None = None) -> list[Path]
     return found
 
 
-def check_media_file(path: Path, *, what: str = "image or video") -> None:
-    """Raise InputError unless `path` is a file that is named like `what` is."""
+def check_media_file(path: Path) -> None:
+    """Raise InputError unless `path` is a file that is named like a photo or video."""
     problem = file_problem(path)
     if problem:
         raise InputError(problem, path=readable(path), remedy="Check the name")
     if not is_media(path):
-        kind = why_unread(path)
-        raise InputError(kind or f"is not named like an {what}", path=readable(path), remedy="" if kind else _remedy())
+        kind = f"a {path.suffix} file" if path.suffix else "a file without a suffix"
+        problem = why_unread(path) or f"{kind} is neither photo nor video"
+        raise InputError(problem, path=readable(path), remedy=_remedy())
 
 
 def first_of(passed_over: Sequence[Reject]) -> str:

@@ -39,7 +39,7 @@ class VideoReader:
     A context manager and an iterator. After the iteration `rejected` lists (frame index, reason) of frames that were
     damaged and of the place where the video breaks off, if it does: what can be read is given first. Frame indices
     count damaged frames too. `frames` is the number of frames the file claims (None: unknown), `fps` its mean rate.
-    `note` says, once the first frame was read, what was done to its colours ("" for nothing). An attached picture
+    `note` says, after the iteration, what was done to its colours or times ("" for nothing). An attached picture
     (cover art) is no video. Raises InputError on opening when the file is missing, empty, or holds no video, and at
     the end when no frame could be read or all were damaged.
     """
@@ -100,17 +100,16 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        index, start, last, shown = 0, None, 0.0, 0.0
+        index, last, shown, clock = 0, 0.0, 0.0, _Clock(1 / self.fps)
         for raw in self._raw_frames():
-            seconds = None if raw.pts is None else float(raw.pts * self._stream.time_base)
-            start = seconds if start is None else start
-            last = index / self.fps if seconds is None or start is None else seconds - start
+            last = clock.read(index, None if raw.pts is None else float(raw.pts * self._stream.time_base))
             shown = max(1 / self.fps, float((raw.duration or 0) * self._stream.time_base))
             if raw.is_corrupt:
                 self.rejected.append((index, _DAMAGED))
             else:
                 yield Frame(index, last, self._upright(raw))
             index += 1
+        self.note = ". It ".join(said for said in (self.note, clock.note) if said)
         damaged = sum(reason == _DAMAGED for _, reason in self.rejected)
         if damaged == index:
             reason = self.rejected[0][1] if self.rejected else "no frame can be decoded"
@@ -174,6 +173,30 @@ class VideoReader:
         """Return how much wider than high the stored pixels are: what the file says, else what its video says."""
         said = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio or _SQUARE
         return said if Fraction(1, _WIDEST) <= said <= _WIDEST else _SQUARE
+
+
+class _Clock:
+    """Turns the times that frames carry into seconds since the first frame, which never go back."""
+
+    def __init__(self, frame_s: float) -> None:
+        self._frame_s, self._start, self._last = frame_s, float("nan"), 0.0
+        self.note = ""
+
+    def read(self, index: int, seconds: float | None) -> float:
+        """Return the time of frame `index`, which says that it is `seconds` on the file's clock (None: it does not).
+
+        Where a recording was joined from pieces and the clock jumps back, time goes on a frame after the one before.
+        """
+        if seconds is None:
+            self._last = max(self._last, index * self._frame_s)
+            return self._last
+        if index == 0 or self._start != self._start:
+            self._start = seconds - self._last
+        if seconds - self._start < self._last - 2 * self._frame_s:
+            self._start = seconds - (self._last + self._frame_s)
+            self.note = self.note or f"has a clock that jumps back at frame {index + 1}: times go on from there"
+        self._last = max(self._last, seconds - self._start)
+        return self._last
 
 
 def decode(path: Path, *, threads: int = 1) -> Iterator[Frame]:
