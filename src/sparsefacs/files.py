@@ -140,6 +140,14 @@ def file_problem(path: Path) -> str:
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether `path` is a folder; a name that is too long, or may not be looked at, is none."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
 def readable(name: str | Path) -> str:
     r"""Return a file's name, with forward slashes, as text that can be written: bytes that are no UTF-8 as `\xfc`."""
     return os.fsencode(Path(name).as_posix()).decode("utf-8", "backslashreplace")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import file_problem, readable
+from ..files import file_problem, is_folder, readable
 from .rejects import Reject
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
@@ -122,8 +122,10 @@ def list_media(source: Path, rejected: list[Reject] | None = None) -> list[Path]
     missing or holds neither.
     """
     passed_over: list[Reject] = [] if rejected is None else rejected
-    if not source.is_dir():
+    if not is_folder(source):
         check_media_file(source)
+        if not is_text(source.name, []):
+            raise InputError(_NO_TEXT, path=readable(source), remedy="Give the file another name")
         return [source]
     before = len(passed_over)
     found = sorted(source / name for name in media_below(source, passed_over, is_media))

@@ -1,6 +1,8 @@
 """Faces of a video with stable ids, frame by frame and in bounded memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,10 @@ _LOOK = FaceRecipe(size=32)  # hair and jaw line included: without them smiling 
 
 @dataclass(frozen=True)
 class TrackedFace:
-    """A face of a video: `face` is its id, from 0 in order of appearance; what else as detected."""
+    """A face of a video or photo: `face` is its id; what else as detected.
+
+    Ids count from 0 in order of appearance, and from left to right where faces appear together.
+    """
 
     face: int
     landmarks: NDArray[np.float32]
@@ -92,6 +97,7 @@ class FaceTracker:
     def _name(
         self, image: NDArray[np.uint8], faces: list[DetectedFace], time_s: float, *, cut: bool
     ) -> list[TrackedFace]:
+        faces = left_to_right(faces)
         looks = [_look_of(image, face.landmarks) for face in faces]
         matched = self._match(faces, looks, cut=cut)
         for track in self._tracks:
@@ -118,6 +124,14 @@ class FaceTracker:
         cost = distances([track.box for track in self._tracks], [face.box for face in faces])
         missing = np.array([track.missing for track in self._tracks])
         return assign(cost, (cost <= _REACH) & (~missing[:, None] | (alike >= _ALIKE_AFTER_GAP)))
+
+
+Placed = TypeVar("Placed", TrackedFace, DetectedFace)
+
+
+def left_to_right(faces: Sequence[Placed]) -> list[Placed]:
+    """Return the faces of one picture in the order in which new ones are numbered: left to right, then down."""
+    return sorted(faces, key=lambda face: (float(face.box[0] + face.box[2]), float(face.box[1] + face.box[3])))
 
 
 def distances(known: list[NDArray[np.float32]], found: list[NDArray[np.float32]]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..data.media import check_media_file, first_of, is_image, is_media, media_below
 from ..data.store import Reject
 from ..errors import InputError
-from ..files import readable
+from ..files import is_folder, readable
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def list_sources(inputs: Sequence[Path], rejected: list[Reject] | None = None) -
     passed_over: list[Reject] = [] if rejected is None else rejected
     found: dict[Path, Source] = {}
     for given in map(Path, inputs):
-        for source in _in_folder(given, passed_over) if given.is_dir() else [_file(given)]:
+        for source in _in_folder(given, passed_over) if is_folder(given) else [_file(given)]:
             found.setdefault(source.path.resolve(), source)
     return list(found.values())
 
