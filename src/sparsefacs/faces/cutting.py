@@ -75,7 +75,7 @@ class PartCutter:
         """Return the tracker of a clip of photos: a clip with a frame rate is followed like a video."""
         if finder is None:
             return None
-        return FaceTracker(finder, look_every=1) if item.fps is None else FaceTracker(finder)
+        return FaceTracker(finder, look_every=1, timed=False) if item.fps is None else FaceTracker(finder)
 
     def _count(self) -> None:
         self.frames += 1

@@ -97,7 +97,7 @@ class _Media:
         for name, path in found.items():
             if path is not None and _is_from_elsewhere(_plain(name)) and _plain(name) != path:
                 moved[path].add(_plain(name))
-        return {name: path if len(moved[path]) < 2 else None for name, path in found.items()}  # noqa: PLR2004
+        return {name: path if len(moved[path]) < 2 else None for name, path in found.items()}
 
     def named(self, name: str) -> Path | None:
         """Return the file `name`: as it stands, under SOURCE, or one whose folders are those that it names.
