@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from .errors import InputError
+
+_SHORT = 40  # letters of a name that its temporary file keeps
 
 
 @contextmanager
@@ -22,7 +25,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent)
+        short = path.stem[:_SHORT]  # or a long name that is still allowed would leave no room for the rest
+        handle, name = tempfile.mkstemp(prefix=f".{short}.", suffix=f".tmp{path.suffix}", dir=path.parent)
     except OSError as error:
         raise _disk_error(error, path) from error
     os.close(handle)
@@ -113,12 +117,40 @@ def sha256_file(path: Path) -> str:
 def refuse_existing(path: Path, *, what: str = "output") -> None:
     """Raise InputError if `path` exists and is not an empty folder: nothing of the user's is overwritten."""
     path = Path(path)
-    if path.is_dir() and not any(path.iterdir()):
+    try:
+        empty = path.is_dir() and not any(path.iterdir())
+        there = path.is_symlink() or path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise _disk_error(error, path) from error
+    if empty:
         return
-    if path.exists() or path.is_symlink():
+    if there:
         raise InputError(
             f"the {what} already exists", path=path, remedy="Choose another name, or move or delete it first"
         )
+
+
+def file_problem(path: Path) -> str:
+    """Return why `path` is no file that can be looked at ("is not there"), "" if it is one; nothing is raised."""
+    try:
+        return "" if stat.S_ISREG(Path(path).stat().st_mode) else "is not a file"
+    except (FileNotFoundError, NotADirectoryError):
+        return "is not there"
+    except (OSError, ValueError) as error:  # too long a name, a link to itself, a folder that may not be entered
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether `path` is a folder; a name that is too long, or may not be looked at, is none."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
+def readable(name: str | Path) -> str:
+    r"""Return a file's name, with forward slashes, as text that can be written: bytes that are no UTF-8 as `\xfc`."""
+    return os.fsencode(Path(name).as_posix()).decode("utf-8", "backslashreplace")
 
 
 def write_with(path: Path, writer: Callable[[IO[bytes]], None]) -> None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from sparsefacs.cli import app
 from sparsefacs.data.adapters import Plan, Request, make_plan
-from sparsefacs.data.adapters.collection import Names, encoded, find_names, media_below
+from sparsefacs.data.adapters.collection import Names, encoded, find_names
+from sparsefacs.data.media import media_below
 from sparsefacs.data.store import Reject, Store
 from sparsefacs.errors import InputError
 from sparsefacs.faces.parts import split

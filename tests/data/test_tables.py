@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ from sparsefacs.data.adapters import DATA_SETS, Request, find_data_set, make_pla
 from sparsefacs.data.adapters.columns import read_labels
 from sparsefacs.data.adapters.folder import plan_folder
 from sparsefacs.data.adapters.table import plan_table
+from sparsefacs.data.store import Reject
 from sparsefacs.errors import InputError
+from sparsefacs.inference.sources import list_sources
 
 
 @pytest.fixture
@@ -110,7 +113,7 @@ def test_files_that_no_row_names_are_counted(media_folder, tmp_path) -> None:
 
 
 def test_fex_probabilities_become_occurrence(media_folder, tmp_path) -> None:
-    text = "frame,FaceRectX,FaceScore,AU01,AU12,input\n0,5,0.99,0.49,0.5,/elsewhere/one.mp4\n1,,,,,/elsewhere/one.mp4\n"
+    text = "frame,FaceRectX,FaceScore,AU01,AU12,input\n0,5,0.99,0.49,0.5,/old/a/one.mp4\n1,,,,,/old/a/one.mp4\n"
     (item,) = plan_table(Request(media_folder, write(tmp_path, text))).items
     assert item.by_frame[0][0].occurrence.tolist() == [0, 1]
     assert item.by_frame[1][0].occurrence.tolist() == [-1, -1]
@@ -172,3 +175,91 @@ def test_bad_requests(media_folder, tmp_path) -> None:
     assert labelled == {"bp4d", "bp4d+", "disfa", "disfa+", "emotionet", "table"}
     with pytest.raises(InputError, match="takes no --labels"):
         make_plan("folder", Request(media_folder, good))
+
+
+def test_kind_same_base_name_never_joins_other_folders(media_folder, tmp_path) -> None:
+    """A label goes to no file of the same name in another folder, whichever way the table names its own."""
+
+    def planned(*names: str, source: Path = media_folder) -> tuple[list[str], list[str]]:
+        rows = "".join(f"{name},s{number},0,1\n" for number, name in enumerate(names))
+        plan = plan_table(Request(source, write(tmp_path, f"path,subject,frame,AU1\n{rows}")))
+        return [item.source for item in plan.items], [reject.source for reject in plan.rejected]
+
+    (media_folder / "b" / "one.mp4").write_bytes(b"x")
+    (media_folder / "a" / "one.mp4").unlink()
+    assert planned("a/one.mp4", "b/two.mp4") == (["b/two.mp4"], ["a/one.mp4"])
+    assert planned("/old/a/one.mp4", "solo.png") == (["solo.png"], ["/old/a/one.mp4"])
+    assert planned("/old/b/one.mp4", r"C:\data\b\two.mp4") == (["b/one.mp4", "b/two.mp4"], [])
+    assert planned("one.mp4", "media/b/two.mp4", "./c/walk/img_001.jpg")[0] == [
+        "b/one.mp4",
+        "b/two.mp4",
+        "c/walk/img_001.jpg",
+    ]
+    assert planned("/x/walk/img_001.jpg", "solo.png")[1] == ["/x/walk/img_001.jpg"]
+    assert planned("/old/1/b/one.mp4", "/old/2/b/one.mp4", "solo.png")[0] == ["solo.png"]
+    assert planned("/old/b/one.mp4", "b/two.mp4", source=media_folder / "b") == (["one.mp4", "two.mp4"], [])
+    with pytest.raises(
+        InputError, match=r"a file of that name is in .*media/b: correct the path, or leave its folders"
+    ):
+        planned("a/one.mp4", source=media_folder / "b")
+    (media_folder / "a" / "one.mp4").write_bytes(b"x")
+    with pytest.raises(InputError, match="2 files have that name: name their folders"):
+        planned("one.mp4")
+
+
+def test_kind_face_numbers_boxes_are_read_from_every_table(tmp_path) -> None:
+    points = ",".join(f"{axis}_{point}" for axis in "xy" for point in range(68))
+    numbers = ",".join(str(100 + 2 * point) for point in range(68)) + "," + ",".join(["50"] * 67 + ["90"])
+    for text in (
+        "path,subject,face_x0,face_y0,face_x1,face_y1,AU1\na.png,s,100,50,234,90,1\na.png,s,,,,,1\n",
+        "input,FaceRectX,FaceRectY,FaceRectWidth,FaceRectHeight,FaceScore,AU1\na.png,100,50,134,40,.9,1\na.png,,,,,,\n",
+        f"frame,timestamp,confidence,success,{points},AU1_c\n1,0,1,1,{numbers},1\n2,0,0,0,{'0,' * 136}0\n",
+    ):
+        box = read_labels(write(tmp_path, text)).box
+        assert box is not None and box[0].tolist() == [100, 50, 234, 90]
+        assert np.isnan(box[1]).all()
+    assert read_labels(write(tmp_path, "path,subject,AU1\na.png,s,1\n")).box is None
+
+
+def test_kind_folders_that_cannot_be_listed_and_formats_not_read_are_named(media_folder, tmp_path, monkeypatch) -> None:
+    (media_folder / "loop.png").symlink_to("loop.png")
+    (media_folder / "a" / "gone.mp4").symlink_to("nowhere.mp4")
+    (media_folder / "a" / "lost+found").mkdir()
+    for name in ("x.gif", "x.HEIC", "x.avif", "x.jp2", "x.txt"):
+        (media_folder / name).write_bytes(b"x")
+    listed = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    told = {
+        "loop.png": "cannot be read (Too many levels of symbolic links)",
+        "a/gone.mp4": "is not there",
+        "a/lost+found": "the folder cannot be listed (Permission denied)",
+        "x.gif": "GIF is not read: save it as MP4",
+        "x.HEIC": "HEIC is not read: save it as PNG or JPEG",
+        "x.avif": "AVIF is not read: save it as PNG or JPEG",
+        "x.jp2": "JPEG 2000 is not read: save it as PNG or JPEG",
+    }
+    table = write(tmp_path, "path,subject,AU1\nsolo.png,s,1\n" + "n" * 300 + ".png,s,1\n")
+    for plan in (plan_folder(Request(media_folder)), plan_table(Request(media_folder, table))):
+        assert told.items() <= {reject.source: reject.reason for reject in plan.rejected}.items()
+    assert [item.source for item in plan_folder(Request(media_folder)).items][-1] == "solo.png"
+    rejected: list[Reject] = []
+    assert [Path(source.name).name for source in list_sources([media_folder], rejected)] == [
+        "one.mp4",
+        "two.mp4",
+        "img_001.jpg",
+        "img_007.jpg",
+        "solo.png",
+    ]
+    assert {reject.source.removeprefix(f"{media_folder}/"): reject.reason for reject in rejected} == told
+    hollow = tmp_path / "hollow"
+    hollow.mkdir()
+    (hollow / "a.gif").write_bytes(b"x")
+    for look in (lambda: plan_folder(Request(hollow)), lambda: list_sources([hollow])):
+        with pytest.raises(InputError, match=r"a\.gif: GIF is not read"):
+            look()

@@ -12,6 +12,12 @@ SHAPE = np.random.default_rng(5).uniform(0.1, 0.9, (68, 2)).astype(np.float32)
 SHAPE[36:42], SHAPE[42:48] = (0.38, 0.42), (0.62, 0.42)  # the aligned face lies within the box
 SHAPE[48], SHAPE[54] = (0.42, 0.667), (0.58, 0.667)
 FACES = [np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8) for seed in range(4)]
+COUSIN = 4  # who looks like face 0, by half
+FACES.append(
+    np.clip(128 + (FACES[0].astype(float) - 128) * 0.45 + (FACES[3].astype(float) - 128) * 0.75, 0, 255).astype(
+        np.uint8
+    )
+)
 
 
 def box_at(x: float, y: float, size: float = 60) -> np.ndarray:
@@ -91,6 +97,43 @@ def test_across_a_cut_faces_are_known_by_their_looks() -> None:
     seen, _ = play([first] * 3 + [swapped] * 3 + [other] * 3)
     assert seen[3] == {0: 250, 1: 40}
     assert set(seen[-1]) == {2}
+
+
+def test_kind_tracking_takes_of_a_studio_cut_together_are_not_one_person() -> None:
+    """The background stays, so that no cut is seen: others sit where two people sat, or these have changed seats."""
+    first, others = scene({0: (40, 50), 1: (250, 50)}), scene({2: (40, 50), 3: (250, 50)})
+    swapped = scene({1: (40, 50), 0: (250, 50)})
+    seen, _ = play([first] * 5 + [others] * 5 + [swapped] * 5)
+    assert [seen[frame] for frame in (4, 9, 14)] == [{0: 40, 1: 250}, {2: 40, 3: 250}, {1: 40, 0: 250}]
+
+
+def test_kind_tracking_seats_changed_off_screen_keep_people_apart() -> None:
+    first, gone = scene({0: (40, 50), COUSIN: (250, 50)}), scene({})
+    swapped = scene({COUSIN: (40, 50), 0: (250, 50)})
+    seen, _ = play([first] * 5 + [gone] * 10 + [swapped] * 5)
+    assert seen[4] == {0: 40, 1: 250} and seen[-1] == {1: 40, 0: 250}
+
+
+def test_kind_tracking_without_colours_asks_for_more() -> None:
+    def grey(picture: tuple[np.ndarray, list[np.ndarray]]) -> tuple[np.ndarray, list[np.ndarray]]:
+        return np.repeat(picture[0].mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8), picture[1]
+
+    seen, _ = play([grey(scene({0: (100, 50)}))] * 5 + [grey(scene({COUSIN: (100, 50)}))] * 5)
+    assert [set(frame) for frame in seen] == [{0}] * 5 + [{1}] * 5
+
+
+def test_kind_tracking_a_hand_before_a_face_takes_its_id_for_a_while_only() -> None:
+    plain = scene({0: (100, 50)})
+    covered = plain[0].copy()
+    covered[65:110, 105:160] = (200, 120, 90)
+    seen, _ = play([plain] * 5 + [(covered, plain[1])] * 5 + [plain] * 5)
+    assert set(seen[4]) == set(seen[-1]) == {0}
+
+
+def test_kind_face_numbers_count_from_left_to_right_among_those_who_appear_together() -> None:
+    both = scene({0: (250, 50), 1: (40, 50)})
+    seen, _ = play([both] * 3 + [scene({0: (250, 50), 1: (40, 50), 2: (150, 150)})] * 12)
+    assert seen[0] == {0: 40, 1: 250} and seen[-1] == {0: 40, 1: 250, 2: 150}
 
 
 def test_a_newcomer_is_picked_up_within_a_dozen_frames() -> None:

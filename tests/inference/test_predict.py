@@ -181,3 +181,60 @@ def test_a_fault_in_the_coder_stops_all_and_leaves_nothing(coder, clips, tmp_pat
     with pytest.raises(AssertionError, match="worked"):
         predict(_never(coder), [clips / "face.mp4"], tmp_path / "c.csv", overlay=tmp_path / "o.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_kind_names_that_are_no_text_and_files_passed_over_leave_the_rest(coder, clips, tmp_path):
+    """A name of other bytes is coded under a readable one; links, formats and folders that cannot be read are told."""
+    folder = tmp_path / "in"
+    (folder / "M\udcfcller").mkdir(parents=True)
+    try:
+        shutil.copy(clips / "photo.png", folder / "M\udcfcller" / "a\udcff.png")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    shutil.copy(clips / "face.mp4", folder / "M\udcfcller.mp4")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    (folder / "b.gif").write_bytes(b"GIF89a")
+    for ending in ("csv", "parquet"):
+        out = tmp_path / f"c.{ending}"
+        summary = predict(coder, [folder], out, overlay=tmp_path / ending)
+        table = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
+        names = {name.removeprefix(f"{folder}/") for name in table["input"]}
+        assert names == {"M\\xfcller/a\\xff.png", "M\\xfcller.mp4"}
+        assert {path.name for path in (tmp_path / ending).iterdir()} == {"a\\xff.png", "M\\xfcller.mp4"}
+        messages = "\n".join(summary.messages())
+        messages.encode()
+        assert "b.gif: GIF is not read: save it as MP4" in messages
+        assert "loop.mp4: cannot be read (Too many levels of symbolic links)" in messages
+    with pytest.raises(InputError, match="File name too long"):
+        predict(coder, [folder / ("n" * 300 + ".mp4")], tmp_path / "d.csv")
+    with pytest.raises(InputError, match="File name too long"):
+        predict(coder, [clips / "photo.png"], tmp_path / ("n" * 300 + ".csv"))
+
+
+def test_kind_overlay_that_cannot_be_written_leaves_the_codes(coder, clips, tmp_path, monkeypatch):
+    from sparsefacs.inference import overlay
+
+    shutil.copy(clips / "face.mp4", tmp_path / ("n" * 250 + ".mp4"))  # leaves little room for a temporary file's name
+    summary = predict(coder, [tmp_path / ("n" * 250 + ".mp4")], tmp_path / "a.csv", overlay=tmp_path / "a")
+    assert summary.messages() == [] and len(list((tmp_path / "a").iterdir())) == 1
+
+    def full(self, frame):
+        raise InputError("the overlay cannot be written (No space left on device)", path=self._path)
+
+    monkeypatch.setattr(overlay._Video, "encode", full)
+    inputs = [clips / "face.mp4", clips / "photo.png"]
+    summary = predict(coder, inputs, tmp_path / "b.csv", overlay=tmp_path / "b")
+    assert pd.read_csv(tmp_path / "b.csv").groupby("input").size().tolist() == [11, 1]
+    (line,) = summary.messages()
+    assert line.startswith(f"{clips}/face.mp4: the overlay was not written: ") and "No space left" in line
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["photo.png"]
+
+
+def test_kind_films_of_which_one_picture_is_read_are_told(coder, photo, tmp_path):
+    from PIL import Image
+
+    pages = [Image.fromarray(photo), Image.fromarray(photo[::-1])]
+    pages[0].save(tmp_path / "a.webp", save_all=True, append_images=pages[1:])
+    summary = predict(coder, [tmp_path / "a.webp"], tmp_path / "c.csv")
+    assert summary.messages() == [f"{tmp_path}/a.webp: only the first of the file's 2 pictures is read"]
+    assert summary.rows == 1

@@ -17,8 +17,10 @@ from ..events.model import Clock
 from ..facs import points_to_68
 from .alignment import FaceRecipe, align_face
 from .detection import FACE_MIN, FaceFinder, landmark_box
+from .photos import read_photo
+from .placing import by_track, match_places
 from .tracking import FaceTracker, TrackedFace
-from .video import Frame, VideoReader, read_image
+from .video import Frame, VideoReader
 
 NO_FACE = f"no face at least {FACE_MIN:.0f} pixels wide was found"
 NO_POINTS = "no landmarks were delivered for this frame"
@@ -74,7 +76,7 @@ class PartCutter:
         """Return the tracker of a clip of photos: a clip with a frame rate is followed like a video."""
         if finder is None:
             return None
-        return FaceTracker(finder, look_every=1) if item.fps is None else FaceTracker(finder)
+        return FaceTracker(finder, look_every=1, timed=False) if item.fps is None else FaceTracker(finder)
 
     def _count(self) -> None:
         self.frames += 1
@@ -86,11 +88,13 @@ class PartCutter:
         if item.fps is not None and not self._keeps(item, item.frame, labels):
             return
         try:
-            image = read_image(item.path, item.member)
+            photo = read_photo(item.path, item.member)
         except InputError as error:
             self.rejected.append(Reject(item.source, None, error.problem))
             return
-        frame = Frame(item.frame, item.frame / (item.fps or _PHOTO_RATE), image)
+        if photo.left_out:
+            self.rejected.append(Reject(item.source, 1, photo.left_out))
+        frame = Frame(item.frame, item.frame / (item.fps or _PHOTO_RATE), photo.image)
         yield from self._frame(item, frame, tracker, labels, None)
 
     def _keeps(self, item: MediaItem, number: int, labels: tuple[FaceLabel, ...]) -> bool:
@@ -108,13 +112,17 @@ class PartCutter:
         number: int | None,
     ) -> Iterator[FaceRow]:
         """Yield the faces of one picture; number: the frame a reject names, None for a photo."""
-        faces, problem = self._found(item, frame, tracker)
+        every, problem = self._found(item, frame, tracker)
+        faces = self._wanted(item, every)
         if not faces:
             self.rejected.append(Reject(item.source, number, problem))
+        if number is None and item.fps is None:
+            labels, lost = by_track(labels, every)
+            self.rejected += [Reject(item.source, None, f"labelled face {one} not found in it") for one in lost]
         yield from self._faces(item, frame, faces, labels, number)
 
     def _found(self, item: MediaItem, frame: Frame, tracker: FaceTracker | None) -> tuple[list[TrackedFace], str]:
-        """Return the faces of one picture, and why there is none if there is none."""
+        """Return the faces of one picture, and why there is none, or none wide enough."""
         if item.points is not None:
             try:
                 delivered = item.points.at(frame.index)
@@ -132,10 +140,12 @@ class PartCutter:
             raise RuntimeError("an item without landmarks needs a face finder")
         if not faces:
             return [], NO_FACE
+        return faces, too_narrow(self.settings.min_face)
+
+    def _wanted(self, item: MediaItem, faces: list[TrackedFace]) -> list[TrackedFace]:
+        """Return those of a picture's faces that are wide enough, of these the largest if only that is meant."""
         large = [face for face in faces if face.box[2] - face.box[0] >= self.settings.min_face]
-        if item.alone and large:
-            large = [face for face in large if face.face == _largest(large)]
-        return large, too_narrow(self.settings.min_face)
+        return [face for face in large if not item.alone or face.face == _largest(large)]
 
     def _video(self, item: MediaItem, finder: FaceFinder | None) -> Iterator[FaceRow]:
         try:
@@ -199,14 +209,23 @@ class PartCutter:
     def _assign(
         self, item: MediaItem, frame: Frame, faces: list[TrackedFace], labels: tuple[FaceLabel, ...]
     ) -> dict[int, FaceLabel]:
-        """Give each label its face: by id where the label names one, else the largest; reject labels left over."""
-        if not faces:
+        """Give each label its face: by place where the label tells it, else by id, else the largest; reject the rest.
+
+        A label that says nothing takes no face.
+        """
+        telling = [label for label in labels if not label.says_nothing]
+        if not faces or not telling:
             return {}
+        placed = match_places([label.box for label in telling], faces)
         largest = _largest(faces)
         present = {face.face for face in faces}
         given: dict[int, FaceLabel] = {}
-        for label in labels:
-            face = largest if label.face is None else label.face
+        for label, place in zip(telling, placed, strict=True):
+            if label.box is not None and place is None:
+                middle = ", ".join(f"{(label.box[at] + label.box[at + 2]) / 2:.0f}" for at in (0, 1))
+                self.rejected.append(Reject(item.source, frame.index, f"no face where the labelled one is ({middle})"))
+                continue
+            face = place if place is not None else largest if label.face is None else label.face
             if face not in present:
                 self.rejected.append(Reject(item.source, frame.index, f"labelled face {face} not found in the frame"))
             elif face in given:

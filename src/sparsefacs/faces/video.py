@@ -1,13 +1,8 @@
-"""Pictures from files: photos by Pillow, videos frame by frame by PyAV, in flat memory."""
+"""Pictures from files: photos by Pillow (see `photos`), videos frame by frame by PyAV, in flat memory."""
 
-import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,9 +12,15 @@ from numpy.typing import NDArray
 
 from ..data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES, is_image, is_video
 from ..errors import InputError
+from ..files import file_problem, readable
+from .hdr import KINDS, to_ordinary
+from .photos import read_image
 
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Frame", "VideoReader", "decode", "is_image", "is_video", "read_image"]
 
+_SQUARE = Fraction(1)
+_WIDEST = 4  # pixels more than so many times as wide as high, or as high as wide, are a fault of the header
+_DAMAGED = "damaged frame"
 _BREAK_SHARE = 0.9  # a video that ends before this share of the length its header names has been cut short
 
 
@@ -36,45 +37,6 @@ class Frame:
     until_s: float = 0.0
 
 
-def read_image(path: Path, member: str | None = None) -> NDArray[np.uint8]:
-    """Read a photo as upright RGB, (H, W, 3) uint8, turned as its EXIF orientation says.
-
-    member: the photo's name inside the zip file `path`. Raises InputError when the file is missing, empty, damaged or
-    no image.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    if not path.is_file():
-        raise InputError("is not there", path=path, remedy="Check the name")
-    if path.stat().st_size == 0:
-        raise InputError("is empty (0 bytes)", path=path, remedy="Copy the image again")
-    try:
-        with Image.open(path if member is None else io.BytesIO(_from_zip(path, member))) as opened:
-            opened.load()
-            upright = ImageOps.exif_transpose(opened)
-            if upright.mode.startswith("I;16"):  # Pillow would clip 16 bits at 255
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            return np.array(upright.convert("RGB"))
-    except Image.DecompressionBombError as error:
-        raise InputError("has too many pixels to be opened safely", path=path, remedy="Reduce the image") from error
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
-        reason = "is no image" if isinstance(error, UnidentifiedImageError) else f"is damaged ({error})"
-        raise InputError(reason, path=path, remedy="Copy or export the image again") from error
-
-
-@lru_cache(maxsize=2)
-def _zip_file(path: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
-
-
-def _from_zip(path: Path, member: str) -> bytes:
-    """Return a zip file's member; raises OSError when the zip or the member is damaged or missing."""
-    try:
-        return _zip_file(path).read(member)
-    except (KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise OSError(f"{member} in the zip: {error}") from error
-
-
 class VideoReader:
     """The frames of one video in order, upright and with square pixels; memory does not grow with its length.
 
@@ -82,8 +44,9 @@ class VideoReader:
     damaged and of the place where the video breaks off, if it does: what can be read is given first. Frame indices
     count damaged frames too. `frames` is the number of frames the file claims (None: unknown), `fps` its mean rate,
     `begins_s` when the first frame is shown on the clock of players, which starts with the file's first stream; known
-    once a frame was given.
-    Raises InputError on opening when the file is missing, empty, or holds no video.
+    once a frame was given. `note` says, after the iteration, what was done to its colours or times ("" for nothing). An
+    attached picture (cover art) is no video. Raises InputError on opening when the file is missing, empty, or holds no
+    video, and at the end when no frame could be read or all were damaged.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
@@ -91,19 +54,17 @@ class VideoReader:
 
         self.path = Path(path)
         self.rejected: list[tuple[int, str]] = []
-        self.begins_s = 0.0
-        if not self.path.is_file():
-            raise InputError("is not there", path=path, remedy="Check the name")
+        self.note, self.begins_s = "", 0.0
+        problem = file_problem(self.path)
+        if problem:
+            raise InputError(problem, path=readable(path), remedy="Check the name")
         if self.path.stat().st_size == 0:
-            raise InputError("is empty (0 bytes)", path=path, remedy="Copy the video again")
+            raise InputError("is empty (0 bytes)", path=readable(path), remedy="Copy the video again")
         try:
             self._container = av.open(str(self.path))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _unreadable(self.path, error) from error
-        if not self._container.streams.video:
-            self._container.close()
-            raise InputError("holds no video", path=path, remedy="Give a video or image file")
-        self._stream = self._container.streams.video[0]
+        self._stream = self._first_film()
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
@@ -111,6 +72,18 @@ class VideoReader:
         self._claimed_s = self._claimed_seconds()
         claimed = int(self._stream.frames) or int(self._claimed_s * self.fps + 0.5)
         self.frames: int | None = claimed or None
+
+    def _first_film(self) -> Any:
+        """Return the first video stream that is no attached picture; raises InputError when there is none."""
+        from av.stream import Disposition
+
+        still = Disposition.attached_pic | Disposition.timed_thumbnails
+        for stream in self._container.streams.video:
+            if not stream.disposition & still:
+                return stream
+        art = " but a picture, such as a cover" if self._container.streams.video else ""
+        self._container.close()
+        raise InputError(f"holds no video{art}", path=readable(self.path), remedy="Give a video or image file")
 
     def _claimed_seconds(self) -> float:
         """Return how long the video says it is, 0 where it does not say."""
@@ -132,34 +105,41 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
-        index, last = 0, 0.0
+        index, until_s = 0, 0.0
         for raw, last, until_s in self._timed_frames():
             if raw.is_corrupt:
-                self.rejected.append((index, "damaged frame"))
+                self.rejected.append((index, _DAMAGED))
             else:
-                yield Frame(index, last, _upright(raw), until_s)
+                yield Frame(index, last, self._upright(raw), until_s)
             index += 1
-        if not index:
+        damaged = sum(reason == _DAMAGED for _, reason in self.rejected)
+        if damaged == index:
             reason = self.rejected[0][1] if self.rejected else "no frame can be decoded"
-            raise InputError(reason, path=self.path, remedy="Copy or export the video again")
-        if not self.rejected and self._claimed_s and last + 1 / self.fps < _BREAK_SHARE * self._claimed_s:
+            reason = f"all its {index} frames are damaged" if index else reason
+            raise InputError(reason, path=readable(self.path), remedy="Copy or export the video again")
+        if not self.rejected and self._breaks_off(index, until_s):
             self.rejected.append((index, f"the video breaks off after {index} frames, {last:.1f} s"))
 
     def _timed_frames(self) -> Iterator[tuple[Any, float, float]]:
         """Yield frames with the seconds, since the first one, from which and until which they are shown."""
-        start: float | None = None
+        clock = _Clock(1 / self.fps)
         held: tuple[Any, float] | None = None
         for index, raw in enumerate(self._raw_frames()):
-            seconds = None if raw.pts is None else float(raw.pts * self._stream.time_base)
-            if start is None and seconds is not None:
-                start = seconds - index / self.fps
-                self.begins_s = max(start - float(self._container.start_time or 0) / 1e6, 0.0)
-            time_s = index / self.fps if seconds is None or start is None else seconds - start
+            time_s = clock.read(index, None if raw.pts is None else float(raw.pts * self._stream.time_base))
+            if held is None and raw.pts is not None:
+                self.begins_s = max(clock.start_s - float(self._container.start_time or 0) / 1e6, 0.0)
             if held is not None:
                 yield *held, time_s
             held = raw, time_s
         if held is not None:
-            yield *held, max(held[1] + 1 / self.fps, self._claimed_s)
+            raw, time_s = held
+            yield raw, time_s, time_s + max(1 / self.fps, float((raw.duration or 0) * self._stream.time_base))
+        self.note = ". It ".join(said for said in (self.note, clock.note) if said)
+
+    def _breaks_off(self, frames: int, seconds: float) -> bool:
+        """Say whether so many frames and seconds fall short of what the file claims; its last frame may last long."""
+        whole = self._stream.frames and frames >= _BREAK_SHARE * self._stream.frames
+        return not whole and bool(self._claimed_s) and seconds < _BREAK_SHARE * self._claimed_s
 
     def _raw_frames(self) -> Iterator[Any]:
         import av
@@ -187,6 +167,60 @@ class VideoReader:
         except (av.FFmpegError, OSError, ValueError):
             return []
 
+    def _upright(self, raw: Any) -> NDArray[np.uint8]:
+        """Return a frame's picture with square pixels, ordinary colours, and turned as its display matrix says.
+
+        The stretch comes first, since the pixels' shape is that of the frame as stored.
+        """
+        width, transfer = raw.width, int(raw.color_trc or 0)
+        aspect = self._pixel_aspect()
+        if aspect != _SQUARE:
+            width = max(1, round(raw.width * float(aspect)))
+        if transfer in KINDS:
+            self.note = f"is HDR video ({KINDS[transfer]}): its colours were brought to ordinary ones"
+            deep = raw.reformat(width=width, format="rgb48le").to_ndarray()
+            image = to_ordinary(deep, transfer)
+        else:
+            image = (raw if width == raw.width else raw.reformat(width=width, format="rgb24")).to_ndarray(
+                format="rgb24"
+            )
+        turns = round((raw.rotation or 0) / 90) % 4
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+    def _pixel_aspect(self) -> Fraction:
+        """Return how much wider than high the stored pixels are: what the file says, else what its video says."""
+        said = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio or _SQUARE
+        return said if Fraction(1, _WIDEST) <= said <= _WIDEST else _SQUARE
+
+
+class _Clock:
+    """Turns the times that frames carry into seconds since the first frame, which never go back."""
+
+    def __init__(self, frame_s: float) -> None:
+        self._frame_s, self._start, self._last = frame_s, float("nan"), 0.0
+        self.note = ""
+
+    @property
+    def start_s(self) -> float:
+        """When the first frame is shown, on the file's own clock."""
+        return self._start
+
+    def read(self, index: int, seconds: float | None) -> float:
+        """Return the time of frame `index`, which says that it is `seconds` on the file's clock (None: it does not).
+
+        Where a recording was joined from pieces and the clock jumps back, time goes on a frame after the one before.
+        """
+        if seconds is None:
+            self._last = max(self._last, index * self._frame_s)
+            return self._last
+        if index == 0 or self._start != self._start:
+            self._start = seconds - self._last
+        if seconds - self._start < self._last - 2 * self._frame_s:
+            self._start = seconds - (self._last + self._frame_s)
+            self.note = self.note or f"has a clock that jumps back at frame {index + 1}: times go on from there"
+        self._last = max(self._last, seconds - self._start)
+        return self._last
+
 
 def decode(path: Path, *, threads: int = 1) -> Iterator[Frame]:
     """Yield the frames of the video at `path`; raises InputError when nothing can be read."""
@@ -197,14 +231,7 @@ def decode(path: Path, *, threads: int = 1) -> Iterator[Frame]:
 def _unreadable(path: Path, error: Exception) -> InputError:
     reason = getattr(error, "strerror", None) or error
     return InputError(
-        f"cannot be read as a video ({reason})", path=path, remedy="Copy or export it again, as MP4 for instance"
+        f"cannot be read as a video ({reason})",
+        path=readable(path),
+        remedy="Copy or export it again, as MP4 for instance",
     )
-
-
-def _upright(raw: Any) -> NDArray[np.uint8]:
-    aspect = raw.sample_aspect_ratio if hasattr(raw, "sample_aspect_ratio") else None
-    if aspect and aspect != 1:  # e.g. PAL: stretch to square pixels, or faces would be
-        raw = raw.reformat(width=max(1, round(raw.width * float(aspect))), height=raw.height, format="rgb24")
-    image: NDArray[np.uint8] = raw.to_ndarray(format="rgb24")
-    turns = round((raw.rotation or 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -21,11 +21,15 @@ class Opened:
 
 @dataclass(frozen=True)
 class Closed:
-    """A file came to its end: `failed` says why nothing of it could be read, `damaged` lists (frame, reason)."""
+    """A file came to its end: `failed` says why nothing of it could be read, `damaged` lists (frame, reason).
+
+    note: what else there is to say of how it was read, "" for nothing.
+    """
 
     source: Source
     failed: InputError | None = None
     damaged: tuple[tuple[int, str], ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)

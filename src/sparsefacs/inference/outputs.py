@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import refuse_existing
+from ..files import readable, refuse_existing
 from .sources import Source
+
+_LONGEST = 240  # bytes; file systems take names of 255
 
 
 def plan_outputs(
@@ -44,9 +46,15 @@ def _in_folder(
     planned: dict[Source, Path] = {}
     taken: set[str] = set()
     for source in sources:
-        stem, number = source.path.stem, 2
+        own = _shortened(source.path.stem)
+        stem, number = own, 2
         while stem.lower() in taken:
-            stem, number = f"{source.path.stem}-{number}", number + 1
+            stem, number = f"{own}-{number}", number + 1
         taken.add(stem.lower())
         planned[source] = folder / f"{stem}{suffixes(source)[0]}"
     return planned
+
+
+def _shortened(stem: str) -> str:
+    """Return a name without its suffix as text, short enough that a suffix and a number can follow."""
+    return readable(stem).encode()[:_LONGEST].decode(errors="ignore")

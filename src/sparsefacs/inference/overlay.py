@@ -32,22 +32,15 @@ def overlay_suffixes(source: Source) -> tuple[str, ...]:
 def with_pictures(
     frames: Iterator[Opened | CodedFrame | Closed],
 ) -> Generator[Opened | CodedFrame | Closed, None, None]:
-    """Yield coded frames with their pictures, which are decoded once more; raises InputError if a file has changed."""
-    source: Source | None = None
+    """Yield coded frames with their pictures, which are decoded once more; without them if a file has changed."""
     pictures: Iterator[Opened | Picture | Closed] = iter(())
     for item in frames:
         if isinstance(item, CodedFrame):
             found = (each for each in pictures if isinstance(each, Picture) and each.index == item.index)
             picture = next(found, None)
-            if picture is None:
-                raise InputError(
-                    "has changed while it was being coded",
-                    path=item.source if source is None else source.path,
-                    remedy="Leave the file alone and run the same command again",
-                )
-            yield replace(item, image=picture.image)
+            yield item if picture is None else replace(item, image=picture.image)
             continue
-        source, pictures = item.source, read_pictures([item.source]) if isinstance(item, Opened) else iter(())
+        pictures = read_pictures([item.source]) if isinstance(item, Opened) else iter(())
         yield item
 
 
@@ -61,6 +54,8 @@ class OverlayWriter:
 
     def write(self, frame: CodedFrame) -> None:
         """Draw one frame; raises InputError when it cannot be written."""
+        if frame.image is None:
+            raise InputError("the file has changed while it was being coded", remedy="Leave it alone and code it again")
         canvas = self._painter.paint(frame)
         if self._fps is None or frame.time_s is None:
             _save_photo(self._path, canvas)
@@ -124,18 +119,25 @@ class _Video:
             for packet in self._stream.encode(frame):
                 self._container.mux(packet)
         except av.FFmpegError as error:
-            raise InputError(
-                f"the overlay cannot be written ({error.strerror})",
-                path=self._path,
-                remedy="Free some disk space or choose another place for --overlay",
-            ) from error
+            raise _not_written(error, self._path) from error
+
+
+def _not_written(error: Exception, path: Path) -> InputError:
+    return InputError(
+        f"the overlay cannot be written ({getattr(error, 'strerror', None) or error})",
+        path=path,
+        remedy="Free some disk space or choose another place for --overlay",
+    )
 
 
 @contextmanager
 def _open_video(path: Path, shape: tuple[int, ...], fps: float) -> Iterator[_Video]:
     import av
 
-    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
-        video = _Video(container, shape, fps, path)
-        yield video
-        video.encode(None)
+    try:
+        with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+            video = _Video(container, shape, fps, path)
+            yield video
+            video.encode(None)
+    except av.FFmpegError as error:  # on opening and closing the file
+        raise _not_written(error, path) from error

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.store import Reject
 from ..errors import InputError
 from ..faces.video import VideoReader
 from ..files import refuse_existing
@@ -39,7 +40,7 @@ CODED_AHEAD = 8  # coded frames before they are drawn and written
 
 @dataclass
 class InputSummary:
-    """What came of one input: frames read, distinct faces, rows of coded and of lost faces, damage met."""
+    """What came of one input: frames read, distinct faces, rows of coded and of lost faces, damage met, other notes."""
 
     input: str
     frames: int = 0
@@ -47,6 +48,7 @@ class InputSummary:
     coded_rows: int = 0
     lost_rows: int = 0
     damaged: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Summary:
         lines = [f"rejected: {reason}" for _, reason in self.rejected]
         for one in self.inputs:
             lines += [f"{one.input}: frame {index + 1}: {reason}" for index, reason in one.damaged]
+            lines += [f"{one.input}: {note}" for note in one.notes]
             if not one.coded_rows:
                 what = "in the photo" if one.frames == 1 else f"in any of its {one.frames} frames"
                 lines.append(f"{one.input}: no face was found {what}, so it has no rows")
@@ -128,12 +131,13 @@ def predict(
     refuse_existing(out, what="--out file")
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Give --out a file name ending in .csv or .parquet")
-    sources = list_sources(inputs)
+    passed_over: list[Reject] = []
+    sources = list_sources(inputs, passed_over)
     overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
     plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
     several, pace = len(sources) > 1, _Pace(batch_size, threads)
     smoothing = None if smooth is None else Smoothing(smooth, causal)
-    compare = _comparison(coder, reference, out.parent, pace, causal=causal)
+    compare = _comparison(coder, reference, out.parent, pace, passed_over, causal=causal)
     with (
         open_codes(out, _columns(coder, smoothing, with_input=several)) as rows,
         progress("predict", _claimed_frames(sources)) as bar,
@@ -144,12 +148,16 @@ def predict(
         )  # fmt: skip
         coded = coded_frames(coder, sources, compare, pace, smoothing, keep_images=bool(overlays), done=bar.advance)
         with closing(coded), _Run(writer, coder, overlays) as run:
+            run.rejected += [(one.source, f"{one.source}: {one.reason}") for one in passed_over]
             for item in coded:
                 run.take(item)
             run.check_any_read(len(sources))
     for source, path in plots.items():
         if source in run.summaries and run.summaries[source].coded_rows:
-            plot_codes(out, path, source=source.name if several else None, limits=coder.limits)
+            try:
+                plot_codes(out, path, source=source.name if several else None, limits=coder.limits)
+            except InputError as error:  # the codes are there and stay
+                run.summaries[source].notes.append(f"the plot was not written: {error}")
     return Summary(out, tuple(run.summaries.values()), tuple(run.rejected), time.monotonic() - started)
 
 
@@ -157,7 +165,9 @@ def _columns(coder: Coder, smoothing: Smoothing | None, *, with_input: bool) -> 
     return code_columns(coder.aus, with_input=with_input, further=coder.further, smoothing=smoothing is not None)
 
 
-def _comparison(coder: Coder, reference: Sequence[Path], folder: Path, pace: _Pace, *, causal: bool) -> Comparison:
+def _comparison(
+    coder: Coder, reference: Sequence[Path], folder: Path, pace: _Pace, rejected: list[Reject], *, causal: bool
+) -> Comparison:
     """Return the stage that says what each face is compared with; raises InputError for a reference of no use."""
     if reference:
         if not coder.person:
@@ -165,7 +175,7 @@ def _comparison(coder: Coder, reference: Sequence[Path], folder: Path, pace: _Pa
                 "this model does not compare a face with its person, so that --reference would change nothing",
                 remedy="Leave --reference out, or train with network.evidence=person",
             )
-        return Comparison(partial(compared_with, reference_R=_given(coder, list_sources(reference), pace)))
+        return Comparison(partial(compared_with, reference_R=_given(coder, list_sources(reference, rejected), pace)))
     if not coder.person:
         return Comparison(not_compared)
     if causal:
@@ -300,21 +310,45 @@ class _Run:
             opened = open_overlay(self._overlays[item.source], self._coder, item.fps)
             self._overlay = self._drawing.enter_context(opened)
 
+    def _draw(self, frame: CodedFrame) -> None:
+        if self._overlay is None:
+            return
+        try:
+            self._overlay.write(frame)
+        except InputError as error:
+            self._give_up(error)
+
+    def _finish_drawing(self) -> None:
+        self._overlay = None
+        try:
+            self._drawing.close()
+        except InputError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: InputError) -> None:
+        """End an overlay that cannot be written, leaving nothing of it; the codes go on."""
+        self._now.notes.append(f"the overlay was not written: {error}")
+        self._overlay = None
+        with suppress(InputError):
+            self._drawing.__exit__(type(error), error, None)
+
     def _write(self, frame: CodedFrame) -> None:
         self._writer.write(frame)
         self._now.frames += 1
         self._next_face = max([self._next_face, *(face.face_id + 1 for face in frame.faces)])
-        if self._overlay is not None:
-            self._overlay.write(frame)
+        self._draw(frame)
 
     def _close(self, item: Closed) -> None:
-        self._drawing.close()
-        self._overlay = None
         if item.failed is not None:
+            with suppress(InputError):
+                self._drawing.__exit__(type(item.failed), item.failed, None)
+            self._overlay = None
             self.summaries.pop(item.source, None)
             self._failed.append(item.failed)
             self.rejected.append((item.source.name, str(item.failed)))
             return
+        self._finish_drawing()
+        self._now.notes += [item.note] if item.note else []
         self._now.faces = self._next_face
         self._now.coded_rows, self._now.lost_rows = self._writer.take_counts()
         self._now.damaged = list(item.damaged)

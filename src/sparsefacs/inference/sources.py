@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..data.media import check_media_file, first_of, is_image, is_media, media_below
+from ..data.store import Reject
 from ..errors import InputError
-from ..faces.video import is_image, is_video
+from ..files import is_folder, readable
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,8 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Return the path as given, with forward slashes."""
-        return self.path.as_posix()
+        """Return the path as given, with forward slashes, as text that can be written."""
+        return readable(self.path)
 
     @property
     def is_photo(self) -> bool:
@@ -29,39 +31,38 @@ class Source:
         return is_image(self.path)
 
 
-def list_sources(inputs: Sequence[Path]) -> list[Source]:
+def list_sources(inputs: Sequence[Path], rejected: list[Reject] | None = None) -> list[Source]:
     """Return the photos and videos that `inputs` (files, folders) name, in the order given, folders by name.
 
     Folders are searched with all folders in them; hidden files and files of other kinds in them are passed over. The
     photos within a sub-folder of a folder are one person's, as `prepare` has it, and stand before its videos.
-    A file named twice is coded once. Raises InputError for no input, a name that is not there, a file that is named
-    neither like a photo nor like a video, or a folder without either.
+    A file named twice is coded once. rejected: takes what in a folder cannot be read (see `media_below`). Raises
+    InputError for no input, a name that is not there, a file that is named neither like a photo nor like a video, or a
+    folder without either.
     """
     if not inputs:
         raise InputError("no input was given", remedy="Name a photo, a video or a folder of them")
+    passed_over: list[Reject] = [] if rejected is None else rejected
     found: dict[Path, Source] = {}
     for given in map(Path, inputs):
-        for source in _in_folder(given) if given.is_dir() else [_file(given)]:
+        for source in _in_folder(given, passed_over) if is_folder(given) else [_file(given)]:
             found.setdefault(source.path.resolve(), source)
     return list(found.values())
 
 
-def _in_folder(given: Path) -> list[Source]:
-    inside = [path for path in given.rglob("*") if path.is_file() and (is_image(path) or is_video(path))]
-    visible = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(given).parts)]
-    if not visible:
-        raise InputError("holds no photo or video", path=given, remedy="Name a folder with photos or videos")
+def _in_folder(given: Path, rejected: list[Reject]) -> list[Source]:
+    before, prefix = len(rejected), given.as_posix() + "/"
+    names = list(media_below(given, rejected, is_media, prefix, text_only=False))
+    if not names:
+        problem = "holds no photo or video" + first_of(rejected[before:])
+        raise InputError(problem, path=readable(given), remedy="Name a folder with photos or videos")
     sources = []
-    for path in visible:
+    for path in (given / name.removeprefix(prefix) for name in names):
         first, *below = path.relative_to(given).parts
-        sources.append(Source(path, (given / first).as_posix() if below and is_image(path) else None))
+        sources.append(Source(path, readable(given / first) if below and is_image(path) else None))
     return sorted(sources, key=lambda one: (one.path.relative_to(given).parts[0], one.person is None, one.path))
 
 
 def _file(given: Path) -> Source:
-    if not given.is_file():
-        raise InputError("is not there", path=given, remedy="Check the name")
-    if not (is_image(given) or is_video(given)):
-        kind = f"a {given.suffix} file" if given.suffix else "a file without a suffix"
-        raise InputError(f"{kind} is neither photo nor video", path=given, remedy="Give for instance a .jpg or .mp4")
+    check_media_file(given)
     return Source(given)

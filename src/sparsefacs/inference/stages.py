@@ -9,8 +9,9 @@ from ..errors import InputError
 from ..evidence.vectors import face_vectors
 from ..faces.alignment import FaceRecipe, align_face, alignment_matrix, transform_points
 from ..faces.detection import FaceFinder
+from ..faces.photos import read_photo
 from ..faces.tracking import FaceTracker, TrackedFace
-from ..faces.video import VideoReader, read_image
+from ..faces.video import VideoReader
 from ..facs.landmarks import mean_face
 from .batching import encode_faces, whole_batches
 from .contract import Coder
@@ -27,16 +28,16 @@ def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Clo
     for source in sources:
         try:
             if source.is_photo:
-                image = read_image(source.path)
+                photo = read_photo(source.path)
                 yield Opened(source, None)
-                yield Picture(0, None, image)
-                yield Closed(source)
+                yield Picture(0, None, photo.image)
+                yield Closed(source, note=photo.left_out)
                 continue
             with VideoReader(source.path) as reader:
                 yield Opened(source, reader.fps)
                 for frame in reader:
                     yield Picture(frame.index, frame.time_s, frame.image)
-                yield Closed(source, damaged=tuple(reader.rejected))
+                yield Closed(source, damaged=tuple(reader.rejected), note=reader.note)
         except InputError as error:
             yield Closed(source, failed=error)
 
@@ -54,9 +55,7 @@ def find_faces(
                 yield item
                 continue
             assert source is not None
-            is_photo = item.time_s is None
-            found = _photo_faces(finder, item.image) if is_photo else tracker.update(item.image, item.time_s or 0.0)
-            yield LocatedFrame(source, item, found)
+            yield LocatedFrame(source, item, tracker.update(item.image, item.time_s or 0.0))
 
 
 def cut_faces(
@@ -75,12 +74,6 @@ def cut_faces(
         lost = presence.lost([face.face for face in faces], picture.time_s or 0.0)
         image = picture.image if keep_images else None
         yield FoundFrame(item.source, picture.index, picture.time_s, faces, aligned, landmarks, tuple(lost), image)
-
-
-def _photo_faces(finder: FaceFinder, image: NDArray[np.uint8]) -> list[TrackedFace]:
-    """Return the faces of a photo, numbered from left to right."""
-    found = sorted(finder.find(image), key=lambda face: float(face.box[0] + face.box[2]))
-    return [TrackedFace(number, face.landmarks, face.box, face.score, face.traits) for number, face in enumerate(found)]
 
 
 def _cut_out(

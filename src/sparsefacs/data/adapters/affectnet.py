@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ...facs import UNITS
 from ..delivered import DeliveredPoints
+from ..media import is_text, media_below
 from ..store import Reject
-from .collection import Names, broken, encoded, find_names, is_text, list_file, media_below
+from .collection import Names, broken, encoded, find_names, list_file
 from .layout import find_root, folders, listed, part
 from .plan import LazyItems, MediaItem, Plan, Request
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...facs import UNITS
+from ..media import media_below
 from ..store import Reject
-from .collection import Names, media_below
+from .collection import Names
 from .layout import folders, wrong_folder
 from .plan import LazyItems, MediaItem, Plan, Request
 

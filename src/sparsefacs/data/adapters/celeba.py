@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ...facs import UNITS
 from ..delivered import GivenPoints
+from ..media import media_below
 from ..store import Reject
-from .collection import Encoded, broken, decoded, encoded, find_names, list_file, media_below
+from .collection import Encoded, broken, decoded, encoded, find_names, list_file
 from .layout import find_root, folders
 from .plan import LazyItems, MediaItem, Plan, Request, photo_frames
 

@@ -1,8 +1,7 @@
 """Collections of up to millions of photos: names held compactly, folders listed once, names looked up in bulk."""
 
-import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -10,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from ..media import is_image, is_video
-from ..store import Reject
 from .layout import folders
 
 Encoded = NDArray[np.bytes_]
@@ -68,48 +65,6 @@ def find_names(wanted: Encoded, known: Encoded) -> NDArray[np.int64]:
     order = np.argsort(known, kind="stable")
     at = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
     return np.where(known[order[at]] == wanted, order[at], -1).astype(np.int64)
-
-
-def media_below(
-    folder: Path, rejected: list[Reject], keep: Callable[[Path], bool] = is_image, prefix: str = ""
-) -> Iterator[str]:
-    """Yield the names in `folder`, at any depth, that `keep` wants: a folder's files side by side, sorted by name.
-
-    prefix: the folder's own name and a slash, put before each. Hidden files and folders are left out, links to
-    folders not followed; names that are no text are added to `rejected`.
-    """
-    inside: list[str] = []
-    files: list[str] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                inside.append(entry.name)
-            elif keep(Path(entry.name)) and entry.is_file():
-                files.append(entry.name)
-    for name in sorted(files):
-        if is_text(name, rejected, prefix):
-            yield prefix + name
-    for name in sorted(inside):
-        if is_text(name, rejected, prefix):
-            yield from media_below(folder / name, rejected, keep, f"{prefix}{name}/")
-
-
-def is_text(name: str, rejected: list[Reject], prefix: str = "") -> bool:
-    """Say whether `name` can be written as UTF-8; else add it to `rejected`."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        shown = prefix + name.encode(errors="backslashreplace").decode()
-        rejected.append(Reject(shown, None, "its name is not valid text (UTF-8)"))
-        return False
-    return True
-
-
-def is_media(path: Path) -> bool:
-    """Say whether `path` is named like a photo or video."""
-    return is_image(path) or is_video(path)
 
 
 def list_file(name: str, source: Path, root: Path, *, data_set: str) -> Path:

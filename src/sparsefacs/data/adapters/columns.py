@@ -34,6 +34,9 @@ _NAMES = {
 }
 _AU = re.compile(r"AU_?0*(\d+)(?:_(c|occ|occurrence|r|int|intensity|p))?", re.IGNORECASE)
 _INTENSITY = {"r", "int", "intensity"}
+_CORNERS = ("face_x0", "face_y0", "face_x1", "face_y1")
+_SIDES = ("facerectx", "facerecty", "facerectwidth", "facerectheight")
+_POINTS = 68
 _LANDMARK = re.compile(r"[xy]_\d+")
 
 
@@ -41,7 +44,9 @@ _LANDMARK = re.compile(r"[xy]_\d+")
 class LabelTable:
     """A table of labels: AUs (A), occurrence (N, A), intensity (N, A), and the key columns, None where absent.
 
-    frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty.
+    frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty. box: where each row's face
+    is, (N, 4) as x0, y0, x1, y1 in pixels, NaN where empty: of columns face_x0 … face_y1 (this program's codes),
+    FaceRectX … FaceRectHeight (py-feat) or the landmarks x_0 … y_67 (OpenFace).
     """
 
     path: Path
@@ -55,6 +60,7 @@ class LabelTable:
     face: NDArray[np.int64] | None
     subject: list[str] | None
     clip: list[str] | None
+    box: NDArray[np.float64] | None = None
 
 
 def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
@@ -103,6 +109,7 @@ def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
         face if isinstance(face, np.ndarray) else None,
         _texts(table, columns["subject"], path),
         _texts(table, columns["clip"], path),
+        _boxes(table, path),
     )
 
 
@@ -189,6 +196,24 @@ def _whole(table: pd.DataFrame, column: str, path: Path) -> NDArray[np.int64]:
     values = _numbers(table, column, path)
     _refuse(~np.isnan(values) & (values != np.floor(values)), values, path, f"{column} that is no whole number")
     return np.where(np.isnan(values), _EMPTY, np.nan_to_num(values)).astype(np.int64)
+
+
+def _boxes(table: pd.DataFrame, path: Path) -> NDArray[np.float64] | None:
+    """Return the box of each row's face (N, 4), NaN where it tells none; None where no columns do."""
+    corners, sides = ([_find(table, (name,)) for name in names] for names in (_CORNERS, _SIDES))
+    if all(corners) or all(sides):
+        values = np.stack([_numbers(table, str(name), path) for name in (corners if all(corners) else sides)], axis=1)
+        if not all(corners):
+            values[:, 2:] += values[:, :2]
+    elif {f"{axis}_{point}" for axis in "xy" for point in range(_POINTS)} <= set(map(str, table.columns)):
+        x, y = (
+            np.stack([_numbers(table, f"{axis}_{point}", path) for point in range(_POINTS)], axis=1) for axis in "xy"
+        )
+        values = np.stack([x.min(axis=1), y.min(axis=1), x.max(axis=1), y.max(axis=1)], axis=1)
+    else:
+        return None
+    known = np.isfinite(values).all(axis=1) & (values[:, 2] > values[:, 0]) & (values[:, 3] > values[:, 1])
+    return np.where(known[:, None], values, np.nan) if known.any() else None
 
 
 def _texts(table: pd.DataFrame, column: str | None, path: Path) -> list[str] | None:

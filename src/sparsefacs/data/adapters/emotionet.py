@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...facs import UNITS, parse_aus
+from ..media import is_text, media_below
 from ..store import UNLABELLED, Reject
-from .collection import Names, broken, encoded, find_names, is_text, media_below
+from .collection import Names, broken, encoded, find_names
 from .layout import mistaken
 from .plan import FaceLabel, LazyItems, MediaItem, Plan, Request
 

@@ -33,6 +33,9 @@ _CLOCK_WORDS: dict[Clock, str] = {
 }
 
 
+_Find = Callable[[Iterable[str]], Mapping[str, Path | None]]
+
+
 @dataclass(frozen=True)
 class _Told:
     """What one file says of one video: the file, the names it calls the video, and what lies within."""
@@ -76,11 +79,12 @@ class _Told:
 
 
 def plan_events(
-    request: Request, files: Sequence[tuple[Path, Format]], find: Callable[[str], Path | None], root: Path
+    request: Request, files: Sequence[tuple[Path, Format]], find: _Find, root: Path, passed_over: Sequence[Reject] = ()
 ) -> Plan:
     """Plan the videos that files of events code.
 
-    find: from a video's name to its file, None where it is not found. root: folder that videos are named from.
+    find: from videos' names to their files, None where one is not found. root: folder that videos are named from.
+    passed_over: what in it cannot be read.
     Raises InputError where a file says nothing of a video's coded stretches, two files code one video, or one codes
     several people in a video and the request does not choose one.
     """
@@ -99,7 +103,7 @@ def plan_events(
         )
     items = [_item(path, root, told[path], aus, request) for path in sorted(told)]
     faults = [Reject(file.path.name, None, _line(fault)) for file in read for fault in file.faults]
-    return Plan(aus, tuple(items), (*rejected, *faults), tuple(_notes(read, request, faults)))
+    return Plan(aus, tuple(items), (*rejected, *faults, *passed_over), tuple(_notes(read, request, faults)))
 
 
 def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
@@ -127,9 +131,7 @@ def _check_person(request: Request, files: Iterable[EventFile]) -> None:
         raise InputError(f"codes nobody called {request.person!r}", path=request.labels, remedy=known)
 
 
-def _by_video(
-    files: Iterable[EventFile], find: Callable[[str], Path | None], person: str | None
-) -> tuple[dict[Path, _Told], list[Reject]]:
+def _by_video(files: Iterable[EventFile], find: _Find, person: str | None) -> tuple[dict[Path, _Told], list[Reject]]:
     """Return what is told of each video that is found, and the videos that are not."""
     told: dict[Path, _Told] = {}
     rejected: list[Reject] = []
@@ -137,8 +139,9 @@ def _by_video(
         mentioned = [span.media for span in file.coded] + [event.media for event in file.events]
         mentioned += [row.name for row in file.recordings]
         names: defaultdict[Path, set[str]] = defaultdict(set)
+        found = find([name for name in dict.fromkeys(mentioned) if name])
         for name in dict.fromkeys(mentioned):
-            path = find(name) if name else None
+            path = found.get(name)
             if path is None or not is_video(path):
                 reason = "is no video" if path else f"coded in {file.path.name} but not found"
                 rejected.append(Reject(name or "(no name)", None, reason))

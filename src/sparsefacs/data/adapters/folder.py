@@ -15,9 +15,10 @@ from itertools import groupby
 from pathlib import Path
 
 from ...facs import UNITS
-from ..media import is_image, list_media
+from ...files import is_folder
+from ..media import is_image, is_media, list_media, media_below
 from ..store import Reject
-from .collection import Names, is_media, media_below
+from .collection import Names
 from .plan import LazyItems, MediaItem, Plan, Request, photo_frames
 
 
@@ -44,8 +45,8 @@ class _Media:
 def plan_folder(request: Request) -> Plan:
     """Plan every photo and video under SOURCE (or SOURCE itself, a file); labels are not taken."""
     source = request.source
-    media, rejected = _Media(source if source.is_dir() else source.parent), list[Reject]()
-    if source.is_dir():
+    media, rejected = _Media(source if is_folder(source) else source.parent), list[Reject]()
+    if is_folder(source):
         loose: list[str] = []
         for subject, names in groupby(media_below(source, rejected, is_media), key=_subject):
             if subject:

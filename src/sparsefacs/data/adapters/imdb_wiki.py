@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...facs import UNITS
+from ..media import is_text, media_below
 from ..store import Reject
-from .collection import Names, encoded, find_names, is_text, media_below
+from .collection import Names, encoded, find_names
 from .layout import find_root, folders
 from .plan import LazyItems, MediaItem, Plan, Request
 

@@ -19,16 +19,24 @@ Camera = Literal["left", "right", "both"]
 class FaceLabel:
     """Labels of one face in one frame: occurrence (A,) −1/0/1 and intensity (A,) 0–5 or NaN.
 
-    face: which face of the frame, by its id; None: the largest.
+    box: where the face is, (x0, y0, x1, y1) in pixels of the upright picture; None: not told. face: which face of the
+    frame it is where no box tells, by its id (in a photo from left to right, from 0); None: the largest.
     """
 
     occurrence: NDArray[np.int8]
     intensity: NDArray[np.float32]
     face: int | None = None
+    box: tuple[float, float, float, float] | None = None
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether no AU is labelled."""
+        return bool((self.occurrence == UNLABELLED).all() and np.isnan(self.intensity).all())
 
     def as_json(self) -> list[Any]:
         """Return the label as JSON, to be hashed."""
-        return [self.face, self.occurrence.tolist(), self.intensity.tolist()]
+        place = [] if self.box is None else [list(self.box)]
+        return [self.face, self.occurrence.tolist(), self.intensity.tolist(), *place]
 
 
 class TimedLabels(Protocol):

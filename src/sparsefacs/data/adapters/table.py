@@ -1,13 +1,18 @@
 """A user's own photos and videos with a table of AU labels (CSV or Parquet; also OpenFace CSV and py-feat Fex).
 
 A row is a face in a frame: a path (under SOURCE, or absolute) and, for a video, a frame number or a time in
-seconds; a subject; AU columns. An empty entry is not labelled, never 0. Where a frame shows several faces, the labels
-go to the face whose id the `face` column names, else to the largest. OpenFace and Fex tables need no subject (each
-file is then its own), and without a path column belong to SOURCE, if that is one video, or to the video with the
-table's stem. With a folder of tables as labels, every table in it is read.
+seconds; a subject; AU columns. An empty entry is not labelled, never 0. A path that names folders is found only in
+these, so that no label goes to a file of the same name elsewhere; a bare name is found where one file has it. Where a
+frame shows several faces, the labels go to the face that stands where the row's box or landmarks are; without these to
+the face whose number the `face` column names (in a photo from left to right, from 0; in a video in order of
+appearance, and of those who appear together from left to right); else to the largest. OpenFace and Fex tables need no
+subject (each file is then its own), and without a path column belong to SOURCE, if that is one video, or to the video
+with the table's stem. With a folder of tables as labels, every table in it is read.
 """
 
+import os
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +22,8 @@ from ...errors import InputError
 from ...events.formats import FORMATS, find_format
 from ...events.model import Clock
 from ...facs import parse_aus
-from ..media import is_video, list_media
+from ...files import file_problem, is_folder, readable
+from ..media import is_media, is_video, list_media, why_unread
 from ..store import UNLABELLED, Reject
 from .columns import TABLE_SUFFIXES, LabelTable, read_labels
 from .event_files import plan_events
@@ -47,7 +53,7 @@ def plan_table(request: Request) -> Plan:
     given = _label_files(request.labels)
     events = [(path, kind) for path in given if (kind := find_format(path)) is not None]
     if events and len(events) == len(given):
-        return plan_events(request, events, media.named, media.root)
+        return plan_events(request, events, media.find, media.root, media.rejected)
     if events:
         tables_too = next(path for path in given if path not in dict(events))
         raise InputError(
@@ -73,24 +79,24 @@ def plan_table(request: Request) -> Plan:
     if not files:
         first = next(iter(missing), "")
         raise InputError(
-            f"none of the files it names is found, for instance {first!r}",
+            f"none of the files it names is found, for instance {first!r}{media.elsewhere(first)}",
             path=request.labels,
             remedy=f"Paths are looked for under {request.source}",
         )
     counted = request.first_frame is None and not _has_first(tables)
     notes = [*([_FROM_ONE] if counted else []), *_left_out(media, files)]
-    return Plan(
-        aus, tuple(_items(files, media.root, request.clock or "first-frame")), tuple(missing.values()), tuple(notes)
-    )
+    items = _items(files, media.root, request.clock or "first-frame")
+    return Plan(aus, tuple(items), (*missing.values(), *media.rejected), tuple(notes))
 
 
 class _Media:
     """Finds the media files that a table names."""
 
     def __init__(self, source: Path) -> None:
-        self.files = files = list_media(source)
-        self.root = source if source.is_dir() else source.parent
-        self.only = source if source.is_file() else None
+        self.rejected: list[Reject] = []
+        self.files = files = list_media(source, self.rejected)
+        self.root = source if is_folder(source) else source.parent
+        self.only = None if is_folder(source) else source
         self._names: defaultdict[str, list[Path]] = defaultdict(list)
         self._stems: defaultdict[str, list[Path]] = defaultdict(list)
         for path in files:
@@ -98,19 +104,68 @@ class _Media:
             if is_video(path) or self.only:
                 self._stems[path.stem].append(path)
 
+    def find(self, names: Iterable[str]) -> dict[str, Path | None]:
+        """Return the file of each of `names`, None where it is not there or may be one of several.
+
+        Where two absolute paths from another computer come down to one file here, at least one of them means another.
+        """
+        found = {name: self.named(name) for name in names}
+        moved: defaultdict[Path | None, set[Path]] = defaultdict(set)
+        for name, path in found.items():
+            if path is not None and _is_from_elsewhere(_plain(name)) and _plain(name) != path:
+                moved[path].add(_plain(name))
+        return {name: path if len(moved[path]) < 2 else None for name, path in found.items()}
+
     def named(self, name: str) -> Path | None:
-        """Return the file `name`: as it stands, under SOURCE, or by its last part if only one file has that."""
-        given = Path(name.replace("\\", "/"))
+        """Return the file `name`: as it stands, under SOURCE, or one whose folders are those that it names.
+
+        A table from another computer names other folders above SOURCE: then all folders below SOURCE must be named, or
+        all that the table names be there.
+        """
+        given = _plain(name)
         for candidate in (self.root / given, given):
-            if candidate.is_file() and (given.is_absolute() or candidate == self.root / given):
+            meant = given.is_absolute() or candidate == self.root / given
+            if meant and is_media(candidate) and not file_problem(candidate):
                 return candidate
-        alike = self._names.get(given.name, [])
+        alike = [path for path in self._names.get(given.name, []) if self._fits(path, given)]
         return alike[0] if len(alike) == 1 else None
+
+    def _fits(self, path: Path, given: Path) -> bool:
+        """Say whether the folders that `given` names, if any, are those of `path`, as far up as both are known."""
+        own = Path(os.path.abspath(path)).parts  # noqa: PTH100 -- links are not followed: it is their names that count
+        named = given.parts
+        below = len(path.relative_to(self.root).parts)
+        if len(named) == 1 or own[-len(named) :] == named:
+            return True
+        shared = max(below, 2)  # a file directly in SOURCE must at least lie in a folder of the name given
+        return _is_from_elsewhere(given) and own[-shared:] == named[-shared:]
+
+    def elsewhere(self, name: str) -> str:
+        """Return, in brackets, what to do about files of that name in other folders; "" if there are none."""
+        alike = self._names.get(_plain(name).name, [])
+        if len(alike) > 1:
+            return f" ({len(alike)} files have that name: name their folders)"
+        if not alike:
+            return ""
+        return f" (a file of that name is in {readable(alike[0].parent)}: correct the path, or leave its folders out)"
 
     def of_table(self, path: Path) -> Path | None:
         """Return the one video that a table without a path column belongs to."""
         alike = self._stems.get(path.stem, [])
         return self.only or (alike[0] if len(alike) == 1 else None)
+
+
+def _plain(name: str) -> Path:
+    """Return a path as the table gives it, without `.` and without leading `..`."""
+    parts = [part for part in Path(name.replace("\\", "/")).parts if part != "."]
+    while parts and parts[0] == "..":
+        parts.pop(0)
+    return Path(*parts)
+
+
+def _is_from_elsewhere(given: Path) -> bool:
+    """Say whether a path is absolute, here or on Windows."""
+    return given.is_absolute() or given.parts[0].endswith(":")
 
 
 def _label_files(labels: Path) -> list[Path]:
@@ -167,14 +222,15 @@ def _add(
     names = _media_names(table, media, missing)
     if table.subject is None and table.kind == "plain":
         raise InputError("has no column subject", path=table.path, remedy=_SHOWN)
-    found = {name: media.named(name) for name in dict.fromkeys(names)}
+    found = media.find(dict.fromkeys(names))
     for name in (name for name, path in found.items() if path is None):
-        missing.setdefault(name, Reject(name, None, "named in the table but not found"))
+        reason = why_unread(Path(name)) or f"named in the table but not found{media.elsewhere(name)}"
+        missing.setdefault(name, Reject(name, None, reason))
     labels = _labels(table, aus)
-    seen: dict[tuple[str, float | None, int | None], int] = {}
+    seen: dict[tuple[object, ...], int] = {}
     for row, name in enumerate(names):
         place, label = _place(table, row, name), labels[row]
-        first = seen.setdefault((name, place, label.face), row)
+        first = seen.setdefault((name, place, label.face, label.box), row)
         if first != row:
             raise InputError(
                 f"rows {first + 1} and {row + 1} label the same frame of {name}",
@@ -214,14 +270,17 @@ def _media_names(table: LabelTable, media: _Media, missing: dict[str, Reject]) -
 
 
 def _labels(table: LabelTable, aus: tuple[int, ...]) -> list[FaceLabel]:
-    """Return each row's label, for `aus` in their order; a face id only where the table has several faces."""
+    """Return each row's label, for `aus` in their order; a face's number only where the table has several faces."""
     order = np.array([table.aus.index(au) if au in table.aus else -1 for au in aus])
     occurrence = np.where(order < 0, UNLABELLED, table.occurrence[:, order]).astype(np.int8)
     intensity = np.where(order < 0, np.nan, table.intensity[:, order]).astype(np.float32)
     faces: list[int | None] = [None] * len(occurrence)
     if table.face is not None and len(set(table.face[table.face >= 0])) > 1:
         faces = [int(face) if face >= 0 else None for face in table.face]
-    return [FaceLabel(*row) for row in zip(occurrence, intensity, faces, strict=True)]
+    boxes: list[tuple[float, float, float, float] | None] = [None] * len(occurrence)
+    if table.box is not None:
+        boxes = [None if np.isnan(box[0]) else (box[0], box[1], box[2], box[3]) for box in table.box.tolist()]
+    return [FaceLabel(*row) for row in zip(occurrence, intensity, faces, boxes, strict=True)]
 
 
 def _has_frame(table: LabelTable, row: int) -> bool:
