@@ -1,6 +1,5 @@
 """The Python face of the program: one function a stage; the command line is a thin skin over these."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,6 +132,7 @@ def _train_folds(
     from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.devices import first_process
+    from .engine.run import RunFolder
     from .inference.pooling import pool_folds
 
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
@@ -145,7 +145,7 @@ def _train_folds(
         number = fold_number(fold, len(plan.folds))
         return _train_one(config, labelled, out, plan, number, labels, extra, devices, resume)
     if not resume:
-        refuse_existing(out, what="run folder")
+        RunFolder(out).refuse_existing()
     folders = [out / f"fold-{number}" for number in range(1, len(plan.folds) + 1)]
     for number, folder in enumerate(folders, start=1):
         _train_one(config, labelled, folder, plan, number, labels, extra, devices, resume and folder.exists())
@@ -226,6 +226,7 @@ def _train_one(
     from .engine.trainer import train_fold
     from .inference.evaluation import evaluate_run
     from .networks.backbone import start_folder
+    from .records import MetricsRecord, read_record
 
     fold = plan.folds[number - 1]
     start = start_folder(config.network.init)
@@ -239,7 +240,7 @@ def _train_one(
     if not first_process():
         return {}
     if run.metrics.exists():
-        return dict(json.loads(run.metrics.read_text(encoding="utf-8")))
+        return read_record(run.metrics, MetricsRecord, what="the scores", remedy="Evaluate the run again")
     if labels == "none" and not _has_labels(store):
         print(f"note: {store.path} has no labels, so the run is not scored", file=sys.stderr)
         return {}

@@ -1,16 +1,26 @@
 """Files that are either whole or not there: temporary name, flush, rename."""
 
+import errno
 import hashlib
 import json
 import math
 import os
+import platform
+import re
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import InputError
+
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})-(\d+)-\w{8}\.tmp(\.\w+)?")
+"""Names of temporary files: beginning of the name, host, process, eight characters at random, suffix."""
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -22,7 +32,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent)
+        _sweep(path.parent.resolve(), os.getpid())
+        prefix = f".{path.stem[:40]}.{_HOST}-{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=f".tmp{path.suffix}", dir=path.parent)
     except OSError as error:
         raise _disk_error(error, path) from error
     os.close(handle)
@@ -45,12 +57,92 @@ def _umask() -> int:
     return current
 
 
+@lru_cache(maxsize=64)
+def _sweep(folder: Path, process: int) -> None:
+    """Take away what killed processes of this machine left half-written in `folder`; once a process, itself `process`.
+
+    What another process is writing now stays, and so does anything under another kind of name.
+    """
+    for name in os.listdir(folder):
+        found = _TEMPORARY.fullmatch(name)
+        if found and found[1] == _HOST and int(found[2]) != process and has_died(int(found[2])):
+            with suppress(OSError):
+                (folder / name).unlink()
+
+
+def has_died(process: int) -> bool:
+    """Return whether the process of that number is surely no more; never where the system does not tell."""
+    if os.name != "posix":  # elsewhere signal 0 is not a mere question
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
 def _disk_error(error: OSError, path: Path) -> InputError:
-    return InputError(
-        f"cannot be written ({error.strerror or error})",
-        path=path,
-        remedy="Free some disk space or choose another --out, then run the same command again",
-    )
+    again = "then give the same command again (`train` and `pretrain` with --resume)"
+    if error.errno in _NO_SPACE:
+        remedy = f"Free some disk space, {again}"
+    elif error.errno == errno.ENAMETOOLONG:
+        remedy = "Choose a shorter name"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "Choose another place, where you may write"
+    else:
+        remedy = f"Check that the disk is there and has space, {again}"
+    return InputError(f"cannot be written ({error.strerror or error})", path=path, remedy=remedy)
+
+
+class SoleWriter:
+    """Keeps a second run from writing into `folder` while this process does; ends with `release` or the process.
+
+    Raises InputError where another process is writing there. Threads of one process are not told apart; the lock is not
+    taken along into a worker process. Where the disk has no locks, as on some network drives, nothing is kept out.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        self.path = Path(folder) / ".lock"
+        try:
+            self._handle: IO[bytes] | None = self.path.open("ab")
+        except OSError as error:
+            raise _disk_error(error, self.path) from error
+        if not _locked(self._handle):
+            self._handle.close()
+            raise InputError(
+                "another run is writing it", path=folder, remedy="Wait until that has ended, or choose another name"
+            )
+
+    def release(self) -> None:
+        """Let others write, and take the lock's file away."""
+        if self._handle is not None:
+            with suppress(OSError):  # Windows does not delete an open file
+                self.path.unlink(missing_ok=True)
+            self._handle.close()
+            self._handle = None
+            self.path.unlink(missing_ok=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_handle": None}
+
+
+def _locked(handle: IO[bytes]) -> bool:
+    """Lock an open file, and say whether that was possible; True too where the system has no locks."""
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
 
 
 def make_folder(path: Path) -> None:
@@ -89,12 +181,15 @@ def without_nan(content: Any) -> Any:
 
 
 def read_json(path: Path, *, what: str, remedy: str) -> Any:
-    """Read the JSON file `path`, which is `what` (for the message); raises InputError if missing or broken."""
+    """Read the JSON file `path`, which is `what` (for the message); raises InputError if missing or broken.
+
+    For what this program wrote itself, see `records.read_record`.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{what} is missing", path=path, remedy=remedy) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
         raise InputError(f"{what} cannot be read ({error})", path=path, remedy=remedy) from error
 
 
@@ -110,15 +205,17 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def refuse_existing(path: Path, *, what: str = "output") -> None:
-    """Raise InputError if `path` exists and is not an empty folder: nothing of the user's is overwritten."""
+def refuse_existing(path: Path, *, what: str = "output", remedy: str = "") -> None:
+    """Raise InputError if `path` exists and is not an empty folder: nothing of the user's is overwritten.
+
+    remedy: what to do, where more is known than that there is something.
+    """
     path = Path(path)
-    if path.is_dir() and not any(path.iterdir()):
+    if path.is_dir() and all(entry.name == ".lock" for entry in path.iterdir()):
         return
     if path.exists() or path.is_symlink():
-        raise InputError(
-            f"the {what} already exists", path=path, remedy="Choose another name, or move or delete it first"
-        )
+        usual = "Choose another name, or move or delete it first"
+        raise InputError(f"the {what} already exists", path=path, remedy=remedy or usual)
 
 
 def write_with(path: Path, writer: Callable[[IO[bytes]], None]) -> None:

@@ -1,6 +1,5 @@
 """The Python face of representations, beside `api`: pretrain, probe, features, pictures."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,9 @@ def _pretrain_one(
     from .engine.config import resolve
     from .engine.devices import first_process
     from .engine.pretrainer import pretrain_fold
+    from .engine.run import RunFolder
     from .methods.registry import PRETRAIN
+    from .records import EncoderRecord, read_record
 
     overrides = dict(given)
     protocol, fold, recipe, devices, resume = (
@@ -65,14 +66,15 @@ def _pretrain_one(
         runs = [pretrain_fold(config, faces, out, plan, kept, devices, resume)]
     else:
         if not resume:
-            refuse_existing(out, what="run folder")
+            RunFolder(out).refuse_existing()
         runs = []
         for number, each in enumerate(plan.folds, start=1):
             folder = out / f"fold-{number}"
             runs.append(pretrain_fold(config, faces, folder, plan, each, devices, resume and folder.exists()))
     if not first_process():
         return []
-    return [{"run": str(run.path)} | json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs]
+    told = {"what": "the encoder's description", "remedy": "Pre-train again"}
+    return [{"run": str(run.path)} | read_record(run.encoder, EncoderRecord, **told) for run in runs]
 
 
 def probe(

@@ -142,7 +142,7 @@ def _start(run: Run) -> dict[str, Any]:
     folder = start_folder(RunFolder(run.folds[0]).read_config()["network"]["init"])
     if folder is None or not RunFolder(folder).log.exists():
         return {}
-    last = pd.read_csv(RunFolder(folder).log).iloc[-1]
+    last = RunFolder(folder).read_log()[-1]
     return {"start_images": int(last["images"]), "start_seconds": round(float(last["seconds"]), 1)}
 
 
@@ -158,7 +158,7 @@ def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    return dict(read_json(folder / "metrics.json", what="the record of the run's scores", remedy=_AGAIN))
+    return read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
 
 
 def _further(run: Run, name: str) -> float | None:
@@ -248,7 +248,7 @@ def _cards(groups: Sequence[_Finished]) -> dict[str, str]:
 
 
 def _card(path: Path) -> dict[str, Any]:
-    return dict(read_json(path, what="the run's protocol", remedy=_AGAIN))
+    return read_record(path, CardRecord, what="the run's protocol", remedy=_AGAIN)
 
 
 def _without_places(card: dict[str, Any]) -> dict[str, Any]:

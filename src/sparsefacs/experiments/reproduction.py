@@ -146,7 +146,7 @@ def _claim(plan: Plan, given: Mapping[str, Any]) -> None:
     }
     mark = plan.out / MARK
     if mark.exists():
-        known = read_json(mark, what="the folder's mark", remedy="Choose another --out")
+        known = read_record(mark, Record, what="the folder's mark", remedy="Choose another --out")
         if hash_json(known) == hash_json(about):
             return
         raise InputError(
@@ -155,7 +155,7 @@ def _claim(plan: Plan, given: Mapping[str, Any]) -> None:
             remedy="Choose another --out, or give the command that began it",
         )
     refuse_existing(plan.out, what="folder of the results")
-    write_json(mark, about)
+    write_record(mark, about)
 
 
 def item_list(paper: str) -> list[dict[str, Any]]:

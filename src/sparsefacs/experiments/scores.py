@@ -41,9 +41,10 @@ def read_scores(folder: Path, resamples: int = RESAMPLES) -> Drawn:
 
     import pandas as pd
 
-    metrics = read_json(folder / "metrics.json", what="the record of the run's scores", remedy=_AGAIN)
+    metrics = read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
     occurs, aus = metrics["task"] == "occurrence", tuple(int(au) for au in metrics["aus"])
-    table = pd.read_parquet(folder / "predictions.parquet").sort_values(["row", "fold"], kind="stable")
+    found = read_predictions(RunFolder(folder), Answered(metrics["task"], aus))
+    table = found.sort_values(["row", "fold"], kind="stable")
     truth = table[[column(au, "true") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     predicted = table[[column(au, "p" if occurs else "r") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     used = (truth >= 0) & ~np.isnan(predicted)

@@ -213,7 +213,7 @@ def _write(
     }
     make_folder(run.path)
     data.visible.save(run.labels)
-    write_json(run.protocol, plan)
+    write_record(run.protocol, plan)
     run.write_config(described)
     carried = {
         **conditions(described, plan, store),
