@@ -109,8 +109,8 @@ def _tell(runs: list[Path], page: Path, made: list[tuple[Path, Path]], seconds: 
     print(f"  {'':54}{'F1':25}AUC")
     for run in runs:
         card = read_record(run / "protocol.json", CardRecord, what="the protocol", remedy="Run the demo again")
-        told = read_record(run / "metrics.json", MetricsRecord, what="the scores", remedy="Run the demo again")
-        mean = told["pooled"]["mean"]
+        scores = read_record(run / "metrics.json", MetricsRecord, what="the scores", remedy="Run the demo again")
+        mean = scores["pooled"]["mean"]
         told = _TOLD[run.name].format(labels=card["labelled_faces"])
         f1, auc = (
             f"{mean[name]['value']:.2f} [{mean[name]['low']:.2f}, {mean[name]['high']:.2f}]" for name in ("f1", "auc")

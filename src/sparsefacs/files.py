@@ -63,11 +63,11 @@ def _sweep(folder: Path, process: int) -> None:
 
     What another process is writing now stays, and so does anything under another kind of name.
     """
-    for name in os.listdir(folder):
-        found = _TEMPORARY.fullmatch(name)
+    for path in folder.iterdir():
+        found = _TEMPORARY.fullmatch(path.name)
         if found and found[1] == _HOST and int(found[2]) != process and has_died(int(found[2])):
             with suppress(OSError):
-                (folder / name).unlink()
+                path.unlink()
 
 
 def has_died(process: int) -> bool:
@@ -222,3 +222,31 @@ def write_with(path: Path, writer: Callable[[IO[bytes]], None]) -> None:
     """Write `path` through `writer(binary handle)`, whole or not at all."""
     with atomic_path(path) as temporary, temporary.open("wb") as handle:
         writer(handle)
+
+
+_RISKY = re.compile(r"'*[=+\-@\t\r]")
+"""Beginnings of cells that a spreadsheet takes for a formula, and of those that `to_cell` made harmless."""
+
+
+def to_cell(text: str) -> str:
+    """Return a text for a CSV cell: with ' before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if _RISKY.match(text) else text
+
+
+def from_cell(text: str) -> str:
+    """Return the text that `to_cell` made a cell of."""
+    return text[1:] if text.startswith("'") and _RISKY.match(text) else text
+
+
+def refuse_nul(path: Path) -> None:
+    """Raise InputError naming the row of the first NUL byte of a text table: readers would lose the rows around it."""
+    content = path.read_bytes()
+    place = content.find(b"\0")
+    if place < 0 or content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16 is told by who decodes it
+        return
+    row = content.count(b"\n", 0, place)
+    raise InputError(
+        f"{f'row {row}' if row else 'the header'} holds a NUL byte, so it is damaged or no text",
+        path=path,
+        remedy="Save the table again as CSV (UTF-8)",
+    )

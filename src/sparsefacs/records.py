@@ -294,6 +294,17 @@ class CoderRecord(Record):
     sha256: dict[str, str]
 
 
+class CardsRecord(Record):
+    """What `protocol --json` says: the card of each fold."""
+
+    class Card(Record):
+        """The card of a fold."""
+
+        labels: dict[str, Any]
+
+    folds: Annotated[list[Card], Field(min_length=1)]
+
+
 class SpeedRecord(Record):
     """speed.json."""
 
@@ -319,12 +330,12 @@ def checked(content: Any, schema: type[Record], path: str | Path, *, what: str, 
     """Return the content of a record that was read, without its checksum; raises InputError as `read_record` does."""
     if not isinstance(content, dict):
         raise InputError(f"{what} is not of the right kind", path=path, remedy=remedy)
-    content = dict(content)
-    checksum = content.pop(CHECKSUM, None)
-    as_settings(schema, content, path, what=what, remedy=remedy)
-    if checksum is not None and checksum != hash_json(content):
+    told: dict[str, Any] = dict(content)
+    checksum = told.pop(CHECKSUM, None)
+    as_settings(schema, told, path, what=what, remedy=remedy)
+    if checksum is not None and checksum != hash_json(told):
         raise InputError(f"{what} {_CHANGED}", path=path, remedy=f"{remedy}; or copy it again from where it is whole")
-    return content
+    return told
 
 
 def as_settings(schema: type[Model], values: Any, path: str | Path, *, what: str, remedy: str) -> Model:

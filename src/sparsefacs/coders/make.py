@@ -78,7 +78,7 @@ def pack(run: Path, folder: Path, made: dict[str, Any], made_by: str) -> Path:
     for name in _PACKED:
         shutil.copyfile(run / name, folder / name)
     seen = read_record(run_.protocol, CardRecord, what="the protocol", remedy=_AGAIN)
-    kept = {name: seen[name] for name in ("protocol", "fold", "seen", "recipe_hash") if name in seen}
+    kept: dict[str, Any] = {name: seen[name] for name in ("protocol", "fold", "seen", "recipe_hash") if name in seen}
     write_record(RunFolder(folder).protocol, kept)
     metrics = read_record(run_.metrics, MetricsRecord, what="the scores", remedy=_AGAIN)
     mean, by_au = metrics["pooled"]["mean"], metrics["pooled"]["per_au"]

@@ -8,7 +8,6 @@ STORE/flow/job.json            only while unfinished
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

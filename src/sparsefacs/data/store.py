@@ -100,9 +100,7 @@ class StoreWriter:
             refuse_existing(self.path, what="store")
         self._sole = SoleWriter(self.path)
         if job_file.exists():
-            begun = read_record(
-                job_file, Record, what="the record of an unfinished store", remedy="Delete this folder"
-            )
+            begun = read_record(job_file, Record, what="the record of an unfinished store", remedy="Delete this folder")
             if begun != json.loads(json.dumps(job)):
                 raise InputError(
                     "holds an unfinished store that was begun with other settings or files, or by another version",
@@ -177,7 +175,10 @@ class StoreWriter:
             reasons=reasons,
         )
         sums |= sums_of(self.path / STATE, self.path / DESCRIPTION)
-        write_record(self.path / "store.json", info.as_json() | {"part_faces": [count for count in faces if count], "sha256": sums})
+        write_record(
+            self.path / "store.json",
+            info.as_json() | {"part_faces": [count for count in faces if count], "sha256": sums},
+        )
         for part in range(parts):
             if not faces[part]:
                 self._part(part).unlink(missing_ok=True)
@@ -215,9 +216,7 @@ class Store:
             raise InputError(
                 "this store is unfinished", path=path, remedy="Give the `prepare` or `synth` command again to go on"
             )
-        raw = read_record(
-            self.path / "store.json", StoreRecord, what="the store's description", remedy=_REBUILD
-        )
+        raw = read_record(self.path / "store.json", StoreRecord, what="the store's description", remedy=_REBUILD)
         if raw["format"] != STORE_FORMAT:
             raise InputError(f"store format {raw['format']} is not {STORE_FORMAT}", path=path, remedy=_REBUILD)
         self.info = StoreInfo(

@@ -65,7 +65,9 @@ class StoreFiles:
         try:
             found = datasets.load_from_disk(str(self._folder))
             wanted = features(aus).arrow_schema
-            odd = next((name for name in _REQUIRED if found.data.schema.field(name).type != wanted.field(name).type), "")
+            odd = next(
+                (name for name in _REQUIRED if found.data.schema.field(name).type != wanted.field(name).type), ""
+            )
         except Exception as error:  # of a damaged file, pyarrow and HF datasets raise almost any kind
             raise InputError(
                 f"the store's data cannot be read ({error or type(error).__name__})",

@@ -13,7 +13,6 @@ from ..errors import InputError
 from ..files import write_bytes
 from .selection import Selector
 
-
 _MARK = b"\nsparsefacs sha256 "
 _REMEDY = "Delete the run folder and train again"
 

@@ -113,7 +113,9 @@ def pretrain_fold(
         stack.callback(run.release)
         if fabric.is_global_zero:
             run.begin(config.as_json(), plan, resume)
-            people = f"{plan['subjects']} people" + (f", fold {fold.name} of {protocol.name}" if fold and protocol else "")
+            people = f"{plan['subjects']} people" + (
+                f", fold {fold.name} of {protocol.name}" if fold and protocol else ""
+            )
             print(f"learns from {len(rows):,} faces of {people}; no label is read", file=sys.stderr)
         fabric.barrier()
         if method is None:

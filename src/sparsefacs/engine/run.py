@@ -106,11 +106,14 @@ class RunFolder:
 
     def refuse_existing(self) -> None:
         """Raise InputError if the folder exists and is not empty; an unfinished run's remedy is to resume it."""
-        unfinished = any(
-            (folder / "config.yaml").exists() and not ((folder / "metrics.json").exists() or run.encoder.exists())
-            for folder in (self.path, *self.path.glob("fold-*"))
-            for run in (RunFolder(folder),)
-        ) or self._never_began()
+        unfinished = (
+            any(
+                (folder / "config.yaml").exists() and not ((folder / "metrics.json").exists() or run.encoder.exists())
+                for folder in (self.path, *self.path.glob("fold-*"))
+                for run in (RunFolder(folder),)
+            )
+            or self._never_began()
+        )
         remedy = "It is not finished: give the command that began it again, with --resume, or choose another name"
         refuse_existing(self.path, what="run folder", remedy=remedy if unfinished else "")
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import hash_json, read_json, refuse_existing, write_json, write_text
+from ..files import hash_json, refuse_existing, write_json, write_text
+from ..records import Record, read_record, write_record
 from .cost import job_cost
 from .execute import Failure, run_jobs, write_jobs
 from .items import BENCHMARK, PAPERS, Scale, find_item, read_paper

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.run import RunFolder
 from ..facs.units import column
-from ..files import read_json
-from ..inference.pooling import limits_in
+from ..inference.pooling import Answered, limits_in, read_predictions
 from ..metrics.bootstrap import SubjectSums, interval, mean_over_aus, resampled
 from ..metrics.intensity import IntensitySums
 from ..metrics.occurrence import OccurrenceSums
+from ..records import MetricsRecord, read_record
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -38,8 +39,6 @@ class Drawn:
 def read_scores(folder: Path, resamples: int = RESAMPLES) -> Drawn:
     """Return the scores of a run folder with metrics.json and predictions.parquet."""
     import hashlib
-
-    import pandas as pd
 
     metrics = read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
     occurs, aus = metrics["task"] == "occurrence", tuple(int(au) for au in metrics["aus"])

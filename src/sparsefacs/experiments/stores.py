@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import read_json
+from ..records import FacesRecord, SourceRecord, read_record
 from .items import BENCHMARK, Faces, Item, Paper, Scale, benchmark
 
 _NOT_A_STORE = "Give a store that `sparsefacs prepare` or `synth` made"

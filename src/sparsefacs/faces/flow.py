@@ -21,7 +21,7 @@ from ..progress import progress
 from ..records import FlowRecord, Record, read_record, write_record
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _CHUNK = 32  # rows a worker does at a time, about a second
 

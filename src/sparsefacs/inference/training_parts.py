@@ -24,6 +24,7 @@ from ..networks.generation import FlowHead, PatchGenerator
 from ..networks.recognisers import Recogniser
 from ..networks.roi_recogniser import RoIRecogniser
 from ..networks.rois import blanked, pasted
+from ..records import check_sum
 from .batching import NETWORK_BATCH
 from .model import NetworkCoder, load_coder
 

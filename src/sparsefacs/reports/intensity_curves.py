@@ -11,12 +11,12 @@ from ..data.joined import AnyStore, known_intensity
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..facs.units import UNITS, column
-from ..files import read_json
 from ..inference.evaluation import code_store
 from ..inference.model import load_coder
 from ..inference.pooling import Answered, table_of
 from ..inference.unseen import unseen_faces
 from ..metrics.intensity import IntensitySums
+from ..records import MetricsRecord, read_parquet, read_record
 from .plots import COLOURS, style, svg
 
 if TYPE_CHECKING:

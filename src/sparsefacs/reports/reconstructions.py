@@ -15,11 +15,12 @@ from ..data.joined import AnyStore, open_stores
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..files import hash_json, read_json, refuse_existing, write_json
+from ..files import hash_json, refuse_existing, write_json
 from ..inference.reconstruction import Reconstructed, Restorer, load_restorer
 from ..inference.unseen import unseen_faces
 from ..metrics.bootstrap import interval, resampled
 from ..metrics.scores import RESAMPLES
+from ..records import PeopleRecord, PlanRecord, read_record
 from .embedding import evenly
 from .flow_errors import ErrorSums
 from .grids import draw_grid

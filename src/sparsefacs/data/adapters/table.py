@@ -17,7 +17,7 @@ from ...errors import InputError
 from ...facs import parse_aus
 from ..media import is_video, list_media
 from ..store import UNLABELLED, Reject
-from .columns import LabelTable, read_labels
+from .columns import LabelTable, read_labels, unused_notes
 from .plan import FaceLabel, MediaItem, Plan, Request, photo_frames
 
 _FROM_ONE = "frame numbers are read as counting from 0 and none is 0: if yours count from 1, give --first-frame 1"
@@ -62,7 +62,7 @@ def plan_table(request: Request) -> Plan:
             remedy=f"Paths are looked for under {request.source}",
         )
     counted = request.first_frame is None and not _has_first(tables)
-    notes = [*([_FROM_ONE] if counted else []), *_left_out(media, files)]
+    notes = [*([_FROM_ONE] if counted else []), *unused_notes(tables), *_left_out(media, files)]
     return Plan(aus, tuple(_items(files, media.root)), tuple(missing.values()), tuple(notes))
 
 
