@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .coders import LATEST, coder_folder, coder_names, is_coder_name, read_card
 from .errors import InputError
+from .facs import parse_aus
 from .files import refuse_existing, write_json
 
+One = TypeVar("One", bound=str | Path)
 if TYPE_CHECKING:
     from .data.joined import AnyStore
     from .data.store import Store
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from .protocols.folds import Protocol
 
 PathLike = str | Path
+Paths = PathLike | Sequence[PathLike]
+"""One path, or several."""
+Settings = str | Sequence[str]
+Aus = int | str | Sequence[int]
+"""AUs as 12, "1,2,12" or (1, 2, 12)."""
 DEFAULT_PROTOCOL = "holdout:25%"
 DEFAULT_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 
@@ -59,7 +66,7 @@ def inspect(store: PathLike) -> dict[str, Any]:
     return inspect_store(Store(store))
 
 
-def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None = None) -> dict[str, Any]:
+def methods(name: str, *, aus: Aus = DEFAULT_AUS, recipe: str | None = None) -> dict[str, Any]:
     """Return parameters, GFLOPs, input size and paper of a method's recipe (default: the paper's)."""
     from .engine.config import recipe_names, resolve
     from .methods.cost import method_cost, pretraining_cost
@@ -67,7 +74,7 @@ def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None =
 
     chosen = recipe or next((r for r in recipe_names(name) if r.startswith("paper")), "small")
     config = resolve(name, chosen)
-    cost = method_cost(name, config.method_config(), config.network, config.task, tuple(aus))
+    cost = method_cost(name, config.method_config(), config.network, config.task, listed_aus(aus))
     if name in pretraining_names():
         known = recipe_names(PRETRAIN + name)
         ahead = resolve(PRETRAIN + name, next((r for r in (chosen, chosen.partition("-")[0]) if r in known), "small"))
@@ -77,16 +84,16 @@ def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None =
 
 def train(
     method: str,
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     out: PathLike,
     *,
-    unlabelled: PathLike | None = None,
+    unlabelled: Paths | None = None,
     protocol: str = DEFAULT_PROTOCOL,
     fold: int | str = 1,
     labels: str = "all",
     recipe: str = "small",
-    aus: Sequence[int] = (),
-    settings: Sequence[str] = (),
+    aus: Aus = (),
+    settings: Settings = (),
     devices: int = 1,
     resume: bool = False,
     **overrides: Any,
@@ -101,7 +108,8 @@ def train(
     from .engine.config import read_sweep, sweep_runs
 
     given: dict[str, Any] = {"unlabelled": unlabelled, "protocol": protocol, "fold": fold, "labels": labels}
-    given |= {"recipe": recipe, "aus": aus, "devices": devices} | overrides
+    given |= {"recipe": recipe, "aus": listed_aus(aus), "devices": devices} | overrides
+    settings = listed(settings)
     sweep = read_sweep(method, recipe)
     if sweep is None:
         return _train_folds(method, store, Path(out), settings, resume, **given)
@@ -114,12 +122,12 @@ def train(
 
 def _train_folds(
     method: str,
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     out: Path,
     settings: Sequence[str],
     resume: bool,
     *,
-    unlabelled: PathLike | None,
+    unlabelled: Paths | None,
     protocol: str,
     fold: int | str,
     labels: str,
@@ -152,6 +160,16 @@ def _train_folds(
     return pool_folds(out, folders) if first_process() else {}
 
 
+def listed(given: One | Sequence[One]) -> tuple[One, ...]:
+    """Return what was given as one text or path, or several, as several: a text is never taken letter by letter."""
+    return (given,) if isinstance(given, str | Path) else tuple(given)
+
+
+def listed_aus(given: Aus) -> tuple[int, ...]:
+    """Return AUs given in any way; raises InputError for what is none, 0 too."""
+    return parse_aus((given,) if isinstance(given, int) else given)
+
+
 def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
     """Return the protocol of that name for the people of `store`."""
     from .data.people import person_names
@@ -171,14 +189,14 @@ def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
 
 
 def protocol(
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     *,
     protocol: str = DEFAULT_PROTOCOL,
     labels: str = "all",
-    unlabelled: PathLike | None = None,
+    unlabelled: Paths | None = None,
     out: PathLike | None = None,
-    settings: Sequence[str] = (),
-    aus: Sequence[int] = (),
+    settings: Settings = (),
+    aus: Aus = (),
     **overrides: Any,
 ) -> list[dict[str, Any]]:
     """Return the card of each fold, as `train` would write it to protocol.json, without training anything.
@@ -192,7 +210,7 @@ def protocol(
 
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)
-    config = resolve("supervised", "small", tuple(settings), aus=tuple(aus) or None, **overrides)
+    config = resolve("supervised", "small", listed(settings), aus=listed_aus(aus) or None, **overrides)
     plan = make_plan(labelled, protocol, config.split_seed)
     config = with_aus(config, plan, labelled)
     cards = [
@@ -315,13 +333,13 @@ def load(run: PathLike = LATEST) -> "Coder":
 
 
 def predict(
-    inputs: Sequence[PathLike],
+    inputs: Paths,
     out: PathLike,
     run: PathLike = LATEST,
     *,
     overlay: PathLike | None = None,
     plot: PathLike | None = None,
-    reference: Sequence[PathLike] = (),
+    reference: Paths = (),
     causal: bool = False,
     smooth: float | None = None,
 ) -> "Summary":
@@ -336,11 +354,11 @@ def predict(
 
     return code(
         load(run),
-        [Path(path) for path in inputs],
+        [Path(path) for path in listed(inputs)],
         Path(out),
         overlay=None if overlay is None else Path(overlay),
         plot=None if plot is None else Path(plot),
-        reference=[Path(path) for path in reference],
+        reference=[Path(path) for path in listed(reference)],
         causal=causal,
         smooth=smooth,
     )
@@ -371,15 +389,13 @@ def coder_card(name: str = LATEST) -> dict[str, Any]:
     return read_card(coder_folder(name).name)
 
 
-def report(
-    out: PathLike, results: Sequence[PathLike], *, codes: Sequence[PathLike] = (), stills: Sequence[PathLike] = ()
-) -> Path:
+def report(out: PathLike, results: Paths, *, codes: Paths = (), stills: Paths = ()) -> Path:
     """Write one self-contained HTML page that compares results; codes and stills are what `predict` wrote."""
     from .reports.page import report as write
 
     return write(
         Path(out),
-        [Path(path) for path in results],
-        codes=[Path(path) for path in codes],
-        stills=[Path(path) for path in stills],
+        [Path(path) for path in listed(results)],
+        codes=[Path(path) for path in listed(codes)],
+        stills=[Path(path) for path in listed(stills)],
     )
