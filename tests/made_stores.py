@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from edited import edit_record
 from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.facs.landmarks import mean_face
@@ -162,4 +163,5 @@ def without_columns(path: Path, *names: str) -> Store:
     for name in names:
         del described["features"][name]
     (path / "dataset_info.json").write_text(json.dumps(described))
+    edit_record(path / "store.json", {}, "sha256", "part_faces")
     return Store(path)

@@ -1,15 +1,16 @@
 """The Python face of the program: one function a stage; the command line is a thin skin over these."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .coders import LATEST, coder_folder, coder_names, is_coder_name, read_card
 from .errors import InputError
+from .facs import parse_aus
 from .files import refuse_existing, write_json
 
+One = TypeVar("One", bound=str | Path)
 if TYPE_CHECKING:
     from .data.joined import AnyStore
     from .data.store import Store
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from .protocols.folds import Protocol
 
 PathLike = str | Path
+Paths = PathLike | Sequence[PathLike]
+"""One path, or several."""
+Settings = str | Sequence[str]
+Aus = int | str | Sequence[int]
+"""AUs as 12, "1,2,12" or (1, 2, 12)."""
 DEFAULT_PROTOCOL = "holdout:25%"
 DEFAULT_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 
@@ -61,7 +67,7 @@ def inspect(store: PathLike) -> dict[str, Any]:
     return inspect_store(Store(store))
 
 
-def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None = None) -> dict[str, Any]:
+def methods(name: str, *, aus: Aus = DEFAULT_AUS, recipe: str | None = None) -> dict[str, Any]:
     """Return parameters, GFLOPs, input size and paper of a method's recipe (default: the paper's)."""
     from .engine.config import recipe_names, resolve
     from .methods.cost import method_cost, pretraining_cost
@@ -69,7 +75,7 @@ def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None =
 
     chosen = recipe or next((r for r in recipe_names(name) if r.startswith("paper")), "small")
     config = resolve(name, chosen)
-    cost = method_cost(name, config.method_config(), config.network, config.task, tuple(aus))
+    cost = method_cost(name, config.method_config(), config.network, config.task, listed_aus(aus))
     if name in pretraining_names():
         known = recipe_names(PRETRAIN + name)
         ahead = resolve(PRETRAIN + name, next((r for r in (chosen, chosen.partition("-")[0]) if r in known), "small"))
@@ -79,16 +85,16 @@ def methods(name: str, *, aus: Sequence[int] = DEFAULT_AUS, recipe: str | None =
 
 def train(
     method: str,
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     out: PathLike,
     *,
-    unlabelled: PathLike | None = None,
+    unlabelled: Paths | None = None,
     protocol: str = DEFAULT_PROTOCOL,
     fold: int | str = 1,
     labels: str = "all",
     recipe: str = "small",
-    aus: Sequence[int] = (),
-    settings: Sequence[str] = (),
+    aus: Aus = (),
+    settings: Settings = (),
     devices: int = 1,
     resume: bool = False,
     **overrides: Any,
@@ -103,7 +109,8 @@ def train(
     from .engine.config import read_sweep, sweep_runs
 
     given: dict[str, Any] = {"unlabelled": unlabelled, "protocol": protocol, "fold": fold, "labels": labels}
-    given |= {"recipe": recipe, "aus": aus, "devices": devices} | overrides
+    given |= {"recipe": recipe, "aus": listed_aus(aus), "devices": devices} | overrides
+    settings = listed(settings)
     sweep = read_sweep(method, recipe)
     if sweep is None:
         return _train_folds(method, store, Path(out), settings, resume, **given)
@@ -116,12 +123,12 @@ def train(
 
 def _train_folds(
     method: str,
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     out: Path,
     settings: Sequence[str],
     resume: bool,
     *,
-    unlabelled: PathLike | None,
+    unlabelled: Paths | None,
     protocol: str,
     fold: int | str,
     labels: str,
@@ -134,6 +141,7 @@ def _train_folds(
     from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.devices import first_process
+    from .engine.run import RunFolder
     from .inference.pooling import pool_folds
 
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
@@ -146,11 +154,21 @@ def _train_folds(
         number = fold_number(fold, len(plan.folds))
         return _train_one(config, labelled, out, plan, number, labels, extra, devices, resume)
     if not resume:
-        refuse_existing(out, what="run folder")
+        RunFolder(out).refuse_existing()
     folders = [out / f"fold-{number}" for number in range(1, len(plan.folds) + 1)]
     for number, folder in enumerate(folders, start=1):
         _train_one(config, labelled, folder, plan, number, labels, extra, devices, resume and folder.exists())
     return pool_folds(out, folders) if first_process() else {}
+
+
+def listed(given: One | Sequence[One]) -> tuple[One, ...]:
+    """Return what was given as one text or path, or several, as several: a text is never taken letter by letter."""
+    return (given,) if isinstance(given, str | Path) else tuple(given)
+
+
+def listed_aus(given: Aus) -> tuple[int, ...]:
+    """Return AUs given in any way; raises InputError for what is none, 0 too."""
+    return parse_aus((given,) if isinstance(given, int) else given)
 
 
 def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
@@ -172,14 +190,14 @@ def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
 
 
 def protocol(
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     *,
     protocol: str = DEFAULT_PROTOCOL,
     labels: str = "all",
-    unlabelled: PathLike | None = None,
+    unlabelled: Paths | None = None,
     out: PathLike | None = None,
-    settings: Sequence[str] = (),
-    aus: Sequence[int] = (),
+    settings: Settings = (),
+    aus: Aus = (),
     **overrides: Any,
 ) -> list[dict[str, Any]]:
     """Return the card of each fold, as `train` would write it to protocol.json, without training anything.
@@ -193,7 +211,7 @@ def protocol(
 
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)
-    config = resolve("supervised", "small", tuple(settings), aus=tuple(aus) or None, **overrides)
+    config = resolve("supervised", "small", listed(settings), aus=listed_aus(aus) or None, **overrides)
     plan = make_plan(labelled, protocol, config.split_seed)
     config = with_aus(config, plan, labelled)
     cards = [
@@ -227,6 +245,7 @@ def _train_one(
     from .engine.trainer import train_fold
     from .inference.evaluation import evaluate_run
     from .networks.backbone import start_folder
+    from .records import MetricsRecord, read_record
 
     fold = plan.folds[number - 1]
     start = start_folder(config.network.init)
@@ -240,7 +259,7 @@ def _train_one(
     if not first_process():
         return {}
     if run.metrics.exists():
-        return dict(json.loads(run.metrics.read_text(encoding="utf-8")))
+        return read_record(run.metrics, MetricsRecord, what="the scores", remedy="Evaluate the run again")
     if labels == "none" and not _has_labels(store):
         print(f"note: {store.path} has no labels, so the run is not scored", file=sys.stderr)
         return {}
@@ -315,13 +334,13 @@ def load(run: PathLike = LATEST) -> "Coder":
 
 
 def predict(
-    inputs: Sequence[PathLike],
+    inputs: Paths,
     out: PathLike,
     run: PathLike = LATEST,
     *,
     overlay: PathLike | None = None,
     plot: PathLike | None = None,
-    reference: Sequence[PathLike] = (),
+    reference: Paths = (),
     causal: bool = False,
     smooth: float | None = None,
 ) -> "Summary":
@@ -336,11 +355,11 @@ def predict(
 
     return code(
         load(run),
-        [Path(path) for path in inputs],
+        [Path(path) for path in listed(inputs)],
         Path(out),
         overlay=None if overlay is None else Path(overlay),
         plot=None if plot is None else Path(plot),
-        reference=[Path(path) for path in reference],
+        reference=[Path(path) for path in listed(reference)],
         causal=causal,
         smooth=smooth,
     )
@@ -382,15 +401,13 @@ def coder_card(name: str = LATEST) -> dict[str, Any]:
     return read_card(coder_folder(name).name)
 
 
-def report(
-    out: PathLike, results: Sequence[PathLike], *, codes: Sequence[PathLike] = (), stills: Sequence[PathLike] = ()
-) -> Path:
+def report(out: PathLike, results: Paths, *, codes: Paths = (), stills: Paths = ()) -> Path:
     """Write one self-contained HTML page that compares results; codes and stills are what `predict` wrote."""
     from .reports.page import report as write
 
     return write(
         Path(out),
-        [Path(path) for path in results],
-        codes=[Path(path) for path in codes],
-        stills=[Path(path) for path in stills],
+        [Path(path) for path in listed(results)],
+        codes=[Path(path) for path in listed(codes)],
+        stills=[Path(path) for path in listed(stills)],
     )

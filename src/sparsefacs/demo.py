@@ -8,7 +8,8 @@ from typing import Any
 
 from . import api
 from .facs.units import UNITS
-from .files import atomic_path, hash_json, read_json, refuse_existing, write_json
+from .files import atomic_path, hash_json, refuse_existing
+from .records import CardRecord, MetricsRecord, Record, read_record, write_record
 
 SYNTH: dict[str, Any] = {"subjects": 50, "clips": 10, "frames": 6, "size": 96, "seed": 1, "resting": "varied"}
 PIXELS = ("training.steps=220", "network.evidence=pixels", "selection.checks=1")
@@ -58,11 +59,11 @@ def _claim(out: Path) -> None:
     """Make `out` this demo's folder, or find that it already is."""
     mark, settings = out / "demo.json", hash_json([SYNTH, RUNS])
     if mark.exists():
-        known = read_json(mark, what="the demo's mark", remedy="Delete this folder")
+        known = read_record(mark, Record, what="the demo's mark", remedy="Delete this folder")
         if known.get("settings") == settings:
             return
     refuse_existing(out, what="demo folder")
-    write_json(mark, {"settings": settings})
+    write_record(mark, {"settings": settings})
 
 
 def _astronaut(out: Path) -> Path | None:
@@ -107,8 +108,9 @@ def _tell(runs: list[Path], page: Path, made: list[tuple[Path, Path]], seconds: 
     print(f"\nDone in {seconds:.0f} s. On people whom no training saw, synthetic ones:\n")
     print(f"  {'':54}{'F1':25}AUC")
     for run in runs:
-        card = read_json(run / "protocol.json", what="the protocol", remedy="Run the demo again")
-        mean = read_json(run / "metrics.json", what="the scores", remedy="Run the demo again")["pooled"]["mean"]
+        card = read_record(run / "protocol.json", CardRecord, what="the protocol", remedy="Run the demo again")
+        scores = read_record(run / "metrics.json", MetricsRecord, what="the scores", remedy="Run the demo again")
+        mean = scores["pooled"]["mean"]
         told = _TOLD[run.name].format(labels=card["labelled_faces"])
         f1, auc = (
             f"{mean[name]['value']:.2f} [{mean[name]['low']:.2f}, {mean[name]['high']:.2f}]" for name in ("f1", "auc")

@@ -1,19 +1,28 @@
 """Files that are either whole or not there: temporary name, flush, rename."""
 
+import errno
 import hashlib
 import json
 import math
 import os
+import platform
+import re
 import stat
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import InputError
 
 _SHORT = 40  # letters of a name that its temporary file keeps
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+_TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})-(\d+)-\w{8}\.tmp(\.\w+)?")
+"""Names of temporary files: beginning of the name, host, process, eight characters at random, suffix."""
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -25,8 +34,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        short = path.stem[:_SHORT]  # or a long name that is still allowed would leave no room for the rest
-        handle, name = tempfile.mkstemp(prefix=f".{short}.", suffix=f".tmp{path.suffix}", dir=path.parent)
+        _sweep(path.parent.resolve(), os.getpid())
+        prefix = f".{path.stem[:_SHORT]}.{_HOST}-{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=f".tmp{path.suffix}", dir=path.parent)
     except OSError as error:
         raise _disk_error(error, path) from error
     os.close(handle)
@@ -49,12 +59,92 @@ def _umask() -> int:
     return current
 
 
+@lru_cache(maxsize=64)
+def _sweep(folder: Path, process: int) -> None:
+    """Take away what killed processes of this machine left half-written in `folder`; once a process, itself `process`.
+
+    What another process is writing now stays, and so does anything under another kind of name.
+    """
+    for path in folder.iterdir():
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and found[1] == _HOST and int(found[2]) != process and has_died(int(found[2])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def has_died(process: int) -> bool:
+    """Return whether the process of that number is surely no more; never where the system does not tell."""
+    if os.name != "posix":  # elsewhere signal 0 is not a mere question
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
 def _disk_error(error: OSError, path: Path) -> InputError:
-    return InputError(
-        f"cannot be written ({error.strerror or error})",
-        path=path,
-        remedy="Free some disk space or choose another --out, then run the same command again",
-    )
+    again = "then give the same command again (`train` and `pretrain` with --resume)"
+    if error.errno in _NO_SPACE:
+        remedy = f"Free some disk space, {again}"
+    elif error.errno == errno.ENAMETOOLONG:
+        remedy = "Choose a shorter name"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "Choose another place, where you may write"
+    else:
+        remedy = f"Check that the disk is there and has space, {again}"
+    return InputError(f"cannot be written ({error.strerror or error})", path=path, remedy=remedy)
+
+
+class SoleWriter:
+    """Keeps a second run from writing into `folder` while this process does; ends with `release` or the process.
+
+    Raises InputError where another process is writing there. Threads of one process are not told apart; the lock is not
+    taken along into a worker process. Where the disk has no locks, as on some network drives, nothing is kept out.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        make_folder(folder)
+        self.path = Path(folder) / ".lock"
+        try:
+            self._handle: IO[bytes] | None = self.path.open("ab")
+        except OSError as error:
+            raise _disk_error(error, self.path) from error
+        if not _locked(self._handle):
+            self._handle.close()
+            raise InputError(
+                "another run is writing it", path=folder, remedy="Wait until that has ended, or choose another name"
+            )
+
+    def release(self) -> None:
+        """Let others write, and take the lock's file away."""
+        if self._handle is not None:
+            with suppress(OSError):  # Windows does not delete an open file
+                self.path.unlink(missing_ok=True)
+            self._handle.close()
+            self._handle = None
+            self.path.unlink(missing_ok=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "_handle": None}
+
+
+def _locked(handle: IO[bytes]) -> bool:
+    """Lock an open file, and say whether that was possible; True too where the system has no locks."""
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return True
 
 
 def make_folder(path: Path) -> None:
@@ -93,12 +183,15 @@ def without_nan(content: Any) -> Any:
 
 
 def read_json(path: Path, *, what: str, remedy: str) -> Any:
-    """Read the JSON file `path`, which is `what` (for the message); raises InputError if missing or broken."""
+    """Read the JSON file `path`, which is `what` (for the message); raises InputError if missing or broken.
+
+    For what this program wrote itself, see `records.read_record`.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{what} is missing", path=path, remedy=remedy) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # bad UTF-8 and bad JSON are ValueErrors
         raise InputError(f"{what} cannot be read ({error})", path=path, remedy=remedy) from error
 
 
@@ -114,20 +207,20 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def refuse_existing(path: Path, *, what: str = "output") -> None:
-    """Raise InputError if `path` exists and is not an empty folder: nothing of the user's is overwritten."""
+def refuse_existing(path: Path, *, what: str = "output", remedy: str = "") -> None:
+    """Raise InputError if `path` exists and is not an empty folder: nothing of the user's is overwritten.
+
+    remedy: what to do, where more is known than that there is something.
+    """
     path = Path(path)
     try:
-        empty = path.is_dir() and not any(path.iterdir())
+        empty = path.is_dir() and all(entry.name == ".lock" for entry in path.iterdir())
         there = path.is_symlink() or path.exists()
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise _disk_error(error, path) from error
-    if empty:
-        return
-    if there:
-        raise InputError(
-            f"the {what} already exists", path=path, remedy="Choose another name, or move or delete it first"
-        )
+    if there and not empty:
+        usual = "Choose another name, or move or delete it first"
+        raise InputError(f"the {what} already exists", path=path, remedy=remedy or usual)
 
 
 def file_problem(path: Path) -> str:
@@ -157,3 +250,31 @@ def write_with(path: Path, writer: Callable[[IO[bytes]], None]) -> None:
     """Write `path` through `writer(binary handle)`, whole or not at all."""
     with atomic_path(path) as temporary, temporary.open("wb") as handle:
         writer(handle)
+
+
+_RISKY = re.compile(r"'*[=+\-@\t\r]")
+"""Beginnings of cells that a spreadsheet takes for a formula, and of those that `to_cell` made harmless."""
+
+
+def to_cell(text: str) -> str:
+    """Return a text for a CSV cell: with ' before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if _RISKY.match(text) else text
+
+
+def from_cell(text: str) -> str:
+    """Return the text that `to_cell` made a cell of."""
+    return text[1:] if text.startswith("'") and _RISKY.match(text) else text
+
+
+def refuse_nul(path: Path) -> None:
+    """Raise InputError naming the row of the first NUL byte of a text table: readers would lose the rows around it."""
+    content = path.read_bytes()
+    place = content.find(b"\0")
+    if place < 0 or content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16 is told by who decodes it
+        return
+    row = content.count(b"\n", 0, place)
+    raise InputError(
+        f"{f'row {row}' if row else 'the header'} holds a NUL byte, so it is damaged or no text",
+        path=path,
+        remedy="Save the table again as CSV (UTF-8)",
+    )

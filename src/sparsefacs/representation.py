@@ -1,23 +1,22 @@
 """The Python face of representations, beside `api`: pretrain, probe, features, pictures."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .api import DEFAULT_PROTOCOL, PathLike, fold_number, make_plan
+from .api import DEFAULT_PROTOCOL, Aus, PathLike, Paths, Settings, fold_number, listed, listed_aus, make_plan
 from .files import refuse_existing
 
 
 def pretrain(
     method: str,
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     out: PathLike,
     *,
     protocol: str | None = None,
     fold: int | str = 1,
     recipe: str = "small",
-    settings: Sequence[str] = (),
+    settings: Settings = (),
     devices: int = 1,
     resume: bool = False,
     **overrides: Any,
@@ -32,7 +31,7 @@ def pretrain(
     from .engine.config import read_sweep, sweep_runs
     from .methods.registry import PRETRAIN
 
-    out = Path(out)
+    out, settings = Path(out), listed(settings)
     given = {"protocol": protocol, "fold": fold, "recipe": recipe, "devices": devices, "resume": resume} | overrides
     if sweep := read_sweep(PRETRAIN + method, recipe):
         made = [
@@ -43,14 +42,16 @@ def pretrain(
 
 
 def _pretrain_one(
-    method: str, store: PathLike | Sequence[PathLike], out: Path, settings: Sequence[str], given: dict[str, Any]
+    method: str, store: Paths, out: Path, settings: Sequence[str], given: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Pre-train once, or once a fold, and return what each encoder is; settings and arguments as of `pretrain`."""
     from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.devices import first_process
     from .engine.pretrainer import pretrain_fold
+    from .engine.run import RunFolder
     from .methods.registry import PRETRAIN
+    from .records import EncoderRecord, read_record
 
     overrides = dict(given)
     protocol, fold, recipe, devices, resume = (
@@ -65,19 +66,20 @@ def _pretrain_one(
         runs = [pretrain_fold(config, faces, out, plan, kept, devices, resume)]
     else:
         if not resume:
-            refuse_existing(out, what="run folder")
+            RunFolder(out).refuse_existing()
         runs = []
         for number, each in enumerate(plan.folds, start=1):
             folder = out / f"fold-{number}"
             runs.append(pretrain_fold(config, faces, folder, plan, each, devices, resume and folder.exists()))
     if not first_process():
         return []
-    return [{"run": str(run.path)} | json.loads(run.encoder.read_text(encoding="utf-8")) for run in runs]
+    told = {"what": "the encoder's description", "remedy": "Pre-train again"}
+    return [{"run": str(run.path)} | read_record(run.encoder, EncoderRecord, **told) for run in runs]
 
 
 def probe(
     run: PathLike,
-    store: PathLike | Sequence[PathLike],
+    store: Paths,
     out: PathLike,
     *,
     kind: str = "linear",
@@ -122,7 +124,7 @@ def features(
     out: PathLike,
     *,
     picture: PathLike | None = None,
-    aus: Sequence[int] = (),
+    aus: Aus = (),
     regions: bool | None = None,
     start: str | None = None,
     seed: int = 0,
@@ -147,7 +149,9 @@ def features(
     rows = np.arange(len(faces))
     found = extract_features(encoder, faces, rows)
     occurrence = faces.occurrence()
-    shown = tuple(aus) or tuple(au for au, column in zip(faces.aus, occurrence.T, strict=True) if (column == 1).any())
+    shown = listed_aus(aus) or tuple(
+        au for au, column in zip(faces.aus, occurrence.T, strict=True) if (column == 1).any()
+    )
     write_features(out, faces, rows, found, faces.aus, {"encoder": encoder.name, "run": str(run)})
     told: dict[str, Any] = {"out": str(out), "encoder": encoder.name, "faces": len(rows), "width": encoder.width}
     if picture is not None:

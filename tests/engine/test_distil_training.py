@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from edited import edit_record
 from made_runs import same_weights
 from made_stores import build_store
 from process_pair import ProcessPair
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import recipe_names
-from sparsefacs.files import read_json, write_json
+from sparsefacs.files import read_json
 from sparsefacs.inference.model import load_coder
 from sparsefacs.methods.registry import method_class
 from sparsefacs.networks.backbone import read_safetensors
@@ -151,9 +152,7 @@ def test_a_network_of_clips_teaches_by_still_faces_and_an_altered_teacher_is_not
     clips = (*TINY, "data.labelled_batch=2", "data.unlabelled_batch=2", "method.clip_length=3", "training.steps=2")
     api.train("tcl", store.path, tmp_path / "t", settings=clips, labels="50%")
     distil(store, tmp_path / "s", tmp_path / "t", "training.steps=2")
-    other = read_json(tmp_path / "s" / "protocol.json", what="it", remedy="")
-    other["teacher"]["weights"] = "0" * 64
-    write_json(tmp_path / "s" / "protocol.json", other)
+    edit_record(tmp_path / "s" / "protocol.json", lambda plan: plan | {"teacher": {"weights": "0" * 64}})
     with pytest.raises(InputError, match="other settings"):
         distil(store, tmp_path / "s", tmp_path / "t", "training.steps=2", resume=True)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edited import edit_record
 from made_runs import same_weights, write_run
 from made_stores import build_store
 from sparsefacs import InputError, api
@@ -181,11 +182,9 @@ def test_papers_keep_one_half_and_small_recipes_have_limits_by_base_rate() -> No
 def test_older_files_with_one_threshold_are_read(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", {"backbone": "test_resnet", "input_size": 32})
     path = RunFolder(run).model
-    old = read(path)
-    del old["limits"]
-    path.write_text(json.dumps(old | {"threshold": 0.3}))
+    edit_record(path, {"threshold": 0.3}, "limits")
     assert load_coder(run).limits == (0.3, 0.3, 0.3)
-    path.write_text(json.dumps(old))
+    edit_record(path, {}, "threshold")
     with pytest.raises(InputError, match="lacks 'limits'"):
         load_coder(run)
     table = pd.DataFrame({"threshold": [0.2, 0.4], "AU01_p": [0.1, 0.9]})

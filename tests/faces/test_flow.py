@@ -183,7 +183,7 @@ def test_a_killed_flow_goes_on_to_the_same_bytes(clips: Store, tmp_path: Path) -
     flow(whole.path, **PARTS)
     ended = subprocess.run([sys.executable, "-c", KILLED, clips.path], capture_output=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
-    assert sorted(files(clips.path)) == [".part-00001.abc.tmp.npy", "job.json", "part-00000.npy"]
+    assert sorted(files(clips.path)) == [".lock", ".part-00001.abc.tmp.npy", "job.json", "part-00000.npy"]
     with pytest.raises(InputError, match=r"unfinished.*Run sparsefacs flow"):
         StoredFlow(clips)
     with pytest.raises(InputError, match="other settings"):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cell_encoder import CellEncoder
+from edited import edit_record
 from made_stores import build_store
 from sparsefacs import api
 from sparsefacs.data.store import Store
@@ -76,7 +77,8 @@ def test_the_labels_and_people_are_those_of_a_training(store, protocol, tmp_path
     probe_encoder(CellEncoder(), store, protocol, tmp_path / "probe", folds=[2], labels=labels)
     config = with_aus(resolve("supervised", "small", selection__rule="last"), protocol, store)
     data = training_set(store, None, protocol.folds[1], labels, config)
-    assert read(tmp_path / "probe" / "protocol.json") == describe(store, None, protocol, data)
+    told = read(tmp_path / "probe" / "protocol.json")
+    assert told.pop("checksum") and told == describe(store, None, protocol, data)
     assert VisibleLabels.load(tmp_path / "probe" / "labels.parquet").hash == data.visible.hash
     chosen = with_aus(resolve("supervised", "small"), protocol, store)
     assert training_set(store, None, protocol.folds[1], labels, chosen).visible.hash == data.visible.hash
@@ -102,6 +104,7 @@ def with_labels(store, path, change):
         with pa.ipc.new_stream(str(file), table.schema) as stream:
             stream.write_table(table.set_column(place, table.schema.field(place), values))
         first += len(table)
+    edit_record(path / "store.json", {}, "sha256", "part_faces")
     return Store(path)
 
 
@@ -243,13 +246,13 @@ def _flipped(store, people):
 def test_older_folds_with_one_threshold_are_pooled(store, protocol, tmp_path):
     probe_encoder(CellEncoder(), store, protocol, tmp_path / "probe", SETTINGS["knn"])
     folders = [tmp_path / "probe" / f"fold-{number}" for number in (1, 2, 3)]
-    table, metrics = pd.read_parquet(folders[0] / "predictions.parquet"), read(folders[0] / "metrics.json")
+    table = pd.read_parquet(folders[0] / "predictions.parquet")
     limits = [f"AU{au:02d}_limit" for au in AUS]
     table.drop(columns=limits).assign(threshold=0.3).to_parquet(folders[0] / "predictions.parquet")
-    told = metrics["provenance"]
+    told = read(folders[0] / "metrics.json")["provenance"]
     del told["limits"], told["limit_rule"]
-    metrics["provenance"] = told | {"threshold": 0.3, "threshold_rule": "chosen"}
-    (folders[0] / "metrics.json").write_text(json.dumps(metrics))
+    older = told | {"threshold": 0.3, "threshold_rule": "chosen"}
+    edit_record(folders[0] / "metrics.json", {"provenance": older})
     pooled = pool_folds(tmp_path / "pooled", folders)
     assert pooled["provenance"]["per_fold"]["limits"] == [[0.3] * 3, [0.5] * 3, [0.5] * 3]
     assert pooled["limits"] is None and pooled["provenance"]["limits"] is None

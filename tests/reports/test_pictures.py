@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from edited import edit_record
 from made_stores import build_store
 from sparsefacs import InputError, api, representation
 from sparsefacs.cli import app
@@ -321,6 +322,7 @@ def test_what_cannot_be_drawn_is_said(run: Path, copied: Path, store: Store, tmp
     with pytest.raises(InputError, match=r"cut differently.*--size 64"):
         representation.pictures(run, tmp_path / "out", wide.path)
 
+    edit_record(copied / "model.json", {}, "sha256")
     weights = load_file(copied / "auxiliary.safetensors")
     save_file(
         {key: value for key, value in weights.items() if key != "flow_head.layers.0.bias"},
@@ -333,10 +335,10 @@ def test_what_cannot_be_drawn_is_said(run: Path, copied: Path, store: Store, tmp
         representation.pictures(copied, tmp_path / "out")
     save_file(weights, copied / "auxiliary.safetensors")
     plan = json.loads((copied / "protocol.json").read_text())
-    (copied / "protocol.json").write_text(json.dumps(plan | {"store": str(tmp_path / "gone")}))
+    edit_record(copied / "protocol.json", {"store": str(tmp_path / "gone")})
     with pytest.raises(InputError, match="is not a store folder"):
         representation.pictures(copied, tmp_path / "out")
-    (copied / "protocol.json").write_text(json.dumps(plan | {"fold": plan["fold"] | {"test": []}}))
+    edit_record(copied / "protocol.json", {"store": plan["store"], "fold": plan["fold"] | {"test": []}})
     with pytest.raises(InputError, match="every subject of it was trained on"):
         representation.pictures(copied, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from fake_results import fake_codes
 
+from edited import edit_record
 from sparsefacs.errors import InputError
 from sparsefacs.reports import report
 
@@ -137,6 +138,7 @@ def test_intensity_run_has_its_own_metrics(make_run, tmp_path, store_path):
 def test_undefined_scores_show_a_dash_and_do_not_break_the_figures(make_run, tmp_path):
     run = make_run("run")
     metrics = json.loads((run / "metrics.json").read_text())
+    metrics.pop("checksum", None)
     for name in ("value", "low", "high"):
         metrics["pooled"]["per_au"]["12"]["f1"][name] = None
     metrics["distributions"]["difference"]["conditional"][0] = [None] * 3
@@ -176,8 +178,7 @@ def test_banner_outlives_the_store(make_run, tmp_path):
 def test_real_faces_get_no_banner_but_a_word_on_sharing(make_run, tmp_path, store_path):
     real = tmp_path / "real"
     shutil.copytree(store_path, real)
-    description = json.loads((real / "store.json").read_text())
-    (real / "store.json").write_text(json.dumps({**description, "source": {"kind": "folder"}}))
+    edit_record(real / "store.json", {"source": {"kind": "folder"}})
     page = Page(report(tmp_path / "out.html", [make_run("run", store=real)]).read_text(encoding="utf-8"))
     assert "Synthetic" not in page.text
     assert "share it only as your data agreement allows" in page.text

@@ -8,6 +8,7 @@ import datasets
 import numpy as np
 import pytest
 
+from edited import edit_record
 from made_stores import build_store, without_columns
 from sparsefacs import InputError, api
 from sparsefacs.data.inspection import describe
@@ -138,11 +139,11 @@ def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_damage_is_named(tmp_path: Path) -> None:
     store = build_store(tmp_path / "s", subjects=2, frames=2)
-    raw = json.loads((store.path / "store.json").read_text())
-    (store.path / "store.json").write_text(json.dumps(raw | {"faces": 99}))
+    kept = (store.path / "store.json").read_bytes()
+    edit_record(store.path / "store.json", {"faces": 99})
     with pytest.raises(InputError, match="99"):
         Store(store.path)
-    (store.path / "store.json").write_text(json.dumps(raw))
+    (store.path / "store.json").write_bytes(kept)
     (store.path / "data-00001.arrow").unlink()
     with pytest.raises(InputError, match="cannot be read"):
         Store(store.path)
@@ -166,7 +167,7 @@ def test_many_rejects_are_counted_whole_and_listed_beside(tmp_path: Path, monkey
         assert dict(info.reasons) == {"no face at least 40 pixels wide": 8, "is damaged (…)": 4}
     raw = json.loads((store.path / "store.json").read_text())
     assert (raw["rejected_count"], len(raw["rejected"])) == (12, 5)
-    assert Store(store.path).info.as_json() == raw
+    assert raw.items() >= Store(store.path).info.as_json().items()
     (store.path / "rejected.csv").unlink()
     with pytest.raises(InputError, match=r"rejected\.csv"):
         list(Store(store.path).info.rejected)

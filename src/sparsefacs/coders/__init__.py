@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import read_json, sha256_file
+from ..files import sha256_file
 
 LATEST = "coder"
 """Names the newest one."""
@@ -49,4 +49,6 @@ def _checked(folder: Path) -> Path:
 
 def read_card(name: str) -> dict[str, Any]:
     """Return the card of the packaged coder of that very name."""
-    return dict(read_json(_FOLDER / name / CARD, what="the coder's card", remedy=_AGAIN))
+    from ..records import CoderRecord, read_record  # commands start quicker without pydantic
+
+    return read_record(_FOLDER / name / CARD, CoderRecord, what="the coder's card", remedy=_AGAIN)

@@ -13,8 +13,9 @@ from ..data.joined import open_stores
 from ..engine.lineage import is_free
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..files import make_folder, read_json, refuse_existing, sha256_file, write_json, write_text
+from ..files import make_folder, refuse_existing, sha256_file, write_text
 from ..methods.coder import CoderConfig, CoderMethod
+from ..records import CardRecord, MetricsRecord, Record, read_record, write_record
 from . import CARD
 from .scores import further_scores, reliability, scores_by_group
 
@@ -43,8 +44,8 @@ def make_coder(out: Path, *, share: float = 1.0, steps: int | None = None, worke
     if not mark.exists():
         refuse_existing(out, what="folder")
         make_folder(out)
-        write_json(mark, asked)
-    elif read_json(mark, what="the making's mark", remedy=_AGAIN) != asked:
+        write_record(mark, asked)
+    elif read_record(mark, Record, what="the making's mark", remedy=_AGAIN) != asked:
         raise InputError("holds another making", path=out, remedy="Give the same options, or another folder")
     stores = []
     for name, settings in made["stores"].items():
@@ -76,10 +77,10 @@ def pack(run: Path, folder: Path, made: dict[str, Any], made_by: str) -> Path:
     make_folder(folder)
     for name in _PACKED:
         shutil.copyfile(run / name, folder / name)
-    seen = read_json(run_.protocol, what="the protocol", remedy=_AGAIN)
-    kept = {name: seen[name] for name in ("protocol", "fold", "seen", "recipe_hash") if name in seen}
-    write_json(RunFolder(folder).protocol, kept)
-    metrics = read_json(run_.metrics, what="the scores", remedy=_AGAIN)
+    seen = read_record(run_.protocol, CardRecord, what="the protocol", remedy=_AGAIN)
+    kept: dict[str, Any] = {name: seen[name] for name in ("protocol", "fold", "seen", "recipe_hash") if name in seen}
+    write_record(RunFolder(folder).protocol, kept)
+    metrics = read_record(run_.metrics, MetricsRecord, what="the scores", remedy=_AGAIN)
     mean, by_au = metrics["pooled"]["mean"], metrics["pooled"]["per_au"]
     card = {
         "name": final.name,
@@ -102,7 +103,7 @@ def pack(run: Path, folder: Path, made: dict[str, Any], made_by: str) -> Path:
     }
     card["scores_told"] = _told(card)
     card["sha256"] = {name: sha256_file(folder / name) for name in _PACKED}
-    write_json(folder / CARD, card)
+    write_record(folder / CARD, card)
     write_text(folder / "LICENSE", "MIT, as the program. What the weights rest on is in card.json, lineage.\n")
     folder.rename(final)
     return final

@@ -11,16 +11,20 @@ from ..data.joined import AnyStore, open_stores
 from ..data.sides import side_labels
 from ..engine.run import RunFolder
 from ..facs import column
-from ..files import read_json
 from ..inference.evaluation import told_of_rows
 from ..inference.model import load_coder
 from ..methods.coder import SIDED
 from ..metrics.scores import score
+from ..records import PlanRecord, read_parquet, read_record
 from ..synthetic.appearance import load_appearance
 from ..synthetic.identity import make_subject
 
 _SKIN = ((0.12, "dark"), (0.35, "medium"), (2.0, "light"))  # upper end of the mean linear red, green and blue
 _AGE = ((0.2, "to about 35"), (0.45, "to about 50"), (2.0, "over 50"))
+
+
+def _predictions(folder: RunFolder) -> pd.DataFrame:
+    return read_parquet(folder.predictions, what="the table of predictions", remedy="Evaluate the run again")
 
 
 def scores_by_group(run: Path) -> dict[str, dict[str, dict[str, float]]]:
@@ -29,8 +33,8 @@ def scores_by_group(run: Path) -> dict[str, dict[str, dict[str, float]]]:
     An AU counts where both classes are in every group of its kind, so that groups are compared on the same AUs.
     """
     folder = RunFolder(run)
-    plan = read_json(folder.protocol, what="the protocol", remedy="Train again")
-    table = pd.read_parquet(folder.predictions)
+    plan = read_record(folder.protocol, PlanRecord, what="the protocol", remedy="Train again")
+    table = _predictions(folder)
     store = open_stores(plan["store"])
     who = table["subject"].to_numpy()
     traits = {name: _traits(store, name) for name in np.unique(who)}
@@ -51,7 +55,7 @@ def scores_by_group(run: Path) -> dict[str, dict[str, dict[str, float]]]:
 
 def reliability(run: Path, bins: int = 10) -> list[dict[str, float]]:
     """Return, for probabilities in tenths, how many there are, their mean, and how often the AU is there."""
-    table = pd.read_parquet(RunFolder(run).predictions)
+    table = _predictions(RunFolder(run))
     aus = [int(name[2:4]) for name in table.columns if name.endswith("_true")]
     truth, coded = (table[[column(au, kind) for au in aus]].to_numpy().ravel() for kind in ("true", "p"))
     known = np.isfinite(coded) & (truth >= 0)
@@ -74,8 +78,8 @@ def further_scores(run: Path) -> dict[str, float]:
     side: among faces and AUs that act two levels or more stronger on one side, the share where it tells that side.
     """
     coder, folder = load_coder(run), RunFolder(run)
-    store = open_stores(read_json(folder.protocol, what="the protocol", remedy="Train again")["store"])
-    rows = pd.read_parquet(folder.predictions)["row"].to_numpy()
+    store = open_stores(read_record(folder.protocol, PlanRecord, what="the protocol", remedy="Train again")["store"])
+    rows = _predictions(folder)["row"].to_numpy()
     told = told_of_rows(coder, store, rows)[:, len(coder.aus) :]
     count, sided = len(coder.aus), [a for a, au in enumerate(coder.aus) if au in SIDED]
     truth = store.intensity(coder.aus)[rows]

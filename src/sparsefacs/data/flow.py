@@ -8,13 +8,13 @@ STORE/flow/job.json            only while unfinished
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import hash_json, read_json
+from ..files import hash_json
+from ..records import FlowRecord, read_record
 from .rows import Rows
 from .store import Store
 
@@ -63,8 +63,8 @@ class StoredFlow:
             raise InputError(
                 "its optical flow is unfinished" if begun else "has no optical flow", path=store.path, remedy=self._run
             )
-        about: dict[str, Any] = read_json(
-            self.folder / DESCRIPTION, what="the description of the flow", remedy=self._anew
+        about = read_record(
+            self.folder / DESCRIPTION, FlowRecord, what="the description of the flow", remedy=self._anew
         )
         if about.get("rows") != len(store) or about.get("store") != store_hash(store):
             raise InputError("holds the optical flow of another store", path=self.folder, remedy=self._anew)

@@ -160,7 +160,7 @@ def _clips(store: Store, labelled: NDArray[np.bool_]) -> tuple[list[ClipCount], 
 
 
 def _sources(store: Store) -> Iterator[str]:
-    for chunk in store.dataset.data.column("source").chunks:  # chunk by chunk: a million paths are not held at once
+    for chunk in store.texts("source").chunks:  # chunk by chunk: a million paths are not held at once
         yield from chunk.to_pylist()
 
 

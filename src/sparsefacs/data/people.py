@@ -81,6 +81,13 @@ class SeenPeople:
         return cls(persons, frozenset(content["groups"]))
 
     @classmethod
+    def of_plan(cls, plan: Mapping[str, Any]) -> "SeenPeople":
+        """Return whom a run has seen, told its protocol.json; one of an earlier version names who trained alone."""
+        if plan.get("seen") is not None:
+            return cls.from_json(plan["seen"])
+        return cls(frozenset((None, str(name)) for name in plan["fold"]["train"]))
+
+    @classmethod
     def of(cls, store: "AnyStore", names: Iterable[str], others: "AnyStore | None") -> "SeenPeople":
         """Return the people called `names` in `store`, and all of the store `others`, whose faces were used too."""
         known = people_of(store)

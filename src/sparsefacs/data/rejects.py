@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from ..errors import InputError
-from ..files import atomic_path
+from ..files import atomic_path, from_cell, to_cell
 
 REJECTED_CSV = "rejected.csv"
 LISTED = 10_000
@@ -74,8 +74,9 @@ class RejectFile(Sequence[Reject]):
         try:
             with self.path.open(encoding="utf-8", newline="") as handle:
                 for row in csv.DictReader(handle):
-                    yield Reject(row["source"], int(row["frame"]) if row["frame"] else None, row["reason"])
-        except (OSError, ValueError, KeyError, csv.Error) as error:
+                    frame = int(row["frame"]) if row["frame"] else None
+                    yield Reject(from_cell(row["source"]), frame, from_cell(row["reason"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise InputError(
                 f"the list of rejected files cannot be read ({error})",
                 path=self.path,
@@ -116,7 +117,8 @@ def gather(each: Callable[[], Iterable[Reject]], store: Path) -> tuple[Sequence[
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(("source", "frame", "reason"))
         for reject in each():
-            writer.writerow((reject.source, "" if reject.frame is None else reject.frame, reject.reason))
+            frame = "" if reject.frame is None else reject.frame
+            writer.writerow((to_cell(reject.source), frame, to_cell(reject.reason)))
     return RejectFile(path, total), counts.as_dict()
 
 

@@ -1,12 +1,13 @@
 """The store: a folder of aligned faces and labels that HF `datasets` loads (`datasets.load_from_disk`).
 
-    STORE/store.json              AUs, face recipe and its hash, source, counts, rejected frames
+    STORE/store.json              AUs, face recipe and its hash, source, counts, rejected frames, SHA-256 of all files
     STORE/rejected.csv            the rejected frames where they are too many for store.json
     STORE/data-00000.arrow …      Arrow streams, one a finished part, memory-mapped when read
     STORE/state.json, dataset_info.json   what HF `datasets` wants to find
     STORE/job.json, done/         only while unfinished: what is being built, and each part's rejects
 
 Parts are written whole or not at all, in any order, by any process, so a killed `prepare` goes on where it was.
+What is checked when it is read: see `store_files`.
 """
 
 import io
@@ -23,11 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import atomic_path, hash_json, make_folder, read_json, refuse_existing, write_json
+from ..files import SoleWriter, atomic_path, hash_json, make_folder, refuse_existing, sha256_file, write_json
+from ..records import PartRecord, Record, StoreRecord, read_record, sums_of, write_record
 from .face_row import FaceRow, as_record, features
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
+from .store_files import DESCRIPTION, STATE, StoreFiles
 
 if TYPE_CHECKING:
+    import datasets
     import pyarrow as pa
 
 __all__ = ["STORE_FORMAT", "UNLABELLED", "FaceRow", "Reject", "Store", "StoreInfo", "StoreWriter", "features"]
@@ -92,8 +96,11 @@ class StoreWriter:
         self.path, self.info, self.extras = Path(path), info, extras
         job_file = self.path / "job.json"
         job = job | {"columns": list(features(len(info.aus), extras))}  # parts of another version's do not fit
+        if not job_file.exists():
+            refuse_existing(self.path, what="store")
+        self._sole = SoleWriter(self.path)
         if job_file.exists():
-            begun = read_json(job_file, what="the record of an unfinished store", remedy="Delete this folder")
+            begun = read_record(job_file, Record, what="the record of an unfinished store", remedy="Delete this folder")
             if begun != json.loads(json.dumps(job)):
                 raise InputError(
                     "holds an unfinished store that was begun with other settings or files, or by another version",
@@ -102,7 +109,7 @@ class StoreWriter:
                 )
         else:
             refuse_existing(self.path, what="store")
-            write_json(job_file, job)
+            write_record(job_file, job)
         make_folder(self.path / "done")
 
     def is_done(self, part: int) -> bool:
@@ -115,17 +122,15 @@ class StoreWriter:
 
         schema = features(len(self.info.aus), self.extras).arrow_schema
         count = 0
-        with (
-            atomic_path(self.path / f"data-{part:05d}.arrow") as temporary,
-            pa.OSFile(str(temporary), "wb") as sink,
-            pa.ipc.new_stream(sink, schema) as stream,
-        ):
-            for batch in _batches(rows, 64):
-                stream.write_table(pa.Table.from_pylist([as_record(row) for row in batch], schema=schema))
-                count += len(batch)
-        write_json(
+        with atomic_path(self._part(part)) as temporary:
+            with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+                for batch in _batches(rows, 64):
+                    stream.write_table(pa.Table.from_pylist([as_record(row) for row in batch], schema=schema))
+                    count += len(batch)
+            digest = sha256_file(temporary)  # now, as long as the system has it in memory
+        write_record(
             self.path / "done" / f"{part:05d}.json",
-            {"faces": count, "rejected": [reject.as_json() for reject in rejected]},
+            {"faces": count, "rejected": [reject.as_json() for reject in rejected], "sha256": digest},
         )
         return count
 
@@ -133,7 +138,9 @@ class StoreWriter:
         """Make the store readable once all `parts` parts are written; raises InputError when no face was found."""
         import datasets
 
-        faces = [int(self._done(part)["faces"]) for part in range(parts)]
+        done = [self._done(part) for part in range(parts)]
+        faces = [int(part["faces"]) for part in done]
+        sums = {self._part(number).name: part["sha256"] for number, part in enumerate(done) if part["faces"]}
         rejected, reasons = gather(lambda: self._rejects(parts), self.path)
         if not sum(faces):
             first = f" The first of {len(rejected)} rejects: {_told(rejected[0])}" if rejected else ""
@@ -156,7 +163,7 @@ class StoreWriter:
             "_output_all_columns": False,
             "_split": None,
         }
-        write_json(self.path / "state.json", state)
+        write_json(self.path / STATE, state)
         names = datasets.load_from_disk(str(self.path)).data.table.select(["subject", "clip"])
         clips = names.group_by(["subject", "clip"]).aggregate([])
         info = replace(
@@ -167,14 +174,19 @@ class StoreWriter:
             rejected=rejected,
             reasons=reasons,
         )
-        write_json(self.path / "store.json", info.as_json())
+        sums |= sums_of(self.path / STATE, self.path / DESCRIPTION)
+        write_record(
+            self.path / "store.json",
+            info.as_json() | {"part_faces": [count for count in faces if count], "sha256": sums},
+        )
         for part in range(parts):
             if not faces[part]:
-                (self.path / f"data-{part:05d}.arrow").unlink(missing_ok=True)
+                self._part(part).unlink(missing_ok=True)
         shutil.rmtree(self.path / "done")
         for stale in self.path.glob(".*.tmp*"):  # half-written files of a killed run
             stale.unlink()
         (self.path / "job.json").unlink()
+        self._sole.release()
         return Store(self.path)
 
     def _rejects(self, parts: int) -> Iterator[Reject]:
@@ -182,16 +194,21 @@ class StoreWriter:
             yield from (Reject(**reject) for reject in self._done(part)["rejected"])
 
     def _done(self, part: int) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.path / "done" / f"{part:05d}.json").read_text())
-        return content
+        return read_record(
+            self.path / "done" / f"{part:05d}.json",
+            PartRecord,
+            what="the record of a finished part",
+            remedy="Delete this file and the part of that number, then give the same command again",
+        )
+
+    def _part(self, part: int) -> Path:
+        return self.path / f"data-{part:05d}.arrow"
 
 
 class Store:
     """A finished store, read memory-mapped: nothing but the labels is ever held whole in memory."""
 
     def __init__(self, path: str | Path) -> None:
-        import datasets
-
         self.path = Path(path)
         if not self.path.is_dir():
             raise InputError("is not a store folder", path=path, remedy=_REBUILD)
@@ -199,9 +216,9 @@ class Store:
             raise InputError(
                 "this store is unfinished", path=path, remedy="Give the `prepare` or `synth` command again to go on"
             )
-        raw = read_json(self.path / "store.json", what="the store's description", remedy=_REBUILD)
-        if raw.get("format") != STORE_FORMAT:
-            raise InputError(f"store format {raw.get('format')} is not {STORE_FORMAT}", path=path, remedy=_REBUILD)
+        raw = read_record(self.path / "store.json", StoreRecord, what="the store's description", remedy=_REBUILD)
+        if raw["format"] != STORE_FORMAT:
+            raise InputError(f"store format {raw['format']} is not {STORE_FORMAT}", path=path, remedy=_REBUILD)
         self.info = StoreInfo(
             aus=tuple(raw["aus"]),
             recipe=raw["recipe"],
@@ -212,10 +229,8 @@ class Store:
             rejected=read_rejected(self.path, raw),
             reasons=raw.get("rejected_reasons", {}),
         )
-        try:
-            self.dataset: datasets.Dataset = datasets.load_from_disk(str(self.path))
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"the store's data cannot be read ({error})", path=path, remedy=_REBUILD) from error
+        self._files = StoreFiles(self.path, raw, _REBUILD)
+        self.dataset: datasets.Dataset = self._files.load(len(self.info.aus))
         if len(self.dataset) != self.info.faces:
             raise InputError(
                 f"holds {len(self.dataset)} faces but its description says {self.info.faces}",
@@ -243,7 +258,13 @@ class Store:
 
     def strings(self, name: str) -> NDArray[np.str_]:
         """Return the text column `name` (subject, clip, source) as an array of M strings."""
-        return np.array(self.dataset.data.column(name).to_pylist(), dtype=np.str_)
+        return np.array(self.texts(name).to_pylist(), dtype=np.str_)
+
+    def texts(self, name: str) -> "pa.ChunkedArray":
+        """Return the text column `name` as Arrow has it; raises InputError where it is damaged."""
+        column = self.dataset.data.column(name)
+        self._files.refuse_bad(column, name)
+        return column
 
     def numbers(self, name: str) -> NDArray[Any]:
         """Return the number column `name` (frame, time, face, score) as an array of M numbers."""
@@ -302,12 +323,17 @@ class Store:
         return piece, row - int(first_rows[piece])
 
     def image(self, row: int) -> NDArray[np.uint8]:
-        """Decode the face of row `row` to RGB, (H, W, 3) uint8."""
+        """Decode the face of row `row` to RGB, (H, W, 3) uint8; raises InputError where it is damaged."""
         from PIL import Image
 
         piece, place = self._at(int(row))
-        with Image.open(io.BytesIO(self._chunks[1][piece][place].as_py())) as image:
-            return np.asarray(image.convert("RGB"))
+        faces = self._chunks[1][piece]
+        self._files.check(int(row), faces)
+        try:
+            with Image.open(io.BytesIO(faces[place].as_py())) as image:
+                return np.asarray(image.convert("RGB"))
+        except Exception as error:  # of damaged pictures, PIL raises almost any kind
+            raise InputError(f"the face in row {row} is damaged", path=self.path, remedy=_REBUILD) from error
 
     def face(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return the face of row `row`, RGB (H, W, 3) uint8, and its landmarks (68, 2), pixels of it.
@@ -315,8 +341,9 @@ class Store:
         Only this row is read from the disk.
         """
         piece, place = self._at(int(row))
+        image = self.image(row)  # first, since it checks the part
         points = self._chunks[2][piece][place].values.to_numpy(zero_copy_only=False)
-        return self.image(row), points.reshape(68, 2).copy()
+        return image, points.reshape(68, 2).copy()
 
 
 def _for_no_face(reasons: Mapping[str, int], source: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The whole state of a training, saved atomically; loading it and going on equals never having stopped."""
 
+import hashlib
 import io
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,24 @@ from ..data.batches import Batches, Views
 from ..errors import InputError
 from ..files import write_bytes
 from .selection import Selector
+
+_MARK = b"\nsparsefacs sha256 "
+_REMEDY = "Delete the run folder and train again"
+
+
+def _sum(content: bytes) -> bytes:
+    return _MARK + hashlib.sha256(content).hexdigest().encode()
+
+
+def _read(path: Path) -> bytes:
+    """Return a checkpoint as torch wrote it, its sum checked; one of an older version has none."""
+    written = path.read_bytes()
+    content, mark, _ = written.rpartition(_MARK)
+    if not mark or len(written) - len(content) != len(_sum(b"")):
+        return written
+    if written != content + _sum(content):
+        raise InputError("this checkpoint is damaged (SHA-256)", path=path, remedy=_REMEDY)
+    return content
 
 
 def save_checkpoint(
@@ -35,7 +54,9 @@ def save_checkpoint(
     }
     content = io.BytesIO()  # torch's own file writer hides a full disk behind a RuntimeError
     torch.save(state, content)
-    write_bytes(path, content.getvalue())
+    written = content.getvalue()
+    # at the file's end, which torch does not look at: in a file of its own it would be of another saving after a kill
+    write_bytes(path, written + _sum(written))
 
 
 def load_checkpoint(
@@ -50,7 +71,7 @@ def load_checkpoint(
     Only tensors and plain values are read (weights_only), never arbitrary pickled objects.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(_read(path)), map_location="cpu", weights_only=True)
         method.load_state_dict(state["method"])
         for name, optimiser in optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
@@ -61,13 +82,13 @@ def load_checkpoint(
         if torch.cuda.is_available() and state["random_cuda"]:
             torch.cuda.set_rng_state_all(state["random_cuda"])
         return int(state["step"]), float(state["seconds"])
+    except InputError:
+        raise
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
         raise InputError(
             f"this checkpoint cannot be resumed ({type(error).__name__})",
             path=path,
-            remedy="Delete the run folder and train again",
+            remedy=_REMEDY,
         ) from error
     except Exception as error:  # torch raises pickle.UnpicklingError on anything that is not plain data
-        raise InputError(
-            "is not a checkpoint of this program", path=path, remedy="Delete the run folder and train again"
-        ) from error
+        raise InputError("is not a checkpoint of this program", path=path, remedy=_REMEDY) from error

@@ -107,7 +107,7 @@ class RunConfig(BaseModel):
     name: str
     recipe: str
     task: Task = "occurrence"
-    aus: tuple[int, ...] = Field((), description="AUs to learn; none named: all that the store has")
+    aus: tuple[Positive, ...] = Field((), description="AUs to learn; none named: all that the store has")
     seed: Annotated[int, Field(ge=0, description="of weights and batches")] = 0
     split_seed: Annotated[int, Field(ge=0, description="of drawn folds and labels, so that seeds share a split")] = 0
     network: NetworkConfig = NetworkConfig()

@@ -9,8 +9,8 @@ from typing import Any
 
 from ..data.store import Store
 from ..faces.models import LANDMARKER, YUNET
-from ..files import read_json
 from ..networks.backbone import start_folder
+from ..records import LineageRecord, read_record
 from .config import RunConfig
 from .run import RunFolder
 
@@ -76,8 +76,8 @@ def _of_run(folder: Path, what: str) -> list[dict[str, Any]]:
     """Return what a run is, and what it rests on itself."""
     run = RunFolder(folder)
     file = run.model if run.model.is_file() else run.encoder
-    content = read_json(file, what="the run's description", remedy="Train it again") if file.is_file() else {}
-    its = content.get("lineage")
+    told = {"what": "the run's description", "remedy": "Train it again"}
+    its = read_record(file, LineageRecord, **told).get("lineage") if file.is_file() else None
     if its is None:
         return [_entry(what, folder.name, _UNKNOWN, free=None)]
     return [_entry(what, folder.name, "as what it rests on", free=is_free(its)), *its]

@@ -109,14 +109,17 @@ def pretrain_fold(
     fabric.launch()
     # what cannot be built is told before there is a run folder, which would be in the way of the next attempt
     method = None if resume and run.encoder.exists() else make_pretraining(config)
-    if fabric.is_global_zero:
-        run.begin(config.as_json(), plan, resume)
-        people = f"{plan['subjects']} people" + (f", fold {fold.name} of {protocol.name}" if fold and protocol else "")
-        print(f"learns from {len(rows):,} faces of {people}; no label is read", file=sys.stderr)
-    fabric.barrier()
-    if method is None:
-        return run
     with ExitStack() as stack:
+        stack.callback(run.release)
+        if fabric.is_global_zero:
+            run.begin(config.as_json(), plan, resume)
+            people = f"{plan['subjects']} people" + (
+                f", fold {fold.name} of {protocol.name}" if fold and protocol else ""
+            )
+            print(f"learns from {len(rows):,} faces of {people}; no label is read", file=sys.stderr)
+        fabric.barrier()
+        if method is None:
+            return run
         pool = stack.enter_context(ThreadPoolExecutor(config.data.workers))
         _train(fabric, config, method, store, rows, run, pool, resume)
     fabric.barrier()

@@ -14,17 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from ..errors import InputError
-from ..files import make_folder, read_json, refuse_existing, write_bytes, write_json, write_text
+from ..files import SoleWriter, refuse_existing, write_bytes, write_text
 from ..metrics.limits import HALF, described_limits
 from ..networks.backbone import ENCODER_FILE
+from ..records import ConfigRecord, ModelRecord, PlanRecord, read_record, read_yaml, sums_of, write_record, write_yaml
 
 if TYPE_CHECKING:
     from ..methods.contract import Setting
 
 _RETRAIN = "Train again with `sparsefacs train`, or give a run folder that `train` finished"
+_ANEW = "Delete the run folder and begin again"
+_FIRST_FILES = {"labels.parquet", "protocol.json", ".lock"}
+"""What `begin` writes before config.yaml; a folder of these alone is of a run that had not begun when it was killed."""
 
 
 class RunFolder:
@@ -45,6 +47,7 @@ class RunFolder:
         self.encoder = self.path / "encoder.json"
         self.predictions = self.path / "predictions.parquet"
         self.metrics = self.path / "metrics.json"
+        self._sole: SoleWriter | None = None
 
     @property
     def begun(self) -> bool:
@@ -76,10 +79,15 @@ class RunFolder:
         """Make the folder and write what is asked of the run, or find with `resume` that it is what was asked before.
 
         first: writes what else belongs there from the start; config.yaml is written last, so its presence means that
-        all is there. Raises InputError when the folder exists without `resume`, or holds another run.
+        all is there. Until `release` no other process can begin or resume it. Raises InputError when the folder exists
+        without `resume`, holds another run, or another process is at it.
         """
-        if resume and self.config.exists():
-            kept = read_json(self.protocol, what="the run's protocol", remedy="Delete the run folder and begin again")
+        going_on = resume and self.config.exists()
+        if not going_on and not (resume and self._never_began()):
+            self.refuse_existing()
+        self._sole = SoleWriter(self.path)
+        if going_on:
+            kept = read_record(self.protocol, PlanRecord, what="the run's protocol", remedy=_ANEW)
             if self.read_config() != config or kept != plan:
                 raise InputError(
                     "holds a run with other settings, folds, faces or labels",
@@ -87,35 +95,51 @@ class RunFolder:
                     remedy="Resume with the very command that began it, or choose another folder",
                 )
             return
-        refuse_existing(self.path, what="run folder")
-        make_folder(self.path)
         first()
-        write_json(self.protocol, plan)
+        write_record(self.protocol, plan)
         self.write_config(config)
+
+    def release(self) -> None:
+        """Let other processes go on with this run."""
+        if self._sole is not None:
+            self._sole.release()
+
+    def refuse_existing(self) -> None:
+        """Raise InputError if the folder exists and is not empty; an unfinished run's remedy is to resume it."""
+        unfinished = (
+            any(
+                (folder / "config.yaml").exists() and not ((folder / "metrics.json").exists() or run.encoder.exists())
+                for folder in (self.path, *self.path.glob("fold-*"))
+                for run in (RunFolder(folder),)
+            )
+            or self._never_began()
+        )
+        remedy = "It is not finished: give the command that began it again, with --resume, or choose another name"
+        refuse_existing(self.path, what="run folder", remedy=remedy if unfinished else "")
+
+    def _never_began(self) -> bool:
+        """Say whether the folder holds nothing but what is written before a run begins."""
+        names = {entry.name for entry in self.path.iterdir()} if self.path.is_dir() else set()
+        return bool(names) and all(name in _FIRST_FILES or ".tmp" in name for name in names)
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Write the resolved configuration."""
-        write_text(self.config, yaml.safe_dump(config, sort_keys=False))
+        write_yaml(self.config, config)
 
     def read_config(self) -> dict[str, Any]:
         """Read the resolved configuration."""
-        try:
-            content = yaml.safe_load(self.require(self.config, "the configuration").read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise InputError("the configuration is not valid YAML", path=self.config, remedy=_RETRAIN) from error
-        if not isinstance(content, dict):
-            raise InputError("the configuration is empty", path=self.config, remedy=_RETRAIN)
-        return content
+        file = self.require(self.config, "the configuration")
+        return read_yaml(file, ConfigRecord, what="the configuration", remedy=_RETRAIN)
 
     def read_model(self) -> dict[str, Any]:
         """Read what the model is."""
-        content = read_json(self.require(self.model, "the model's description"), what="it", remedy=_RETRAIN)
-        missing = {"method", "task", "aus", "network", "recipe"} - set(content)
-        if not {"limits", "threshold"} & set(content):
-            missing.add("limits")
-        if missing:
-            raise InputError(f"lacks {sorted(missing)[0]!r}", path=self.model, remedy=_RETRAIN)
-        return dict(content) | {"limits": list(described_limits(content))}
+        file = self.require(self.model, "the model's description")
+        content = read_record(file, ModelRecord, what="the model's description", remedy=_RETRAIN)
+        return content | {"limits": list(described_limits(content))}
+
+    def read_log(self) -> list[dict[str, str]]:
+        """Return the rows of log.csv, none where there is no such file; raises InputError where it is damaged."""
+        return CsvLog(self.log).rows
 
     def write_model(
         self,
@@ -134,7 +158,7 @@ class RunFolder:
         settings: the method's own, of which its network may depend. lineage: what it was made of (`engine.lineage`).
         """
         write_bytes(self.weights, _tensors(weights))
-        write_json(
+        write_record(
             self.model,
             {
                 "method": method,
@@ -146,13 +170,14 @@ class RunFolder:
                 "limits": [HALF] * len(setting.aus) if limits is None else [float(limit) for limit in limits],
                 "step": step,
                 "lineage": [dict(entry) for entry in lineage],
+                "sha256": sums_of(self.weights, self.auxiliary),
             },
         )
 
     def write_encoder(self, weights: Mapping[str, Any], description: Mapping[str, Any]) -> None:
         """Write what a pre-training is for: its trunk under timm's names, and how to use it."""
         write_bytes(self.encoder_weights, _tensors(weights))
-        write_json(self.encoder, dict(description))
+        write_record(self.encoder, dict(description) | {"sha256": sums_of(self.encoder_weights, self.auxiliary)})
 
     def write_auxiliary(self, weights: Mapping[str, Any]) -> None:
         """Write modules that only training and its pictures need."""
@@ -173,9 +198,21 @@ class CsvLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, str]] = []
-        if path.exists():
+        if not path.exists():
+            return
+        try:
             with path.open(encoding="utf-8", newline="") as handle:
                 self.rows = list(csv.DictReader(handle))
+            for row in self.rows:
+                int(row["step"]), int(row["images"]), float(row["seconds"])
+        except (OSError, ValueError, KeyError, TypeError, csv.Error):
+            self.rows = []
+        if not self.rows:
+            raise InputError(
+                "the training log is damaged",
+                path=path,
+                remedy="Move it away: the training goes on without it, and the curves of the steps so far are lost",
+            )
 
     def cut(self, step: int) -> None:
         """Drop rows of steps after `step`: they will be made again."""

@@ -8,6 +8,7 @@ from ..methods.contract import Setting
 from ..methods.registry import method_class
 from ..networks.backbone import read_safetensors
 from ..networks.classifier import NetworkConfig
+from ..records import as_settings, check_sum
 from .run import RunFolder
 
 if TYPE_CHECKING:
@@ -38,12 +39,22 @@ def load_trained(run: RunFolder) -> Trained:
     if folds and not run.model.exists():
         raise InputError("holds several folds", path=run.path, remedy=f"Name one of them: {folds[0].parent}")
     description = run.read_model()
-    setting = Setting(description["task"], tuple(description["aus"]), NetworkConfig(**description["network"]))
     method = method_class(description["method"])
-    settings = method.Config(**description.get("settings", {}))
-    with torch.random.fork_rng(devices=[]):
-        network = method.build_predictor(setting, settings)
-    weights = read_safetensors(run.require(run.weights, "the weights"))
+    told = {"what": "the model's description", "remedy": "Restore the run's files, or train again"}
+    sees = as_settings(NetworkConfig, description["network"], run.model, **told)
+    settings = as_settings(method.Config, description.get("settings", {}), run.model, **told)
+    setting = Setting(description["task"], tuple(description["aus"]), sees)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = method.build_predictor(setting, settings)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"describes a network that cannot be built ({error})", path=run.model, remedy=told["remedy"]
+        ) from error
+    check_sum(run.require(run.weights, "the weights"), description.get("sha256", {}), remedy=told["remedy"])
+    weights = read_safetensors(run.weights)
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

@@ -97,6 +97,7 @@ def train_fold(
     fabric.launch()
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(config.data.workers))
+        stack.callback(run.release)
         finished = resume and run.model.exists()
         # what cannot be built is told before there is a run folder, which would be in the way of the next attempt
         built = None if finished else _build(fabric, config, data, pool)

@@ -17,7 +17,6 @@ from ..data.sides import side_labels
 from ..data.store import UNLABELLED, Store
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
-from ..files import read_json
 from ..methods.contract import Needs
 from ..methods.registry import method_class
 from ..networks.backbone import start_folder
@@ -25,6 +24,7 @@ from ..protocols.budgets import VisibleLabels, apply_budget, budget_card, parse_
 from ..protocols.combinations import kept_combinations
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
+from ..records import PeopleRecord, read_record
 from .coding import RowCoder
 from .config import RunConfig
 from .run import RunFolder
@@ -192,8 +192,10 @@ def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
 
 def _seen_by(run: RunFolder, store: AnyStore, fold: Fold) -> SeenPeople:
     """Return whose faces a run has seen; raises InputError when someone tested on is among them."""
-    plan = read_json(run.protocol, what="the protocol of the run to start from", remedy="Train it again")
-    seen = SeenPeople.from_json(plan["seen"])
+    plan = read_record(
+        run.protocol, PeopleRecord, what="the protocol of the run to start from", remedy="Train it again"
+    )
+    seen = SeenPeople.of_plan(plan)
     known = seen.rows(store) & np.isin(store.strings("subject"), fold.test)
     if known.any():
         people = len(np.unique(store.strings("subject")[known]))

@@ -1,6 +1,5 @@
 """From finished runs to results.json: small, without paths or dates, the same when made again from the same runs."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -9,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..engine.run import RunFolder
-from ..files import read_json
 from ..networks.backbone import start_folder
 from ..protocols.card import card_text
 from ..protocols.published import Published, published_results
+from ..records import CardRecord, CardsRecord, MetricsRecord, read_record
 from ..reports.results import METRICS_OF_TASK, number
 from ..version import VERSION
 from .execute import Failure
@@ -137,12 +136,10 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
 
 def _start(run: Run) -> dict[str, Any]:
     """Return the faces that the run's pre-training saw and the seconds it took; nothing where there was none."""
-    import pandas as pd
-
     folder = start_folder(RunFolder(run.folds[0]).read_config()["network"]["init"])
     if folder is None or not RunFolder(folder).log.exists():
         return {}
-    last = pd.read_csv(RunFolder(folder).log).iloc[-1]
+    last = RunFolder(folder).read_log()[-1]
     return {"start_images": int(last["images"]), "start_seconds": round(float(last["seconds"]), 1)}
 
 
@@ -158,7 +155,7 @@ def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
-    return dict(read_json(folder / "metrics.json", what="the record of the run's scores", remedy=_AGAIN))
+    return read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
 
 
 def _further(run: Run, name: str) -> float | None:
@@ -248,7 +245,7 @@ def _cards(groups: Sequence[_Finished]) -> dict[str, str]:
 
 
 def _card(path: Path) -> dict[str, Any]:
-    return dict(read_json(path, what="the run's protocol", remedy=_AGAIN))
+    return read_record(path, CardRecord, what="the run's protocol", remedy=_AGAIN)
 
 
 def _without_places(card: dict[str, Any]) -> dict[str, Any]:
@@ -263,7 +260,7 @@ def _label_cards(plan: Plan) -> list[dict[str, Any]]:
     found = []
     for name, path in plan.extras.items():
         if path.parent.name == "cards" and path.exists():
-            labels = json.loads(path.read_text(encoding="utf-8"))["folds"][0]["labels"]
+            labels = read_record(path, CardsRecord, what="the label card", remedy=_AGAIN)["folds"][0]["labels"]
             kept = {key: labels["combinations"][key] for key in ("faces", "kept", "dense", "all")}
             found.append({"of": name.removeprefix("labels of "), "frames": labels["frames"], **kept})
     return found

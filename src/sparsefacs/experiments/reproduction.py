@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import hash_json, read_json, refuse_existing, write_json, write_text
+from ..files import hash_json, refuse_existing, write_json, write_text
+from ..records import Record, read_record, write_record
 from .cost import job_cost
 from .execute import Failure, run_jobs, write_jobs
 from .items import BENCHMARK, PAPERS, Scale, find_item, read_paper
@@ -146,7 +147,7 @@ def _claim(plan: Plan, given: Mapping[str, Any]) -> None:
     }
     mark = plan.out / MARK
     if mark.exists():
-        known = read_json(mark, what="the folder's mark", remedy="Choose another --out")
+        known = read_record(mark, Record, what="the folder's mark", remedy="Choose another --out")
         if hash_json(known) == hash_json(about):
             return
         raise InputError(
@@ -155,7 +156,7 @@ def _claim(plan: Plan, given: Mapping[str, Any]) -> None:
             remedy="Choose another --out, or give the command that began it",
         )
     refuse_existing(plan.out, what="folder of the results")
-    write_json(mark, about)
+    write_record(mark, about)
 
 
 def item_list(paper: str) -> list[dict[str, Any]]:

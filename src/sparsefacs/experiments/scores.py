@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.run import RunFolder
 from ..facs.units import column
-from ..files import read_json
-from ..inference.pooling import limits_in
+from ..inference.pooling import Answered, limits_in, read_predictions
 from ..metrics.bootstrap import SubjectSums, interval, mean_over_aus, resampled
 from ..metrics.intensity import IntensitySums
 from ..metrics.occurrence import OccurrenceSums
+from ..records import MetricsRecord, read_record
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -39,11 +40,10 @@ def read_scores(folder: Path, resamples: int = RESAMPLES) -> Drawn:
     """Return the scores of a run folder with metrics.json and predictions.parquet."""
     import hashlib
 
-    import pandas as pd
-
-    metrics = read_json(folder / "metrics.json", what="the record of the run's scores", remedy=_AGAIN)
+    metrics = read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
     occurs, aus = metrics["task"] == "occurrence", tuple(int(au) for au in metrics["aus"])
-    table = pd.read_parquet(folder / "predictions.parquet").sort_values(["row", "fold"], kind="stable")
+    found = read_predictions(RunFolder(folder), Answered(metrics["task"], aus))
+    table = found.sort_values(["row", "fold"], kind="stable")
     truth = table[[column(au, "true") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     predicted = table[[column(au, "p" if occurs else "r") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     used = (truth >= 0) & ~np.isnan(predicted)

@@ -1,13 +1,12 @@
 """How many aligned faces a second a run's network codes, measured once and kept in the run folder."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..files import write_json
+from ..records import SpeedRecord, read_record, write_record
 
 FACES = 64
 _REPEATS = 3
@@ -20,8 +19,8 @@ def coding_speed(folder: Path) -> dict[str, Any]:
     """
     kept = folder / "speed.json"
     if not kept.exists():
-        write_json(kept, _measured(folder))
-    return dict(json.loads(kept.read_text(encoding="utf-8")))
+        write_record(kept, _measured(folder))
+    return read_record(kept, SpeedRecord, what="the run's speed", remedy="Delete this file to measure it again")
 
 
 def _measured(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import read_json
+from ..records import FacesRecord, SourceRecord, read_record
 from .items import BENCHMARK, Faces, Item, Paper, Scale, benchmark
 
 _NOT_A_STORE = "Give a store that `sparsefacs prepare` or `synth` made"
@@ -88,14 +88,14 @@ def find_stores(
 
 def read_source(path: Path) -> dict[str, Any]:
     """Return where the faces of a store come from; raises InputError when it is not one."""
-    content = read_json(path / "store.json", what="the store's description", remedy=_NOT_A_STORE)
-    source = content.get("source") if isinstance(content, dict) else None
-    return dict(source or {})
+    content = read_record(path / "store.json", SourceRecord, what="the store's description", remedy=_NOT_A_STORE)
+    return dict(content.get("source") or {})
 
 
 def faces_in(path: Path) -> int:
     """Return how many faces a store says it has."""
-    return int(read_json(path / "store.json", what="the store's description", remedy=_NOT_A_STORE)["faces"])
+    told = read_record(path / "store.json", FacesRecord, what="the store's description", remedy=_NOT_A_STORE)
+    return int(told["faces"])
 
 
 def prepare_command(content: Paper, key: str) -> str:

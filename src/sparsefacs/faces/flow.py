@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from ..data.flow import DESCRIPTION, JOB, StoredFlow, cells_across, flow_folder, part_path, store_hash
 from ..data.store import Store
 from ..errors import InputError
-from ..files import read_json, refuse_existing, write_json, write_with
+from ..files import SoleWriter, refuse_existing, write_with
 from ..progress import progress
+from ..records import FlowRecord, Record, read_record, write_record
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _CHUNK = 32  # rows a worker does at a time, about a second
 
@@ -107,9 +108,10 @@ def flow(
             "them without it, wsrtl with --set 'method.auxiliary=[inpainting]'",
         )
     if not whole:
-        _begin(folder, job)
+        sole = _begin(folder, job)
         _write_parts(opened, later, settings, folder, workers)
-        write_json(folder / DESCRIPTION, {**job, "known": known})
+        write_record(folder / DESCRIPTION, {**job, "known": known})
+        sole.release()
     for stale in (folder / JOB, *folder.glob(".*.tmp*")):  # what a killed call left
         stale.unlink(missing_ok=True)
     StoredFlow(opened)  # told now if a part has gone meanwhile
@@ -121,7 +123,7 @@ def _is_whole(folder: Path, job: dict[str, Any]) -> bool:
     if not (folder / DESCRIPTION).exists():
         return False
     remedy = "Delete this folder to compute optical flow anew"
-    found = read_json(folder / DESCRIPTION, what="the description of the flow", remedy=remedy)
+    found = read_record(folder / DESCRIPTION, FlowRecord, what="the description of the flow", remedy=remedy)
     if found.get("store") != job["store"]:
         raise InputError("holds the optical flow of another store", path=folder, remedy=remedy)
     for name, value in job.items():
@@ -130,18 +132,21 @@ def _is_whole(folder: Path, job: dict[str, Any]) -> bool:
     return True
 
 
-def _begin(folder: Path, job: dict[str, Any]) -> None:
-    """Note what is being computed, or check that it is what was begun."""
+def _begin(folder: Path, job: dict[str, Any]) -> SoleWriter:
+    """Note what is being computed, or check that it is what was begun; return what keeps other runs out."""
     if not (folder / JOB).exists():
         refuse_existing(folder, what="folder of optical flow")
-        write_json(folder / JOB, job)
-        return
+        sole = SoleWriter(folder)
+        write_record(folder / JOB, job)
+        return sole
+    sole = SoleWriter(folder)
     remedy = "Give the same --step as before to go on, or delete this folder"
-    begun = read_json(folder / JOB, what="the record of unfinished optical flow", remedy="Delete this folder")
+    begun = read_record(folder / JOB, Record, what="the record of unfinished optical flow", remedy="Delete this folder")
     if begun != json.loads(json.dumps(job)):
         raise InputError(
             "holds unfinished optical flow that was begun with other settings or faces", path=folder, remedy=remedy
         )
+    return sole
 
 
 def later_rows(store: Store, step: int) -> NDArray[np.int64]:
@@ -164,8 +169,7 @@ def later_rows(store: Store, step: int) -> NDArray[np.int64]:
 
 def _codes(store: Store, name: str) -> NDArray[np.int64]:
     """Return a number for every text of column `name`, the same for the same text."""
-    column: pa.ChunkedArray = store.dataset.data.column(name)
-    chunks = column.dictionary_encode().unify_dictionaries().chunks
+    chunks = store.texts(name).dictionary_encode().unify_dictionaries().chunks
     return np.concatenate([chunk.indices.to_numpy() for chunk in chunks]).astype(np.int64)
 
 

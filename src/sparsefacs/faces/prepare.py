@@ -15,7 +15,7 @@ from ..data.adapters.plan import MediaItem
 from ..data.media import is_marked_synthetic
 from ..data.store import Store, StoreInfo, StoreWriter
 from ..errors import InputError
-from ..files import sha256_file
+from ..files import has_died, sha256_file
 from ..progress import Progress, progress
 from .alignment import FaceRecipe
 from .cutting import CutSettings, PartCutter
@@ -123,7 +123,7 @@ def _write(
     note = _note_path(writer.path, number)
 
     def looked_at(frames: int) -> None:
-        if host == platform.node() and _has_died(parent):
+        if host == platform.node() and has_died(parent):
             os._exit(1)  # the main process was killed: leave the store to its successor
         if frames % _COUNT_EVERY == 0:
             note.write_text(str(frames))
@@ -132,18 +132,6 @@ def _write(
     writer.write_part(number, cutter.rows(items), cutter.rejected)
     note.unlink(missing_ok=True)
     return number, cutter.frames
-
-
-def _has_died(process: int) -> bool:
-    if os.name != "posix":  # elsewhere signal 0 is not a mere question
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _note_path(store: Path, number: int) -> Path:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..evidence.pose import openface_angles
 from ..facs import column
-from ..files import atomic_path
+from ..files import atomic_path, to_cell
 from .contract import Task
 
 Cell = str | int | float | None
@@ -234,7 +234,7 @@ class _CsvRows:
         self._writer.writerow(columns)
 
     def write(self, row: list[Cell]) -> None:
-        self._writer.writerow(row)
+        self._writer.writerow([to_cell(cell) if isinstance(cell, str) else cell for cell in row])
 
 
 class _ParquetRows:
@@ -243,7 +243,7 @@ class _ParquetRows:
         import pyarrow.parquet as pq
 
         self._schema = pa.schema([(name, _arrow_type(name)) for name in columns])
-        self._file = pq.ParquetWriter(path, self._schema)
+        self._file = pq.ParquetWriter(path, self._schema, write_page_checksum=True)
         self._held: list[list[Cell]] = []
 
     def write(self, row: list[Cell]) -> None:

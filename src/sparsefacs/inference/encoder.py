@@ -12,11 +12,11 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
-from ..files import read_json
 from ..networks.answers import device_of, network_input, placed
 from ..networks.backbone import NAMED_STARTS
 from ..networks.classifier import NetworkConfig
 from ..networks.trunk import Trunk
+from ..records import EncoderRecord, PeopleRecord, as_settings, read_record
 from .model import load_coder
 
 if TYPE_CHECKING:
@@ -69,16 +69,17 @@ def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | N
     folder = RunFolder(run)
     if not folder.encoder.exists():
         return _of_training(folder, regions, start)
-    described = read_json(folder.encoder, what="the encoder's description", remedy=_AGAIN)
+    told = {"what": "the encoder's description", "remedy": _AGAIN}
+    described = read_record(folder.encoder, EncoderRecord, **told)
     folder.require(folder.encoder_weights, "the encoder's weights")
-    config = NetworkConfig(**described["network"])
+    config = as_settings(NetworkConfig, described["network"], folder.encoder, **told)
     init = str(folder.path) if start is None else start
     if start is not None and start not in NAMED_STARTS and not Path(start).is_file():
         raise InputError(f"{start} is no start", remedy=f"Choose {', '.join(NAMED_STARTS)} or a .safetensors file")
     by_area = bool(described["regions"]) if regions is None else regions
     network = _features_of(Trunk(config.model_copy(update={"init": init}), described["level"]), by_area)
     nobody = SeenPeople(frozenset())
-    seen = SeenPeople.from_json(read_json(folder.protocol, what="its protocol", remedy=_AGAIN)["seen"])
+    seen = SeenPeople.of_plan(read_record(folder.protocol, PeopleRecord, what="its protocol", remedy=_AGAIN))
     name = str(described["pretraining"]).partition("/")[2] if start is None else {"none": "random"}.get(start, start)
     trunk = network.trunk
     return Encoder(
@@ -95,12 +96,12 @@ def _of_training(folder: RunFolder, regions: bool | None, start: str | None) -> 
     if regions is not None or start is not None:
         raise InputError("is a trained AU network: its features are what they are", path=folder.path, remedy=_AGAIN)
     coder = load_coder(folder.path)
-    plan = read_json(folder.protocol, what="the run's protocol", remedy="Train again")
+    plan = read_record(folder.protocol, PeopleRecord, what="the run's protocol", remedy="Train again")
     blank = np.zeros((1, coder.recipe.size, coder.recipe.size, 3), np.uint8)
     encoder = Encoder(
         name=str(folder.read_model()["method"]),
         recipe=coder.recipe,
-        seen=SeenPeople.from_json(plan["seen"]),
+        seen=SeenPeople.of_plan(plan),
         sees=coder.sees,
         width=0,
         network=coder.network,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.clips import Tracks
@@ -17,6 +16,8 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
+from ..protocols.budgets import VisibleLabels
+from ..records import CardRecord, as_settings
 from .batching import code_faces, decode_windows, encode_faces
 from .contract import Coder
 from .model import NetworkCoder, load_coder
@@ -108,6 +109,7 @@ def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
     coder = load_coder(path)
     unseen = unseen_faces(path, store)
     tested, rows, own, plan = unseen.store, unseen.rows, unseen.own, unseen.plan
+    as_settings(CardRecord, plan, run.protocol, what="the run's protocol", remedy="Train again")
     _check_aus(coder, tested)
     folder = run.path if own else run.path / f"on-{tested.path.name}"
     target = RunFolder(folder)
@@ -130,7 +132,7 @@ def _pseudo_labels(
     if source is None:
         return {}
     unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
-    unseen[pd.read_parquet(run.labels)["row"].unique()] = False
+    unseen[VisibleLabels.load(run.labels).mask.any(axis=1)] = False
     found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen), source)
     return found and found | order_accuracy(coder, store, tested)
 
@@ -153,7 +155,8 @@ def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dic
     """Return everything a number must carry to be comparable: hashes, seed, limits, selection rule, cost."""
     config, model = run.read_config(), run.read_model()
     rule = config.get("selection", {}).get("threshold", "fixed")
-    cost = pd.read_csv(run.log).iloc[-1] if run.log.exists() else None
+    log = run.read_log()
+    cost = log[-1] if log else None
     return {
         **conditions(config, plan, tested),
         "selected_step": model.get("step"),

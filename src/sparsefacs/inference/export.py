@@ -26,7 +26,7 @@ from ..networks.clip_answers import is_of_clips
 from ..version import VERSION
 from .contract import Task
 from .model import NetworkCoder, load_coder
-from .onnx_model import EVIDENCE, FORMAT, METADATA, OnnxCoder, packed
+from .onnx_model import EVIDENCE, FORMAT, METADATA, OnnxCoder, packed, with_sum
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +142,7 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
     if coder.known:
         program.model.metadata_props[EVIDENCE] = packed(_weights(coder), float(coder.network.evidence.gain))
     program.save(str(path), external_data=False)
+    path.write_bytes(with_sum(path.read_bytes()))
     onnx.checker.check_model(str(path), full_check=True)
     return wants_landmarks
 

@@ -1,6 +1,7 @@
 """An exported network as a coder: an .onnx file, ready for faces, without torch's code or the run folder."""
 
 import base64
+import hashlib
 import json
 import os
 from dataclasses import fields
@@ -16,6 +17,7 @@ from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..metrics.limits import described_limits
+from ..records import ExportRecord, checked
 from .contract import Task
 
 METADATA = "sparsefacs"
@@ -24,6 +26,8 @@ EVIDENCE = "sparsefacs.evidence"
 """Key of the weights on evidence and the gain of pixels, in JSON: name → base64 of float32, little-endian, by rows."""
 FORMAT = 2
 _FORMATS = (1, FORMAT)  # files of format 1 see pixels alone
+SUM = "sparsefacs.sha256"
+"""Key of the SHA-256 of all that is in the file before it: its last bytes are this entry of the metadata."""
 _EXPORT = "Give a file that `sparsefacs export RUN OUT.onnx` wrote"
 _KEYS = {"format", "aus", "task", "recipe", "landmarks"}
 
@@ -41,6 +45,7 @@ class OnnxCoder:
 
         if not Path(path).is_file():
             raise InputError("the exported network is missing", path=path, remedy=_EXPORT)
+        _check_sum(Path(path))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 1) - 1)
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other stages want the cores
@@ -59,7 +64,10 @@ class OnnxCoder:
         self.person = bool(self.description.get("person", False))
         self.further: tuple[str, ...] = tuple(self.description.get("further", ()))
         told = len(self.aus) + len(self.further)
-        self._head = unpacked(metadata[EVIDENCE], self.known, told) if self.known else None
+        try:
+            self._head = unpacked(metadata[EVIDENCE], self.known, told) if self.known else None
+        except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+            raise InputError("its weights on evidence are damaged", path=path, remedy="Export the run again") from error
         self._names = [each.name for each in self._session.get_inputs()]
         size = self._session.get_inputs()[0].shape[0]
         self.batch = size if isinstance(size, int) else None
@@ -167,4 +175,22 @@ def _described(path: str | Path, metadata: dict[str, str]) -> dict[str, Any]:
             path=path,
             remedy="Export the run again",
         )
-    return dict(described)
+    return checked(described, ExportRecord, path, what="what it says of itself", remedy="Export the run again")
+
+
+def with_sum(content: bytes) -> bytes:
+    """Return the content of an .onnx file with the SHA-256 of it as one more entry of its metadata, at its end."""
+    key, value = SUM.encode(), hashlib.sha256(content).hexdigest().encode()
+    entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([len(value)]) + value  # protobuf: key 1, value 2
+    return content + b"\x72" + bytes([len(entry)]) + entry  # field 14 of a model, metadata_props, which may repeat
+
+
+def _check_sum(path: Path) -> None:
+    """Raise InputError where a file is not as it was exported; one of an older version has no sum."""
+    content = path.read_bytes()
+    kept = content[: len(content) - len(with_sum(b""))]
+    tail = content[len(kept) :]
+    if tail[:-64] == with_sum(b"")[:-64] and with_sum(kept) != content:
+        raise InputError(
+            "is damaged, or was changed after it was exported (SHA-256)", path=path, remedy="Export the run again"
+        )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..facs import UNITS
-from ..files import write_with
+from ..files import from_cell, write_with
 
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 FACES_MAX = 8  # drawn, those with most rows; more could not be told apart
@@ -39,7 +39,11 @@ def plot_codes(codes: Path, out: Path, *, source: str | None = None, limits: Seq
 def _read(codes: Path, source: str | None) -> Any:
     import pandas as pd
 
-    table = pd.read_parquet(codes) if codes.suffix.lower() == ".parquet" else pd.read_csv(codes)
+    table = (
+        pd.read_parquet(codes)
+        if codes.suffix.lower() == ".parquet"
+        else pd.read_csv(codes, converters={"input": from_cell})
+    )
     return table if source is None else table[table["input"] == source]
 
 

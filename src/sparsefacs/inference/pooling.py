@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ..data.joined import AnyStore, known_intensity, known_occurrence, paths_of
 from ..engine.run import RunFolder
 from ..facs.units import column
-from ..files import atomic_path, hash_json, read_json, write_json
+from ..files import atomic_path, hash_json
 from ..metrics.distributions import au_distributions
 from ..metrics.limits import HALF
 from ..metrics.scores import score
 from ..protocols.selection import is_marked
+from ..records import MetricsRecord, read_parquet, read_record, write_record
 from ..version import VERSION
 from .contract import Task
 
@@ -145,9 +146,9 @@ def write_scores(
     config: its name and seed are used; settings: what the numbers carry with them, as `evaluation.provenance`.
     """
     with atomic_path(run.predictions) as temporary:
-        table.to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False, write_page_checksum=True)
     metrics = metrics_of(table, answered, config, settings)
-    write_json(run.metrics, metrics)
+    write_record(run.metrics, metrics)
     return metrics
 
 
@@ -159,13 +160,22 @@ def pool_folds(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
     import pandas as pd
 
     runs = [RunFolder(folder) for folder in folders]
-    each = [read_json(run.metrics, what="the record of the fold's scores", remedy=_AGAIN) for run in runs]
+    told = "the record of the fold's scores"
+    each = [read_record(run.metrics, MetricsRecord, what=told, remedy=_AGAIN) for run in runs]
     answered = Answered(each[0]["task"], tuple(each[0]["aus"]))
-    table = pd.concat([_renewed(pd.read_parquet(run.predictions), answered) for run in runs], ignore_index=True)
+    table = pd.concat([_renewed(read_predictions(run, answered), answered) for run in runs], ignore_index=True)
     carried = [_with_limits(metrics) for metrics in each]
     per_fold = {name: [settings.get(name) for settings in carried] for name in _PER_FOLD}
     settings = carried[0] | {"fold": "all", "per_fold": per_fold} | _agreed(per_fold)
     return write_scores(RunFolder(out), table, answered, runs[0].read_config(), settings)
+
+
+def read_predictions(run: RunFolder, answered: Answered) -> "pd.DataFrame":
+    """Return predictions.parquet of `run`; raises InputError where it is damaged, or not of these AUs."""
+    kind = "p" if answered.task == "occurrence" else "r"
+    columns = [column(au, each) for au in answered.aus for each in (kind, "true")]
+    wanted = ("row", "subject", "clip", "frame", "time", "fold", *columns)
+    return read_parquet(run.predictions, what="the table of predictions", remedy=_AGAIN, columns=wanted)
 
 
 def _renewed(table: "pd.DataFrame", answered: Answered) -> "pd.DataFrame":
@@ -179,7 +189,7 @@ def _renewed(table: "pd.DataFrame", answered: Answered) -> "pd.DataFrame":
 
 def _with_limits(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a fold's numbers carry, with a limit an AU also where they were scored at one `threshold`."""
-    told = dict(metrics["provenance"])
+    told = dict(metrics.get("provenance") or {})
     if (threshold := told.pop("threshold", None)) is not None:
         told |= {"limits": [threshold] * len(metrics["aus"]), "limit_rule": told.pop("threshold_rule", "fixed")}
     return told

@@ -18,10 +18,11 @@ from ..engine.run import RunFolder
 from ..engine.trainer import describe
 from ..engine.training_set import TrainingSet, training_set, with_aus
 from ..errors import InputError
-from ..files import make_folder, refuse_existing, write_json
+from ..files import make_folder, refuse_existing
 from ..metrics.limits import HALF
 from ..metrics.probing import ClassWeight, knn_probabilities, linear_intensities, linear_probabilities
 from ..protocols.folds import Fold, Protocol
+from ..records import write_record
 from .contract import Task
 from .features import FaceEncoder, extract_features
 from .pooling import Answered, conditions, pool_folds, table_of, write_scores
@@ -213,7 +214,7 @@ def _write(
     }
     make_folder(run.path)
     data.visible.save(run.labels)
-    write_json(run.protocol, plan)
+    write_record(run.protocol, plan)
     run.write_config(described)
     carried = {
         **conditions(described, plan, store),

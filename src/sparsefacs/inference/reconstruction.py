@@ -11,13 +11,13 @@ from ..data.joined import AnyStore
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
-from ..files import read_json
 from ..methods.contract import Setting
 from ..methods.registry import pretraining_class
 from ..networks.answers import network_input
 from ..networks.autoencoder import unpatchify
 from ..networks.backbone import load_weights, read_safetensors
 from ..networks.classifier import NetworkConfig
+from ..records import EncoderRecord, as_settings, check_sum, read_record
 from .batching import NETWORK_BATCH
 
 Floats = NDArray[np.float32]
@@ -63,14 +63,19 @@ class Restorer:
             )
         self.run = run
         self.recipe = FaceRecipe(**described["recipe"])
-        self.sees = NetworkConfig(**described["network"])
+        told = {"what": "the encoder's description", "remedy": _AGAIN}
+        self.sees = as_settings(NetworkConfig, described["network"], run.encoder, **told)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         kind: Any = pretraining_class(MASKED_AUTOENCODER)
-        self.config: Any = kind.Config(**run.read_config()["method"])
+        self.config: Any = as_settings(
+            kind.Config, run.read_config()["method"], run.config, what="the configuration", remedy=_AGAIN
+        )
         with torch.random.fork_rng(devices=[]):
             self.method: Any = kind(self.config, Setting("occurrence", (), self.sees))
-        load_weights(self.method.network.encoder, run.require(run.encoder_weights, "the encoder's weights"))
-        kept = read_safetensors(run.require(run.auxiliary, "the decoder"))
+        for file, words in ((run.encoder_weights, "the encoder's weights"), (run.auxiliary, "the decoder")):
+            check_sum(run.require(file, words), described.get("sha256", {}), remedy=_AGAIN)
+        load_weights(self.method.network.encoder, run.encoder_weights)
+        kept = read_safetensors(run.auxiliary)
         try:
             parts = self.method.kept_beside()
             for name, module in parts.items():
@@ -141,7 +146,7 @@ class Restorer:
 def described_encoder(run: RunFolder) -> dict[str, Any]:
     """Return what a pre-training's encoder is; raises InputError when `run` is no finished pre-training."""
     file = run.require(run.encoder, "the encoder's description")
-    return dict(read_json(file, what="the encoder's description", remedy=_AGAIN))
+    return read_record(file, EncoderRecord, what="the encoder's description", remedy=_AGAIN)
 
 
 def load_restorer(run: str | Path) -> Restorer:

@@ -24,6 +24,7 @@ from ..networks.generation import FlowHead, PatchGenerator
 from ..networks.recognisers import Recogniser
 from ..networks.roi_recogniser import RoIRecogniser
 from ..networks.rois import blanked, pasted
+from ..records import check_sum
 from .batching import NETWORK_BATCH
 from .model import NetworkCoder, load_coder
 
@@ -109,6 +110,9 @@ def _pictures(image_BCSS: Tensor) -> Floats:
     return np.asarray(image_BCSS.permute(0, 2, 3, 1).float().cpu().numpy())
 
 
+_AGAIN = "Train again, or restore both files from the same run"
+
+
 def load_training_parts(run: str | Path) -> TrainingParts:
     """Load the coder of run folder `run` and what its training left beside it; nothing is unpickled.
 
@@ -117,6 +121,7 @@ def load_training_parts(run: str | Path) -> TrainingParts:
     coder, file = load_coder(run), RunFolder(run).auxiliary
     if not file.exists():
         return TrainingParts(coder, coder.network, None, None)
+    check_sum(file, RunFolder(run).read_model().get("sha256", {}), remedy=_AGAIN)
     by_module: dict[str, dict[str, Tensor]] = {}
     for name, weight in read_safetensors(file).items():
         module, _, key = name.partition(".")
@@ -136,7 +141,7 @@ def load_training_parts(run: str | Path) -> TrainingParts:
         raise InputError(
             "the modules of the training do not fit the model's description",
             path=file,
-            remedy="Train again, or restore both files from the same run",
+            remedy=_AGAIN,
         ) from error
     for part in (generator, head):
         if part is not None:

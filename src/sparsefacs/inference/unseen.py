@@ -12,7 +12,8 @@ from ..data.joined import AnyStore, open_stores
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..files import hash_json, read_json
+from ..files import hash_json
+from ..records import PlanRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,17 @@ def unseen_faces(run: str | Path, store: AnyStore | None = None) -> Unseen:
     Not seen: neither trained on, labelled or not, nor used to choose the epoch. Raises InputError when there is none,
     or the run's store is no longer there.
     """
-    plan = read_json(RunFolder(run).protocol, what="the run's protocol", remedy="Train again")
+    plan = read_record(RunFolder(run).protocol, PlanRecord, what="the run's protocol", remedy="Train again")
     own = store is None or hash_json(store.info.as_json()) == plan["store_hash"]
+    if own and plan.get("fold") is None:
+        raise InputError("kept nobody out to test on", path=run, remedy="Name a run that was made with a protocol")
     found = store or _training_store(plan)
-    wanted = np.isin(found.strings("subject"), plan["fold"]["test"]) if own else ~_seen(plan).rows(found)
+    wanted = np.isin(found.strings("subject"), plan["fold"]["test"]) if own else ~SeenPeople.of_plan(plan).rows(found)
     if not wanted.any():
         raise InputError(
             "every subject of it was trained on", path=found.path, remedy="Name a store with other subjects"
         )
     return Unseen(found, np.flatnonzero(wanted), own, plan)
-
-
-def _seen(plan: Mapping[str, Any]) -> SeenPeople:
-    if "seen" in plan:
-        return SeenPeople.from_json(plan["seen"])
-    return SeenPeople(frozenset((None, str(name)) for name in plan["fold"]["train"]))  # a run of an earlier version
 
 
 def _training_store(plan: Mapping[str, Any]) -> AnyStore:

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..coders import coder_folder, is_coder_name
 from ..errors import InputError
-from ..files import read_json
+from ..records import ModelRecord, StartRecord, check_sum, read_record
 from .start_weights import fitted
 from .torch_files import GIVE_WEIGHTS, SUFFIXES, read_torch_file
 
@@ -59,11 +59,13 @@ def create_backbone(
         ) from error
     settings: dict[str, Any] = network.pretrained_cfg
     if (run := start_folder(init)) is not None and not (run / ENCODER_FILE).is_file() and (run / _CODER).is_file():
+        _check_start(run / _CODER, run / "model.json")
         weights = read_safetensors(run / _CODER)
         pixels = {key.removeprefix(_PIXELS): value for key, value in weights.items() if key.startswith(_PIXELS)}
         _fit(network, pixels, run / _CODER)
     elif run is not None:
         described = _described(run)
+        check_sum(run / ENCODER_FILE, described.get("sha256", {}), remedy=_FINISHED)
         load_weights(network, run / ENCODER_FILE, partial=described["level"] is not None)
         if (its := timm.get_pretrained_cfg(described["network"]["backbone"])) is not None:
             settings = its.to_dict()  # pixels stay on the scale they were pre-trained on
@@ -105,14 +107,19 @@ ENCODER_FILE = "encoder.safetensors"
 """What a pre-training leaves in its run folder: the trunk's weights under timm's names."""
 
 
+_FINISHED = "Give the run folder of a finished `sparsefacs pretrain`"
+
+
 def _described(run: Path) -> dict[str, Any]:
     """Return what a pre-training says of its trunk; `level` is None where it is the whole backbone."""
-    file, remedy = run / "encoder.json", "Give the run folder of a finished `sparsefacs pretrain`"
-    described = read_json(file, what="the encoder's description", remedy=remedy)
-    try:
-        return {"level": described["level"], "network": {"backbone": str(described["network"]["backbone"])}}
-    except (KeyError, TypeError) as error:
-        raise InputError("does not say what the encoder is", path=file, remedy=remedy) from error
+    return read_record(run / "encoder.json", StartRecord, what="the encoder's description", remedy=_FINISHED)
+
+
+def _check_start(weights: Path, description: Path) -> None:
+    """Raise InputError where the weights of a coder are not those that it was described with."""
+    if description.is_file():
+        told = read_record(description, ModelRecord, what="the model's description", remedy=GIVE_WEIGHTS)
+        check_sum(weights, told.get("sha256", {}), remedy=GIVE_WEIGHTS)
 
 
 def load_weights(network: nn.Module, path: Path, *, partial: bool = False) -> None:

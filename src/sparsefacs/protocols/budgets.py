@@ -111,7 +111,7 @@ class VisibleLabels:
             lines = np.array(table.column("visible").to_pylist(), dtype=bool).reshape(-1, mask.shape[1])
             mask[table.column("row").to_numpy()] = lines
             labels = cls(metadata["spec"], int(metadata["seed"]), mask)
-        except (pa.ArrowException, OSError, KeyError, ValueError, IndexError) as error:
+        except (pa.ArrowException, OSError, KeyError, ValueError, IndexError, TypeError, MemoryError) as error:
             raise InputError(f"holds no visible labels ({error})", path=path, remedy=_WRITTEN_BY) from error
         if labels.hash != metadata.get("hash"):
             raise InputError("its hash is not that of its labels, so it was changed", path=path, remedy=_WRITTEN_BY)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..files import from_cell, refuse_nul
 from .examples import jpeg_uri
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def _read_table(path: Path) -> "pd.DataFrame":
     if not path.is_file():
         raise InputError("is not a codes file", path=path, remedy=_CODE_AGAIN)
     try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, skipinitialspace=True)
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path, page_checksum_verification=True)
+        refuse_nul(path)
+        return pd.read_csv(path, skipinitialspace=True, converters={"input": from_cell})
+    except InputError:
+        raise
     except (OSError, ValueError, pd.errors.ParserError, pa.ArrowException) as error:
         raise InputError(f"cannot be read as codes ({error})", path=path, remedy=_CODE_AGAIN) from error
 

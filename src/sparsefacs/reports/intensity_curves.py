@@ -11,12 +11,12 @@ from ..data.joined import AnyStore, known_intensity
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..facs.units import UNITS, column
-from ..files import read_json
 from ..inference.evaluation import code_store
 from ..inference.model import load_coder
 from ..inference.pooling import Answered, table_of
 from ..inference.unseen import unseen_faces
 from ..metrics.intensity import IntensitySums
+from ..records import MetricsRecord, read_parquet, read_record
 from .plots import COLOURS, style, svg
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def is_of_intensity(run: Path) -> bool:
     folder = RunFolder(run)
     if folder.model.is_file():
         return bool(folder.read_model()["task"] == "intensity")
-    return folder.metrics.is_file() and read_json(folder.metrics, what="scores", remedy="Train again")["task"] == (
-        "intensity"
-    )
+    if not folder.metrics.is_file():
+        return False
+    return bool(read_record(folder.metrics, MetricsRecord, what="scores", remedy="Train again")["task"] == "intensity")
 
 
 def intensity_curves(run: Path, store: AnyStore | None = None) -> ClipCurves | None:
@@ -81,13 +81,8 @@ def intensity_curves(run: Path, store: AnyStore | None = None) -> ClipCurves | N
 
 
 def _predicted(folder: RunFolder) -> "tuple[pd.DataFrame, tuple[int, ...]]":
-    import pandas as pd
-
     file = folder.require(folder.predictions, "the table of predictions")
-    try:
-        table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:
-        raise InputError("cannot be read as predictions", path=file, remedy="Evaluate the run again") from error
+    table = read_parquet(file, what="it", remedy="Evaluate the run again", columns=("subject", "clip", "time"))
     aus = tuple(au for au in UNITS if {column(au, "r"), column(au, "true")} <= set(table.columns))
     if not aus:
         raise InputError("holds no predicted intensities", path=file, remedy="Evaluate the run again")

@@ -15,11 +15,12 @@ from ..data.joined import AnyStore, open_stores
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
-from ..files import hash_json, read_json, refuse_existing, write_json
+from ..files import hash_json, refuse_existing, write_json
 from ..inference.reconstruction import Reconstructed, Restorer, load_restorer
 from ..inference.unseen import unseen_faces
 from ..metrics.bootstrap import interval, resampled
 from ..metrics.scores import RESAMPLES
+from ..records import PeopleRecord, PlanRecord, read_record
 from .embedding import evenly
 from .flow_errors import ErrorSums
 from .grids import draw_grid
@@ -59,8 +60,8 @@ def faces_to_show(run: Path, store: AnyStore | None) -> Shown:
     A pre-training without a protocol has seen all people of its own store; these are then returned, and said to be
     seen. Raises InputError when nobody is left of another store, or the run's own is no longer there.
     """
-    plan = read_json(RunFolder(run).protocol, what="the run's protocol", remedy="Pre-train again")
-    if plan["fold"] is None:
+    plan = read_record(RunFolder(run).protocol, PlanRecord, what="the run's protocol", remedy="Pre-train again")
+    if plan.get("fold") is None:
         found = store
         if found is None:
             found = open_stores(plan["store"])
@@ -140,8 +141,8 @@ def _unseen_by_both(shown: Shown, first: Restorer, other: Restorer) -> Shown:
         )
     if shown.seen:
         return shown
-    plan = read_json(other.run.protocol, what="the run's protocol", remedy="Pre-train again")
-    seen_N = SeenPeople.from_json(plan["seen"]).rows(shown.store)[shown.rows]
+    plan = read_record(other.run.protocol, PeopleRecord, what="the run's protocol", remedy="Pre-train again")
+    seen_N = SeenPeople.of_plan(plan).rows(shown.store)[shown.rows]
     if seen_N.all():
         raise InputError(
             "has seen everybody whom the other run has not", path=other.run.path, remedy="Name a store of other people"

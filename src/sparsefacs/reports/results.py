@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import read_json
 from ..inference.pooling import limits_in
 from ..metrics.limits import HALF
 from ..protocols.selection import MARK, is_marked
+from ..records import Record, SourceRecord, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,7 +176,7 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
     path = folder / "metrics.json"
     if not folder.is_dir():
         raise InputError("is not a run folder", path=folder, remedy="Give the folder that `sparsefacs train` made")
-    content = read_json(path, what="the record of the run's scores", remedy=_EVALUATE)
+    content = read_record(path, Record, what="the record of the run's scores", remedy=_EVALUATE)
     problem = _problem(content)
     if problem:
         raise InputError(problem, path=path, remedy=_EVALUATE_AGAIN)
@@ -216,8 +216,7 @@ def _read_result(folder: Path, label: str, metrics: dict[str, Any]) -> Result:
         result.omissions.append("config.yaml is missing: no resolved settings")
     path = _file(result, "protocol.json")
     if path is not None:
-        protocol = read_json(path, what="the run's protocol", remedy=_EVALUATE_AGAIN)
-        result.protocol = protocol if isinstance(protocol, dict) else None
+        result.protocol = read_record(path, Record, what="the run's protocol", remedy=_EVALUATE_AGAIN)
     else:
         result.omissions.append("protocol.json is missing: no folds and label budget in full")
     _find_store(result)
@@ -292,6 +291,5 @@ def _find_store(result: Result) -> None:
         result.omissions.append(f"its store {named} is no longer there: no example faces")
         return
     result.store = found
-    description = read_json(found / "store.json", what="the store's description", remedy="Move the broken store away")
-    source = description.get("source") if isinstance(description, dict) else None
-    result.source = source if isinstance(source, dict) else None
+    told = {"what": "the store's description", "remedy": "Move the broken store away"}
+    result.source = read_record(found / "store.json", SourceRecord, **told).get("source")

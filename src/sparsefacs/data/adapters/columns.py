@@ -8,7 +8,9 @@ Three kinds of table are told apart by their columns:
   read as present from 0.5 on.
 """
 
+import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from ...facs import UNITS
+from ...files import from_cell, refuse_nul
 from ..store import UNLABELLED
 
 Kind = Literal["plain", "openface", "fex"]
@@ -32,11 +35,15 @@ _NAMES = {
     "subject": ("subject", "subject_id", "person", "participant"),
     "clip": ("clip", "session", "task"),
 }
-_AU = re.compile(r"AU_?0*(\d+)(?:_(c|occ|occurrence|r|int|intensity|p))?", re.IGNORECASE)
+_AU = re.compile(r"AU_?0*(\d+)(?:_(c|occ|occurrence|r|int|intensity|p|l))?", re.IGNORECASE)
 _INTENSITY = {"r", "int", "intensity"}
 _CORNERS = ("face_x0", "face_y0", "face_x1", "face_y1")
 _SIDES = ("facerectx", "facerecty", "facerectwidth", "facerectheight")
 _POINTS = 68
+_UNUSED = {"p", "l"}  # probabilities are no labels, and one side of a face is not the whole
+_ALIKE = re.compile(r"(?<![a-z])[LRTB]?AU[ _.-]*\d.*|[LRTB]?_?0*(\d{1,2})", re.IGNORECASE)
+"""Columns that somebody may have meant as AUs: L12, AU25+26, AU12 left, 12."""
+_MOST_NAMED = 8
 _LANDMARK = re.compile(r"[xy]_\d+")
 
 
@@ -61,6 +68,21 @@ class LabelTable:
     subject: list[str] | None
     clip: list[str] | None
     box: NDArray[np.float64] | None = None
+    unused: tuple[str, ...] = ()
+    """Columns that look like AUs and are not read as labels."""
+
+
+def unused_notes(tables: Sequence[LabelTable]) -> list[str]:
+    """Return a note on the columns of `tables` that look like AUs and are not used; none where all are."""
+    names = list(dict.fromkeys(name for table in tables for name in table.unused))
+    if not names:
+        return []
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    what = "column looks like an AU and is" if len(names) == 1 else "columns look like AUs and are"
+    return [
+        f"{len(names)} {what} not used: {', '.join(names[:_MOST_NAMED])}{more}; labels are AU12 or AU12_c (occurrence) "
+        "and AU12_r (intensity); probabilities (_p) and one side of a face (L, R, left, right) are no labels of these"
+    ]
 
 
 def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
@@ -73,10 +95,16 @@ def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
     kind = _kind({str(name).lower() for name in table.columns})
     columns = {role: _find(table, names) for role, names in _NAMES.items()}
     occurrence_of, intensity_of = _au_columns(table, path)
+    used = {*occurrence_of.values(), *intensity_of.values(), *columns.values()}
+    unused = tuple(name for name in map(str, table.columns) if name not in used and _looks_like_au(name))
     aus = tuple(sorted({*occurrence_of, *intensity_of}))
     if not aus:
         raise InputError(
-            "has no AU column", path=path, remedy="Name label columns AU1 or AU01_c (occurrence), AU01_r (intensity)"
+            f"has no AU column that can be used (not {', '.join(unused[:_MOST_NAMED])})"
+            if unused
+            else "has no AU column",
+            path=path,
+            remedy="Name label columns AU1 or AU01_c (occurrence), AU01_r (intensity)",
         )
     occurrence = np.full((len(table), len(aus)), UNLABELLED, np.int8)
     intensity = np.full((len(table), len(aus)), np.nan, np.float32)
@@ -110,6 +138,7 @@ def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
         _texts(table, columns["subject"], path),
         _texts(table, columns["clip"], path),
         _boxes(table, path),
+        unused,
     )
 
 
@@ -123,10 +152,15 @@ def _read(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
         elif path.suffix.lower() in {".csv", ".tsv", ".txt"}:
-            with path.open(encoding="utf-8-sig") as handle:
-                header = handle.readline()
-            separator = max(",;\t", key=header.count)
+            refuse_nul(path)
+            separator = _separator(path)
             table = pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
+            if not isinstance(table.index, pd.RangeIndex):
+                raise InputError(
+                    "its rows have more values than its header has names", path=path, remedy="Name every column"
+                )
+            for column in table.columns:
+                table[column] = table[column].map(from_cell, na_action="ignore")
         else:
             raise InputError("is neither CSV nor Parquet", path=path, remedy="Give a .csv or .parquet table")
     except InputError:
@@ -134,12 +168,34 @@ def _read(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, pd.errors.ParserError) as error:  # pyarrow's errors and EmptyDataError are ValueErrors
         raise InputError(f"cannot be read as a table ({error})", path=path, remedy="Save it again as CSV") from error
     table.columns = pd.Index([str(name).strip() for name in table.columns])
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise InputError(f"has column {twice[0]} twice", path=path, remedy="Keep one of them")
+    _refuse_twice(list(map(str, table.columns)), path)
     if not len(table):
         raise InputError("has no rows", path=path, remedy="Give a table with at least one labelled frame")
     return table
+
+
+def _separator(path: Path) -> str:
+    """Return what separates the cells of a CSV file; raises InputError where its header names a label column twice.
+
+    pandas would call the second one AU12_c.1, and its labels would be lost.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        header = next((line for line in handle if line.strip()), "")
+    separator = max(",;\t", key=header.count)
+    names = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
+    keys = {name for role in _NAMES.values() for name in role}
+    _refuse_twice([name for each in names if _looks_like_au(name := each.strip()) or name.lower() in keys], path)
+    return separator
+
+
+def _refuse_twice(names: list[str], path: Path) -> None:
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise InputError(f"has column {twice[0]} twice", path=path, remedy="Keep one of them")
+
+
+def _looks_like_au(name: str) -> bool:
+    found = _ALIKE.fullmatch(name)
+    return found is not None and (found[1] is None or int(found[1]) in UNITS)
 
 
 def _kind(columns: set[str]) -> Kind:
@@ -158,7 +214,11 @@ def _au_columns(table: pd.DataFrame, path: Path) -> tuple[dict[int, str], dict[i
     intensity: dict[int, str] = {}
     for column in map(str, table.columns):
         found = _AU.fullmatch(column)
-        if found is None or (found[2] or "").lower() == "p":
+        if (
+            found is None
+            or (found[2] or "").lower() in _UNUSED
+            or (found[2] == "R" and not _in_capitals(table, column))
+        ):
             continue
         au, target = int(found[1]), intensity if (found[2] or "").lower() in _INTENSITY else occurrence
         if au not in UNITS:
@@ -174,6 +234,13 @@ def _au_columns(table: pd.DataFrame, path: Path) -> tuple[dict[int, str], dict[i
             )
         target[au] = column
     return occurrence, intensity
+
+
+def _in_capitals(table: pd.DataFrame, column: str) -> bool:
+    """Say whether AU12_R is intensity, of a table in capitals, which has AU12_C too; else it is the right side."""
+    names = set(map(str, table.columns))
+    sides = any(name.upper().endswith("_L") and _AU.fullmatch(name) for name in names)
+    return not sides and column[:-1] + "C" in names
 
 
 def _numbers(table: pd.DataFrame, column: str, path: Path) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from ...facs import parse_aus
 from ...files import file_problem, is_folder, readable
 from ..media import is_media, is_video, list_media, why_unread
 from ..store import UNLABELLED, Reject
-from .columns import TABLE_SUFFIXES, LabelTable, read_labels
+from .columns import TABLE_SUFFIXES, LabelTable, read_labels, unused_notes
 from .event_files import plan_events
 from .plan import FaceLabel, MediaItem, Plan, Request, TimedLabels, photo_frames
 from .timed_labels import LabelsAtTimes
@@ -84,7 +84,7 @@ def plan_table(request: Request) -> Plan:
             remedy=f"Paths are looked for under {request.source}",
         )
     counted = request.first_frame is None and not _has_first(tables)
-    notes = [*([_FROM_ONE] if counted else []), *_left_out(media, files)]
+    notes = [*([_FROM_ONE] if counted else []), *unused_notes(tables), *_left_out(media, files)]
     items = _items(files, media.root, request.clock or "first-frame")
     return Plan(aus, tuple(items), (*missing.values(), *media.rejected), tuple(notes))
 
