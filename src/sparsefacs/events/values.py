@@ -1,7 +1,7 @@
 """What a coder wrote beside or in place of an AU: side, intensity, absence, doubt."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,7 @@ _CUT = re.compile(r"cut at (start|end|both ends)", re.IGNORECASE)
 _APEX = re.compile(r"apex (?:at )?(\d{1,9}(?:\.\d{1,9})?) ?s\b", re.IGNORECASE)
 _SPLIT = re.compile(r"[\s,;/|()=:]+")
 _SPEAKS = re.compile(r"(?<![a-z])(?:aus?|facs|action units?|faces?|facial)(?![a-z])")
+_NUMBER = re.compile(r"\d{1,9}(?:[.,]\d{1,9})?")
 _LISTED = re.compile(r"\s*(?:[,;/&]|\band\b)\s*", re.IGNORECASE)
 
 
@@ -60,10 +61,14 @@ def told_by(value: str) -> Told:
     return Told(side, intensity, cut=_cut(cut[1]) if cut else "", apex_s=float(apex[1]) if apex else None)
 
 
-def only_marks(values: Iterable[str]) -> bool:
-    """Say whether the numbers among `values` are 0 and 1 only: marks of presence then, and no intensities."""
-    plain = {value.strip().casefold() for value in values}
-    return "1" in plain and not any(intensity_of(value) not in (None, 0.0, 1.0) for value in plain)
+def are_levels(values: Iterable[str], aus: Collection[int] = ()) -> bool:
+    """Say whether the numbers among `values`, which stand beside `aus`, are intensities 0–5.
+
+    They are not where they are 0 and 1 only, which are marks of presence, nor where one is over 5, as on other scales.
+    """
+    numbers = {float(value.replace(",", ".")) for value in values if _NUMBER.fullmatch(value.strip())}
+    numbers -= {float(au) for au in aus if au > 5}
+    return not numbers or (max(numbers) <= 5 and not numbers <= {0.0, 1.0})
 
 
 def speaks_of_faces(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..collecting import Collected
 from ..model import Asked, Event, EventFile, Fault, Span
 from ..names import Meaning, intensity_of, side_of
-from ..values import Told, aus_in, only_marks, told_by
+from ..values import Told, are_levels, aus_in, told_by
 from ..xml_files import begins_with
 from .elan_document import WHAT, Annotation, Document, Tier, read_document
 from .elan_writing import CLOCK, CODED, MARK, POINT_MS, UNKNOWN, UNTIL_END, write
@@ -175,7 +175,7 @@ class _Reading:
         """Add the events of a tier that is named after AUs."""
         self.found.aus.update(meaning.au for meaning in place.meanings)
         values = [annotation.value for annotation in place.tier.annotations]
-        marks = not self.ours and only_marks(values)
+        levels = self.ours or are_levels(values, _numbers(place.meanings))
         odd: Counter[str] = Counter()
         for annotation in place.tier.annotations:
             if self.asked.marks_coded(annotation.value):
@@ -187,7 +187,7 @@ class _Reading:
                 self._add_each(place, place.meanings, annotation, Told(doubtful=True), named)
                 continue
             odd[annotation.value] += not told.understood
-            if marks:
+            if not levels and any(sign.isdigit() for sign in annotation.value):
                 told = replace(told, intensity=None)
             self._add_each(place, place.meanings, annotation, told)
         if words := ", ".join(repr(word) for word, count in odd.most_common(_WORDS_SHOWN) if count):
@@ -200,7 +200,7 @@ class _Reading:
         told = told_by(value)
         if told.understood or told.absent or told.doubtful:
             return told
-        named = aus_in(self.asked.names, value, place.base)
+        named = aus_in(self.asked.names, value, "AU")
         if not named:
             return told
         if _numbers(named) != _numbers(place.meanings):
