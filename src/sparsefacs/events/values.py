@@ -87,7 +87,7 @@ def aus_in(names: Names, value: str, context: str = "") -> tuple[Meaning, ...]:
     if names.knows(value):
         return names.of(value)
     found: list[Meaning] = []
-    for part in _LISTED.split(value):
+    for part in filter(None, _LISTED.split(value)):
         if _is_bare(part) and not names.knows(part) and not speaks_of_faces(context):
             return ()
         meant = names.of(part)
