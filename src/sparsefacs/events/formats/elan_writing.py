@@ -61,7 +61,8 @@ def write(path: Path, file: EventFile) -> None:
     Raises InputError for events of several videos, since ELAN has one time line a file.
     """
     spans = (*file.coded, *(fault.span for fault in file.faults if fault.span is not None))
-    named = {row.media for row in (*file.events, *spans)} | {row.name for row in file.recordings}
+    named = {event.media for event in file.events} | {span.media for span in spans}
+    named |= {row.name for row in file.recordings}
     media = sorted(named - {""})
     if len(media) > 1:
         raise InputError(
