@@ -21,7 +21,7 @@ _ONE = re.compile(
     r"(?:(?P<before>l|r|left|right)[\s_-]*)?"
     r"(?:(?:au|action[\s_]*unit)[\s_-]*)?0*(?P<au>\d{1,2})[\s_]*(?P<level>[a-e])?"
     r"(?:[\s_(-]+(?P<after>l|r|left|right|both|bilateral)\)?)?"
-    r"(?:\s*[-:–]\s*(?P<words>[a-z][a-z ]+))?",
+    r"(?:\s*[-:–_]\s*(?P<words>[a-z]{2}[a-z ]+))?",
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"(?:au[\s_-]*)?0*(?P<au>\d{1,2})(?P<after>l|r)(?P<level>[a-e])?", re.IGNORECASE)

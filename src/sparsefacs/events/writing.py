@@ -1,8 +1,8 @@
 """`sparsefacs events`: codes in, a file of events out, in the form that a coder's own program reads."""
 
 from collections import Counter
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..files import refuse_existing
 from .coded_tables import FaceCodes, read_codes
 from .finding import Rules, coded_spans, find_events
-from .formats import format_to_write
+from .formats import Format, format_to_write
 from .model import EventFile, Recording
 
 
@@ -49,15 +49,53 @@ def write_events(codes: Path, out: Path, *, rules: Rules | None = None, form: st
         clock="first-frame",
         notes=(rules.words,),
     )
-    kind.module.write(out, file)
+    files = _files(file, kind)
+    for each in files:
+        kind.module.write(each.path, each)
     counts = Counter(event.au for event in file.events)
     return Written(
-        (out,),
+        tuple(each.path for each in files),
         len(file.recordings),
         {au: counts[au] for au in file.aus},
         sum(bool(event.cut) for event in file.events),
         (rules.words, *(str(problem) for problem in problems)),
     )
+
+
+def _files(file: EventFile, kind: Format) -> list[EventFile]:
+    """Return what is written to which file: one, or, where a file is of one video and there are several, one each."""
+    videos = [row.name for row in file.recordings]
+    if not kind.one_video or len(videos) == 1:
+        return [file]
+    if file.path.name.lower().endswith(kind.suffixes):
+        raise InputError(
+            f"is to hold {len(videos)} videos, and a file of {kind.what} is of one",
+            path=file.path,
+            remedy=f"Name a folder, with --format {kind.name}",
+        )
+    split = []
+    for video, name in zip(videos, _names(videos), strict=True):
+        split.append(
+            replace(
+                file,
+                path=file.path / f"{name}{kind.suffixes[0]}",
+                events=tuple(event for event in file.events if event.media == video),
+                coded=tuple(span for span in file.coded if span.media == video),
+                recordings=tuple(row for row in file.recordings if row.name == video),
+            )
+        )
+    return split
+
+
+def _names(videos: list[str]) -> list[str]:
+    """Return a file's name for each video, with its folders where it has some, no two alike."""
+    names: list[str] = []
+    for video in videos:
+        parts = [part for part in PurePosixPath(video.replace("\\", "/")).parts if part not in ("/", "..", ".")]
+        name = PurePosixPath(*parts).with_suffix("").as_posix().replace(":", "") or "video"
+        taken = sum(name == other or other.startswith(f"{name} (") for other in names)
+        names.append(f"{name} ({taken + 1})" if taken else name)
+    return names
 
 
 def _videos(codes: Path, problems: list[InputError]) -> list[FaceCodes]:

@@ -5,7 +5,7 @@ What was looked at must be said, by the file or by the user: silence inside it m
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ...events.names import Names, read_map
 from ...facs import parse_aus
 from ..media import is_video
 from ..store import Reject
+from .named_media import NamedMedia
 from .plan import MediaItem, Plan, Request
 from .timed_labels import LabelsInStretches, Stretches
 
@@ -31,9 +32,6 @@ _CLOCK_WORDS: dict[Clock, str] = {
     "video's first frame)",
     "first-frame": "times are read from the video's first frame on (--clock media: as players show them)",
 }
-
-
-_Find = Callable[[Iterable[str]], Mapping[str, Path | None]]
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,9 @@ class _Told:
         return self.person is None or subject in ("", self.person)
 
 
-def plan_events(
-    request: Request, files: Sequence[tuple[Path, Format]], find: _Find, root: Path, passed_over: Sequence[Reject] = ()
-) -> Plan:
+def plan_events(request: Request, files: Sequence[tuple[Path, Format]], media: NamedMedia) -> Plan:
     """Plan the videos that files of events code.
 
-    find: from videos' names to their files, None where one is not found. root: folder that videos are named from.
-    passed_over: what in it cannot be read.
     Raises InputError where a file says nothing of a video's coded stretches, two files code one video, or one codes
     several people in a video and the request does not choose one.
     """
@@ -93,17 +87,17 @@ def plan_events(
     read = [row.module.read(path, asked) for path, row in files]
     aus = _aus(request, read)
     _check_person(request, read)
-    told, rejected = _by_video(read, find, request.person)
+    told, rejected = _by_video(read, media, request.person)
     if not told:
         first = rejected[0].source if rejected else None
         raise InputError(
             "codes no video" if first is None else f"none of the videos it codes is found, for instance {first!r}",
             path=read[0].path,
-            remedy=f"Videos are looked for under {root}",
+            remedy=f"Videos are looked for under {media.root}",
         )
-    items = [_item(path, root, told[path], aus, request) for path in sorted(told)]
+    items = [_item(path, media.root, told[path], aus, request) for path in sorted(told)]
     faults = [Reject(file.path.name, None, _line(fault)) for file in read for fault in file.faults]
-    return Plan(aus, tuple(items), (*rejected, *faults, *passed_over), tuple(_notes(read, request, faults)))
+    return Plan(aus, tuple(items), (*rejected, *faults, *media.rejected), tuple(_notes(read, request, faults)))
 
 
 def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
@@ -131,7 +125,9 @@ def _check_person(request: Request, files: Iterable[EventFile]) -> None:
         raise InputError(f"codes nobody called {request.person!r}", path=request.labels, remedy=known)
 
 
-def _by_video(files: Iterable[EventFile], find: _Find, person: str | None) -> tuple[dict[Path, _Told], list[Reject]]:
+def _by_video(
+    files: Iterable[EventFile], media: NamedMedia, person: str | None
+) -> tuple[dict[Path, _Told], list[Reject]]:
     """Return what is told of each video that is found, and the videos that are not."""
     told: dict[Path, _Told] = {}
     rejected: list[Reject] = []
@@ -139,9 +135,9 @@ def _by_video(files: Iterable[EventFile], find: _Find, person: str | None) -> tu
         mentioned = [span.media for span in file.coded] + [event.media for event in file.events]
         mentioned += [row.name for row in file.recordings]
         names: defaultdict[Path, set[str]] = defaultdict(set)
-        found = find([name for name in dict.fromkeys(mentioned) if name])
+        found = media.find([name for name in dict.fromkeys(mentioned) if name])
         for name in dict.fromkeys(mentioned):
-            path = found.get(name)
+            path = found.get(name) or media.video_called(name)
             if path is None or not is_video(path):
                 reason = "is no video" if path else f"coded in {file.path.name} but not found"
                 rejected.append(Reject(name or "(no name)", None, reason))

@@ -10,9 +10,7 @@ subject (each file is then its own), and without a path column belong to SOURCE,
 with the table's stem. With a folder of tables as labels, every table in it is read.
 """
 
-import os
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +20,11 @@ from ...errors import InputError
 from ...events.formats import FORMATS, find_format
 from ...events.model import Clock
 from ...facs import parse_aus
-from ...files import file_problem, is_folder, readable
-from ..media import is_media, is_video, list_media, why_unread
+from ..media import is_video, why_unread
 from ..store import UNLABELLED, Reject
 from .columns import TABLE_SUFFIXES, LabelTable, read_labels, unused_notes
 from .event_files import plan_events
+from .named_media import NamedMedia
 from .plan import FaceLabel, MediaItem, Plan, Request, TimedLabels, photo_frames
 from .timed_labels import LabelsAtTimes
 
@@ -49,11 +47,11 @@ def plan_table(request: Request) -> Plan:
     """Plan the files that the label tables name; a file not found is rejected, none found is an InputError."""
     if request.labels is None:
         raise InputError("labels are missing", path=request.source, remedy="Give the table with --labels FILE")
-    media = _Media(request.source)
+    media = NamedMedia(request.source)
     given = _label_files(request.labels)
     events = [(path, kind) for path in given if (kind := find_format(path)) is not None]
     if events and len(events) == len(given):
-        return plan_events(request, events, media.find, media.root, media.rejected)
+        return plan_events(request, events, media)
     if events:
         tables_too = next(path for path in given if path not in dict(events))
         raise InputError(
@@ -87,85 +85,6 @@ def plan_table(request: Request) -> Plan:
     notes = [*([_FROM_ONE] if counted else []), *unused_notes(tables), *_left_out(media, files)]
     items = _items(files, media.root, request.clock or "first-frame")
     return Plan(aus, tuple(items), (*missing.values(), *media.rejected), tuple(notes))
-
-
-class _Media:
-    """Finds the media files that a table names."""
-
-    def __init__(self, source: Path) -> None:
-        self.rejected: list[Reject] = []
-        self.files = files = list_media(source, self.rejected)
-        self.root = source if is_folder(source) else source.parent
-        self.only = None if is_folder(source) else source
-        self._names: defaultdict[str, list[Path]] = defaultdict(list)
-        self._stems: defaultdict[str, list[Path]] = defaultdict(list)
-        for path in files:
-            self._names[path.name].append(path)
-            if is_video(path) or self.only:
-                self._stems[path.stem].append(path)
-
-    def find(self, names: Iterable[str]) -> dict[str, Path | None]:
-        """Return the file of each of `names`, None where it is not there or may be one of several.
-
-        Where two absolute paths from another computer come down to one file here, at least one of them means another.
-        """
-        found = {name: self.named(name) for name in names}
-        moved: defaultdict[Path | None, set[Path]] = defaultdict(set)
-        for name, path in found.items():
-            if path is not None and _is_from_elsewhere(_plain(name)) and _plain(name) != path:
-                moved[path].add(_plain(name))
-        return {name: path if len(moved[path]) < 2 else None for name, path in found.items()}
-
-    def named(self, name: str) -> Path | None:
-        """Return the file `name`: as it stands, under SOURCE, or one whose folders are those that it names.
-
-        A table from another computer names other folders above SOURCE: then all folders below SOURCE must be named, or
-        all that the table names be there.
-        """
-        given = _plain(name)
-        for candidate in (self.root / given, given):
-            meant = given.is_absolute() or candidate == self.root / given
-            if meant and is_media(candidate) and not file_problem(candidate):
-                return candidate
-        alike = [path for path in self._names.get(given.name, []) if self._fits(path, given)]
-        return alike[0] if len(alike) == 1 else None
-
-    def _fits(self, path: Path, given: Path) -> bool:
-        """Say whether the folders that `given` names, if any, are those of `path`, as far up as both are known."""
-        own = Path(os.path.abspath(path)).parts  # noqa: PTH100 -- links are not followed: it is their names that count
-        named = given.parts
-        below = len(path.relative_to(self.root).parts)
-        if len(named) == 1 or own[-len(named) :] == named:
-            return True
-        shared = max(below, 2)  # a file directly in SOURCE must at least lie in a folder of the name given
-        return _is_from_elsewhere(given) and own[-shared:] == named[-shared:]
-
-    def elsewhere(self, name: str) -> str:
-        """Return, in brackets, what to do about files of that name in other folders; "" if there are none."""
-        alike = self._names.get(_plain(name).name, [])
-        if len(alike) > 1:
-            return f" ({len(alike)} files have that name: name their folders)"
-        if not alike:
-            return ""
-        return f" (a file of that name is in {readable(alike[0].parent)}: correct the path, or leave its folders out)"
-
-    def of_table(self, path: Path) -> Path | None:
-        """Return the one video that a table without a path column belongs to."""
-        alike = self._stems.get(path.stem, [])
-        return self.only or (alike[0] if len(alike) == 1 else None)
-
-
-def _plain(name: str) -> Path:
-    """Return a path as the table gives it, without `.` and without leading `..`."""
-    parts = [part for part in Path(name.replace("\\", "/")).parts if part != "."]
-    while parts and parts[0] == "..":
-        parts.pop(0)
-    return Path(*parts)
-
-
-def _is_from_elsewhere(given: Path) -> bool:
-    """Say whether a path is absolute, here or on Windows."""
-    return given.is_absolute() or given.parts[0].endswith(":")
 
 
 def _label_files(labels: Path) -> list[Path]:
@@ -207,7 +126,7 @@ def _has_first(tables: list[LabelTable]) -> bool:
     return not numbers or min(numbers) == 0
 
 
-def _left_out(media: _Media, files: dict[Path, _File]) -> list[str]:
+def _left_out(media: NamedMedia, files: dict[Path, _File]) -> list[str]:
     """Return the note that files under SOURCE are in no table, if some are."""
     named = {path.resolve() for path in files}
     count = sum(path.resolve() not in named for path in media.files)
@@ -216,7 +135,7 @@ def _left_out(media: _Media, files: dict[Path, _File]) -> list[str]:
 
 
 def _add(
-    table: LabelTable, aus: tuple[int, ...], media: _Media, files: dict[Path, _File], missing: dict[str, Reject]
+    table: LabelTable, aus: tuple[int, ...], media: NamedMedia, files: dict[Path, _File], missing: dict[str, Reject]
 ) -> None:
     """Add the rows of `table` to `files`, and the files that are not found to `missing`."""
     names = _media_names(table, media, missing)
@@ -256,7 +175,7 @@ def _add(
             entry.by_time.append((place, label))
 
 
-def _media_names(table: LabelTable, media: _Media, missing: dict[str, Reject]) -> list[str]:
+def _media_names(table: LabelTable, media: NamedMedia, missing: dict[str, Reject]) -> list[str]:
     """Return the file that each row of `table` names; none, and a reject, when the table's own video is not there."""
     if table.media is not None:
         return table.media

@@ -28,13 +28,18 @@ class _Module(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file. name: for `--format`; what: in words; suffixes: of its files, the first of those written."""
+    """A kind of file.
+
+    name: for `--format`; what: in words; suffixes: of its files, the first of those written; one_video: a file is of
+    one video.
+    """
 
     name: str
     what: str
     suffixes: tuple[str, ...]
     place: str
     written: bool = False
+    one_video: bool = False
 
     @property
     def module(self) -> _Module:
@@ -46,7 +51,7 @@ FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
         Format("boris", "BORIS project", (".boris", ".boris.gz"), "boris", written=True),
-        Format("elan", "ELAN annotations", (".eaf",), "elan", written=True),
+        Format("elan", "ELAN annotations", (".eaf",), "elan", written=True, one_video=True),
         Format("datavyu", "Datavyu spreadsheet", (".opf",), "datavyu"),
         Format("observer-project", "Observer XT data", (".odx",), "observer_project"),
         Format("bids", "BIDS events", (".tsv",), "bids", written=True),

@@ -1,0 +1,94 @@
+"""Finding the photos and videos that a file of labels names, in folders that may have moved since."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from ...files import file_problem, is_folder, readable
+from ..media import is_media, is_video, list_media
+from ..store import Reject
+
+
+class NamedMedia:
+    """Finds the media files that a table names."""
+
+    def __init__(self, source: Path) -> None:
+        self.rejected: list[Reject] = []
+        self.files = files = list_media(source, self.rejected)
+        self.root = source if is_folder(source) else source.parent
+        self.only = None if is_folder(source) else source
+        self._names: defaultdict[str, list[Path]] = defaultdict(list)
+        self._stems: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in files:
+            self._names[path.name].append(path)
+            if is_video(path) or self.only:
+                self._stems[path.stem].append(path)
+
+    def find(self, names: Iterable[str]) -> dict[str, Path | None]:
+        """Return the file of each of `names`, None where it is not there or may be one of several.
+
+        Where two absolute paths from another computer come down to one file here, at least one of them means another.
+        """
+        found = {name: self.named(name) for name in names}
+        moved: defaultdict[Path | None, set[Path]] = defaultdict(set)
+        for name, path in found.items():
+            if path is not None and _is_from_elsewhere(_plain(name)) and _plain(name) != path:
+                moved[path].add(_plain(name))
+        return {name: path if len(moved[path]) < 2 else None for name, path in found.items()}
+
+    def named(self, name: str) -> Path | None:
+        """Return the file `name`: as it stands, under SOURCE, or one whose folders are those that it names.
+
+        A table from another computer names other folders above SOURCE: then all folders below SOURCE must be named, or
+        all that the table names be there.
+        """
+        given = _plain(name)
+        for candidate in (self.root / given, given):
+            meant = given.is_absolute() or candidate == self.root / given
+            if meant and is_media(candidate) and not file_problem(candidate):
+                return candidate
+        alike = [path for path in self._names.get(given.name, []) if self._fits(path, given)]
+        return alike[0] if len(alike) == 1 else None
+
+    def video_called(self, name: str) -> Path | None:
+        """Return the one video whose name without its ending is `name`: so observations are often called."""
+        alike = [path for path in self._stems.get(_plain(name).name, []) if is_video(path)]
+        return alike[0] if len(alike) == 1 else None
+
+    def _fits(self, path: Path, given: Path) -> bool:
+        """Say whether the folders that `given` names, if any, are those of `path`, as far up as both are known."""
+        own = Path(os.path.abspath(path)).parts  # noqa: PTH100 -- links are not followed: it is their names that count
+        named = given.parts
+        below = len(path.relative_to(self.root).parts)
+        if len(named) == 1 or own[-len(named) :] == named:
+            return True
+        shared = max(below, 2)  # a file directly in SOURCE must at least lie in a folder of the name given
+        return _is_from_elsewhere(given) and own[-shared:] == named[-shared:]
+
+    def elsewhere(self, name: str) -> str:
+        """Return, in brackets, what to do about files of that name in other folders; "" if there are none."""
+        alike = self._names.get(_plain(name).name, [])
+        if len(alike) > 1:
+            return f" ({len(alike)} files have that name: name their folders)"
+        if not alike:
+            return ""
+        return f" (a file of that name is in {readable(alike[0].parent)}: correct the path, or leave its folders out)"
+
+    def of_table(self, path: Path) -> Path | None:
+        """Return the one video that a table without a path column belongs to."""
+        alike = self._stems.get(path.stem, [])
+        return self.only or (alike[0] if len(alike) == 1 else None)
+
+
+def _plain(name: str) -> Path:
+    """Return a path as the table gives it, without `.` and without leading `..`."""
+    parts = [part for part in Path(name.replace("\\", "/")).parts if part != "."]
+    while parts and parts[0] == "..":
+        parts.pop(0)
+    return Path(*parts)
+
+
+def _is_from_elsewhere(given: Path) -> bool:
+    """Say whether a path is absolute, here or on Windows."""
+    return given.is_absolute() or given.parts[0].endswith(":")
