@@ -42,7 +42,7 @@ class Event:
 class Span:
     """A stretch of a video for some AUs (None: all of the file's): looked at, or one that nothing is known of.
 
-    subject: "" for every person. offset_s: infinity for the video's end.
+    subject: "" for every person. offset_s: infinity for the video's end. face: as in codes, None for every face.
     """
 
     media: str
@@ -50,6 +50,7 @@ class Span:
     onset_s: float
     offset_s: float
     aus: frozenset[int] | None = None
+    face: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import InputError
+from ...events.sheets import SHEET_SUFFIXES
 from ...facs import UNITS
 from ..store import UNLABELLED
+from .long_tables import decimal_points, read_frame
 
-Kind = Literal["plain", "openface", "fex"]
+Kind = Literal["plain", "openface", "fex", "facereader", "imotions"]
 FEX_PRESENT = 0.5
 _NAMES = {
     "path": ("path", "input", "file", "filename", "image", "video"),
@@ -40,7 +42,8 @@ _LANDMARK = re.compile(r"[xy]_\d+")
 class LabelTable:
     """A table of labels: AUs (A), occurrence (N, A), intensity (N, A), and the key columns, None where absent.
 
-    frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty.
+    frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty. notes: what was taken for
+    granted.
     """
 
     path: Path
@@ -54,10 +57,11 @@ class LabelTable:
     face: NDArray[np.int64] | None
     subject: list[str] | None
     clip: list[str] | None
+    notes: tuple[str, ...] = ()
 
 
 def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
-    """Read the CSV or Parquet table at `path`.
+    """Read the table at `path`: text with any separator, Excel or Parquet.
 
     first_frame: the number the table gives a video's first frame (default: 1 for OpenFace, else 0). Raises
     InputError naming the file, the first offending row and the remedy.
@@ -114,16 +118,13 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
-        elif path.suffix.lower() in {".csv", ".tsv", ".txt"}:
-            with path.open(encoding="utf-8-sig") as handle:
-                header = handle.readline()
-            separator = max(",;\t", key=header.count)
-            table = pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
+        elif path.suffix.lower() in SHEET_SUFFIXES:
+            table = read_frame(path)[0].reset_index(drop=True)
         else:
-            raise InputError("is neither CSV nor Parquet", path=path, remedy="Give a .csv or .parquet table")
+            raise InputError("is no table", path=path, remedy="Give a .csv, .tsv, .txt, .xlsx or .parquet table")
     except InputError:
         raise
-    except (OSError, ValueError, pd.errors.ParserError) as error:  # pyarrow's errors and EmptyDataError are ValueErrors
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise InputError(f"cannot be read as a table ({error})", path=path, remedy="Save it again as CSV") from error
     table.columns = pd.Index([str(name).strip() for name in table.columns])
     twice = table.columns[table.columns.duplicated()]
@@ -171,7 +172,7 @@ def _au_columns(table: pd.DataFrame, path: Path) -> tuple[dict[int, str], dict[i
 def _numbers(table: pd.DataFrame, column: str, path: Path) -> NDArray[np.float64]:
     series = table[column]
     given = series.notna() & (series.astype(str).str.strip() != "")
-    values = pd.to_numeric(series.where(given), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    values = pd.to_numeric(decimal_points(series.where(given)), errors="coerce").to_numpy(np.float64, na_value=np.nan)
     bad = np.flatnonzero(given.to_numpy() & ~np.isfinite(values))
     if len(bad):
         text = str(series.iloc[bad[0]])

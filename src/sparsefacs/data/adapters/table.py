@@ -1,4 +1,4 @@
-"""A user's own photos and videos with a table of AU labels (CSV or Parquet; also OpenFace CSV and py-feat Fex).
+"""A user's own photos and videos with a table of AU labels (text, Excel or Parquet; also other programs' tables).
 
 A row is a face in a frame: a path (under SOURCE, or absolute) and, for a video, a frame number or a time in
 seconds; a subject; AU columns. An empty entry is not labelled, never 0. Where a frame shows several faces, the labels
@@ -18,7 +18,8 @@ from ...events.model import Clock
 from ...facs import parse_aus
 from ..media import is_video, list_media
 from ..store import UNLABELLED, Reject
-from .columns import LabelTable, read_labels
+from .columns import LabelTable
+from .label_tables import read_label_table, tables_in
 from .plan import FaceLabel, MediaItem, Plan, Request, TimedLabels, photo_frames
 from .timed_labels import LabelsAtTimes
 
@@ -42,7 +43,7 @@ def plan_table(request: Request) -> Plan:
     if request.labels is None:
         raise InputError("labels are missing", path=request.source, remedy="Give the table with --labels FILE")
     media = _Media(request.source)
-    tables = [read_labels(path, first_frame=request.first_frame) for path in _table_files(request.labels)]
+    tables = [read_label_table(path, first_frame=request.first_frame) for path in _table_files(request.labels)]
     available = sorted({au for table in tables for au in table.aus})
     aus = parse_aus(request.aus) if request.aus else tuple(available)
     absent = [au for au in aus if au not in available]
@@ -64,7 +65,8 @@ def plan_table(request: Request) -> Plan:
             remedy=f"Paths are looked for under {request.source}",
         )
     counted = request.first_frame is None and not _has_first(tables)
-    notes = [*([_FROM_ONE] if counted else []), *_left_out(media, files)]
+    told = dict.fromkeys(note for table in tables for note in table.notes)
+    notes = [*told, *([_FROM_ONE] if counted else []), *_left_out(media, files)]
     return Plan(
         aus, tuple(_items(files, media.root, request.clock or "first-frame")), tuple(missing.values()), tuple(notes)
     )
@@ -102,10 +104,12 @@ class _Media:
 def _table_files(labels: Path) -> list[Path]:
     if not labels.is_dir():
         return [labels]
-    found = sorted(path for path in labels.iterdir() if path.suffix.lower() in {".csv", ".parquet"})
+    found = tables_in(labels)
     if not found:
         raise InputError(
-            "holds no CSV or Parquet table", path=labels, remedy="Give the label table, or a folder of them"
+            "holds no label table (.csv, .tsv, .xlsx, .parquet)",
+            path=labels,
+            remedy="Give the label table, or a folder of them",
         )
     return found
 
