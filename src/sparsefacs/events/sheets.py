@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,7 @@ _AGAIN = "Export it again, as CSV in UTF-8 for instance"
 _TOP_BYTES = 65536
 _LINES_COMPARED = 2000
 _QUOTED = re.compile(r'"[^"]*"')
-_CLOCK = re.compile(r"(?P<minus>-)?(?:(?P<h>\d+):)?(?P<m>\d+):(?P<s>\d+(?:[.,]\d+)?)")
+_CLOCK = re.compile(r"(?P<minus>-)?(?:(?P<h>\d{1,4}):)?(?P<m>\d{1,6}):(?P<s>\d{1,9}(?:[.,]\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,7 @@ def _with_separator(content: bytes, path: Path) -> tuple[str, str]:
         raise InputError("is no text (it holds NUL bytes)", path=path, remedy=_AGAIN)
     text = _decoded(content)
     lines = [_QUOTED.sub("", line) for line in islice(io.StringIO(text, newline=None), _LINES_COMPARED)]
-    counts = {mark: max((line.count(mark) for line in lines), default=0) for mark in _SEPARATORS}
-    separator = next((mark for mark in _SEPARATORS if counts[mark] and _regular(lines, mark)), None)
-    return text, separator or max(_SEPARATORS, key=lambda mark: counts[mark])
+    return text, max(_SEPARATORS, key=lambda mark: _regularity(lines, mark))
 
 
 def _rows(text: str, separator: str, path: Path) -> list[tuple[int, tuple[str, ...]]]:
@@ -143,11 +142,14 @@ def _rows(text: str, separator: str, path: Path) -> list[tuple[int, tuple[str, .
         raise InputError(f"cannot be read as a table ({error})", path=path, remedy=_AGAIN) from error
 
 
-def _regular(lines: list[str], mark: str) -> bool:
-    """Say whether most lines have `mark` as often as the line with most of them, give or take one."""
-    counts = [line.count(mark) for line in lines if line.strip()]
-    most = max(counts)
-    return sum(count >= max(most - 1, 1) for count in counts) * 2 > len(counts)
+def _regularity(lines: list[str], mark: str) -> int:
+    """Return how many lines have `mark` as often as most of those that have it, give or take one."""
+    counts = Counter(line.count(mark) for line in lines)
+    del counts[0]
+    if not counts:
+        return 0
+    usual = counts.most_common(1)[0][0]
+    return counts[usual - 1] + counts[usual] + counts[usual + 1]
 
 
 def _decoded(content: bytes) -> str:

@@ -56,8 +56,8 @@ def read(path: Path) -> LabelTable:
     frame = _samples(frame, columns)
     aus = tuple(sorted(named))
     values = np.stack([_values(frame[named[au]], path, bool(evidence)) for au in aus], axis=1)
-    known = ~np.isnan(values).all(axis=1)
-    frame, values = frame.loc[known], values[known]
+    known = np.flatnonzero(~np.isnan(values).all(axis=1))
+    frame, values = frame.iloc[known], values[known]
     if not len(frame):
         raise InputError("has no rows with a face", path=path, remedy=_AGAIN)
     present = values > 0 if evidence else values >= PRESENT_FROM
