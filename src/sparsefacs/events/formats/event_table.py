@@ -60,8 +60,8 @@ def read(path: Path, asked: Asked) -> EventFile:
         for where, row in table.rows()
     )
     file = read_rows(path, WHAT, rows, asked, media=path.stem)
-    told = {name for name, _ in columns.values()} & set(_TIMES) and "cut" not in columns
-    return replace(file, notes=(*file.notes, _SECONDS)) if told else file
+    untold = any(role in columns and not _UNIT.fullmatch(columns[role][0]) for role in _TIMES)
+    return replace(file, notes=(*file.notes, _SECONDS)) if untold and "cut" not in columns else file
 
 
 def write(path: Path, file: EventFile) -> None:
