@@ -284,7 +284,7 @@ def _event_row(event: Event) -> dict[str, str]:
     return {
         "onset": _number(event.onset_s),
         "offset": _number(event.offset_s),
-        "duration": "" if event.offset_s is None else _number(event.offset_s - event.onset_s),
+        "duration": "" if event.offset_s is None else _length(event.onset_s, event.offset_s),
         "au": f"AU{event.au}",
         "side": event.side or "",
         "intensity": _number(level),
@@ -303,13 +303,18 @@ def _span_row(name: str, span: Span, aus: tuple[int, ...]) -> dict[str, str]:
     return {
         "onset": _number(onset),
         "offset": _number(span.offset_s) if finite else "",
-        "duration": _number(span.offset_s - onset) if finite else "",
+        "duration": _length(onset, span.offset_s) if finite else "",
         "au": name,
         "subject": _named(span.subject),
         "face": "" if span.face is None else str(span.face),
         "media": _named(span.media),
         "aus": "+".join(str(au) for au in sorted(span.aus if span.aus is not None else aus)),
     }
+
+
+def _length(onset: float, offset: float) -> str:
+    """Return a duration that leads from the onset as it is written to the offset as it is written."""
+    return _number(round(offset, _DIGITS) - round(onset, _DIGITS))
 
 
 def _number(value: float | None) -> str:
