@@ -151,7 +151,7 @@ def test_bad_facereader_logs_are_one_line_with_their_row(tmp_path, columns, rows
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_affectivas_likelihoods_are_present_from_50_on(tmp_path, talk) -> None:
+def test_affectivas_scores_are_present_from_50_on(tmp_path, talk) -> None:
     rows = (
         "1,12.5,1,StartMedia,ad.mp4,,,,,\n"
         "2,40,1,,ad.mp4,3,49.99,50,99,97\n"

@@ -1,6 +1,6 @@
 """iMotions' exports of facial expressions: a row a sample, below lines that begin with `#`.
 
-Two engines are known. Affectiva's AFFDEX gives a likelihood of 0 to 100 for movements by names of its own
+Two engines are known. Affectiva's AFFDEX gives a score of 0 to 100 for movements by names of its own
 (`Brow Furrow`); Emotient's FACET, up to version 8, the evidence for each AU, the common logarithm of its odds. The
 stimulus that an export names (`SourceStimuliName`) is what the person saw, not the video of the face.
 """
@@ -27,7 +27,7 @@ AFFECTIVA = {
     "lip suck": 28, "eye closure": 43,
 }  # fmt: skip
 """AFFDEX's movements that are AUs; `smirk`, either 12 or 14 on one side, is not."""
-PRESENT_FROM = 50.0
+PRESENT_FROM = 50.0  # half of the scale; no documented bound was found, so that every use of it is told
 _EVIDENCE = re.compile(r"au0*(\d+) evidence")
 _BARE = re.compile(r"au ?0*\d+")
 _ENGINE = re.compile(r"facet|affdex|affectiva|\bfea\b", re.IGNORECASE)
@@ -47,11 +47,11 @@ def read(path: Path) -> LabelTable:
     frame, above = read_frame(path, _is_header)
     columns = {plain_column(str(name)): str(name) for name in reversed(frame.columns)}
     evidence = {int(found[1]): name for plain, name in columns.items() if (found := _EVIDENCE.fullmatch(plain))}
-    likelihood = {au: columns[name] for name, au in AFFECTIVA.items() if name in columns}
-    named = {au: name for au, name in (evidence or likelihood).items() if au in UNITS}
+    scores = {au: columns[name] for name, au in AFFECTIVA.items() if name in columns}
+    named = {au: name for au, name in (evidence or scores).items() if au in UNITS}
     if not named:
         bare = next((name for plain, name in columns.items() if _BARE.fullmatch(plain)), None)
-        what = f"does not tell what {bare} means, evidence or likelihood" if bare else "has no facial expression data"
+        what = f"does not tell what {bare} means, evidence or score" if bare else "has no facial expression data"
         raise InputError(what, path=path, remedy=_AGAIN)
     frame = _samples(frame, columns)
     aus = tuple(sorted(named))
@@ -62,7 +62,7 @@ def read(path: Path) -> LabelTable:
         raise InputError("has no rows with a face", path=path, remedy=_AGAIN)
     present = values > 0 if evidence else values >= PRESENT_FROM
     frames, times, clock = _moments(frame, columns, path)
-    level = "evidence over 0" if evidence else f"a likelihood from {PRESENT_FROM:g} of 100 on"
+    level = "evidence over 0" if evidence else f"a score from {PRESENT_FROM:g} of 100 on"
     return LabelTable(
         path,
         "imotions",
