@@ -318,3 +318,10 @@ def test_files_that_are_no_tables_are_one_line(tmp_path, content, name) -> None:
         assert not module.recognises(tmp_path / name)
         with pytest.raises(InputError):
             module.read(tmp_path / name, Asked())
+
+
+def test_a_mark_in_a_cell_does_not_part_the_table_and_long_tables_are_told_by_their_top(tmp_path) -> None:
+    text = "onset,offset,au,comment\n1,2,AU1,a;b\n3,4,AU2,\n" + "5,6,AU99,\n" * 9000
+    assert [event.au for event in read(tmp_path, text).events] == [1, 2]
+    for encoding in ("utf-8", "utf-16"):
+        assert event_table.recognises(write(tmp_path, text, encoding=encoding))
