@@ -264,17 +264,3 @@ def to_cell(text: str) -> str:
 def from_cell(text: str) -> str:
     """Return the text that `to_cell` made a cell of."""
     return text[1:] if text.startswith("'") and _RISKY.match(text) else text
-
-
-def refuse_nul(path: Path) -> None:
-    """Raise InputError naming the row of the first NUL byte of a text table: readers would lose the rows around it."""
-    content = path.read_bytes()
-    place = content.find(b"\0")
-    if place < 0 or content[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16 is told by who decodes it
-        return
-    row = content.count(b"\n", 0, place)
-    raise InputError(
-        f"{f'row {row}' if row else 'the header'} holds a NUL byte, so it is damaged or no text",
-        path=path,
-        remedy="Save the table again as CSV (UTF-8)",
-    )

@@ -8,7 +8,6 @@ Three kinds of table are told apart by their columns:
   read as present from 0.5 on.
 """
 
-import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,13 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import InputError
+from ...events.sheets import SHEET_SUFFIXES
 from ...facs import UNITS
-from ...files import from_cell, refuse_nul
+from ...files import from_cell
 from ..store import UNLABELLED
+from .long_tables import decimal_points, read_frame
 
-Kind = Literal["plain", "openface", "fex"]
+Kind = Literal["plain", "openface", "fex", "facereader", "imotions"]
 FEX_PRESENT = 0.5
-TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 _NAMES = {
     "path": ("path", "input", "file", "filename", "image", "video"),
     "frame": ("frame", "frame_number"),
@@ -53,7 +53,8 @@ class LabelTable:
 
     frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty. box: where each row's face
     is, (N, 4) as x0, y0, x1, y1 in pixels, NaN where empty: of columns face_x0 … face_y1 (this program's codes),
-    FaceRectX … FaceRectHeight (py-feat) or the landmarks x_0 … y_67 (OpenFace).
+    FaceRectX … FaceRectHeight (py-feat) or the landmarks x_0 … y_67 (OpenFace). notes: what was taken
+    for granted.
     """
 
     path: Path
@@ -70,6 +71,7 @@ class LabelTable:
     box: NDArray[np.float64] | None = None
     unused: tuple[str, ...] = ()
     """Columns that look like AUs and are not read as labels."""
+    notes: tuple[str, ...] = ()
 
 
 def unused_notes(tables: Sequence[LabelTable]) -> list[str]:
@@ -86,7 +88,7 @@ def unused_notes(tables: Sequence[LabelTable]) -> list[str]:
 
 
 def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
-    """Read the CSV or Parquet table at `path`.
+    """Read the table at `path`: text with any separator, Excel or Parquet.
 
     first_frame: the number the table gives a video's first frame (default: 1 for OpenFace, else 0). Raises
     InputError naming the file, the first offending row and the remedy.
@@ -151,41 +153,21 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
-        elif path.suffix.lower() in {".csv", ".tsv", ".txt"}:
-            refuse_nul(path)
-            separator = _separator(path)
-            table = pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True, encoding="utf-8-sig")
-            if not isinstance(table.index, pd.RangeIndex):
-                raise InputError(
-                    "its rows have more values than its header has names", path=path, remedy="Name every column"
-                )
+        elif path.suffix.lower() in SHEET_SUFFIXES:
+            table = read_frame(path)[0].reset_index(drop=True)
             for column in table.columns:
                 table[column] = table[column].map(from_cell, na_action="ignore")
         else:
-            raise InputError("is neither CSV nor Parquet", path=path, remedy="Give a .csv or .parquet table")
+            raise InputError("is no table", path=path, remedy="Give a .csv, .tsv, .txt, .xlsx or .parquet table")
     except InputError:
         raise
-    except (OSError, ValueError, pd.errors.ParserError) as error:  # pyarrow's errors and EmptyDataError are ValueErrors
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
         raise InputError(f"cannot be read as a table ({error})", path=path, remedy="Save it again as CSV") from error
     table.columns = pd.Index([str(name).strip() for name in table.columns])
     _refuse_twice(list(map(str, table.columns)), path)
     if not len(table):
         raise InputError("has no rows", path=path, remedy="Give a table with at least one labelled frame")
     return table
-
-
-def _separator(path: Path) -> str:
-    """Return what separates the cells of a CSV file; raises InputError where its header names a label column twice.
-
-    pandas would call the second one AU12_c.1, and its labels would be lost.
-    """
-    with path.open(encoding="utf-8-sig", newline="") as handle:
-        header = next((line for line in handle if line.strip()), "")
-    separator = max(",;\t", key=header.count)
-    names = next(csv.reader([header], delimiter=separator, skipinitialspace=True), [])
-    keys = {name for role in _NAMES.values() for name in role}
-    _refuse_twice([name for each in names if _looks_like_au(name := each.strip()) or name.lower() in keys], path)
-    return separator
 
 
 def _refuse_twice(names: list[str], path: Path) -> None:
@@ -246,7 +228,7 @@ def _in_capitals(table: pd.DataFrame, column: str) -> bool:
 def _numbers(table: pd.DataFrame, column: str, path: Path) -> NDArray[np.float64]:
     series = table[column]
     given = series.notna() & (series.astype(str).str.strip() != "")
-    values = pd.to_numeric(series.where(given), errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    values = pd.to_numeric(decimal_points(series.where(given)), errors="coerce").to_numpy(np.float64, na_value=np.nan)
     bad = np.flatnonzero(given.to_numpy() & ~np.isfinite(values))
     if len(bad):
         text = str(series.iloc[bad[0]])

@@ -1,4 +1,4 @@
-"""A user's own photos and videos with a table of AU labels (CSV or Parquet; also OpenFace CSV and py-feat Fex).
+"""A user's own photos and videos with a table of AU labels (text, Excel or Parquet; also other programs' tables).
 
 A row is a face in a frame: a path (under SOURCE, or absolute) and, for a video, a frame number or a time in
 seconds; a subject; AU columns. An empty entry is not labelled, never 0. A path that names folders is found only in
@@ -17,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import InputError
-from ...events.formats import FORMATS, find_format
+from ...events.formats import find_format
 from ...events.model import Clock
 from ...facs import parse_aus
 from ..media import is_video, why_unread
 from ..store import UNLABELLED, Reject
-from .columns import TABLE_SUFFIXES, LabelTable, read_labels, unused_notes
+from .columns import LabelTable, unused_notes
 from .event_files import plan_events
+from .label_tables import read_label_table, tables_in
 from .named_media import NamedMedia
 from .plan import FaceLabel, MediaItem, Plan, Request, TimedLabels, photo_frames
 from .timed_labels import LabelsAtTimes
@@ -60,7 +61,7 @@ def plan_table(request: Request) -> Plan:
             remedy="Give one kind at a time",
         )
     _refuse_event_options(request)
-    tables = [read_labels(path, first_frame=request.first_frame) for path in given]
+    tables = [read_label_table(path, first_frame=request.first_frame) for path in given]
     available = sorted({au for table in tables for au in table.aus})
     aus = parse_aus(request.aus) if request.aus else tuple(available)
     absent = [au for au in aus if au not in available]
@@ -82,7 +83,8 @@ def plan_table(request: Request) -> Plan:
             remedy=f"Paths are looked for under {request.source}",
         )
     counted = request.first_frame is None and not _has_first(tables)
-    notes = [*([_FROM_ONE] if counted else []), *unused_notes(tables), *_left_out(media, files)]
+    told = dict.fromkeys(note for table in tables for note in table.notes)
+    notes = [*told, *([_FROM_ONE] if counted else []), *unused_notes(tables), *_left_out(media, files)]
     items = _items(files, media.root, request.clock or "first-frame")
     return Plan(aus, tuple(items), (*missing.values(), *media.rejected), tuple(notes))
 
@@ -90,15 +92,17 @@ def plan_table(request: Request) -> Plan:
 def _label_files(labels: Path) -> list[Path]:
     if not labels.is_dir():
         return [labels]
-    endings = tuple({suffix for row in FORMATS.values() for suffix in row.suffixes} | set(TABLE_SUFFIXES))
+    tables = set(tables_in(labels))
     found = sorted(
-        path for path in labels.iterdir() if path.name.lower().endswith(endings) and not path.name.startswith(".")
+        path
+        for path in labels.iterdir()
+        if path in tables or (not path.name.startswith((".", "~$")) and path.is_file() and find_format(path))
     )
     if not found:
         raise InputError(
-            "holds no table and no file of events",
+            "holds no label table (.csv, .tsv, .xlsx, .parquet) and no file of events",
             path=labels,
-            remedy=f"Give a file, or a folder of them, that ends in one of {', '.join(sorted(endings))}",
+            remedy="Give the file of labels, or a folder of them",
         )
     return found
 

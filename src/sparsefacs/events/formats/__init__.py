@@ -58,6 +58,7 @@ FORMATS: dict[str, Format] = {
         Format("csv", "table of events", (".csv",), "event_table", written=True),
         Format("boris-table", "BORIS export", (".csv", ".tsv", ".txt", ".xlsx"), "boris_tables"),
         Format("observer", "Observer XT export", (".csv", ".txt", ".xlsx"), "observer"),
+        Format("table", "table of events", (".tsv", ".txt", ".xlsx"), "event_table"),
     )
 }
 """Every kind of file of events by its name; a file is of the first that recognises it."""
