@@ -195,19 +195,14 @@ def _queue(raw: Mapping[str, Any], told: str, gathering: Gathering) -> Queue:
         return Queue(())
     if len(ordered) > 1:
         shown = ", ".join(players[player])
-        gathering.notes.append(
-            f"{told} shows several videos at once: events are taken for those of one player, {shown}"
-        )
+        gathering.notes.append(f"{told} shows several videos at once: events are taken for one player's, {shown}")
     dated = raw.get("media_creation_date_as_offset") is True
     media = []
     for name in players[player]:
         shift = _number(parts.get("media_creation_time", {}).get(name)) if dated else 0.0
         if shift is None:
-            raise InputError(
-                f"{told} counts times from when {name} was made, which it does not tell",
-                path=gathering.path,
-                remedy=_AGAIN,
-            )
+            problem = f"{told} counts times from when {name} was made, which it does not tell"
+            raise InputError(problem, path=gathering.path, remedy=_AGAIN)
         length, fps = (_positive(parts.get(key, {}).get(name)) for key in ("length", "fps"))
         media.append(Medium(name, length, fps, shift))
     offset = _offset(raw.get("time offset"), told, gathering.path)

@@ -23,6 +23,7 @@ from .boris_words import (
     read_remarks,
 )
 
+_Aus = frozenset[int] | None
 _NO_SUBJECT = "no focal subject"
 
 
@@ -65,10 +66,8 @@ class Gathering:
         """Take in a behaviour of the coder's list."""
         self.aus.update(meaning.au for meaning in self.asked.names.of(code))
 
-    def lost(
-        self, problem: str, where: str, queue: Queue, aus: frozenset[int] | None = None, subject: str = ""
-    ) -> None:
-        """Tell of a line of which only this is known: the labels of `aus` (None: all) in these videos are unknown."""
+    def lost(self, problem: str, where: str, queue: Queue, aus: _Aus = None, subject: str = "") -> None:
+        """Tell of a line that cannot be used: labels of `aus` (None: all) in these videos are unknown."""
         name = self._person(subject)
         spans = [Span(medium.name, name, 0.0, math.inf, aus) for medium in queue.media]
         self._fault(problem, where, spans)
@@ -148,9 +147,8 @@ class Gathering:
     def _fault(self, problem: str, where: str, spans: Sequence[Span] = ()) -> None:
         self.faults += [Fault(problem, where, span) for span in spans or (None,)]
 
-    def _placed(self, seen: Observation, stretch: Stretch) -> list[Piece] | None:
+    def _placed(self, seen: Observation, stretch: Stretch, aus: _Aus) -> list[Piece] | None:
         """Return a stretch's parts in the videos; None, with a fault, where it is doubtful or cannot be placed."""
-        aus = frozenset(meaning.au for meaning in self.asked.names.of(stretch.code)) or None
         if not seen.queue.media:
             self._fault(f"{stretch.code} belongs to no video", stretch.where)
             return None
@@ -182,11 +180,12 @@ class Gathering:
             self._fault(f"{stretch.code} is a moment, not a stretch that was looked at", stretch.where)
             return True
         aus = self._aus_of(stretch)
-        pieces = self._placed(seen, stretch) if aus is not None else None
+        pieces = self._placed(seen, stretch, aus or None) if aus is not None else None
         for piece in pieces or ():
-            if TO_THE_END in stretch.comment:
-                piece = replace(piece, offset_s=math.inf)
-            self._coded.append((self._count, _span(piece, subject_of(stretch.subject), aus or None)))
+            span = _span(piece, subject_of(stretch.subject), aus or None)
+            if seen.ours and TO_THE_END in stretch.comment:
+                span = replace(span, offset_s=math.inf)
+            self._coded.append((self._count, span))
         return True
 
     def _doubtful(self, seen: Observation, stretch: Stretch) -> None:
@@ -195,10 +194,10 @@ class Gathering:
         problem = stretch.comment.removesuffix(TO_THE_END).removesuffix("; ") or "marked as doubtful"
         end = math.inf if TO_THE_END in stretch.comment else stretch.offset_s
         if aus is not None and end is not None:
-            self._placed(seen, replace(stretch, problem=problem, offset_s=end))
+            self._placed(seen, replace(stretch, problem=problem, offset_s=end), aus or None)
 
     def _aus_of(self, stretch: Stretch) -> frozenset[int] | None:
-        """Return the AUs among the modifiers of a stretch, none for all; None, with a fault, for a word that is none."""
+        """Return the AUs among a stretch's modifiers, none for all; None, with a fault, for a word that is no AU."""
         words = [word for text in stretch.modifiers for word in modifier_words(text)]
         found = {word: self.asked.names.of(word) for word in words}
         unknown = [word for word, meanings in found.items() if not meanings]
@@ -216,7 +215,7 @@ class Gathering:
         self._unread.update(told.unread)
         if told.intensity == 0 and not stretch.problem:
             stretch = replace(stretch, problem=f"{stretch.code} has intensity 0, which is no event")
-        pieces = self._placed(seen, stretch) or ()
+        pieces = self._placed(seen, stretch, frozenset(meaning.au for meaning in meanings)) or ()
         problems = [told.problem] if told.problem else []
         for meaning in meanings if pieces else ():
             side, intensity, problem = _agreed(stretch.code, meaning, told)

@@ -1,4 +1,4 @@
-"""What a coder's lines in BORIS say: START and STOP make a stretch, modifiers tell side and intensity, comments more."""
+"""What a coder's lines in BORIS say: START and STOP make a stretch, modifiers tell side and intensity."""
 
 import math
 import re

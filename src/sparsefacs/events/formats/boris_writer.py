@@ -5,6 +5,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -105,9 +106,9 @@ def _observations(path: Path, file: EventFile) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for media in dict.fromkeys((*told, *events, *spans)):
         lines = _Lines(path, media)
-        for event in events[media]:
+        for event in sorted(events[media], key=lambda event: (event.onset_s, event.offset_s or event.onset_s)):
             lines.event(event)
-        last = max((line[0] for line in lines.done), default=0.0)
+        last = max((line[0] for _, line in lines.done), default=0.0)
         recording = told.get(media, Recording(media))
         for code, comment, span in _merged(spans[media]):
             lines.span(code, comment, span, max(recording.length_s or 0.0, last))
@@ -155,7 +156,7 @@ class _Lines:
 
     def __init__(self, path: Path, media: str) -> None:
         self.path, self.media = path, media
-        self.done: list[_Line] = []
+        self.done: list[tuple[bool, _Line]] = []  # whether it is a START
         self._stretches: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
 
     def event(self, event: Event) -> None:
@@ -183,15 +184,16 @@ class _Lines:
         self._add(onset, max(round(offset, 3), onset + 0.001), span.subject, code, aus, comment)
 
     def _add(self, onset_s: float, offset_s: float, subject: str, code: str, modifiers: str, comment: str) -> None:
+        offset_s = round(offset_s, 3)
         self._stretches[subject, code, modifiers].append((onset_s, offset_s))
-        self.done.append([onset_s, subject, code, modifiers, comment, "NA"])
-        self.done.append([round(offset_s, 3), subject, code, modifiers, "", "NA"])
+        self.done.append((True, [onset_s, subject, code, modifiers, comment, "NA"]))
+        self.done.append((False, [offset_s, subject, code, modifiers, "", "NA"]))
 
     def sorted(self) -> list[_Line]:
         """Return all lines as BORIS orders them; raises InputError where START and STOP would not take turns."""
         for (subject, code, _), stretches in self._stretches.items():
             stretches.sort()
-            for (_, end), (begin, _) in zip(stretches, stretches[1:], strict=False):
+            for (_, end), (begin, _) in pairwise(stretches):
                 if begin < end:
                     who = f" of {subject}" if subject else ""
                     raise InputError(
@@ -199,7 +201,7 @@ class _Lines:
                         path=self.path,
                         remedy="Write a CSV table, or give the faces different subjects",
                     )
-        return sorted(self.done, key=lambda line: tuple(line[:3]))
+        return [line for _, line in sorted(self.done, key=lambda one: (*one[1][:3], one[0]))]
 
 
 def _merged(spans: Iterable[tuple[str, str, Span]]) -> Iterable[tuple[str, str, Span]]:
