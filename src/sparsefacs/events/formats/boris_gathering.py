@@ -72,11 +72,11 @@ class Gathering:
         spans = [Span(medium.name, name, 0.0, math.inf, aus) for medium in queue.media]
         self._fault(problem, where, spans)
 
-    def matters(self, code: str, ours: bool) -> bool:
-        """Say whether a behaviour is an AU or marks something; if it is neither, count it."""
-        if self.marks_coded(code, ours=ours) or self.asked.names.of(code) or (ours and code == DOUBTFUL):
+    def matters(self, code: str, ours: bool, *, counts: bool = True) -> bool:
+        """Say whether a behaviour is an AU or marks something; if it is neither, and `counts`, count it."""
+        if self.marks_coded(code, ours=ours) or self.asked.names.of(code) or (ours and code in {CODED, DOUBTFUL}):
             return True
-        if not self.asked.names.knows(code):
+        if counts and not self.asked.names.knows(code):
             self._unmapped[code] += 1
         return False
 
