@@ -77,21 +77,21 @@ class Queue:
         name, start = self.media[first].name, self.starts[first] or 0.0
         if offset_s is None:
             return [Piece(name, _rounded(onset_s - start), None)]
-        last = len(self.media) - 1 if math.isinf(offset_s) else self._at(offset_s - _ROUNDING_S)
+        last = len(self.media) - 1 if math.isinf(offset_s) else self._at(offset_s - 2 * _ROUNDING_S)
         if last is None or self.starts[last] is None:
             return []
-        return list(self._split(first, max(last, first), onset_s, offset_s))
+        parts = list(self._split(first, max(last, first), onset_s, offset_s))
+        parts = [part for part in parts if part[2] - part[1] >= _SLIVER_S] if len(parts) > 1 else parts
+        cuts: list[Cut] = ["start", *("both",) * (len(parts) - 2), "end"] if len(parts) > 1 else [""]
+        cuts.reverse()  # the first is cut at its end, the last at its start
+        return [Piece(name, begin, end, cut) for (name, begin, end), cut in zip(parts, cuts, strict=False)]
 
-    def _split(self, first: int, last: int, onset_s: float, offset_s: float) -> Iterator[Piece]:
+    def _split(self, first: int, last: int, onset_s: float, offset_s: float) -> Iterator[tuple[str, float, float]]:
         for place in range(first, last + 1):
             medium, start = self.media[place], self.starts[place] or 0.0
             begin = onset_s - start if place == first else 0.0
             end = offset_s - start if place == last else medium.length_s or 0.0
-            if first != last and end - begin < _SLIVER_S:
-                continue
-            before, after = place > first, place < last
-            cut: Cut = "both" if before and after else "start" if before else "end" if after else ""
-            yield Piece(medium.name, _rounded(begin), _rounded(end), cut)
+            yield medium.name, _rounded(begin), _rounded(end)
 
     def _shows(self, place: int, position_s: float) -> bool:
         start, length = self.starts[place], self.media[place].length_s

@@ -150,7 +150,7 @@ class _Group:
     def _moment(self, line: _Line, code: str, subject: str) -> str:
         """Take in a START, STOP or POINT; return what is wrong with it, if anything."""
         status, time = line.kind, line.cells["time"]
-        when = _seconds(time)
+        when = seconds(time)
         if when is None:
             return f"has no time ({time[:20]!r})"
         if status not in {"START", "STOP", "POINT"}:
@@ -162,7 +162,7 @@ class _Group:
     def _interval(self, line: _Line, code: str, subject: str) -> str:
         """Take in a stretch; return what is wrong with it, if anything."""
         begin, end = line.cells["start (s)"], line.cells["stop (s)"]
-        onset, offset = _seconds(begin), _seconds(end)
+        onset, offset = seconds(begin), seconds(end)
         if onset is None:
             return f"has no start ({begin[:20]!r})"
         comments = (line.cells.get(name, "") for name in ("comment start", "comment stop", "comment"))
@@ -177,13 +177,6 @@ class _Group:
         comment = "; ".join(text for text in comments if text)
         self.stretches.append(Stretch(onset, offset, subject, code, line.modifiers, line.where, comment, problem))
         return ""
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        return seconds(text)
-    except ValueError:  # a clock of thousands of digits
-        return None
 
 
 def _aus(code: str, gathering: Gathering) -> frozenset[int] | None:
@@ -206,7 +199,7 @@ def _group(name: str, where: str, row: Mapping[str, str], table: Table, gatherin
     offset = line.first("time offset (s)") or known.get("time offset (s)", "")
     if "time offset (s)" not in row and "time offset (s)" not in known:
         gathering.notes.append("this export does not tell the observation's time offset: none is taken")
-    offset_s = _seconds(offset) if offset and offset.casefold() not in _UNTOLD else 0.0
+    offset_s = seconds(offset) if offset and offset.casefold() not in _UNTOLD else 0.0
     if offset_s is None:
         raise InputError(f"{where}: {offset[:20]!r} is no time offset", path=table.path, remedy=_AGAIN)
     media = _queue(line, told, gathering)
@@ -238,7 +231,7 @@ def _above(table: Table) -> Iterator[tuple[str, str]]:
 
 
 def _queue(line: _Line, told: str, gathering: Gathering) -> list[Medium]:
-    """Return the videos of the first player in "player #1:a.mp4;b.mp4|player #2:c.mp4", with lengths and frame rates."""
+    """Return the first player's videos in "player #1:a.mp4;b.mp4|player #2:c.mp4", with lengths and frame rates."""
     source, kind = line.first("source"), line.first("observation type").casefold()
     if kind and not kind.startswith("media"):
         return []
@@ -259,5 +252,5 @@ def _queue(line: _Line, told: str, gathering: Gathering) -> list[Medium]:
 
 
 def _positive(text: str) -> float | None:
-    found = _seconds(text)
+    found = seconds(text)
     return found if found is not None and found > 0 else None

@@ -130,10 +130,10 @@ class ModifierSets:
         for place, text in enumerate(modifiers):
             self.seen[place].update(modifier_words(text))
 
-    def tells_sides(self, code: str, place: int) -> bool:
-        """Say whether the words of a set are sides of the face."""
+    def tells_side(self, code: str, place: int, word: str) -> bool:
+        """Say whether a word that may be a side or an intensity is a side, as the others of its set are."""
         words = self.declared.get((code, place)) or self.seen.get(place, set())
-        sides = any(side_of(word) and intensity_of(word) is None for word in words)
+        sides = word in words and any(side_of(word) and intensity_of(word) is None for word in words)
         return sides and not any(intensity_of(word) is not None and side_of(word) is None for word in words)
 
 
@@ -161,10 +161,9 @@ def read_modifiers(code: str, modifiers: Sequence[str], sets: ModifierSets) -> M
     strengths: list[float] = []
     unread: list[str] = []
     for place, text in enumerate(modifiers):
-        as_side = sets.tells_sides(code, place)
         for word in modifier_words(text):
             side, strength = side_of(word), intensity_of(word)
-            if side is not None and (as_side or strength is None):
+            if side is not None and (strength is None or sets.tells_side(code, place, word)):
                 sides.append(side)
             elif strength is not None:
                 strengths.append(strength)
