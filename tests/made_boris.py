@@ -99,7 +99,7 @@ def lines_of(path: Path) -> list[list[Any]]:
 
 
 def exported(content: Mapping[str, Any], *, version: int) -> list[list[str]]:
-    """Return the cells of BORIS's export of tabular events of the only observation. version: 7, 8 (before 8.21) or 9."""
+    """Return the cells of BORIS's tabular export of the only observation. version: 7, 8 (its earlier ones) or 9."""
     ((name, seen),) = content["observations"].items()
     events = _with_status(content, seen)
     width = max((line[3].count("|") + 1 for line in events if line[3]), default=0)

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 import made_boris as fake
 from sparsefacs.errors import InputError
-from sparsefacs.events.formats import boris, boris_tables, find_format
+from sparsefacs.events.formats import boris, boris_tables
 from sparsefacs.events.model import EVERYTHING, Asked, Event, EventFile, Fault, Recording, Span
 from sparsefacs.events.names import Meaning, Names
 
 ANYTHING = Asked()
 ALL = Asked(coded=EVERYTHING)
+TWELVE = frozenset({12})
 WINDOWS = "C:\\Videos\\P 01\\a.mp4"
 
 
@@ -32,7 +33,8 @@ def one(events: Any, **more: Any) -> dict[str, Any]:
 
 
 def brief(file: EventFile) -> list[tuple[Any, ...]]:
-    return [(e.media, e.subject, e.au, e.onset_s, e.offset_s, e.side, e.intensity) for e in file.events]
+    events = sorted(file.events, key=lambda event: (event.media, event.onset_s))
+    return [(e.media, e.subject, e.au, e.onset_s, e.offset_s, e.side, e.intensity) for e in events]
 
 
 SMILE = [[1.0, "Anna", "AU12", "left|B", "", 25], [3.0, "Anna", "AU12", "left|B", "", 75]]
@@ -53,12 +55,10 @@ def test_lines_of_all_lengths_and_versions_are_events(
     tmp_path: Path, lines: Any, version: str | None, name: str
 ) -> None:
     file = read(tmp_path, fake.project({"first": fake.observation(lines)}, version=version), name=name)
-    assert brief(file) == [("a.mp4", "Anna", 12, 1.0, 3.0, "left", 2.0), ("a.mp4", "", 1, 2.0, None, None, None)] or (
-        brief(file) == [("a.mp4", "", 1, 2.0, None, None, None), ("a.mp4", "Anna", 12, 1.0, 3.0, "left", 2.0)]
-    )
+    assert brief(file) == [("a.mp4", "Anna", 12, 1.0, 3.0, "left", 2.0), ("a.mp4", "", 1, 2.0, None, None, None)]
     assert (file.what, file.aus, file.coded, file.faults) == ("BORIS project", (1, 12), (), ())
     assert file.recordings == (Recording("a.mp4", 25.0, 10.0),)
-    assert find_format(tmp_path / name).name == "boris"
+    assert boris.recognises(tmp_path / name)
 
 
 def test_the_list_of_behaviours_says_which_aus_were_coded_and_what_lasts(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_the_list_of_behaviours_says_which_aus_were_coded_and_what_lasts(tmp_pat
     content = one([[1, "", "AU 4", ""], [2, "", "L12", ""], [4, "", "AU 4", ""], [5, "", "smiles", ""]])
     content["behaviors_conf"] = fake.behaviours(kinds)
     file = read(tmp_path, content)
-    assert brief(file) == [("a.mp4", "", 12, 2.0, None, "left", None), ("a.mp4", "", 4, 1.0, 4.0, None, None)]
+    assert brief(file) == [("a.mp4", "", 4, 1.0, 4.0, None, None), ("a.mp4", "", 12, 2.0, None, "left", None)]
     assert file.aus == (4, 12)
     assert file.unmapped == {"smiles": 1}
     named = read(tmp_path, content, Asked(Names({"smiles": (Meaning(12),)})))
@@ -83,15 +83,15 @@ def test_a_queue_of_videos_is_taken_apart(tmp_path: Path) -> None:
         [104.0, "", "AU12", "C"], [106.5, "", "AU12", "C"],
     ]  # fmt: skip
     file = read(tmp_path, one(lines, players=media, lengths=lengths, offset=100, interval=(2, 5)))
-    assert [(e.media, e.au, e.onset_s, e.offset_s, e.cut) for e in file.events] == [
-        (WINDOWS, 1, 0.0, None, ""),
-        ("c.mp4", 1, 0.0, None, ""),
-        ("c.mp4", 1, 13.5, None, ""),
-        ("a.mp4", 12, 3.0, 4.0, "end"),
-        (WINDOWS, 12, 0.0, 2.5, "both"),
-        ("c.mp4", 12, 0.0, 1.5, "start"),
-        (WINDOWS, 12, 0.0, 2.5, ""),
-    ] or [e.cut for e in file.events if e.au == 12] == ["end", "both", "start", ""]
+    assert {(e.media, e.au, e.onset_s, e.offset_s, e.intensity, e.cut) for e in file.events} == {
+        (WINDOWS, 1, 0.0, None, None, ""),
+        ("c.mp4", 1, 0.0, None, None, ""),
+        ("c.mp4", 1, 13.5, None, None, ""),
+        ("a.mp4", 12, 3.0, 4.0, 1, "end"),
+        (WINDOWS, 12, 0.0, 2.5, 1, "both"),
+        ("c.mp4", 12, 0.0, 1.5, 1, "start"),
+        (WINDOWS, 12, 0.0, 2.5, 3, ""),
+    }
     assert file.coded == (Span("a.mp4", "", 2.0, 4.0), Span(WINDOWS, "", 0.0, 1.0))
     assert [recording.name for recording in file.recordings] == media["1"]
     assert "several videos at once" in file.notes[0]
@@ -142,7 +142,7 @@ def test_sound_in_the_first_player_leaves_the_videos_to_the_second(tmp_path: Pat
         (
             Asked(coded="Seen"),
             (1.5, 8),
-            (Span("a.mp4", "Anna", 0.0, 4.0), Span("a.mp4", "", 5.0, 9.0, frozenset({12}))),
+            (Span("a.mp4", "Anna", 0.0, 4.0), Span("a.mp4", "", 5.0, 9.0, TWELVE)),
         ),
         (Asked(coded="seeen"), (1.5, 8), ()),
     ],
@@ -159,13 +159,10 @@ def test_what_was_looked_at_is_said_by_interval_behaviour_or_user(
 
 
 def test_doubtful_stretches_of_what_was_looked_at_do_not_count(tmp_path: Path) -> None:
-    lines = [[1, "", "seen", "smile"], [2, "", "seen", "smile"], [3, "", "seen", ""], [-2, "", "seen", "AU1"]]
+    lines = [[1, "", "seen", "grin"], [2, "", "seen", "grin"], [3, "", "seen", ""], [-2, "", "seen", "AU1"]]
     file = read(tmp_path, one([*lines, [4, "", "seen", "AU1"]], interval=(5, 2)), Asked(coded="seen"))
     assert (file.coded, len(file.faults)) == ((), 4)
     assert {fault.span for fault in file.faults} == {None}
-
-
-TWELVE = frozenset({12})
 
 
 @pytest.mark.parametrize(
@@ -176,7 +173,7 @@ TWELVE = frozenset({12})
         ([[-1, "", "AU12", ""], [2, "", "AU12", ""]], [(0.0, 2.0)], "before its video"),
         ([[-2, "", "AU12", ""], [-1, "", "AU12", ""]], [None], "before its video"),
         (
-            [[1, "", "AU12", "A"], [3, "", "AU12", "A"], [2, "", "AU12", "B"], [4, "", "AU12", "B"]],
+            [[t, "", "AU12", letter] for t, letter in ((1, "A"), (3, "A"), (2, "B"), (4, "B"))],
             [(2.0, 3.0)],
             "overlaps",
         ),
@@ -194,7 +191,9 @@ def test_labels_are_unknown_where_an_interval_is_doubtful(tmp_path: Path, lines:
 
 @pytest.mark.parametrize("line", [None, 3, [], [1, ""], [1, None, "AU12"], [1, "", 12], {"time": 1}])
 def test_a_line_that_is_none_leaves_all_labels_unknown(tmp_path: Path, line: Any) -> None:
-    file = read(tmp_path, one([line, *SMILE]), ALL)
+    content = one(SMILE)
+    content["observations"]["first"]["events"].insert(0, line)
+    file = read(tmp_path, content, ALL)
     assert (len(file.events), file.faults[0].span) == (1, Span("a.mp4", "", 0.0, math.inf))
 
 
@@ -310,7 +309,8 @@ def test_a_damaged_or_missing_file_is_told(tmp_path: Path) -> None:
 LINES = [
     [0.5, "", "seen", "", "", 12], [1.0, "Anna", "AU12", "left|B", "", 25], [2.0, "", "AU1", "", "raised", "NA"],
     [3.0, "Anna", "AU12", "left|B", "", 75], [3.5, "Anna", "talks", "", "", 80], [4.0, "Anna", "talks", "", "", 90],
-    [5.0, "Anna", "AU12", "right|None", "", 12], [5.25, "Anna", "AU12", "right|None", "", 12], [9.5, "", "seen", "", "", 9],
+    [5.0, "Anna", "AU12", "right|None", "", 12], [5.25, "Anna", "AU12", "right|None", "", 12],
+    [9.5, "", "seen", "", "", 9],
 ]  # fmt: skip
 WAYS: list[tuple[str, dict[str, Any]]] = [
     ("x.csv", {}),
@@ -334,7 +334,7 @@ def test_exports_hold_the_events_of_their_project(
     assert len(file.events) == 3
     assert (file.coded, file.faults, file.aus, dict(file.unmapped)) == (source.coded, (), (1, 12), {"talks": 1})
     assert all(event.where.startswith("row ") for event in file.events)
-    assert find_format(path).name == "boris-table"
+    assert boris_tables.recognises(path)
     assert (file.recordings[0].name, file.recordings[0].fps) == (WINDOWS, 25.0)
     assert boris_tables.read(path, ANYTHING).coded == ()
     assert boris_tables.read(path, ALL).coded == (Span(WINDOWS, "", 0.0, math.inf),)
@@ -354,7 +354,7 @@ def test_exports_take_a_queue_apart(tmp_path: Path, kind: str, version: int) -> 
     content = one(
         LINES, players={"1": ["a.mp4", "b.mp4"], "2": ["c.mp4"]}, lengths={"a.mp4": 2.5, "b.mp4": 7.5, "c.mp4": 10.0}
     )
-    path = fake.save_table(tmp_path / "x.csv", getattr(fake, kind)(content, version=version))
+    path = fake.save_table(tmp_path / "x.tsv", getattr(fake, kind)(content, version=version), separator="\t")
     file = boris_tables.read(path, Asked(coded="seen"))
     assert sorted((e.media, e.onset_s, e.offset_s, e.cut) for e in file.events if e.au == 12) == [
         ("a.mp4", 1.0, 2.5, "end"), ("b.mp4", 0.0, 0.5, "start"), ("b.mp4", 2.5, 2.75, ""),
@@ -532,7 +532,7 @@ def test_an_export_of_a_project_of_ours_is_known_too(tmp_path: Path, kind: str, 
 
 def test_faces_that_overlap_under_one_name_are_refused(tmp_path: Path) -> None:
     two = (Event("a.mp4", "Anna", 12, 1.0, 2.0, face=0), Event("a.mp4", "Anna", 12, 1.5, 2.5, face=1))
-    with pytest.raises(InputError, match="overlap at 1.5 s"):
+    with pytest.raises(InputError, match=r"overlap at 1\.5 s"):
         boris.write(tmp_path / "out.boris", replace(FILE, events=two))
     assert not list(tmp_path.iterdir())
 
@@ -577,9 +577,10 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 FULL = fake.project({
-    "one": fake.observation(LINES, players={"1": ["a.mp4", "b.mp4"]}, interval=(1, 8), media_creation_date_as_offset=True),
+    "one": fake.observation(LINES, players={"1": ["a.mp4", "b.mp4"]}, interval=(1, 8)),
     "two": fake.observation(SMILE, interval=None),
 })  # fmt: skip
+FULL["observations"]["one"]["media_creation_date_as_offset"] = True
 FULL["observations"]["one"]["media_info"]["media_creation_time"] = {"a.mp4": 0, "b.mp4": 0}
 PLACES = list(places(FULL))[1:]
 
@@ -607,18 +608,16 @@ def test_a_changed_project_raises_nothing_else(tmp_path: Path, changes: Any, ask
     except InputError as error:
         assert "p.boris" in str(error)
     else:
-        assert all(
-            event.onset_s >= 0 and (event.offset_s is None or event.offset_s > event.onset_s) for event in file.events
-        )
+        for event in file.events:
+            assert event.onset_s >= 0
+            assert event.offset_s is None or event.offset_s > event.onset_s
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(["exported", "aggregated"]),
     version=st.sampled_from([7, 8, 9]),
-    changes=st.lists(
-        st.tuples(st.integers(0, 99), st.integers(0, 99), st.text(max_size=8) | st.just("9" * 5000 + ":0"))
-    ),
+    changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.text(max_size=8))),
     cut=st.integers(0, 40),
 )
 def test_a_changed_export_raises_nothing_else(tmp_path: Path, kind: str, version: int, changes: Any, cut: int) -> None:

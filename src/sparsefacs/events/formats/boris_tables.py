@@ -1,7 +1,7 @@
 """Tables that BORIS exports: tabular events (a line for each START, STOP and POINT) and aggregated ones (from, to).
 
-Columns of BORIS 7 (names, values and videos above the table, and a column Status), 8 and 9. An export tells neither the
-observation's time interval nor, before version 8.21, where the videos of a queue start.
+Columns of BORIS 7 (names, values and videos above the table, and a column Status), 8 and 9. No export tells the
+observation's time interval, those of version 7 not where the videos of a queue start, and most of 8 no time offset.
 """
 
 import re
