@@ -90,12 +90,12 @@ def test_a_queue_of_videos_is_taken_apart(tmp_path: Path) -> None:
         ("a.mp4", 12, 3.0, 4.0, 1, "end"),
         (WINDOWS, 12, 0.0, 2.5, 1, "both"),
         ("c.mp4", 12, 0.0, 1.5, 1, "start"),
-        (WINDOWS, 12, 0.0, 2.5, 3, ""),
     }
     assert file.coded == (Span("a.mp4", "", 2.0, 4.0), Span(WINDOWS, "", 0.0, 1.0))
     assert [recording.name for recording in file.recordings] == media["1"]
     assert "several videos at once" in file.notes[0]
     assert ["overlaps" in fault.problem for fault in file.faults] == [True]
+    assert file.faults[0].span == Span(WINDOWS, "", 0.0, 2.5, TWELVE)
 
 
 def test_times_in_a_queue_of_unknown_lengths_are_not_guessed(tmp_path: Path) -> None:
@@ -483,7 +483,7 @@ def test_a_project_of_ours_has_all_that_boris_opens(tmp_path: Path) -> None:
     told = json.loads(path.read_text(encoding="ascii"))
     assert told["project_format_version"] == "7.0"
     kinds = {one["code"]: one for one in told["behaviors_conf"].values()}
-    assert list(kinds) == ["coded", "doubtful", "AU1", "AU6", "AU12"]
+    assert list(kinds) == ["coded", "unknown", "AU1", "AU6", "AU12"]
     assert {one["type"] for one in kinds.values()} == {"State event"}
     assert len({one["key"] for one in kinds.values()}) == len(kinds)
     assert [one["values"] for one in kinds["AU6"]["modifiers"].values()] == [["left", "right", "both"], list("ABCDE")]

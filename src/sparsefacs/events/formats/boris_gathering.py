@@ -12,8 +12,8 @@ from ..names import LETTERS, Meaning, Side, letter_of
 from .boris_queue import Piece, Queue
 from .boris_words import (
     CODED,
-    DOUBTFUL,
     TO_THE_END,
+    UNKNOWN,
     Modified,
     ModifierSets,
     Stretch,
@@ -74,7 +74,7 @@ class Gathering:
 
     def matters(self, code: str, ours: bool, *, counts: bool = True) -> bool:
         """Say whether a behaviour is an AU or marks something; if it is neither, and `counts`, count it."""
-        if self.marks_coded(code, ours=ours) or self.asked.names.of(code) or (ours and code in {CODED, DOUBTFUL}):
+        if self.marks_coded(code, ours=ours) or self.asked.names.of(code) or (ours and code in {CODED, UNKNOWN}):
             return True
         if counts and not self.asked.names.knows(code):
             self._unmapped[code] += 1
@@ -93,7 +93,7 @@ class Gathering:
         for stretch in seen.stretches:
             if self.marks_coded(stretch.code, ours=seen.ours):
                 marked = self._looked_at(seen, stretch) or marked
-            elif stretch.code == DOUBTFUL and seen.ours:
+            elif stretch.code == UNKNOWN and seen.ours:
                 self._doubtful(seen, stretch)
             elif meanings := self.asked.names.of(stretch.code):
                 self._event(seen, stretch, meanings)
@@ -191,7 +191,7 @@ class Gathering:
     def _doubtful(self, seen: Observation, stretch: Stretch) -> None:
         """Take in a stretch that we marked as doubtful; the comment says why."""
         aus = self._aus_of(stretch)
-        problem = stretch.comment.removesuffix(TO_THE_END).removesuffix("; ") or "marked as doubtful"
+        problem = stretch.comment.removesuffix(TO_THE_END).removesuffix("; ") or "marked as unknown"
         end = math.inf if TO_THE_END in stretch.comment else stretch.offset_s
         if aus is not None and end is not None:
             self._placed(seen, replace(stretch, problem=problem, offset_s=end), aus or None)
@@ -227,22 +227,24 @@ class Gathering:
                 self._fault(f"{problem}: none is taken", stretch.where)
 
     def _overlaps(self) -> None:
-        """Tell of events of one person's AU and side that overlap: what holds in between is not known."""
+        """Leave out events that overlap an earlier one of the same AU, person and side: what holds is not known."""
         groups: dict[object, list[Event]] = defaultdict(list)
         for count, event in self._events:
             if event.offset_s is not None:
                 groups[count, event.media, event.subject, event.face, event.au, event.side].append(event)
+        left_out: set[int] = set()
         for group in groups.values():
-            last: Event | None = None
+            last, until = group[0], 0.0
             for event in sorted(group, key=lambda event: event.onset_s):
-                end = last.offset_s if last is not None else None
-                if last is not None and end is not None and event.onset_s < end:
-                    until = min(end, event.offset_s or end)
-                    span = Span(event.media, event.subject, event.onset_s, until, frozenset({event.au}))
+                end = event.offset_s if event.offset_s is not None else event.onset_s
+                if event.onset_s < until:
+                    left_out.add(id(event))
+                    span = Span(event.media, event.subject, event.onset_s, end, frozenset({event.au}))
                     problem = f"AU{event.au} from {event.onset_s:g} s overlaps with that of {last.where}"
                     self.faults.append(Fault(problem, event.where, span))
-                if end is None or (event.offset_s or 0.0) > end:
-                    last = event
+                else:
+                    last, until = event, end
+        self._events = [(count, event) for count, event in self._events if id(event) not in left_out]
 
     def _twice(self) -> None:
         """Tell of AUs that two observations of one video code in the same stretch: which of them holds is not known."""

@@ -14,7 +14,7 @@ Status = Literal["START", "STOP", "POINT"]
 OURS = "Written by sparsefacs"
 """What the descriptions of our own projects say, and their observations' too."""
 FIRST_FRAME = "times count from the first frame"
-CODED, DOUBTFUL = "coded", "doubtful"
+CODED, UNKNOWN = "coded", "unknown"
 TO_THE_END = "to the end"
 _NOTHING = {"", "none", "na"}
 _KEY = re.compile(r"\s\([^()]*\)$")  # BORIS shows a modifier's key behind it: "left (l)"

@@ -14,7 +14,7 @@ from ...facs import UNITS
 from ...files import write_bytes
 from ..model import Event, EventFile, Recording, Span
 from ..names import LETTERS, letter_of
-from .boris_words import CODED, DOUBTFUL, FIRST_FRAME, OURS, TO_THE_END, Remarks, face_of, write_remarks
+from .boris_words import CODED, FIRST_FRAME, OURS, TO_THE_END, UNKNOWN, Remarks, face_of, write_remarks
 
 _VERSION = "7.0"
 _DATE = "2000-01-01T00:00:00"  # BORIS wants one; the same events make the same file
@@ -68,7 +68,7 @@ def _behaviours(aus: Sequence[int]) -> list[dict[str, Any]]:
     told = {"0": _set("side", 0, ["left", "right", "both"]), "1": _set("intensity", 0, list(LETTERS))}
     rows = [
         (CODED, "Looked at, for the AUs among its modifiers or for all: without an event they are absent", of_aus),
-        (DOUBTFUL, "Not known, for the AUs among its modifiers or for all", of_aus),
+        (UNKNOWN, "Not known, for the AUs among its modifiers or for all", of_aus),
         *((f"AU{au}", UNITS[au].name if au in UNITS else "", told) for au in aus),
     ]
     return [
@@ -101,7 +101,7 @@ def _observations(path: Path, file: EventFile) -> dict[str, Any]:
         spans[span.media].append((CODED, "", span))
     for fault in file.faults:
         if fault.span is not None:
-            spans[fault.span.media].append((DOUBTFUL, fault.problem, fault.span))
+            spans[fault.span.media].append((UNKNOWN, fault.problem, fault.span))
     told = {recording.name: recording for recording in file.recordings}
     found: dict[str, Any] = {}
     for media in dict.fromkeys((*told, *events, *spans)):
