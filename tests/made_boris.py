@@ -8,12 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparsefacs.events.model import EventFile
+
 Line = Sequence[Any]
 SETS = {
     "0": {"name": "side", "description": "", "type": 0, "ask at stop": False, "values": ["left (l)", "right (r)"]},
     "1": {"name": "intensity", "type": 0, "values": list("ABCDE")},
 }
 KINDS = {"AU12": "State event", "AU1": "Point event", "talks": "State event", "seen": "State event"}
+
+WINDOWS = "C:\\Videos\\P 01\\a.mp4"
+LINES = [
+    [0.5, "", "seen", "", "", 12], [1.0, "Anna", "AU12", "left|B", "", 25], [2.0, "", "AU1", "", "raised", "NA"],
+    [3.0, "Anna", "AU12", "left|B", "", 75], [3.5, "Anna", "talks", "", "", 80], [4.0, "Anna", "talks", "", "", 90],
+    [5.0, "Anna", "AU12", "right|None", "", 12], [5.25, "Anna", "AU12", "right|None", "", 12],
+    [9.5, "", "seen", "", "", 9],
+]  # fmt: skip
 
 
 def behaviours(kinds: Mapping[str, str] = KINDS, sets: Mapping[str, Any] | str | None = None) -> dict[str, Any]:
@@ -81,6 +91,17 @@ def project(observations: Mapping[str, Any], *, version: str | None = "7.0", **m
     if version is not None:
         found["project_format_version"] = version
     return {**found, **more}
+
+
+def one(events: Iterable[Line], **more: Any) -> dict[str, Any]:
+    """Return a project of one observation."""
+    return project({"first": observation(events, **more)})
+
+
+def brief(file: EventFile) -> list[tuple[Any, ...]]:
+    """Return media, subject, AU, onset, offset, side and intensity of all events, by video and time."""
+    events = sorted(file.events, key=lambda event: (event.media, event.onset_s))
+    return [(e.media, e.subject, e.au, e.onset_s, e.offset_s, e.side, e.intensity) for e in events]
 
 
 def save(path: Path, content: Any, *, before: bytes = b"", encoding: str = "utf-8") -> Path:

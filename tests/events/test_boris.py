@@ -1,10 +1,8 @@
-"""BORIS projects and exports become events, stretches looked at and faults; what we write is read the same again."""
+"""BORIS projects become events, stretches looked at and faults."""
 
 import copy
-import json
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +11,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import made_boris as fake
+from made_boris import LINES, WINDOWS, brief, one
 from sparsefacs.errors import InputError
-from sparsefacs.events.formats import boris, boris_tables
-from sparsefacs.events.model import EVERYTHING, Asked, Event, EventFile, Fault, Recording, Span
+from sparsefacs.events.formats import boris
+from sparsefacs.events.model import EVERYTHING, Asked, EventFile, Recording, Span
 from sparsefacs.events.names import Meaning, Names
 
 ANYTHING = Asked()
 ALL = Asked(coded=EVERYTHING)
 TWELVE = frozenset({12})
-WINDOWS = "C:\\Videos\\P 01\\a.mp4"
 
 
 def read(folder: Path, content: Any, asked: Asked = ANYTHING, name: str = "p.boris") -> EventFile:
     return boris.read(fake.save(folder / name, content), asked)
-
-
-def one(events: Any, **more: Any) -> dict[str, Any]:
-    return fake.project({"first": fake.observation(events, **more)})
-
-
-def brief(file: EventFile) -> list[tuple[Any, ...]]:
-    events = sorted(file.events, key=lambda event: (event.media, event.onset_s))
-    return [(e.media, e.subject, e.au, e.onset_s, e.offset_s, e.side, e.intensity) for e in events]
 
 
 SMILE = [[1.0, "Anna", "AU12", "left|B", "", 25], [3.0, "Anna", "AU12", "left|B", "", 75]]
@@ -174,7 +163,7 @@ def test_doubtful_stretches_of_what_was_looked_at_do_not_count(tmp_path: Path) -
         ([[-2, "", "AU12", ""], [-1, "", "AU12", ""]], [None], "before its video"),
         (
             [[t, "", "AU12", letter] for t, letter in ((1, "A"), (3, "A"), (2, "B"), (4, "B"))],
-            [(2.0, 3.0)],
+            [(2.0, 4.0)],
             "overlaps",
         ),
         ([[1, "", "AU12", "0"], [2, "", "AU12", "0"]], [(1.0, 2.0)], "intensity 0"),
@@ -304,267 +293,6 @@ def test_a_damaged_or_missing_file_is_told(tmp_path: Path) -> None:
             boris.read(damaged, ANYTHING)
 
 
-# --- exports
-
-LINES = [
-    [0.5, "", "seen", "", "", 12], [1.0, "Anna", "AU12", "left|B", "", 25], [2.0, "", "AU1", "", "raised", "NA"],
-    [3.0, "Anna", "AU12", "left|B", "", 75], [3.5, "Anna", "talks", "", "", 80], [4.0, "Anna", "talks", "", "", 90],
-    [5.0, "Anna", "AU12", "right|None", "", 12], [5.25, "Anna", "AU12", "right|None", "", 12],
-    [9.5, "", "seen", "", "", 9],
-]  # fmt: skip
-WAYS: list[tuple[str, dict[str, Any]]] = [
-    ("x.csv", {}),
-    ("x.tsv", {"separator": "\t", "before": "\ufeff"}),
-    ("x.csv", {"separator": ";", "comma": True}),
-    ("x.xlsx", {}),
-]
-
-
-@pytest.mark.parametrize(("name", "way"), WAYS)
-@pytest.mark.parametrize("version", [7, 8, 9])
-@pytest.mark.parametrize("kind", ["exported", "aggregated"])
-def test_exports_hold_the_events_of_their_project(
-    tmp_path: Path, kind: str, version: int, name: str, way: dict[str, Any]
-) -> None:
-    content = one(LINES, players={"1": [WINDOWS]})
-    path = fake.save_table(tmp_path / name, getattr(fake, kind)(content, version=version), **way)
-    asked = Asked(coded="seen")
-    file, source = boris_tables.read(path, asked), read(tmp_path, content, asked)
-    assert sorted(brief(file), key=str) == sorted(brief(source), key=str)
-    assert len(file.events) == 3
-    assert (file.coded, file.faults, file.aus, dict(file.unmapped)) == (source.coded, (), (1, 12), {"talks": 1})
-    assert all(event.where.startswith("row ") for event in file.events)
-    assert boris_tables.recognises(path)
-    assert (file.recordings[0].name, file.recordings[0].fps) == (WINDOWS, 25.0)
-    assert boris_tables.read(path, ANYTHING).coded == ()
-    assert boris_tables.read(path, ALL).coded == (Span(WINDOWS, "", 0.0, math.inf),)
-
-
-@pytest.mark.parametrize(("kind", "version"), [("exported", 7), ("exported", 9), ("aggregated", 9)])
-def test_exports_tell_the_time_offset(tmp_path: Path, kind: str, version: int) -> None:
-    lines = [[time + 100, *more] for time, *more in LINES]
-    path = fake.save_table(tmp_path / "x.csv", getattr(fake, kind)(one(lines, offset=100.0), version=version))
-    assert {(e.media, e.onset_s) for e in boris_tables.read(path, ANYTHING).events} == {
-        ("a.mp4", 1.0), ("a.mp4", 2.0), ("a.mp4", 5.0),
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(("kind", "version"), [("exported", 8), ("exported", 9), ("aggregated", 8), ("aggregated", 9)])
-def test_exports_take_a_queue_apart(tmp_path: Path, kind: str, version: int) -> None:
-    content = one(
-        LINES, players={"1": ["a.mp4", "b.mp4"], "2": ["c.mp4"]}, lengths={"a.mp4": 2.5, "b.mp4": 7.5, "c.mp4": 10.0}
-    )
-    path = fake.save_table(tmp_path / "x.tsv", getattr(fake, kind)(content, version=version), separator="\t")
-    file = boris_tables.read(path, Asked(coded="seen"))
-    assert sorted((e.media, e.onset_s, e.offset_s, e.cut) for e in file.events if e.au == 12) == [
-        ("a.mp4", 1.0, 2.5, "end"), ("b.mp4", 0.0, 0.5, "start"), ("b.mp4", 2.5, 2.75, ""),
-    ]  # fmt: skip
-    assert file.coded == (Span("a.mp4", "", 0.5, 2.5), Span("b.mp4", "", 0.0, 7.0))
-    assert file.recordings == (Recording("a.mp4", 25.0, 2.5), Recording("b.mp4", 25.0, 7.5))
-
-
-def test_version_7_does_not_tell_where_a_queued_video_starts(tmp_path: Path) -> None:
-    content = one(LINES, players={"1": ["a.mp4", "b.mp4"]}, lengths={"a.mp4": 4.5, "b.mp4": 5.5})
-    path = fake.save_table(tmp_path / "x.csv", fake.exported(content, version=7))
-    file = boris_tables.read(path, ANYTHING)
-    assert {event.media for event in file.events} == {"a.mp4"}
-    lost = [fault for fault in file.faults if "how long the videos before it are" in fault.problem]
-    assert {fault.span for fault in lost} == {Span("b.mp4", "Anna", 0.0, math.inf, TWELVE)}
-
-
-HEAD = ["Time", "Subject", "Behavior", "Modifier #1", "Behavior type"]
-
-
-@pytest.mark.parametrize(
-    ("rows", "spans", "count"),
-    [
-        ([(1, "START"), (2, "STOP"), (3, "START"), (4, "STOP")], [], 2),
-        ([(3, "START"), (1, "START"), (4, "STOP"), (2, "STOP")], [], 2),
-        ([(1, "START"), (2, "START"), (3, "STOP")], [(1.0, 3.0)], 0),
-        ([(1, "START"), (2, "STOP"), (3, "STOP")], [(2.0, 3.0)], 1),
-        ([(5, "START"), (3, "STOP")], [(3.0, 5.0)], 0),
-        ([(5, "START")], [(5.0, math.inf)], 0),
-        ([(5, "BEGIN"), (7, "POINT")], [(0.0, math.inf)], 1),
-        ([("NA", "POINT")], [(0.0, math.inf)], 0),
-    ],
-)
-def test_start_and_stop_must_take_turns(tmp_path: Path, rows: Any, spans: Any, count: int) -> None:
-    path = fake.save_table(tmp_path / "P01.csv", [HEAD, *([str(t), "", "AU12", "B", kind] for t, kind in rows)])
-    file = boris_tables.read(path, ALL)
-    assert [fault.span for fault in file.faults] == [Span("P01", "", *span, TWELVE) for span in spans]
-    assert all(fault.where.startswith("row ") for fault in file.faults)
-    assert len(file.events) == count
-    assert file.coded == (Span("P01", "", 0.0, math.inf),)
-
-
-@pytest.mark.parametrize(
-    ("cells", "span"),
-    [
-        (("3", "1"), (1.0, 3.0)),
-        (("3", "NA"), (3.0, math.inf)),
-        (("", "4"), (0.0, math.inf)),
-        (("-1", "4"), (0.0, 4.0)),
-    ],
-)
-def test_aggregated_intervals_may_be_doubtful(
-    tmp_path: Path, cells: tuple[str, str], span: tuple[float, float]
-) -> None:
-    head = ["Media file", "Subject", "Behavior", "Behavior type", "Start (s)", "Stop (s)"]
-    path = fake.save_table(tmp_path / "x.csv", [head, ["a.mp4", "No focal subject", "AU12", "STATE", *cells]])
-    file = boris_tables.read(path, ALL)
-    assert [(fault.where, fault.span) for fault in file.faults] == [("row 2", Span("a.mp4", "", *span, TWELVE))]
-    assert not file.events
-
-
-def test_exports_of_live_observations_name_no_video(tmp_path: Path) -> None:
-    head = ["Observation id", "Observation type", "Source", "Subject", "Behavior", "Behavior type", "Time"]
-    rows = [["x", "Live observation", "NA", "", "AU12", "POINT", str(time)] for time in range(3)]
-    file = boris_tables.read(fake.save_table(tmp_path / "x.csv", [head, *rows]), ALL)
-    assert (file.events, file.coded, len(file.faults)) == ((), (), 1)
-
-
-def test_other_tables_are_not_taken_for_exports(tmp_path: Path) -> None:
-    observer = ["Observation", "Subject", "Behavior", "Modifier_1", "Event_Type", "Time_Relative_sf", "Duration_sf"]
-    for head in (observer, ["frame", "AU12_r"], ["onset", "duration", "trial_type"], ["Behavior"]):
-        assert not boris_tables.recognises(fake.save_table(tmp_path / "x.csv", [head, ["1"] * len(head)]))
-    (tmp_path / "x.xlsx").write_bytes(b"PK nonsense")
-    assert not boris_tables.recognises(tmp_path / "x.xlsx")
-
-
-# --- what we write
-
-EVENTS = (
-    Event("a.mp4", "Anna", 12, 1.0, 2.5, "left", 2.0, face=3, apex_s=1.5, cut="start"),
-    Event("a.mp4", "Anna", 12, 2.5, 3.0, "left", 2.0),
-    Event("a.mp4", "", 12, 0.2, 2.0, None, 3.25, face=0, apex_s=1.0),
-    Event("a.mp4", "", 12, 0.3, 0.301, None, None, face=1, cut="both"),
-    Event(WINDOWS, "", 1, 4.0, None, "both", None, cut="end"),
-)
-SPANS = (
-    Span("a.mp4", "", 0.0, 10.0),
-    Span("a.mp4", "Anna", 0.0, math.inf, frozenset({1, 12})),
-    Span("empty.mp4", "", 0.0, math.inf),
-)
-FILE = EventFile(
-    Path("codes"), "codes", (1, 6, 12), EVENTS, SPANS,
-    (Fault("lost", "row 3", Span(WINDOWS, "", 1.0, math.inf, frozenset({1}))),),
-    recordings=(Recording("a.mp4", 29.97, 10.0), Recording("empty.mp4", 25.0, 4.0), Recording(WINDOWS)),
-)  # fmt: skip
-
-
-def same(file: EventFile, other: EventFile) -> None:
-    def kept(events: Any) -> list[Event]:
-        return sorted((replace(event, where="") for event in events), key=repr)
-
-    assert kept(file.events) == kept(other.events)
-    assert set(file.coded) == set(other.coded)
-    assert (file.aus, file.clock) == (other.aus, other.clock)
-    assert set(file.recordings) == set(other.recordings)
-    assert [(fault.problem, fault.span) for fault in file.faults] == [(f.problem, f.span) for f in other.faults]
-
-
-@pytest.mark.parametrize("name", ["out.boris", "out.boris.gz"])
-@pytest.mark.parametrize("clock", ["media", "first-frame"])
-def test_a_project_of_ours_is_read_the_same(tmp_path: Path, name: str, clock: Any) -> None:
-    path = tmp_path / name
-    boris.write(path, replace(FILE, clock=clock))
-    file = boris.read(path, ANYTHING)
-    same(file, replace(FILE, clock=clock))
-    assert not file.unmapped
-    assert not file.notes
-    written = path.read_bytes()
-    boris.write(path, replace(file, path=Path("else")))
-    assert path.read_bytes() == written
-
-
-def test_a_project_of_ours_has_all_that_boris_opens(tmp_path: Path) -> None:
-    path = tmp_path / "out.boris"
-    boris.write(path, FILE)
-    told = json.loads(path.read_text(encoding="ascii"))
-    assert told["project_format_version"] == "7.0"
-    kinds = {one["code"]: one for one in told["behaviors_conf"].values()}
-    assert list(kinds) == ["coded", "unknown", "AU1", "AU6", "AU12"]
-    assert {one["type"] for one in kinds.values()} == {"State event"}
-    assert len({one["key"] for one in kinds.values()}) == len(kinds)
-    assert [one["values"] for one in kinds["AU6"]["modifiers"].values()] == [["left", "right", "both"], list("ABCDE")]
-    assert {one["name"] for one in told["subjects_conf"].values()} == {"Anna", "face 0", "face 1"}
-    for name, seen in told["observations"].items():
-        (media,) = [one for queue in seen["file"].values() for one in queue]
-        assert name == {"a.mp4": "a.mp4", "empty.mp4": "empty.mp4", WINDOWS: "a.mp4 (2)"}.get(media) or name == WINDOWS
-        assert [line[:3] for line in seen["events"]] == sorted(line[:3] for line in seen["events"])
-        for line in seen["events"]:
-            assert len(line) == 6
-            assert line[3].count("|") + 1 == len(kinds[line[2]]["modifiers"])  # BORIS checks that
-        assert set(seen["media_info"]["hasVideo"]) == {media}
-
-
-def test_a_correction_in_boris_counts(tmp_path: Path) -> None:
-    """A coder moves an onset behind the peak, changes a letter, adds an event and looks at less."""
-    path = tmp_path / "out.boris"
-    event = Event("a.mp4", "", 12, 1.0, 2.5, "left", 3.25, apex_s=1.5)
-    boris.write(path, replace(FILE, events=(event,), coded=SPANS[:1], faults=(), recordings=FILE.recordings[:1]))
-    told = json.loads(path.read_text())
-    lines = told["observations"]["a.mp4"]["events"]
-    for line in lines:
-        if line[2] == "AU12":
-            line[3] = "left|D"
-        if line[0] == 1.0:
-            line[0] = 2.0
-        if line[0] == 10.0:
-            line[0] = 6.0
-    lines += [[3.0, "", "AU6", "None|A", "", 75], [4.0, "", "AU6", "None|A", "", 100]]
-    file = boris.read(fake.save(path, told), ANYTHING)
-    assert brief(file) == [("a.mp4", "", 12, 2.0, 2.5, "left", 4.0), ("a.mp4", "", 6, 3.0, 4.0, None, 1.0)]
-    assert file.events[0].apex_s is None
-    assert file.coded == (Span("a.mp4", "", 0.0, 6.0),)
-
-
-@pytest.mark.parametrize("kind", ["exported", "aggregated"])
-@pytest.mark.parametrize("version", [8, 9])
-def test_an_export_of_a_project_of_ours_is_known_too(tmp_path: Path, kind: str, version: int) -> None:
-    path = tmp_path / "out.boris"
-    file = replace(FILE, events=EVENTS[:3], coded=SPANS[:2], faults=(), recordings=FILE.recordings[:1], aus=(12,))
-    boris.write(path, file)
-    rows = getattr(fake, kind)(json.loads(path.read_text()), version=version)
-    again = boris_tables.read(fake.save_table(tmp_path / "x.csv", rows), ANYTHING)
-    same(again, replace(file, recordings=again.recordings))
-
-
-def test_faces_that_overlap_under_one_name_are_refused(tmp_path: Path) -> None:
-    two = (Event("a.mp4", "Anna", 12, 1.0, 2.0, face=0), Event("a.mp4", "Anna", 12, 1.5, 2.5, face=1))
-    with pytest.raises(InputError, match=r"overlap at 1\.5 s"):
-        boris.write(tmp_path / "out.boris", replace(FILE, events=two))
-    assert not list(tmp_path.iterdir())
-
-
-@st.composite
-def event_files(draw: st.DrawFn) -> EventFile:
-    """Files whose events of one person and AU follow each other, at full milliseconds."""
-    events = []
-    for media in ("a.mp4", "b/c.mp4"):
-        for subject, face in (("", None), ("", 1), ("Bea", None), ("Bea", 7)):
-            for au in draw(st.lists(st.sampled_from([1, 6, 12]), unique=True, max_size=2)):
-                times = sorted(draw(st.lists(st.integers(0, 9000), unique=True, max_size=6)))
-                for begin, end in zip(times[::2], times[1::2], strict=False):
-                    side = draw(st.sampled_from([None, "left", "right", "both"]))
-                    strength = draw(st.none() | st.integers(1, 5).map(float) | st.floats(1, 5))
-                    stop = draw(st.sampled_from([None, end / 1000]))
-                    if face == 7 and any(event.subject == "Bea" and event.media == media for event in events):
-                        continue
-                    events.append(Event(media, subject, au, begin / 1000, stop, side, strength, face=face))
-    return EventFile(Path("x"), "codes", (1, 6, 12), tuple(events), (Span("a.mp4", "", 0.0, math.inf),))
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(file=event_files())
-def test_all_events_survive_a_project(tmp_path: Path, file: EventFile) -> None:
-    boris.write(tmp_path / "x.boris", file)
-    again = boris.read(tmp_path / "x.boris", ANYTHING)
-    same(again, replace(file, recordings=again.recordings))
-
-
-# --- nothing but InputError
-
 WRONG = st.sampled_from(
     [None, True, -1, 10**400, 1e308, math.nan, "", "AU12", "x" * 50, [], [1], {}, {"1": ["a"]}, "5:0"]
 )
@@ -611,25 +339,3 @@ def test_a_changed_project_raises_nothing_else(tmp_path: Path, changes: Any, ask
         for event in file.events:
             assert event.onset_s >= 0
             assert event.offset_s is None or event.offset_s > event.onset_s
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    kind=st.sampled_from(["exported", "aggregated"]),
-    version=st.sampled_from([7, 8, 9]),
-    changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99), st.text(max_size=8))),
-    cut=st.integers(0, 40),
-)
-def test_a_changed_export_raises_nothing_else(tmp_path: Path, kind: str, version: int, changes: Any, cut: int) -> None:
-    rows = getattr(fake, kind)(one(LINES), version=version)
-    for line, column, text in changes:
-        row = rows[line % len(rows)]
-        row[column % len(row)] = text
-    path = tmp_path / "x.csv"
-    fake.save_table(path, rows)
-    path.write_bytes(path.read_bytes()[: -cut or None])
-    if boris_tables.recognises(path):
-        try:
-            boris_tables.read(path, ALL)
-        except InputError as error:
-            assert "x.csv" in str(error)

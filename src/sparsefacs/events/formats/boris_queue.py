@@ -82,7 +82,8 @@ class Queue:
             return []
         parts = list(self._split(first, max(last, first), onset_s, offset_s))
         parts = [part for part in parts if part[2] - part[1] >= _SLIVER_S] if len(parts) > 1 else parts
-        cuts: list[Cut] = ["start", *("both",) * (len(parts) - 2), "end"] if len(parts) > 1 else [""]
+        both: Cut = "both"
+        cuts: list[Cut] = ["start", *[both] * (len(parts) - 2), "end"] if len(parts) > 1 else [""]
         cuts.reverse()  # the first is cut at its end, the last at its start
         return [Piece(name, begin, end, cut) for (name, begin, end), cut in zip(parts, cuts, strict=False)]
 
