@@ -228,17 +228,10 @@ def test_names_and_modifiers_that_contradict_tell_nothing(tmp_path: Path) -> Non
     assert "L12C has the side right" in file.faults[0].problem
 
 
-def test_only_the_subject_asked_for_is_read(tmp_path: Path) -> None:
-    others = [[1, "No focal subject", "AU1", ""], [2, "Bea", "AU1", ""], [3, "face 2", "AU1", ""]]
-    content = one([*SMILE, *others])
-    assert [e.subject for e in read(tmp_path, content, Asked(subject="anna ")).events] == ["Anna"]
-    assert [(e.subject, e.face, e.onset_s) for e in read(tmp_path, content, Asked(subject="Face 2")).events] == [
-        ("", 2, 3)
-    ]
-    assert [e.onset_s for e in read(tmp_path, content, Asked(subject="")).events] == [1.0]
-    assert "no subject 'Zoe'; subjects in it: Anna, Bea, face 2, no focal subject" in (
-        read(tmp_path, content, Asked(subject="Zoe")).notes
-    )
+def test_subjects_are_told_with_their_faces(tmp_path: Path) -> None:
+    others = [[1, "No focal subject", "AU1", ""], [2, "Bea (face 1)", "AU1", ""], [3, "face 2", "AU1", ""]]
+    told = [(e.subject, e.face, e.onset_s) for e in read(tmp_path, one([*SMILE, *others])).events if e.au == 1]
+    assert told == [("", None, 1), ("Bea", 1, 2), ("", 2, 3)]
 
 
 def test_two_coders_of_one_video_are_not_mixed(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_project_of_ours_has_all_that_boris_opens(tmp_path: Path) -> None:
     assert {one["type"] for one in kinds.values()} == {"State event"}
     assert len({one["key"] for one in kinds.values()}) == len(kinds)
     assert [one["values"] for one in kinds["AU6"]["modifiers"].values()] == [["left", "right", "both"], list("ABCDE")]
-    assert {one["name"] for one in told["subjects_conf"].values()} == {"Anna", "face 0", "face 1"}
+    assert {one["name"] for one in told["subjects_conf"].values()} == {"Anna (face 3)", "Anna", "face 0", "face 1"}
     for name, seen in told["observations"].items():
         (media,) = [one for queue in seen["file"].values() for one in queue]
         assert name == {"a.mp4": "a.mp4", "empty.mp4": "empty.mp4", WINDOWS: "a.mp4 (2)"}.get(media) or name == WINDOWS
@@ -118,8 +118,8 @@ def test_an_export_of_a_project_of_ours_is_known_too(tmp_path: Path, kind: str, 
     same(again, replace(file, recordings=again.recordings))
 
 
-def test_faces_that_overlap_under_one_name_are_refused(tmp_path: Path) -> None:
-    two = (Event("a.mp4", "Anna", 12, 1.0, 2.0, face=0), Event("a.mp4", "Anna", 12, 1.5, 2.5, face=1))
+def test_events_of_a_face_that_overlap_are_refused(tmp_path: Path) -> None:
+    two = (Event("a.mp4", "Anna", 12, 1.0, 2.0, face=0), Event("a.mp4", "Anna", 12, 1.5, 2.5, face=0))
     with pytest.raises(InputError, match=r"overlap at 1\.5 s"):
         boris.write(tmp_path / "out.boris", replace(FILE, events=two))
     assert not list(tmp_path.iterdir())

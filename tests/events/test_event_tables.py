@@ -87,14 +87,6 @@ def test_what_was_looked_at_is_said_by_rows_or_by_the_user(tmp_path) -> None:
     assert everything == (Span("a.mp4", "", 0.0, math.inf), Span("b.mp4", "", 0.0, math.inf))
 
 
-def test_only_the_person_asked_for(tmp_path) -> None:
-    text = HEADER + "a.mp4,Ann,AU1,1,2\na.mp4,Bob,AU2,1,2\na.mp4,,coded,0,9\n"
-    file = read(tmp_path, text, Asked(subject="ann"))
-    assert [event.au for event in file.events] == [1] and len(file.coded) == 1
-    with pytest.raises(InputError, match=r"nothing of subject 'Cy'\. It has Ann, Bob"):
-        read(tmp_path, text, Asked(subject="Cy"))
-
-
 @pytest.mark.parametrize(
     ("row", "problem", "span"),
     [

@@ -98,13 +98,11 @@ class EventFile:
 class Asked:
     """What the user says of a file: what names mean, and which behaviour, tier or code marks what was looked at.
 
-    coded: such a name, EVERYTHING, or None where the file itself must say. subject: only this person's events; None:
-    everybody's.
+    coded: such a name, EVERYTHING, or None where the file itself must say.
     """
 
     names: Names = field(default_factory=Names)
     coded: str | None = None
-    subject: str | None = None
 
     def marks_coded(self, name: str) -> bool:
         """Say whether `name` is the behaviour, tier or code that marks what was looked at."""

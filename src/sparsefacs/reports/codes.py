@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import from_cell, refuse_nul
+from ..files import from_cell
 from .examples import jpeg_uri
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def _read_table(path: Path) -> "pd.DataFrame":
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path, page_checksum_verification=True)
-        refuse_nul(path)
         return pd.read_csv(path, skipinitialspace=True, converters={"input": from_cell})
     except InputError:
         raise

@@ -73,7 +73,7 @@ class _Told:
         return list(numbered) if len(numbered) > 1 else [None]
 
     def _is_of(self, subject: str) -> bool:
-        return self.person is None or subject in ("", self.person)
+        return self.person is None or not subject or _same(subject, self.person)
 
 
 def plan_events(request: Request, files: Sequence[tuple[Path, Format]], media: NamedMedia) -> Plan:
@@ -83,7 +83,7 @@ def plan_events(request: Request, files: Sequence[tuple[Path, Format]], media: N
     several people in a video and the request does not choose one.
     """
     names = Names() if request.names is None else read_map(request.names)
-    asked = Asked(names, request.coded, request.person)
+    asked = Asked(names, request.coded)
     read = [row.module.read(path, asked) for path, row in files]
     aus = _aus(request, read)
     _check_person(request, read)
@@ -97,7 +97,9 @@ def plan_events(request: Request, files: Sequence[tuple[Path, Format]], media: N
         )
     items = [_item(path, media.root, told[path], aus, request) for path in sorted(told)]
     faults = [Reject(file.path.name, None, _line(fault)) for file in read for fault in file.faults]
-    return Plan(aus, tuple(items), (*rejected, *faults, *media.rejected), tuple(_notes(read, request, faults)))
+    return Plan(
+        aus, tuple(items), (*rejected, *faults, *media.rejected), (*_notes(read, request, faults), *media.notes)
+    )
 
 
 def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
@@ -120,7 +122,7 @@ def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
 
 def _check_person(request: Request, files: Iterable[EventFile]) -> None:
     people = sorted({event.subject for file in files for event in file.events} - {""})
-    if request.person is not None and request.person not in people:
+    if request.person is not None and not any(_same(request.person, name) for name in people):
         known = f"It has {', '.join(people)}" if people else "It names no person: leave out --person"
         raise InputError(f"codes nobody called {request.person!r}", path=request.labels, remedy=known)
 
@@ -215,6 +217,10 @@ def _spans(
         for au in set(aus) & (set(every) if span.aus is None else span.aus):
             by_au[au].append((span.onset_s, span.offset_s))
     return {au: tuple(sorted(own)) for au, own in sorted(by_au.items())}
+
+
+def _same(one: str, other: str) -> bool:
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
 def _line(fault: Fault) -> str:

@@ -15,6 +15,7 @@ class NamedMedia:
 
     def __init__(self, source: Path) -> None:
         self.rejected: list[Reject] = []
+        self.notes: list[str] = []
         self.files = files = list_media(source, self.rejected)
         self.root = source if is_folder(source) else source.parent
         self.only = None if is_folder(source) else source
@@ -29,13 +30,27 @@ class NamedMedia:
         """Return the file of each of `names`, None where it is not there or may be one of several.
 
         Where two absolute paths from another computer come down to one file here, at least one of them means another.
+        Where all absolute paths name one folder that is not here, SOURCE is taken to be that folder, moved; `notes`
+        then says so.
         """
         found = {name: self.named(name) for name in names}
+        found |= self._in_moved_folder([name for name, path in found.items() if path is None])
         moved: defaultdict[Path | None, set[Path]] = defaultdict(set)
         for name, path in found.items():
             if path is not None and _is_from_elsewhere(_plain(name)) and _plain(name) != path:
                 moved[path].add(_plain(name))
         return {name: path if len(moved[path]) < 2 else None for name, path in found.items()}
+
+    def _in_moved_folder(self, names: Iterable[str]) -> dict[str, Path | None]:
+        """Return the files directly in SOURCE of absolute paths that all name one folder of another computer."""
+        foreign = {name: _plain(name) for name in names if _is_from_elsewhere(_plain(name))}
+        here = {name: self.root / given.name for name, given in foreign.items() if self.root / given.name in self.files}
+        folders = {given.parent for given in foreign.values()}
+        if not here or len(folders) > 1:
+            return {}
+        folder = next(iter(folders)).as_posix()
+        self.notes.append(f"{folder} is a folder of another computer: its files are taken to be those in {self.root}")
+        return dict(here)
 
     def named(self, name: str) -> Path | None:
         """Return the file `name`: as it stands, under SOURCE, or one whose folders are those that it names.
@@ -52,8 +67,13 @@ class NamedMedia:
         return alike[0] if len(alike) == 1 else None
 
     def video_called(self, name: str) -> Path | None:
-        """Return the one video whose name without its ending is `name`: so observations are often called."""
-        alike = [path for path in self._stems.get(_plain(name).name, []) if is_video(path)]
+        """Return the one video whose name without its ending is `name`: so observations are often called.
+
+        Else the one whose name begins so: `sub-01_task-x` is that of `sub-01_task-x_video.mp4`.
+        """
+        alike = [path for path in self._stems.get(name, []) if is_video(path)]
+        if name and not alike:
+            alike = [path for path in self.files if is_video(path) and path.name.startswith(f"{name}_")]
         return alike[0] if len(alike) == 1 else None
 
     def _fits(self, path: Path, given: Path) -> bool:

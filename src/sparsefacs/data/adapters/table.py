@@ -84,7 +84,7 @@ def plan_table(request: Request) -> Plan:
         )
     counted = request.first_frame is None and not _has_first(tables)
     told = dict.fromkeys(note for table in tables for note in table.notes)
-    notes = [*told, *([_FROM_ONE] if counted else []), *unused_notes(tables), *_left_out(media, files)]
+    notes = [*told, *media.notes, *([_FROM_ONE] if counted else []), *unused_notes(tables), *_left_out(media, files)]
     items = _items(files, media.root, request.clock or "first-frame")
     return Plan(aus, tuple(items), (*missing.values(), *media.rejected), tuple(notes))
 

@@ -66,6 +66,8 @@ FORMATS: dict[str, Format] = {
 
 def find_format(path: Path) -> Format | None:
     """Return the kind of file of events that the file at `path` is; None where it is none."""
+    if not path.is_file():
+        return None
     name = path.name.lower()
     alike = [row for row in FORMATS.values() if name.endswith(row.suffixes)]
     return next((row for row in alike if row.module.recognises(path)), None)

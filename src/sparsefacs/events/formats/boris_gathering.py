@@ -17,14 +17,14 @@ from .boris_words import (
     Modified,
     ModifierSets,
     Stretch,
-    face_of,
     modifier_words,
+    person_of,
     read_modifiers,
     read_remarks,
+    without_face,
 )
 
 _Aus = frozenset[int] | None
-_NO_SUBJECT = "no focal subject"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ class Gathering:
     _unmapped: Counter[str] = field(default_factory=Counter)
     _unread: Counter[str] = field(default_factory=Counter)
     _recordings: dict[str, Recording] = field(default_factory=dict)
-    _subjects: set[str] = field(default_factory=set)
     _marked: bool = False
     _count: int = 0
 
@@ -68,8 +67,8 @@ class Gathering:
 
     def lost(self, problem: str, where: str, queue: Queue, aus: _Aus = None, subject: str = "") -> None:
         """Tell of a line that cannot be used: labels of `aus` (None: all) in these videos are unknown."""
-        name = self._person(subject)
-        spans = [Span(medium.name, name, 0.0, math.inf, aus) for medium in queue.media]
+        name, face = person_of(subject)
+        spans = [Span(medium.name, name, 0.0, math.inf, aus, face) for medium in queue.media]
         self._fault(problem, where, spans)
 
     def matters(self, code: str, ours: bool, *, counts: bool = True) -> bool:
@@ -107,7 +106,8 @@ class Gathering:
         elif self.asked.coded is None and not marked and seen.interval is not None:
             begin, end = (place - seen.queue.behind_s for place in seen.interval)
             for piece in seen.queue.pieces(max(begin, 0.0), end):
-                self._coded.append((self._count, _span(piece, "", None)))
+                end_s = piece.onset_s if piece.offset_s is None else piece.offset_s
+                self._coded.append((self._count, Span(piece.media, "", piece.onset_s, end_s)))
 
     def result(self) -> EventFile:
         """Return all that was taken in."""
@@ -119,9 +119,6 @@ class Gathering:
         asked = self.asked
         if asked.coded not in {None, EVERYTHING} and not self._marked:
             self.notes.append(f"no stretch of {asked.coded!r}, which marks what was looked at")
-        if asked.subject is not None and _plain(asked.subject) not in {_plain(name) for name in self._subjects}:
-            known = ", ".join(sorted(name or "no focal subject" for name in self._subjects)) or "none"
-            self.notes.append(f"no subject {asked.subject!r}; subjects in it: {known}")
         return EventFile(
             self.path,
             self.what,
@@ -134,15 +131,6 @@ class Gathering:
             "first-frame" if self.clock_is_first_frame else "media",
             tuple(dict.fromkeys(self.notes)),
         )
-
-    def _wanted(self, subject: str) -> bool:
-        name = subject_of(subject)
-        self._subjects.add(name)
-        return self.asked.subject is None or _plain(name) == _plain(subject_of(self.asked.subject))
-
-    def _person(self, subject: str) -> str:
-        """Return the subject of a span: a face alone is none."""
-        return "" if face_of(subject) is not None else subject_of(subject)
 
     def _fault(self, problem: str, where: str, spans: Sequence[Span] = ()) -> None:
         self.faults += [Fault(problem, where, span) for span in spans or (None,)]
@@ -157,7 +145,6 @@ class Gathering:
         if offset is not None and math.isfinite(offset):
             offset = seen.queue.position(offset)
         pieces = seen.queue.pieces(onset, offset)
-        name = self._person(stretch.subject)
         if not pieces:
             problem = f"{stretch.code} lies in a queue of videos whose lengths are not told"
             self.lost(stretch.problem or problem, stretch.where, seen.queue, aus, stretch.subject)
@@ -167,22 +154,20 @@ class Gathering:
             problem = f"{stretch.code} begins at {pieces[0].onset_s:g} s, before its video does"
         if not problem:
             return pieces
-        spans = [_span(replace(piece, onset_s=max(piece.onset_s, 0.0)), name, aus) for piece in pieces]
+        spans = [_span(replace(piece, onset_s=max(piece.onset_s, 0.0)), stretch, aus) for piece in pieces]
         spans = [span for span in spans if span.offset_s > span.onset_s]
         self._fault(problem, stretch.where, () if self.marks_coded(stretch.code, ours=seen.ours) else spans)
         return None
 
     def _looked_at(self, seen: Observation, stretch: Stretch) -> bool:
         """Take in a stretch that was looked at, for the AUs among its modifiers or all; say whether there is one."""
-        if self.asked.subject is not None and subject_of(stretch.subject) and not self._wanted(stretch.subject):
-            return True
         if stretch.offset_s is None:
             self._fault(f"{stretch.code} is a moment, not a stretch that was looked at", stretch.where)
             return True
         aus = self._aus_of(stretch)
         pieces = self._placed(seen, stretch, aus or None) if aus is not None else None
         for piece in pieces or ():
-            span = _span(piece, subject_of(stretch.subject), aus or None)
+            span = _span(piece, stretch, aus or None)
             if seen.ours and TO_THE_END in stretch.comment:
                 span = replace(span, offset_s=math.inf)
             self._coded.append((self._count, span))
@@ -191,7 +176,7 @@ class Gathering:
     def _doubtful(self, seen: Observation, stretch: Stretch) -> None:
         """Take in a stretch that we marked as doubtful; the comment says why."""
         aus = self._aus_of(stretch)
-        problem = stretch.comment.removesuffix(TO_THE_END).removesuffix("; ") or "marked as unknown"
+        problem = without_face(stretch.comment).removesuffix(TO_THE_END).removesuffix("; ") or "marked as unknown"
         end = math.inf if TO_THE_END in stretch.comment else stretch.offset_s
         if aus is not None and end is not None:
             self._placed(seen, replace(stretch, problem=problem, offset_s=end), aus or None)
@@ -209,8 +194,6 @@ class Gathering:
     def _event(self, seen: Observation, stretch: Stretch, meanings: Sequence[Meaning]) -> None:
         """Take in a stretch of a behaviour that means AUs."""
         self.aus.update(meaning.au for meaning in meanings)
-        if not self._wanted(stretch.subject):
-            return
         told = read_modifiers(stretch.code, stretch.modifiers, seen.sets)
         self._unread.update(told.unread)
         if told.intensity == 0 and not stretch.problem:
@@ -264,19 +247,15 @@ class Gathering:
                 self._fault(f"{problem}: keep one coder to a file", firsts[other].where, spans)
 
 
-def subject_of(text: str) -> str:
-    """Return a subject's name, empty for BORIS's "No focal subject"."""
-    name = " ".join(text.split())
-    return "" if _plain(name) == _NO_SUBJECT else name
-
-
 def _plain(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
-def _span(piece: Piece, subject: str, aus: frozenset[int] | None) -> Span:
+def _span(piece: Piece, stretch: Stretch, aus: frozenset[int] | None) -> Span:
     end = piece.offset_s if piece.offset_s is not None else piece.onset_s
-    return Span(piece.media, subject, piece.onset_s, end, aus)
+    subject, face = person_of(stretch.subject)
+    face = read_remarks(stretch.comment).face if face is None else face
+    return Span(piece.media, subject, piece.onset_s, end, aus, face)
 
 
 def _agreed(code: str, meaning: Meaning, told: Modified) -> tuple[Side | None, float | None, str]:
@@ -291,9 +270,8 @@ def _agreed(code: str, meaning: Meaning, told: Modified) -> tuple[Side | None, f
 
 def _made(stretch: Stretch, piece: Piece, au: int, side: Side | None, intensity: float | None) -> Event:
     remarks = read_remarks(stretch.comment)
-    subject, face = subject_of(stretch.subject), remarks.face
-    if face_of(subject) is not None:
-        subject, face = "", face_of(subject)
+    subject, face = person_of(stretch.subject)
+    face = remarks.face if face is None else face
     exact = remarks.intensity
     if exact is not None and intensity is not None and intensity == LETTERS.index(letter_of(exact)) + 1:
         intensity = exact  # as long as the coder left the letter as it was

@@ -19,6 +19,8 @@ TO_THE_END = "to the end"
 _NOTHING = {"", "none", "na"}
 _KEY = re.compile(r"\s\([^()]*\)$")  # BORIS shows a modifier's key behind it: "left (l)"
 _FACE = re.compile(r"face (\d{1,6})", re.IGNORECASE)
+_FACE_OF = re.compile(r"(?:(?P<subject>.*\S) )?(?P<bracket>\()?face (?P<face>\d{1,6})(?(bracket)\))", re.IGNORECASE)
+_NO_SUBJECT = "no focal subject"
 _CUTS: dict[str, Literal["start", "end", "both"]] = {
     "cut at start": "start", "cut at end": "end", "cut at both ends": "both",
 }  # fmt: skip
@@ -216,3 +218,25 @@ def face_of(text: str) -> int | None:
     """Return the number in "face 3", None where `text` is something else."""
     found = _FACE.fullmatch(text.strip())
     return int(found[1]) if found else None
+
+
+def without_face(comment: str) -> str:
+    """Return a comment without the face that it begins with."""
+    first, _, rest = comment.partition("; ")
+    return rest if face_of(first) is not None else comment
+
+
+def person_of(text: str) -> tuple[str, int | None]:
+    """Return the subject and the face in BORIS's subject: "anna", "face 1", or "anna (face 1)"."""
+    name = " ".join(text.split())
+    found = _FACE_OF.fullmatch(name)
+    if found is not None and bool(found["subject"]) == bool(found["bracket"]):
+        return found["subject"] or "", int(found["face"])
+    return ("" if name.casefold() == _NO_SUBJECT else name), None
+
+
+def person_text(subject: str, face: int | None, *, several: bool) -> str:
+    """Return BORIS's subject for a person, and, where a video shows several faces, which of them it is."""
+    if face is None or (subject and not several):
+        return subject
+    return f"{subject} (face {face})" if subject else f"face {face}"

@@ -5,6 +5,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -14,7 +15,7 @@ from ...facs import UNITS
 from ...files import write_bytes
 from ..model import Event, EventFile, Recording, Span
 from ..names import LETTERS, letter_of
-from .boris_words import CODED, FIRST_FRAME, OURS, TO_THE_END, UNKNOWN, Remarks, face_of, write_remarks
+from .boris_words import CODED, FIRST_FRAME, OURS, TO_THE_END, UNKNOWN, Remarks, person_text, write_remarks
 
 _VERSION = "7.0"
 _DATE = "2000-01-01T00:00:00"  # BORIS wants one; the same events make the same file
@@ -35,8 +36,8 @@ def write(path: Path, file: EventFile) -> None:
 
 def _project(path: Path, file: EventFile) -> dict[str, Any]:
     aus = sorted({*file.aus, *(event.au for event in file.events)})
-    spans = [span for span in (*file.coded, *(fault.span for fault in file.faults)) if span is not None]
-    names = dict.fromkeys([_subject(event) for event in file.events] + [span.subject for span in spans])
+    observations = _observations(path, file)
+    names = {line[1] for seen in observations.values() for line in seen["events"]}
     clock = f" In it {FIRST_FRAME} of a video." if file.clock == "first-frame" else ""
     return {
         "time_format": "hh:mm:ss",
@@ -49,7 +50,7 @@ def _project(path: Path, file: EventFile) -> dict[str, Any]:
             for place, name in enumerate(sorted(name for name in names if name))
         },
         "behaviors_conf": {str(place): entry for place, entry in enumerate(_behaviours(aus))},
-        "observations": _observations(path, file),
+        "observations": observations,
         "behavioral_categories": [],
         "independent_variables": {},
         "coding_map": {},
@@ -105,7 +106,8 @@ def _observations(path: Path, file: EventFile) -> dict[str, Any]:
     told = {recording.name: recording for recording in file.recordings}
     found: dict[str, Any] = {}
     for media in dict.fromkeys((*told, *events, *spans)):
-        lines = _Lines(path, media)
+        faces = {event.face for event in events[media]} | {span.face for _, _, span in spans[media]}
+        lines = _Lines(path, media, several=len(faces - {None}) > 1)
         for event in sorted(events[media], key=lambda event: (event.onset_s, event.offset_s or event.onset_s)):
             lines.event(event)
         last = max((line[0] for _, line in lines.done), default=0.0)
@@ -154,8 +156,8 @@ def _observation(recording: Recording, lines: list[_Line]) -> dict[str, Any]:
 class _Lines:
     """The lines of one observation: two for each stretch."""
 
-    def __init__(self, path: Path, media: str) -> None:
-        self.path, self.media = path, media
+    def __init__(self, path: Path, media: str, *, several: bool) -> None:
+        self.path, self.media, self._several = path, media, several
         self.done: list[tuple[bool, _Line]] = []  # whether it is a START
         self._stretches: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
 
@@ -163,7 +165,7 @@ class _Lines:
         """Add an event."""
         exact = event.intensity is not None and event.intensity not in {1, 2, 3, 4, 5}
         remarks = Remarks(
-            event.face if face_of(_subject(event)) != event.face else None,
+            self._unsaid(event.subject, event.face),
             event.apex_s,
             event.intensity if exact else None,
             event.cut,
@@ -172,7 +174,9 @@ class _Lines:
         modifiers = f"{event.side or 'None'}|{letter}"
         onset = round(event.onset_s, 3)
         offset = onset if event.offset_s is None else max(round(event.offset_s, 3), onset + 0.001)
-        self._add(onset, offset, _subject(event), f"AU{event.au}", modifiers, write_remarks(remarks))
+        self._add(
+            onset, offset, self._who(event.subject, event.face), f"AU{event.au}", modifiers, write_remarks(remarks)
+        )
 
     def span(self, code: str, comment: str, span: Span, length_s: float) -> None:
         """Add a stretch that was looked at or is doubtful."""
@@ -181,7 +185,16 @@ class _Lines:
             offset = max(length_s, onset + 0.001)
             comment = f"{comment}; {TO_THE_END}" if comment else TO_THE_END
         aus = ",".join(f"AU{au}" for au in sorted(span.aus)) if span.aus is not None else "None"
-        self._add(onset, max(round(offset, 3), onset + 0.001), span.subject, code, aus, comment)
+        face = self._unsaid(span.subject, span.face)
+        comment = "; ".join(text for text in (f"face {face}" if face is not None else "", comment) if text)
+        self._add(onset, max(round(offset, 3), onset + 0.001), self._who(span.subject, span.face), code, aus, comment)
+
+    def _who(self, subject: str, face: int | None) -> str:
+        return person_text(subject, face, several=self._several)
+
+    def _unsaid(self, subject: str, face: int | None) -> int | None:
+        """Return the face where the subject does not say it, so that the comment must."""
+        return face if subject and not self._several else None
 
     def _add(self, onset_s: float, offset_s: float, subject: str, code: str, modifiers: str, comment: str) -> None:
         offset_s = round(offset_s, 3)
@@ -208,21 +221,16 @@ def _merged(spans: Iterable[tuple[str, str, Span]]) -> Iterable[tuple[str, str, 
     """Yield stretches with those joined that overlap and have the same behaviour, subject and AUs."""
     groups: dict[object, list[tuple[str, str, Span]]] = defaultdict(list)
     for code, comment, span in spans:
-        groups[code, span.subject, span.aus].append((code, comment, span))
+        groups[code, span.subject, span.face, span.aus].append((code, comment, span))
     for group in groups.values():
         group.sort(key=lambda one: (one[2].onset_s, one[2].offset_s))
         code, comment, last = group[0]
         for _, other, span in group[1:]:
             if round(span.onset_s, 3) < round(last.offset_s, 3):
                 end = max(last.offset_s, span.offset_s)
-                last = Span(last.media, last.subject, last.onset_s, end, last.aus)
+                last = replace(last, offset_s=end)
                 comment = comment if other in comment else f"{comment}; {other}"
             else:
                 yield code, comment, last
                 comment, last = other, span
         yield code, comment, last
-
-
-def _subject(event: Event) -> str:
-    """Return the subject of an event: where none is told, its face."""
-    return event.subject or (f"face {event.face}" if event.face is not None else "")

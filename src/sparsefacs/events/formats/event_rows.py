@@ -49,7 +49,7 @@ def read_rows(
     """Return the events of `rows` (the place of each, and its cells by FIELDS, "" or absent where untold).
 
     media, subject, clock: where rows tell none. listed: AUs that the coders had on their list. Raises InputError where
-    the person asked for is not in the file, and where rows count their times from different starts.
+    rows count their times from different starts.
     """
     read = _Reading(asked, media, subject)
     clocks: set[str] = set()
@@ -60,9 +60,6 @@ def read_rows(
         raise InputError(
             f"has a clock of {', '.join(sorted(clocks))}", path=path, remedy=f"Write one of {', '.join(CLOCKS)}"
         )
-    if asked.subject is not None and read.subjects and not any(_same(name, asked.subject) for name in read.subjects):
-        people = ", ".join(sorted(read.subjects))
-        raise InputError(f"has nothing of subject {asked.subject!r}", path=path, remedy=f"It has {people}")
     events, overlaps = _without_overlaps(read.events)
     spans = [*read.coded, *(fault.span for fault in (*read.faults, *overlaps) if fault.span)]
     aus = frozenset({*listed, *(event.au for event in read.events), *(au for span in spans for au in span.aus or ())})
@@ -122,17 +119,12 @@ class _Reading:
     faults: list[Fault] = field(default_factory=list)
     unmapped: Counter[str] = field(default_factory=Counter)
     media: dict[str, None] = field(default_factory=dict)
-    subjects: set[str] = field(default_factory=set)
 
     def add(self, where: str, row: Row) -> None:
         """Take in a row."""
         media = from_cell(_text(row, "media")) or self.default_media
         subject = from_cell(_text(row, "subject")) or self.default_subject
         self.media.setdefault(media)
-        if subject:
-            self.subjects.add(subject)
-            if self.asked.subject is not None and not _same(subject, self.asked.subject):
-                return
         stretch = _stretch(row)
         name = from_cell(_text(row, "au"))
         face, face_told = _face(row)
