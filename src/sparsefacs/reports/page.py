@@ -14,7 +14,7 @@ from ..files import refuse_existing, write_text
 from ..protocols.selection import FOOTNOTE, MARK
 from ..version import VERSION
 from . import plots, tables
-from .codes import Track, read_codes, read_stills
+from .codes import Track, read_stills, read_tracks
 from .comparison import Difference, difference, is_clear
 from .examples import examples
 from .published import WARNING, published_tables, why_no_published_rows
@@ -85,7 +85,7 @@ def _content(
     shown_faces, rule = examples(results, faces)
     curves, unshown = _curves(results)
     distributed = [result for result in results if _has_distributions(result)]
-    tracks = [_track(track) for path in codes for track in read_codes(path)]
+    tracks = [_track(track) for path in codes for track in read_tracks(path)]
     pictures = read_stills(stills)
     omissions = [f"{result.label}: {omission}." for result in results for omission in result.omissions]
     omissions += [f"Training curves of {', '.join(unshown)}."] if unshown else []
