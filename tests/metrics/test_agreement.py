@@ -117,7 +117,7 @@ def test_constant_coders_leave_undefined_what_has_no_value_and_say_why(a, b, und
     values = one.values()
     of_frames = ("base_a", "base_b", "kappa", "kappa_free", "mcc", "alpha", "f1")
     assert {name for name in of_frames if np.isnan(values[name][0])} == undefined
-    alone = Tally(*(sums[0] for sums in vars(one).values()))
+    alone = one.of_au(0)
     assert all(COEFFICIENTS[name].why(alone).startswith(why) for name in undefined)
     if "alpha" not in undefined:
         assert values["kappa"][0] == pytest.approx(cohen_kappa_score(a, b))
@@ -136,7 +136,7 @@ def test_constant_coders_leave_undefined_what_has_no_value_and_say_why(a, b, und
 def test_intensities_that_say_nothing_are_undefined(a, b, why):
     ratings = tuple(np.array(values, float)[:, None] for values in (a, b))
     one = tally(np.zeros(ratings[0].shape, np.int8), np.zeros(ratings[0].shape, np.int8), ratings=ratings)
-    alone = Tally(*(sums[0] for sums in vars(one).values()))
+    alone = one.of_au(0)
     for name in ("icc_3_1", "icc_2_1"):
         assert np.isnan(one.values()[name][0]) and COEFFICIENTS[name].why(alone) == why
 

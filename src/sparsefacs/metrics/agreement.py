@@ -33,14 +33,14 @@ def frame_table(first_MA: NDArray[np.int8], second_MA: NDArray[np.int8]) -> Floa
 def moments(first_MA: Floats, second_MA: Floats) -> Floats:
     """Return the (A, 6) moments of two ratings, NaN unknown; rows unknown to one do not count."""
     used = ~np.isnan(first_MA) & ~np.isnan(second_MA)
-    x, y = np.where(used, first_MA, 0.0), np.where(used, second_MA, 0.0)
+    x, y = (np.where(used, told, 0.0).astype(np.float64) for told in (first_MA, second_MA))
     return np.stack([term.sum(axis=0) for term in (used.astype(float), x, y, x * x, y * y, x * y)], axis=1)
 
 
 def level_table(first_MA: Floats, second_MA: Floats) -> tuple[Floats, Floats]:
     """Return the (A, 6, 6) tables of two intensity codings, and how many frames (A,) lie between whole levels."""
     used = ~np.isnan(first_MA) & ~np.isnan(second_MA)
-    x, y = np.where(used, first_MA, 0.0), np.where(used, second_MA, 0.0)
+    x, y = (np.where(used, told, 0.0).astype(np.float64) for told in (first_MA, second_MA))
     whole = used & (x % 1 == 0) & (y % 1 == 0)
     cells = (x * LEVELS + y).astype(np.int64)
     table = [np.bincount(cells[on, place], minlength=LEVELS**2) for place, on in enumerate(whole.T)]
@@ -164,6 +164,10 @@ class Tally:
     @property
     def _sums(self) -> tuple[Floats, ...]:
         return self.table, self.moments, self.levels, self.between, self.shares, self.events
+
+    def of_au(self, place: int) -> "Tally":
+        """Return the sums of one AU, without the axis of AUs."""
+        return Tally(*(sums[place] for sums in self._sums))
 
     def values(self) -> dict[str, Floats]:
         """Return each coefficient of `COEFFICIENTS`, (…, A)."""
