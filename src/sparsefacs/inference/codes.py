@@ -194,7 +194,7 @@ def _angles(pose: NDArray[np.float32] | None) -> list[Cell]:
 
 
 def _type(column: str) -> str:
-    if column in ("input", "smoothing"):
+    if column in ("input", "subject", "smoothing"):
         return "string"
     if column in ("frame", "face_id", "reference"):
         return "int32"

@@ -55,22 +55,28 @@ def report(
     Raises InputError when `out` exists, a run has no metrics.json, or a file is broken.
     """
     out = Path(out)
+    check_page_path(out)
+    content = _content(read_results([Path(path) for path in results]), codes, stills, title, faces)
+    write_text(out, template("report.html").render(content))
+    return out
+
+
+def check_page_path(out: Path) -> None:
+    """Raise InputError unless a page can be written to `out`: it ends in .html, and is not there yet."""
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Name the page to write, such as report.html")
     refuse_existing(out, what="report")
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError("the report is a web page", path=out, remedy="End its name in .html")
-    content = _content(read_results([Path(path) for path in results]), codes, stills, title, faces)
-    write_text(out, _template().render(content))
-    return out
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """Return the template of a page that stands alone; what is put into it is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("sparsefacs.reports", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _content(
