@@ -196,6 +196,16 @@ def test_a_person_without_a_name_is_the_main_face_only_where_that_is_asked_for(t
     assert told.alone == ("only B codes clip.mp4, face 0: its other faces were seen in more frames",)
 
 
+def test_a_video_without_a_common_frame_makes_no_person(tmp_path):
+    first, second = coders()
+    lost = np.where(np.arange(100)[:, None] < 50, -1, first).astype(np.int8)
+    a = save_codes(tmp_path / "a.csv", face_codes(first), face_codes(lost, input="b.mp4"))
+    b = save_codes(tmp_path / "b.csv", face_codes(second), face_codes(first[:50], input="b.mp4"))
+    told = compare(a, b)
+    assert (told.common, told.only_a, told.only_b, told.videos, told.people) == (100, 50, 50, 1, 1)
+    assert told.notes == ("b.mp4: no frame is coded by both",)
+
+
 def test_one_video_a_side_needs_no_name_but_two_do(tmp_path):
     first, second = coders()
     a = save_codes(tmp_path / "anna.csv", face_codes(first), with_input=False)
@@ -242,6 +252,8 @@ def test_what_cannot_be_compared_is_one_line(tmp_path, event_files):
         compare(codes, other)
     with pytest.raises(InputError, match="has no frame that B codes too"):
         compare(codes, event_files("late.ev", [], [Span("clip.mp4", "", 10, 20)]))
+    with pytest.raises(InputError, match=r"gone\.csv: is not there"):
+        compare(codes, tmp_path / "gone.csv")
     (tmp_path / "out.csv").write_text("mine")
     with pytest.raises(InputError, match="already exists"):
         compare(codes, codes, out=tmp_path / "out.csv")

@@ -214,13 +214,17 @@ def _agreement(
     timed = False
     for one, two in pairs:
         sampled = sample(one, two, aus, fps=fps)
+        only_a, only_b = only_a + sampled.only_a, only_b + sampled.only_b
+        notes += [sampled.note] if sampled.note else []
+        if not len(sampled.a.frame):
+            notes.append(f"{sampled.video}: no frame is coded by both")
+            continue
         rules = [matching.rules if coding.predicted else _AS_THEY_STAND for coding in (one, two)]
         tally = tally_of(sampled, (rules[0], rules[1]), matching)
         people[sampled.subject] = people[sampled.subject] + tally if sampled.subject in people else tally
         timed |= _timed(sampled.a)
         videos.add(sampled.video)
-        common, only_a, only_b = common + len(sampled.a.frame), only_a + sampled.only_a, only_b + sampled.only_b
-        notes += [sampled.note] if sampled.note else []
+        common += len(sampled.a.frame)
     if not common:
         raise InputError("has no frame that B codes too", path=a.path, remedy="Do both code the same stretch of time?")
     total = functools.reduce(operator.add, people.values())

@@ -100,6 +100,8 @@ class _NotSaidError(InputError):
 
 def _files(path: Path) -> list[tuple[Path, str]]:
     """Return the files of a side, and what a video is called that they do not name."""
+    if not path.exists():
+        raise InputError("is not there", path=path, remedy="Check the name")
     if not path.is_dir():
         return [(path, path.stem)]
     endings = tuple({suffix for row in FORMATS.values() for suffix in row.suffixes} | set(_LABEL_SUFFIXES))
