@@ -122,6 +122,9 @@ def test_what_is_no_codes_file_is_refused_in_a_line(tmp_path):
         list(read_codes(save(table, tmp_path / "twice.csv")))
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 not really")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "nul.csv").write_text(OPENFACE.replace("0.40", "0.4\0"))
+    with pytest.raises(InputError, match=r"nul\.csv: row 2 holds a NUL byte"):
+        list(read_codes(tmp_path / "nul.csv"))
     for name in ("broken.parquet", "empty.csv", "none.csv"):
         assert not is_codes(tmp_path / name)
         with pytest.raises(InputError, match=name):

@@ -224,10 +224,25 @@ def _open(file: Path) -> tuple[list[str], Iterator[tuple[int, "pd.DataFrame"]]]:
             opened = pq.ParquetFile(file)
             names = list(opened.schema_arrow.names)
             return _plain(names, file), _numbered(_batches(opened, [names[at] for at in _wanted(names)]), file)
+        _refuse_nul(file)
         names, mark = _header(file)
         return names, _numbered(_chunks(file, names, mark), file)
+    except InputError:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:  # pandas' errors are ValueErrors
         raise InputError(f"cannot be read as codes ({error})", path=file, remedy=_AGAIN) from error
+
+
+def _refuse_nul(file: Path) -> None:
+    """Raise InputError naming the row of the first NUL byte: readers would lose the rows around it."""
+    row = 0
+    with file.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            place = block.find(b"\0")
+            row += block.count(b"\n", 0, place if place >= 0 else len(block))
+            if place >= 0:
+                where = f"row {row}" if row else "the header"
+                raise InputError(f"{where} holds a NUL byte, so it is damaged or no text", path=file, remedy=_AGAIN)
 
 
 def _header(file: Path) -> tuple[list[str], str]:
@@ -293,9 +308,9 @@ def _numbered(tables: Any, file: Path) -> Iterator[tuple[int, "pd.DataFrame"]]:
             if len(table):
                 yield row, table
             row += len(table)
+    except InputError:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"cannot be read as codes ({error})", path=file, remedy=_AGAIN) from error
 
 
