@@ -34,15 +34,15 @@ _IN_TERMINAL = {
     "icc_3_1": "ICC3", "icc_2_1": "ICC2", "time_icc_3_1": "tICC3", "time_icc_2_1": "tICC2", "event_f1": "evF1",
 }  # fmt: skip
 _LEGEND = (
-    "A, B: share of frames present; ICC3, ICC2: ICC(3,1), ICC(2,1) of intensity; tICC: of share of time; evF1: of "
-    "events; –: undefined"
+    "A, B: share of frames present; ICC3, ICC2: ICC(3,1), ICC(2,1) of intensity;\n"
+    "tICC3, tICC2: of the share of time per video; evF1: F1 of events; –: undefined"
 )
 
 
 def agreement_text(told: Agreement) -> str:
-    """Return what was compared, a line an AU and one for their mean, and what is undefined, at most 100 columns wide.
+    """Return what was compared, a line an AU and one for their mean, and what is undefined.
 
-    Values stand without intervals, for want of room.
+    The table is at most 100 columns wide. Values stand without intervals, for want of room.
     """
     lines = [["AU", "name", "frames", *_IN_TERMINAL.values()]]
     for au in told.aus:
