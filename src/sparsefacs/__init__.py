@@ -1,6 +1,7 @@
 """sparsefacs: learn to code facial action units from very few labels."""
 
 from .api import (
+    agreement,
     evaluate,
     export,
     flow,
@@ -11,6 +12,7 @@ from .api import (
     prepare,
     protocol,
     report,
+    summary,
     synth,
     synth_tree,
     train,
@@ -24,6 +26,7 @@ __version__ = VERSION
 
 __all__ = [
     "InputError",
+    "agreement",
     "evaluate",
     "export",
     "features",
@@ -39,6 +42,7 @@ __all__ = [
     "protocol",
     "report",
     "reproduce",
+    "summary",
     "synth",
     "synth_tree",
     "train",

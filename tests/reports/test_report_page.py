@@ -109,7 +109,6 @@ def test_hostile_names_stay_text(make_run, tmp_path):
     run = make_run("run", method=bad, folds=(f"{bad}1", f"{bad}2"), provenance={"note": bad, bad: "key"})
     codes = pd.read_csv(fake_codes(tmp_path / "codes.csv"))
     codes.insert(0, "input", bad)
-    codes["face_id"] = bad
     codes.to_csv(tmp_path / "codes.csv", index=False)
     out = report(tmp_path / "out.html", [run], codes=[tmp_path / "codes.csv"], title=bad)
     page = Page(out.read_text(encoding="utf-8"))

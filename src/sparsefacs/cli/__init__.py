@@ -5,7 +5,7 @@ import sys
 import typer
 
 from ..errors import InputError
-from . import coding, encoders, events, reproducing, stores, training
+from . import agreement, coding, encoders, events, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +34,8 @@ app.command()(coding.export)
 app.command()(coding.predict)
 app.command()(coding.coders)
 app.command()(events.events)
+app.command()(agreement.summary)
+app.command()(agreement.agreement)
 app.command("make-coder")(coding.make_coder)
 app.command()(coding.pictures)
 app.command()(training.published)

@@ -2,7 +2,8 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..files import from_cell
+from ..row_files import TABLE_SUFFIXES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUFFIXES = (".csv", ".parquet")
 ROWS_AT_A_TIME = 8192
 _AGAIN = "Give a file that `sparsefacs predict` or OpenFace wrote"
 _NEEDED = ("frame", "timestamp", "success")
@@ -34,8 +36,9 @@ class FaceCodes:
 
     input: the file, as the table names it; a table without a column `input` is called after its own file, without the
     ending. subject: "" where unknown. face: 0 where the table has no face ids. frame: (N,) from 1. time_s: (N,)
-    seconds, NaN for photos. success: (N,) whether the face was found. aus: (A,). occurrence: (N, A) 0 or 1, −1 where
-    unknown, as it is where the face was lost. intensity: (N, A) 0–5, probability: (N, A) 0–1, NaN where unknown.
+    seconds, NaN for photos and where the table has the same for all. success: (N,) whether the face was found. aus:
+    (A,). occurrence: (N, A) 0 or 1, −1 where unknown, as it is where the face was lost. intensity: (N, A) 0–5,
+    probability: (N, A) 0–1, NaN where unknown.
     """
 
     input: str
@@ -93,25 +96,38 @@ def codes_files(path: Path) -> list[tuple[Path, str]]:
     """
     if path.is_dir():
         files = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+            file for file in path.rglob("*") if file.suffix.lower() in TABLE_SUFFIXES and not file.name.startswith(".")
         )
         if not files:
             raise InputError("holds no codes file (.csv or .parquet)", path=path, remedy=_AGAIN)
         return [(file, file.relative_to(path).with_suffix("").as_posix()) for file in files]
-    if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+    if not path.is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError("is not a codes file", path=path, remedy=_AGAIN)
     return [(path, path.stem)]
 
 
+def coded_aus(path: Path) -> tuple[int, ...]:
+    """Return the AUs that any of the codes files at `path` has columns for; files that cannot be read have none."""
+    aus: set[int] = set()
+    for file, _ in codes_files(path):
+        with suppress(InputError):
+            aus.update(_aus(_open(file)[0]))
+    return tuple(sorted(aus))
+
+
 def is_codes(path: Path) -> bool:
     """Say whether the file at `path` has the columns of a codes table."""
-    if not path.is_file() or path.suffix.lower() not in SUFFIXES:
+    if not path.is_file() or path.suffix.lower() not in TABLE_SUFFIXES:
         return False
     try:
         columns, _ = _open(path)
     except InputError:
         return False
-    return all(name in columns for name in _NEEDED) and any(_AU.fullmatch(name) for name in columns)
+    return all(name in columns for name in _NEEDED) and bool(_aus(columns))
+
+
+def _aus(columns: Iterable[str]) -> tuple[int, ...]:
+    return tuple(sorted({int(found[1]) for column in columns if (found := _AU.fullmatch(column))}))
 
 
 @dataclass(frozen=True)
@@ -133,7 +149,7 @@ class _Piece:
 def _read_file(file: Path, name: str, seen: dict[str, Path]) -> Iterator[FaceCodes]:
     columns, tables = _open(file)
     lacking = [column for column in _NEEDED if column not in columns]
-    aus = tuple(sorted({int(found[1]) for column in columns if (found := _AU.fullmatch(column))}))
+    aus = _aus(columns)
     if lacking or not aus:
         raise InputError(f"has no column {lacking[0] if lacking else 'AU01_c'!r}", path=file, remedy=_AGAIN)
     held: list[_Piece] = []
@@ -163,6 +179,8 @@ def _faces(held: Sequence[_Piece], aus: tuple[int, ...], file: Path, seen: dict[
         rows = np.flatnonzero(ids == face)
         rows = rows[np.argsort(whole.place[rows, _FRAME], kind="stable")]
         frame, time_s = whole.place[rows, _FRAME].astype(np.int64), whole.place[rows, _TIME]
+        if len(time_s) > 1 and (time_s == time_s[0]).all():  # photos one after the other, says OpenFace
+            time_s = np.full(len(time_s), np.nan)
         _check_order(frame, time_s, f"{name}, face {face}", file)
         subjects = {str(subject) for subject in whole.subjects[rows]} - {""}
         if len(subjects) > 1:
@@ -204,13 +222,28 @@ def _open(file: Path) -> tuple[list[str], Iterator[tuple[int, "pd.DataFrame"]]]:
         if file.suffix.lower() == ".parquet":
             import pyarrow.parquet as pq
 
-            opened = pq.ParquetFile(file)
+            opened = pq.ParquetFile(file, page_checksum_verification=True)
             names = list(opened.schema_arrow.names)
             return _plain(names, file), _numbered(_batches(opened, [names[at] for at in _wanted(names)]), file)
+        _refuse_nul(file)
         names, mark = _header(file)
         return names, _numbered(_chunks(file, names, mark), file)
+    except InputError:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:  # pandas' errors are ValueErrors
         raise InputError(f"cannot be read as codes ({error})", path=file, remedy=_AGAIN) from error
+
+
+def _refuse_nul(file: Path) -> None:
+    """Raise InputError naming the row of the first NUL byte: readers would lose the rows around it."""
+    row = 0
+    with file.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            place = block.find(b"\0")
+            row += block.count(b"\n", 0, place if place >= 0 else len(block))
+            if place >= 0:
+                where = f"row {row}" if row else "the header"
+                raise InputError(f"{where} holds a NUL byte, so it is damaged or no text", path=file, remedy=_AGAIN)
 
 
 def _header(file: Path) -> tuple[list[str], str]:
@@ -249,9 +282,9 @@ def _chunks(file: Path, names: list[str], mark: str) -> Iterator["pd.DataFrame"]
         names=names,
         usecols=wanted,
         index_col=False,
-        dtype=dict.fromkeys(_TEXTS, str),
+        converters=dict.fromkeys(_TEXTS, from_cell),
         keep_default_na=False,  # a person may be called NA
-        na_values={name: [""] if name in _TEXTS else ["", *_BLANK] for name in wanted},
+        na_values={name: ["", *_BLANK] for name in wanted if name not in _TEXTS},
         skipinitialspace=True,
         low_memory=False,
         chunksize=ROWS_AT_A_TIME,
@@ -276,9 +309,9 @@ def _numbered(tables: Any, file: Path) -> Iterator[tuple[int, "pd.DataFrame"]]:
             if len(table):
                 yield row, table
             row += len(table)
+    except InputError:
+        raise
     except (OSError, ValueError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"cannot be read as codes ({error})", path=file, remedy=_AGAIN) from error
 
 

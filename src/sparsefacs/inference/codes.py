@@ -1,24 +1,18 @@
 """The codes: a table with a row per frame and face, in OpenFace's column names, as CSV or Parquet."""
 
-import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
 from ..evidence.pose import openface_angles
 from ..facs import column
-from ..files import atomic_path, to_cell
+from ..row_files import Cell, RowWriter, check_table_path, open_rows
 from .contract import Task
 
-Cell = str | int | float | None
-CODES_SUFFIXES = (".csv", ".parquet")
-ROWS_PER_GROUP = 1024  # rows of a Parquet file held in memory at a time
 _BOX = ("face_x0", "face_y0", "face_x1", "face_y1")
 _POSE = ("pose_Rx", "pose_Ry", "pose_Rz")
 _FACE = (*_BOX, *_POSE, "reference")
@@ -94,39 +88,10 @@ def _beyond(aus: Sequence[int], further: Sequence[str]) -> list[str]:
     return [name for name in further if name not in usual]
 
 
-def check_codes_path(path: Path) -> None:
-    """Raise InputError unless `path` ends in .csv or .parquet."""
-    if path.suffix.lower() not in CODES_SUFFIXES:
-        raise InputError(
-            "codes are written as CSV or Parquet", path=path, remedy="End the name of --out in .csv or .parquet"
-        )
-
-
-class RowWriter(Protocol):
-    """Takes the rows of the table one by one."""
-
-    def write(self, row: list[Cell]) -> None:
-        """Write one row, in the order of the columns; None is an empty cell."""
-
-
-@contextmanager
-def open_codes(path: Path, columns: list[str]) -> Iterator[RowWriter]:
-    """Open a table of codes at `path`; it appears under that name, whole, when the block ends without an error.
-
-    Rows go to disk as they come, so memory does not grow with the video. Raises InputError for another suffix than
-    .csv or .parquet and for a full disk.
-    """
-    check_codes_path(path)
-    with atomic_path(path) as temporary:
-        if path.suffix.lower() == ".csv":
-            with temporary.open("w", newline="", encoding="utf-8") as handle:
-                yield _CsvRows(handle, columns)
-        else:
-            rows = _ParquetRows(temporary, columns)
-            try:
-                yield rows
-            finally:
-                rows.close()
+def open_codes(path: Path, columns: Sequence[str]) -> AbstractContextManager[RowWriter]:
+    """Open a table of codes at `path`, as `open_rows`; raises InputError for another suffix than .csv or .parquet."""
+    check_table_path(path, "codes")
+    return open_rows(path, {name: _type(name) for name in columns})
 
 
 class CodesWriter:
@@ -228,52 +193,11 @@ def _angles(pose: NDArray[np.float32] | None) -> list[Cell]:
     return [round(float(angle), 4) for angle in openface_angles(pose)]
 
 
-class _CsvRows:
-    def __init__(self, handle: IO[str], columns: list[str]) -> None:
-        self._writer = csv.writer(handle, lineterminator="\n")
-        self._writer.writerow(columns)
-
-    def write(self, row: list[Cell]) -> None:
-        self._writer.writerow([to_cell(cell) if isinstance(cell, str) else cell for cell in row])
-
-
-class _ParquetRows:
-    def __init__(self, path: Path, columns: list[str]) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        self._schema = pa.schema([(name, _arrow_type(name)) for name in columns])
-        self._file = pq.ParquetWriter(path, self._schema, write_page_checksum=True)
-        self._held: list[list[Cell]] = []
-
-    def write(self, row: list[Cell]) -> None:
-        self._held.append(row)
-        if len(self._held) == ROWS_PER_GROUP:
-            self._flush()
-
-    def close(self) -> None:
-        if self._held:
-            self._flush()
-        self._file.close()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        arrays = [
-            pa.array(values, type=field.type)
-            for values, field in zip(zip(*self._held, strict=True), self._schema, strict=True)
-        ]
-        self._file.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        self._held = []
-
-
-def _arrow_type(column: str) -> Any:
-    import pyarrow as pa
-
-    if column in ("input", "smoothing"):
-        return pa.string()
+def _type(column: str) -> str:
+    if column in ("input", "subject", "smoothing"):
+        return "string"
     if column in ("frame", "face_id", "reference"):
-        return pa.int32()
+        return "int32"
     if column == "success" or column.endswith("_c"):
-        return pa.int8()
-    return pa.float64() if column == "timestamp" else pa.float32()
+        return "int8"
+    return "float64" if column == "timestamp" else "float32"

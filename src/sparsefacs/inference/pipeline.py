@@ -17,8 +17,9 @@ from ..errors import InputError
 from ..faces.video import VideoReader
 from ..files import refuse_existing
 from ..progress import progress
+from ..row_files import check_table_path
 from .clips import decode_frames
-from .codes import CodedFrame, CodesWriter, check_codes_path, code_columns, open_codes
+from .codes import CodedFrame, CodesWriter, code_columns, open_codes
 from .contract import Coder
 from .frames import Closed, EncodedFrame, Opened
 from .given_reference import given_reference
@@ -127,7 +128,7 @@ def predict(
     nothing could be read at all.
     """
     started = time.monotonic()
-    check_codes_path(out)
+    check_table_path(out, "codes")
     refuse_existing(out, what="--out file")
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Give --out a file name ending in .csv or .parquet")

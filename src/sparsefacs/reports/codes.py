@@ -1,24 +1,19 @@
 """Codes files (what `predict` writes) and overlay stills, read for the report."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import from_cell
+from ..events.coded_tables import FaceCodes, read_codes
 from .examples import jpeg_uri
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST_FACES = 4
 STILL_WIDTH = 960
-_CODE_AGAIN = "Give a file that `sparsefacs predict` wrote"
 
 
 @dataclass(frozen=True)
@@ -43,62 +38,38 @@ class Track:
         return any(np.isfinite(values).any(axis=1).sum() > 1 for _, values in self.faces.values())
 
 
-def read_codes(path: Path) -> list[Track]:
-    """Read a codes file (CSV or Parquet), one Track an input in it; raises InputError when it is no codes file."""
-    table = _read_table(Path(path))
-    listed = {kind: [name for name in table.columns if re.fullmatch(rf"AU\d+_{kind}", name)] for kind in "pr"}
-    kind = "p" if listed["p"] and (table[listed["p"]].notna().any(axis=None) or not listed["r"]) else "r"
-    columns = listed[kind]
-    needed = [name for name in ("frame", "timestamp", "success") if name not in table.columns]
-    if needed or not columns:
-        lacking = needed[0] if needed else "AU01_p"
-        raise InputError(f"has no column {lacking!r}", path=path, remedy=_CODE_AGAIN)
-    if table.empty:
+def read_tracks(path: Path) -> list[Track]:
+    """Read a codes file (CSV or Parquet), one Track an input in it; raises InputError when it is no codes file.
+
+    A track shows probabilities where the file has any, else intensities.
+    """
+    by_input: dict[str, list[FaceCodes]] = {}
+    for face in read_codes(Path(path)):
+        by_input.setdefault(face.input, []).append(face)
+    if not by_input:
         raise InputError("holds no coded frame", path=path, remedy="Leave it out, or code another input")
-    names = table["input"].astype(str) if "input" in table.columns else [Path(path).name] * len(table)
-    inputs = dict(tuple(table.groupby(np.asarray(names), sort=False)))
-    return [_track(name, rows, columns, kind) for name, rows in inputs.items()]
+    every = [face for faces in by_input.values() for face in faces]
+    likely = np.any([~np.isnan(face.probability).all(axis=0) for face in every], axis=0)
+    strong = np.any([~np.isnan(face.intensity).all(axis=0) for face in every], axis=0)
+    told = likely if likely.any() or not strong.any() else strong
+    shown = np.flatnonzero(told if told.any() else ~told)
+    top = 1.0 if told is likely else 5.0
+    return [_track(name, faces, shown, top) for name, faces in by_input.items()]
 
 
-def _read_table(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-    import pyarrow as pa
-
-    if not path.is_file():
-        raise InputError("is not a codes file", path=path, remedy=_CODE_AGAIN)
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path, page_checksum_verification=True)
-        return pd.read_csv(path, skipinitialspace=True, converters={"input": from_cell})
-    except InputError:
-        raise
-    except (OSError, ValueError, pd.errors.ParserError, pa.ArrowException) as error:
-        raise InputError(f"cannot be read as codes ({error})", path=path, remedy=_CODE_AGAIN) from error
-
-
-def _track(name: Any, table: "pd.DataFrame", columns: list[str], kind: str) -> Track:
-    import pandas as pd
-
-    success = pd.to_numeric(table["success"], errors="coerce").fillna(0).to_numpy() == 1
-    numbers_TA = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    values_TA = np.where(success[:, None], numbers_TA, np.nan)
-    times_T = pd.to_numeric(table["timestamp"], errors="coerce").to_numpy(np.float64)
-    ids = table["face_id"].astype(str).to_numpy() if "face_id" in table.columns else np.full(len(table), "0")
-    seen = {each: int(success[ids == each].sum()) for each in dict.fromkeys(ids)}
-    often = sorted((each for each in seen if seen[each]), key=lambda each: -seen[each])
-    faces = {}
-    for each in often[:MOST_FACES]:
-        mine = np.flatnonzero(ids == each)
-        mine = mine[np.argsort(times_T[mine], kind="stable")]
-        faces[f"face {each}"] = (times_T[mine], values_TA[mine])
+def _track(name: str, faces: Sequence[FaceCodes], shown: NDArray[np.intp], top: float) -> Track:
+    often = sorted((face for face in faces if face.success.any()), key=lambda face: -int(face.success.sum()))
     return Track(
-        name=str(name),
-        rows=len(table),
-        coded=int(success.sum()),
-        aus=tuple(int(column[2:].split("_")[0]) for column in columns),
-        faces=faces,
+        name=name,
+        rows=sum(len(face.frame) for face in faces),
+        coded=sum(int(face.success.sum()) for face in faces),
+        aus=tuple(faces[0].aus[place] for place in shown),
+        faces={
+            f"face {face.face}": (face.time_s, (face.probability if top == 1 else face.intensity)[:, shown])
+            for face in often[:MOST_FACES]
+        },
         hidden=max(0, len(often) - MOST_FACES),
-        top=1.0 if kind == "p" else 5.0,
+        top=top,
     )
 
 

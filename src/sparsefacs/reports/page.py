@@ -14,7 +14,7 @@ from ..files import refuse_existing, write_text
 from ..protocols.selection import FOOTNOTE, MARK
 from ..version import VERSION
 from . import plots, tables
-from .codes import Track, read_codes, read_stills
+from .codes import Track, read_stills, read_tracks
 from .comparison import Difference, difference, is_clear
 from .examples import examples
 from .published import WARNING, published_tables, why_no_published_rows
@@ -55,22 +55,28 @@ def report(
     Raises InputError when `out` exists, a run has no metrics.json, or a file is broken.
     """
     out = Path(out)
+    check_page_path(out)
+    content = _content(read_results([Path(path) for path in results]), codes, stills, title, faces)
+    write_text(out, template("report.html").render(content))
+    return out
+
+
+def check_page_path(out: Path) -> None:
+    """Raise InputError unless a page can be written to `out`: it ends in .html, and is not there yet."""
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Name the page to write, such as report.html")
     refuse_existing(out, what="report")
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError("the report is a web page", path=out, remedy="End its name in .html")
-    content = _content(read_results([Path(path) for path in results]), codes, stills, title, faces)
-    write_text(out, _template().render(content))
-    return out
 
 
-def _template() -> Any:
+def template(name: str) -> Any:
+    """Return the template of a page that stands alone; what is put into it is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("sparsefacs.reports", "templates")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.get_template("report.html")
+    return environment.get_template(name)
 
 
 def _content(
@@ -85,7 +91,7 @@ def _content(
     shown_faces, rule = examples(results, faces)
     curves, unshown = _curves(results)
     distributed = [result for result in results if _has_distributions(result)]
-    tracks = [_track(track) for path in codes for track in read_codes(path)]
+    tracks = [_track(track) for path in codes for track in read_tracks(path)]
     pictures = read_stills(stills)
     omissions = [f"{result.label}: {omission}." for result in results for omission in result.omissions]
     omissions += [f"Training curves of {', '.join(unshown)}."] if unshown else []

@@ -294,7 +294,7 @@ def text_table(metrics: Mapping[str, Any]) -> str:
     covered = len((pooled["mean"].get(names[0]) or {}).get("aus") or metrics["aus"])
     over = f"over {covered} of {len(metrics['aus'])} AUs" if covered < len(metrics["aus"]) else ""
     lines.append(["mean", over, entries, *([""] if occurrence else []), *means])
-    body = _in_columns(lines)
+    body = in_columns(lines)
     marked = is_marked(str((metrics.get("provenance") or {}).get("selection")))
     mark = f" {MARK}" if marked else ""
     head = (
@@ -309,7 +309,8 @@ def _in_terminal(name: str, scores: Mapping[str, Any]) -> str:
     return figure(score.get("value")) if name == "f1_half" else with_interval(score)
 
 
-def _in_columns(lines: Sequence[Sequence[str]]) -> list[str]:
+def in_columns(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows of texts as lines of a terminal: the head first, the last row under a rule, names cut to fit."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     spare = TERMINAL_COLUMNS - (sum(widths) + 2 * (len(widths) - 1))
     if spare < 0:

@@ -8,7 +8,7 @@ least one frame.
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,22 @@ class Stretches:
         found: NDArray[np.intp] = np.flatnonzero(on)
         return found
 
+    def over(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> Iterator[tuple[slice, float]]:
+        """Yield the frames, of those shown from `start_s` until `end_s` (both rising), and intensity of each stretch.
+
+        These are the frames for which `at` returns it.
+        """
+        slack = np.minimum(TOLERANCE_S, 0.25 * (end_s - start_s))
+        begins, ends = start_s - slack, end_s - slack
+        first = np.searchsorted(ends, self.onset, "right")
+        offset = np.where(np.isnan(self.offset), -np.inf, self.offset)
+        stop = np.searchsorted(ends, offset, "right")
+        shown = first < len(ends)
+        shown[shown] = begins[first[shown]] <= self.onset[shown]  # else the onset lies in a gap before that frame
+        stop = np.maximum(stop, first + shown)
+        for start, end, strength in zip(first.tolist(), stop.tolist(), self.intensity.tolist(), strict=True):
+            yield slice(start, end), strength
+
 
 @dataclass(frozen=True)
 class LabelsInStretches:
@@ -100,6 +116,31 @@ class LabelsInStretches:
             return ()
         return (FaceLabel(occurrence, intensity, self.face),)
 
+    def over(
+        self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+        """Return the labels of the frames shown from `start_s` until `end_s` (N,), both rising: as `at`, all at once.
+
+        Occurrence (N, A) is −1 and intensity (N, A) NaN where nobody looked.
+        """
+        occurrence = np.full((len(start_s), len(self.aus)), UNLABELLED, np.int8)
+        intensity = np.full(occurrence.shape, np.nan)
+        moment = start_s + np.minimum(TOLERANCE_S, 0.25 * (end_s - start_s))
+        for place, au in enumerate(self.aus):
+            known = _within(moment, moment, self.coded.get(au, ()), touching=True)
+            known &= ~_within(start_s, end_s, self.unknown.get(au, ()), touching=False)
+            events = self.events.get(au)
+            told = events is not None and not np.isnan(events.intensity).all()
+            present, strength = np.zeros(len(start_s), bool), np.full(len(start_s), np.nan)
+            for frames, level in events.over(start_s, end_s) if events is not None else ():
+                present[frames] = True
+                strength[frames] = np.fmax(strength[frames], level)
+            if told:
+                strength[~present] = 0.0
+            occurrence[known, place] = present[known]
+            intensity[known, place] = strength[known]
+        return occurrence, intensity
+
     def _looked_at(self, au: int, start_s: float, end_s: float) -> bool:
         moment = start_s + _slack(start_s, end_s)
         if not any(onset <= moment < offset for onset, offset in self.coded.get(au, ())):
@@ -125,6 +166,20 @@ class LabelsInStretches:
         spans = [[au, [list(span) for span in told]] for au, told in sorted(self.coded.items())]
         unknown = [[au, [list(span) for span in told]] for au, told in sorted(self.unknown.items())]
         return [self.clock, self.face, list(self.aus), events, repr(spans), repr(unknown)]
+
+
+def _within(
+    start_s: NDArray[np.float64],
+    end_s: NDArray[np.float64],
+    spans: Sequence[tuple[float, float]],
+    *,
+    touching: bool,
+) -> NDArray[np.bool_]:
+    """Return which frames (N,) lie in any of the spans; touching: also where one begins just as the frame ends."""
+    inside = np.zeros(len(start_s), bool)
+    for onset, offset in spans:
+        inside |= (start_s < offset) & ((onset <= end_s) if touching else (onset < end_s))
+    return inside
 
 
 def _strength(told: NDArray[np.float64], found: NDArray[np.intp]) -> float:
