@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import atomic_path, hash_json, make_folder, read_json, refuse_existing, write_json
+from ..files import atomic_path, check_new_name, hash_json, make_folder, read_json, refuse_existing, write_json
 from .face_row import FaceRow, as_record, features
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
 
@@ -90,6 +90,7 @@ class StoreWriter:
 
     def __init__(self, path: Path, info: StoreInfo, job: dict[str, Any], extras: dict[str, Any] | None = None) -> None:
         self.path, self.info, self.extras = Path(path), info, extras
+        check_new_name(self.path)
         job_file = self.path / "job.json"
         job = job | {"columns": list(features(len(info.aus), extras))}  # parts of another version's do not fit
         if job_file.exists():

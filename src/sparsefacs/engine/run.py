@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import InputError
-from ..files import make_folder, read_json, refuse_existing, write_bytes, write_json, write_text
+from ..files import is_folder, make_folder, read_json, refuse_existing, write_bytes, write_json, write_text
 from ..metrics.limits import HALF, described_limits
 from ..networks.backbone import ENCODER_FILE
 
@@ -49,6 +49,8 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether this is the folder of a training, or of a fold of one each, finished or not."""
+        if not is_folder(self.path):
+            return False
         whole = self.config.is_file() and self.protocol.is_file()
         return whole or self.model.is_file() or self.encoder.is_file() or any(self.path.glob("fold-*/config.yaml"))
 

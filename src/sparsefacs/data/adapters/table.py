@@ -152,7 +152,7 @@ def _is_from_elsewhere(given: Path) -> bool:
 
 
 def _table_files(labels: Path) -> list[Path]:
-    if not labels.is_dir():
+    if not is_folder(labels):
         return [labels]
     found = sorted(path for path in labels.iterdir() if path.suffix.lower() in {".csv", ".parquet"})
     if not found:
