@@ -233,6 +233,17 @@ def file_problem(path: Path) -> str:
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
+def check_new_name(path: Path) -> None:
+    """Raise InputError when a folder to be made cannot be called `path`: too long a name, or one that is no text."""
+    try:
+        str(path).encode()
+        Path(path).is_symlink()
+    except OSError as error:
+        raise _disk_error(error, path) from error
+    except UnicodeEncodeError as error:
+        raise InputError("its name is not valid text (UTF-8)", path=readable(path), remedy="Choose another") from error
+
+
 def is_folder(path: Path) -> bool:
     """Say whether `path` is a folder; a name that is too long, or may not be looked at, is none."""
     try:

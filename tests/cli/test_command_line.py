@@ -245,3 +245,17 @@ def test_a_full_disk_is_one_line_and_exit_2(store: Store, tmp_path: Path) -> Non
     assert "cannot be written" in problems[0] and "last.pt" in problems[0]
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "run").rglob(".*tmp*"))
+
+
+def test_kind_warnings_of_libraries_do_not_reach_the_user(monkeypatch, recwarn) -> None:
+    import warnings
+
+    monkeypatch.setenv("PYTHONWARNINGS", "")
+    monkeypatch.setattr(sys, "warnoptions", [])
+    monkeypatch.setattr(cli, "app", lambda **_: warnings.warn("for programmers", UserWarning, stacklevel=1))
+    cli.main()
+    assert not len(recwarn) and os.environ["PYTHONWARNINGS"] == "ignore"
+    monkeypatch.setattr(sys, "warnoptions", ["default"])
+    warnings.resetwarnings()
+    cli.main()
+    assert len(recwarn) == 1

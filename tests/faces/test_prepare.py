@@ -176,6 +176,9 @@ def test_bad_sources_are_one_line_and_leave_nothing(tmp_path, photo) -> None:
             prepare(tmp_path / name, tmp_path / out, workers=1)
         assert not (tmp_path / "out").exists()
     assert (tmp_path / "kept" / "mine.txt").read_text() == "mine"
+    for out, words in (("n" * 300, "File name too long"), ("st\udcfc", r"st\\xfc: its name is not valid text")):
+        with pytest.raises(InputError, match=words):
+            prepare(tmp_path / "faceless", tmp_path / out, workers=1)
     with pytest.raises(InputError, match="Choose one of"):
         prepare(tmp_path / "empty", tmp_path / "out", dataset="nonesuch")
 

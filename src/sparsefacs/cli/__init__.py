@@ -1,6 +1,8 @@
 """The command line: a thin skin over `sparsefacs.api`. Results on stdout, progress and problems on stderr."""
 
+import os
 import sys
+import warnings
 
 import typer
 
@@ -45,6 +47,9 @@ app.command()(coding.report)
 
 def main() -> None:
     """Run the command line; what the user can mend is one line on stderr and exit code 2."""
+    if not sys.warnoptions:  # what libraries tell programmers; asked for by python -W or PYTHONWARNINGS
+        warnings.simplefilter("ignore")
+        os.environ["PYTHONWARNINGS"] = "ignore"  # for the processes that this one starts
     try:
         app(prog_name="sparsefacs")
     except InputError as error:

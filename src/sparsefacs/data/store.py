@@ -24,7 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import SoleWriter, atomic_path, hash_json, make_folder, refuse_existing, sha256_file, write_json
+from ..files import (
+    SoleWriter,
+    atomic_path,
+    check_new_name,
+    hash_json,
+    make_folder,
+    refuse_existing,
+    sha256_file,
+    write_json,
+)
 from ..records import PartRecord, Record, StoreRecord, read_record, sums_of, write_record
 from .face_row import FaceRow, as_record, features
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
@@ -94,6 +103,7 @@ class StoreWriter:
 
     def __init__(self, path: Path, info: StoreInfo, job: dict[str, Any], extras: dict[str, Any] | None = None) -> None:
         self.path, self.info, self.extras = Path(path), info, extras
+        check_new_name(self.path)
         job_file = self.path / "job.json"
         job = job | {"columns": list(features(len(info.aus), extras))}  # parts of another version's do not fit
         if not job_file.exists():

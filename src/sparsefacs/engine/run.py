@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..files import SoleWriter, refuse_existing, write_bytes, write_text
+from ..files import SoleWriter, is_folder, refuse_existing, write_bytes, write_text
 from ..metrics.limits import HALF, described_limits
 from ..networks.backbone import ENCODER_FILE
 from ..records import ConfigRecord, ModelRecord, PlanRecord, read_record, read_yaml, sums_of, write_record, write_yaml
@@ -52,6 +52,8 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether this is the folder of a training, or of a fold of one each, finished or not."""
+        if not is_folder(self.path):
+            return False
         whole = self.config.is_file() and self.protocol.is_file()
         return whole or self.model.is_file() or self.encoder.is_file() or any(self.path.glob("fold-*/config.yaml"))
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ...events.sheets import SHEET_SUFFIXES
 from ...facs import UNITS
-from ...files import from_cell
+from ...files import file_problem, from_cell
 from ..store import UNLABELLED
 from .long_tables import decimal_points, read_frame
 
@@ -148,8 +148,9 @@ _EMPTY = np.iinfo(np.int64).min
 
 
 def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError("the label table is not there", path=path, remedy="Check the name given to --labels")
+    problem = file_problem(path)
+    if problem:
+        raise InputError(f"the label table {problem}", path=path, remedy="Check the name given to --labels")
     try:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)

@@ -20,6 +20,7 @@ from ...errors import InputError
 from ...events.formats import find_format
 from ...events.model import Clock
 from ...facs import parse_aus
+from ...files import is_folder
 from ..media import is_video, why_unread
 from ..store import UNLABELLED, Reject
 from .columns import LabelTable, unused_notes
@@ -90,7 +91,7 @@ def plan_table(request: Request) -> Plan:
 
 
 def _label_files(labels: Path) -> list[Path]:
-    if not labels.is_dir():
+    if not is_folder(labels):
         return [labels]
     tables = set(tables_in(labels))
     found = sorted(
