@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from interrupts import heed_interrupts
 from made_stores import build_store
 from sparsefacs.data.store import Store
 
 torch.set_num_threads(1)
+heed_interrupts()
 
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
