@@ -59,7 +59,7 @@ def create_backbone(
         raise InputError(
             f"the ImageNet weights of {name} could not be fetched ({type(error).__name__})",
             remedy="Connect to the network once, or start from elsewhere: --init RUN (of `sparsefacs pretrain` on your "
-            f"own faces, with this backbone), --init FILE (weights of {name} that were fetched elsewhere), or --init none",
+            f"own faces, with this backbone), --init FILE (weights of {name}, fetched elsewhere), or --init none",
         ) from error
     settings: dict[str, Any] = network.pretrained_cfg
     if (run := start_folder(init)) is not None and not (run / ENCODER_FILE).is_file() and (run / _CODER).is_file():
