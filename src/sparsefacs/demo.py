@@ -9,6 +9,7 @@ from typing import Any
 from . import api
 from .facs.units import UNITS
 from .files import atomic_path, hash_json, read_json, refuse_existing, write_json
+from .reports.tables import with_interval
 
 SYNTH: dict[str, Any] = {"subjects": 50, "clips": 10, "frames": 6, "size": 96, "seed": 1, "resting": "varied"}
 PIXELS = ("training.steps=220", "network.evidence=pixels", "selection.checks=1")
@@ -110,9 +111,7 @@ def _tell(runs: list[Path], page: Path, made: list[tuple[Path, Path]], seconds: 
         card = read_json(run / "protocol.json", what="the protocol", remedy="Run the demo again")
         mean = read_json(run / "metrics.json", what="the scores", remedy="Run the demo again")["pooled"]["mean"]
         told = _TOLD[run.name].format(labels=card["labelled_faces"])
-        f1, auc = (
-            f"{mean[name]['value']:.2f} [{mean[name]['low']:.2f}, {mean[name]['high']:.2f}]" for name in ("f1", "auc")
-        )
+        f1, auc = (with_interval(mean[name]) for name in ("f1", "auc"))
         print(f"  {told:54}{f1:25}{auc}")
     print("\nThe coder looks at pixels, at the face's shape and at how it differs from the person's usual face.")
     print("Synthetic faces show that the program works; they say nothing about real ones.\n")

@@ -28,7 +28,7 @@ _FACE = (*_BOX, *_POSE, "reference")
 class CodedFace:
     """A face of a frame with its codes.
 
-    face_id: from 0 in order of appearance. confidence: 0–1, see `faces.confidence`. box: (4,) x0, y0, x1, y1 in image pixels.
+    face_id: from 0 in order of appearance. confidence: 0–1 (`faces.confidence`). box: (4,) x0, y0, x1, y1, pixels.
     landmarks: (68, 2) in image pixels. codes: (A,) probabilities 0–1 or intensities 0–5. pose: (3,) yaw, pitch, roll in
     degrees, None or NaN where unknown. reference: how many other moments of the person the codes rest on, None where
     the model does not look at the person. further: (X,) intensities 0–5 beside them, where the model tells any.
@@ -66,8 +66,8 @@ def code_columns(
     """Return the columns of the codes of `aus`, which do not depend on what the model can tell, and the further ones.
 
     `input` (the file; only when several are coded together), `frame` (from 1, as OpenFace counts), `face_id`,
-    `timestamp` (s; empty for photos), `confidence` (0–1, see `faces.confidence`), `success` (1 coded, 0 lost), the face's box
-    in pixels, `AU01_c` … (1: `AU01_p` reaches that AU's limit, else 0), `AU01_r` … (0–5), `AU01_p` … (probability).
+    `timestamp` (s; empty for photos), `confidence` (0–1, `faces.confidence`), `success` (1 coded, 0 lost), the face's
+    box in pixels, `AU01_c` … (1: `AU01_p` reaches that AU's limit, else 0), `AU01_r` … (0–5), `AU01_p` … (probability).
     What the model cannot tell is empty. further: columns of a model that tells more than its task, such as
     `AU12_left_r` (intensity 0–5 on the person's left); of these `AU01_r` … are there already.
     smoothing: whether a last column says how the codes were smoothed in time.
