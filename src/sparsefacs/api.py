@@ -177,16 +177,20 @@ def protocol(
     labels: str = "all",
     unlabelled: PathLike | None = None,
     out: PathLike | None = None,
+    fold: int | str = "all",
     settings: Sequence[str] = (),
     aus: Sequence[int] = (),
     **overrides: Any,
 ) -> list[dict[str, Any]]:
     """Return the card of each fold, as `train` would write it to protocol.json, without training anything.
 
-    The arguments are those of `train`. out: also write the folds there, as JSON that `protocol` takes again.
+    The arguments are those of `train`; fold: 1-based, or "all". out: also write the folds there, as JSON that
+    `protocol` takes again. Each card has besides `reach`, of `engine.reach`, and `warnings`: what cannot be learned or
+    scored.
     """
     from .data.joined import open_stores
     from .engine.config import resolve
+    from .engine.reach import reach, warnings
     from .engine.trainer import describe
     from .engine.training_set import training_set, with_aus
 
@@ -195,9 +199,13 @@ def protocol(
     config = resolve("supervised", "small", tuple(settings), aus=tuple(aus) or None, **overrides)
     plan = make_plan(labelled, protocol, config.split_seed)
     config = with_aus(config, plan, labelled)
-    cards = [
-        describe(labelled, extra, plan, training_set(labelled, extra, fold, labels, config)) for fold in plan.folds
-    ]
+    chosen = plan.folds if str(fold) == "all" else [plan.folds[fold_number(fold, len(plan.folds)) - 1]]
+    cards = []
+    for each in chosen:
+        data = training_set(labelled, extra, each, labels, config)
+        found = reach(data, labelled, data.fold, config)
+        told = {"reach": found, "warnings": warnings(found, learns=labels != "none")}
+        cards.append(describe(labelled, extra, plan, data) | told)
     if out is not None:
         refuse_existing(Path(out), what="file of folds")
         write_json(Path(out), plan.as_json())
