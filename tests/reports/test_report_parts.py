@@ -11,7 +11,7 @@ from sparsefacs.metrics.scores import score
 from sparsefacs.reports import plots, tables, text_table
 from sparsefacs.reports.comparison import Difference, difference, is_clear
 from sparsefacs.reports.examples import choose, judged
-from sparsefacs.reports.page import _about
+from sparsefacs.reports.page import _about, _curves
 from sparsefacs.reports.results import Result, baseline_of, read_results
 
 
@@ -290,3 +290,19 @@ def test_what_labels_hold_is_told_where_it_was_counted():
     assert cells["Right pseudo labels"] == ["61.6 %", "–"]
     assert "Right pseudo labels of these" not in cells  # nothing was confirmed, in any run
     assert tables.label_table([silent]) is None
+
+
+def test_what_does_not_change_is_drawn_on_a_scale_of_its_own_size():
+    steps = np.arange(5.0)
+    flat = plots.curves("loss", {"run": (steps, np.full(5, 0.6931) + 1e-12 * steps)})
+    assert "e−" not in flat and "+6.9" not in flat, "no scale of rounding errors"
+    assert ">0.4<" in flat and ">1.0<" in flat
+    nothing = plots.heat_map(["1", "2"], np.zeros((2, 2)), 0.0, row_title="", column_title="", bar="difference")
+    assert ">0.5<" in nothing and ">1.0<" in nothing, "the colours' scale, 1e-9 before"
+
+
+def test_terms_are_told_in_words(pair):
+    results = read_results(list(pair))
+    results[0].log = pd.DataFrame({"step": [1, 2], "recognition": [1.0, 0.5], "selection_f1": [0.1, 0.2]})
+    drawn, _ = _curves(results[:1])
+    assert [each.caption for each in drawn] == ["loss on labels", "F1 for choosing the epoch"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.words import in_words
 from ..errors import InputError
 from ..files import refuse_existing, write_text
 from ..protocols.selection import FOOTNOTE, MARK
@@ -181,7 +182,7 @@ def _about(result: Result) -> str:
     covered = len(mean.get("aus") or result.aus)
     of_all = f" of its {len(result.aus)}" if covered < len(result.aus) else ""
     lost = number(pooled.get("lost"))
-    left = f" {_count(lost, 'labelled entry', 'labelled entries')} had no prediction and did not count." if lost else ""
+    left = f" {_count(lost, 'label')} had no prediction and did not count." if lost else ""
     return (
         f"{learned}. {scored} it reaches a mean {name} of {figure(value)}{interval} over {covered}{of_all} AUs"
         f"{_never_found(result)}.{left}"
@@ -295,8 +296,9 @@ def _curves(results: Sequence[Result]) -> tuple[list[Picture], list[str]]:
         for label, (_, values) in logs.items():
             known = values[np.isfinite(values)]
             ends.append(f"{label} from {known[0]:.3g} to {known[-1]:.3g}" if len(known) else f"{label} undefined")
-        drawn.append(_picture(plots.curves(term, logs), f"Curve of {term} over the steps: {'; '.join(ends)}.", term))
-    return drawn, list(terms)[MOST_CURVES:]
+        told = in_words(term)
+        drawn.append(_picture(plots.curves(told, logs), f"Curve of {told} over the steps: {'; '.join(ends)}.", told))
+    return drawn, [in_words(term) for term in list(terms)[MOST_CURVES:]]
 
 
 def _has_distributions(result: Result) -> bool:

@@ -93,13 +93,15 @@ def best_of(values: Sequence[float | None], metric: str, digits: int = 2) -> set
 
 
 def score_table(results: Sequence[Result], metric: str) -> Table:
-    """Return one metric per AU and its mean, a column a run, with the entries and positives it rests on."""
-    counts = ("Entries", "Positives") if results[0].task == "occurrence" else ("Entries",)
+    """Return one metric per AU and its mean, a column a run, with the labels and positives it rests on."""
+    counts = {"Labels": "entries", "Positives": "positives"}
+    if results[0].task != "occurrence":
+        del counts["Positives"]
     contest = _contest(results)
     rows = []
     for au in all_aus(results):
         scores = [result.score(au, metric) for result in results]
-        told = [_agreed(score.get(count.lower()) for score in scores) for count in counts]
+        told = [_agreed(score.get(key) for score in scores) for key in counts.values()]
         rows.append((au_head(au), *_score_cells(scores, metric, contest), *map(Cell, told)))
     means = [result.mean(metric) for result in results]
     total = [Cell(_agreed(mean.get("entries") for mean in means)), *[Cell("")] * (len(counts) - 1)]
