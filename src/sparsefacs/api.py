@@ -332,17 +332,19 @@ def predict(
     causal: bool = False,
     smooth: float | None = None,
 ) -> "Summary":
-    """Code photos, folders and videos into a CSV or Parquet file `out`.
+    """Code photos, folders and videos into a CSV or Parquet file `out`, with a .json beside it that says how.
 
     run: a run folder, an exported .onnx file, or a packaged coder's name. reference: photos or videos of a resting face
     that all faces are compared with, for inputs of one person; causal: compare a face only with what was seen of it
     before. Both concern models that look at the person. smooth: seconds of a window over which a video's codes are
     smoothed; see `inference.pipeline.predict`.
     """
+    from .inference.origin import origin_of
     from .inference.pipeline import predict as code
 
+    coder = load(run)
     return code(
-        load(run),
+        coder,
         [Path(path) for path in inputs],
         Path(out),
         overlay=None if overlay is None else Path(overlay),
@@ -350,6 +352,7 @@ def predict(
         reference=[Path(path) for path in reference],
         causal=causal,
         smooth=smooth,
+        origin=origin_of(run, coder),
     )
 
 

@@ -81,11 +81,12 @@ def _astronaut(out: Path) -> Path | None:
 
 def _code(picture: Path, out: Path) -> tuple[Path, Path]:
     from .faces.video import VIDEO_SUFFIXES
+    from .inference.beside import beside_path
 
     codes = out / f"{picture.stem}-codes.csv"
     overlay = out / f"{picture.stem}-overlay{'.mp4' if picture.suffix.lower() in VIDEO_SUFFIXES else '.png'}"
-    codes.unlink(missing_ok=True)  # the demo's own files of an earlier, stopped run
-    overlay.unlink(missing_ok=True)
+    for earlier in (codes, beside_path(codes), overlay):  # the demo's own files of an earlier, stopped run
+        earlier.unlink(missing_ok=True)
     api.predict([picture], codes, overlay=overlay)
     return codes, overlay
 

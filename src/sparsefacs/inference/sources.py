@@ -1,8 +1,9 @@
 """Which photos and videos a call of `predict` means."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
 from ..errors import InputError
 from ..faces.video import is_image, is_video
@@ -12,11 +13,15 @@ from ..faces.video import is_image, is_video
 class Source:
     """One photo or video to code; `name` is what the codes call it.
 
-    person: the folder of photos of one person that a photo lies in, None where it is by itself.
+    person: the folder of photos of one person that a photo lies in, None where it is by itself. subject: the name of
+    the folder below the one given that it lies in, None where it lies in none. place: where a file made of it stands in
+    a folder of such files.
     """
 
     path: Path
     person: str | None = None
+    subject: str | None = None
+    place: PurePath | None = None
 
     @property
     def name(self) -> str:
@@ -43,7 +48,23 @@ def list_sources(inputs: Sequence[Path]) -> list[Source]:
     for given in map(Path, inputs):
         for source in _in_folder(given) if given.is_dir() else [_file(given)]:
             found.setdefault(source.path.resolve(), source)
-    return list(found.values())
+    base = _common([given if given.is_dir() else given.parent for given in map(Path, inputs)])
+    return [replace(source, place=_below(source.path, base)) for source in found.values()]
+
+
+def _common(folders: Sequence[Path]) -> Path | None:
+    """Return the folder that all `folders` lie in, None where that is the whole disk, or none."""
+    try:
+        common = Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    except ValueError:  # on several drives
+        return None
+    return None if common == Path(common.anchor) and len(set(folders)) > 1 else common
+
+
+def _below(path: Path, base: Path | None) -> PurePath:
+    folder = path.parent.resolve()
+    known = base is not None and folder.is_relative_to(base)
+    return PurePath(folder.relative_to(base) if known else folder.name, path.name)
 
 
 def _in_folder(given: Path) -> list[Source]:
@@ -54,7 +75,8 @@ def _in_folder(given: Path) -> list[Source]:
     sources = []
     for path in visible:
         first, *below = path.relative_to(given).parts
-        sources.append(Source(path, (given / first).as_posix() if below and is_image(path) else None))
+        person = (given / first).as_posix() if below and is_image(path) else None
+        sources.append(Source(path, person, first if below else None))
     return sorted(sources, key=lambda one: (one.path.relative_to(given).parts[0], one.person is None, one.path))
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..inference.beside import told_beside
 from .examples import jpeg_uri
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Track:
     """One coded input: its name, rows and rows with a face, and each shown face's course.
 
     aus: (A,) numbers; faces maps a face's name to (times (T,) in s, values (T, A)); hidden: faces left out;
-    top: largest possible value (1 for probabilities, 5 for intensities).
+    top: largest possible value (1 for probabilities, 5 for intensities); notes: what is to be known of what coded it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Track:
     faces: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
     hidden: int
     top: float
+    notes: tuple[str, ...] = ()
 
     @property
     def timed(self) -> bool:
@@ -56,7 +58,8 @@ def read_codes(path: Path) -> list[Track]:
         raise InputError("holds no coded frame", path=path, remedy="Leave it out, or code another input")
     names = table["input"].astype(str) if "input" in table.columns else [Path(path).name] * len(table)
     inputs = dict(tuple(table.groupby(np.asarray(names), sort=False)))
-    return [_track(name, rows, columns, kind) for name, rows in inputs.items()]
+    notes = told_beside(Path(path))
+    return [replace(_track(name, rows, columns, kind), notes=notes) for name, rows in inputs.items()]
 
 
 def _read_table(path: Path) -> "pd.DataFrame":

@@ -363,6 +363,7 @@ def _track(track: Track) -> dict[str, Any]:
     lost = track.rows - track.coded
     words = f"{_count(track.rows, 'row')}, {track.coded:,} with a face" + (f", {lost:,} without" if lost else "") + "."
     words += f" {_count(track.hidden, 'further face')} not drawn." if track.hidden else ""
+    words += "".join(f" {note}." for note in track.notes)
     unit = "probability" if track.top == 1 else "intensity"
     drawn, table = None, None
     if track.timed:

@@ -40,7 +40,8 @@ _LANDMARK = re.compile(r"[xy]_\d+")
 class LabelTable:
     """A table of labels: AUs (A), occurrence (N, A), intensity (N, A), and the key columns, None where absent.
 
-    frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty.
+    frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty; subject "" where
+    codes do not know whose face it is.
     """
 
     path: Path
@@ -100,7 +101,7 @@ def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
         frame if isinstance(frame, np.ndarray) else None,
         time if isinstance(time, np.ndarray) else None,
         face if isinstance(face, np.ndarray) else None,
-        _texts(table, columns["subject"], path),
+        _texts(table, columns["subject"], path, optional=kind != "plain"),
         _texts(table, columns["clip"], path),
     )
 
@@ -190,11 +191,12 @@ def _whole(table: pd.DataFrame, column: str, path: Path) -> NDArray[np.int64]:
     return np.where(np.isnan(values), _EMPTY, np.nan_to_num(values)).astype(np.int64)
 
 
-def _texts(table: pd.DataFrame, column: str | None, path: Path) -> list[str] | None:
+def _texts(table: pd.DataFrame, column: str | None, path: Path, *, optional: bool = False) -> list[str] | None:
+    """Return a column's texts, None where there is none; an empty one is refused, or `optional`."""
     if column is None:
         return None
     texts = ["" if pd.isna(value) else str(value).strip() for value in table[column]]
-    if "" in texts:
+    if "" in texts and not optional:
         raise InputError(
             f"row {texts.index('') + 1}: {column} is empty", path=path, remedy=f"Fill in {column} in every row"
         )

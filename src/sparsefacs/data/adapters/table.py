@@ -84,10 +84,14 @@ class _Media:
         """Return the file `name`: as it stands, under SOURCE, or by its last part if only one file has that."""
         given = Path(name.replace("\\", "/"))
         for candidate in (self.root / given, given):
-            if candidate.is_file() and (given.is_absolute() or candidate == self.root / given):
+            if candidate.is_file() and (given.is_absolute() or self._holds(candidate)):
                 return candidate
         alike = self._names.get(given.name, [])
         return alike[0] if len(alike) == 1 else None
+
+    def _holds(self, path: Path) -> bool:
+        """Say whether a file lies under SOURCE: codes name files as they were given to `predict`."""
+        return path.resolve().is_relative_to(self.root.resolve())
 
     def of_table(self, path: Path) -> Path | None:
         """Return the one video that a table without a path column belongs to."""
@@ -151,7 +155,7 @@ def _add(
         if path is None:
             continue
         entry = files.setdefault(path, _new_file(table, row, path, media.root))
-        subject = table.subject[row] if table.subject else entry.subject
+        subject = (table.subject[row] if table.subject else "") or entry.subject
         if subject != entry.subject:
             raise InputError(
                 f"row {row + 1}: {name} belongs to subject {subject} here and to {entry.subject} above",
@@ -168,7 +172,9 @@ def _add(
 
 def _media_names(table: LabelTable, media: _Media, missing: dict[str, Reject]) -> list[str]:
     """Return the file that each row of `table` names; none, and a reject, when the table's own video is not there."""
-    if table.media is not None:
+    named = set(table.media or ())
+    alone = table.kind != "plain" and len(named) == 1 and media.named(*named) is None
+    if table.media is not None and not (alone and media.of_table(table.path)):  # the one video may have been renamed
         return table.media
     if table.kind == "plain":
         raise InputError("has no column path", path=table.path, remedy=_SHOWN)
@@ -209,7 +215,7 @@ def _place(table: LabelTable, row: int, name: str) -> float | None:
 
 def _new_file(table: LabelTable, row: int, path: Path, root: Path) -> _File:
     stem = _relative(path, root).with_suffix("").as_posix()
-    return _File(path, table.subject[row] if table.subject else stem, table.clip[row] if table.clip else None)
+    return _File(path, (table.subject[row] if table.subject else "") or stem, table.clip[row] if table.clip else None)
 
 
 def _relative(path: Path, root: Path) -> Path:
