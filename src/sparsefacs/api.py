@@ -258,40 +258,45 @@ def _has_labels(store: "AnyStore") -> bool:
     return bool((store.occurrence() >= 0).any() or (store.intensity() >= 0).any())
 
 
-def evaluate(run: PathLike, store: PathLike | None = None, *, misalign: PathLike | None = None) -> dict[str, Any]:
+def evaluate(
+    run: PathLike, store: PathLike | None = None, *, misalign: PathLike | None = None, csv: PathLike | None = None
+) -> dict[str, Any]:
     """Score a run on its held-out subjects, or on another store; a folder of all folds is scored pooled.
 
     misalign: also score faces cut out ever worse, into this new folder, and return that as `alignment`; see
-    `reports.alignment.misaligned_scores`. Not for a folder of all folds.
+    `reports.alignment.misaligned_scores`. Not for a folder of all folds. csv: also write the predictions there.
     """
+    if csv is not None:
+        refuse_existing(Path(csv), what="CSV of predictions")
     if misalign is None:
-        return _evaluate(run, store)
+        return _evaluate(run, store, csv)
     from .data.joined import open_stores
     from .inference.model import load_coder
     from .reports.alignment import misaligned_scores
 
     refuse_existing(Path(misalign), what="folder of the alignment report")
     load_coder(run)  # tells of a folder of all folds before any work
-    metrics = _evaluate(run, store)
+    metrics = _evaluate(run, store, csv)
     other = None if store is None else open_stores(store)
     return metrics | {"alignment": misaligned_scores(Path(run), Path(misalign), other)}
 
 
-def _evaluate(run: PathLike, store: PathLike | None) -> dict[str, Any]:
+def _evaluate(run: PathLike, store: PathLike | None, csv: PathLike | None) -> dict[str, Any]:
     from .data.joined import open_stores
     from .inference.evaluation import evaluate_run
     from .inference.pooling import pool_folds
 
+    beside = None if csv is None else Path(csv)
     folders = sorted(Path(run).glob("fold-*/"), key=lambda folder: int(folder.name.partition("-")[2]))
     if folders and store is None:
         for folder in folders:
             evaluate_run(folder)
-        return pool_folds(Path(run), folders)
+        return pool_folds(Path(run), folders, beside)
     if folders:
         raise InputError(
             "holds several folds", path=run, remedy=f"Name one of them to evaluate on another store: {folders[0]}"
         )
-    return evaluate_run(Path(run), None if store is None else open_stores(store))
+    return evaluate_run(Path(run), None if store is None else open_stores(store), beside)
 
 
 def export(run: PathLike, out: PathLike, *, batch: int | None = None) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def test_a_hub_is_asked_once_and_for_seconds(monkeypatch: pytest.MonkeyPatch) ->
             limits.append(timeout)
             raise OSError("no route to host")
 
-    monkeypatch.setattr("huggingface_hub.utils.get_session", Session)
+    monkeypatch.setattr("huggingface_hub.get_session", Session)
     assert not hub.hub_answers() and limits == [hub.ANSWERS_WITHIN_S]
     monkeypatch.setattr(Session, "head", lambda *_, **__: None)
     assert hub.hub_answers()

@@ -174,6 +174,12 @@ def evaluate(
             "(alignment.json, alignment.svg)."
         ),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the predictions to this .csv, for R or SPSS: a row a face, what is not labelled empty."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a run per AU, with 95 % intervals from resampling subjects.
@@ -184,7 +190,7 @@ def evaluate(
     from ..reports.alignment import alignment_text
     from ..reports.tables import text_table
 
-    metrics = api.evaluate(run, store, misalign=misalign)
+    metrics = api.evaluate(run, store, misalign=misalign, csv=csv)
     text = text_table(metrics)
     show(
         metrics, as_json, text if misalign is None else f"{text}\n\n{alignment_text(metrics['alignment'])}\n{misalign}"

@@ -63,8 +63,9 @@ def _common(folders: Sequence[Path]) -> Path | None:
 
 def _below(path: Path, base: Path | None) -> PurePath:
     folder = path.parent.resolve()
-    known = base is not None and folder.is_relative_to(base)
-    return PurePath(folder.relative_to(base) if known else folder.name, path.name)
+    if base is None or not folder.is_relative_to(base):
+        return PurePath(folder.name, path.name)
+    return PurePath(folder.relative_to(base), path.name)
 
 
 def _in_folder(given: Path) -> list[Source]:

@@ -10,8 +10,7 @@ _DECIDED_WITHIN_S = 4.0  # looking up a name has no time limit of its own
 
 def hub_answers() -> bool:
     """Return whether the hub answers within ANSWERS_WITHIN_S, asked as its own client asks: by the same proxies."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     answered: list[bool] = []
 
