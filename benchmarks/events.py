@@ -67,8 +67,8 @@ def write_codes(path: Path, frames: int, seed: int) -> Path:
     values = np.clip(values, 0, 1).astype(np.float32)
     box, points = np.zeros(4, np.float32), np.zeros((68, 2), np.float32)
     further = tuple(f"AU{au:02d}_r" for au in AUS)
-    with open_codes(path, code_columns(AUS, with_input=False, further=further)) as rows:
-        writer = CodesWriter(rows, AUS, "occurrence", (0.5,) * len(AUS), with_input=False, further=further)
+    with open_codes(path, code_columns(AUS, further=further)) as rows:
+        writer = CodesWriter(rows, AUS, "occurrence", (0.5,) * len(AUS), further=further)
         for frame in range(frames):
             face = CodedFace(0, 1.0, box, points, values[frame], further=5 * values[frame])
             writer.write(CodedFrame(path.stem, frame, time_s[frame], (face,), ()))

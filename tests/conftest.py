@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from interrupts import heed_interrupts
 from made_stores import build_store
 from process_pair import ProcessPair
 from sparsefacs.data.store import Store
 
 torch.set_num_threads(1)
+heed_interrupts()
 
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 

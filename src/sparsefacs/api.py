@@ -198,16 +198,20 @@ def protocol(
     labels: str = "all",
     unlabelled: Paths | None = None,
     out: PathLike | None = None,
+    fold: int | str = "all",
     settings: Settings = (),
     aus: Aus = (),
     **overrides: Any,
 ) -> list[dict[str, Any]]:
     """Return the card of each fold, as `train` would write it to protocol.json, without training anything.
 
-    The arguments are those of `train`. out: also write the folds there, as JSON that `protocol` takes again.
+    The arguments are those of `train`; fold: 1-based, or "all". out: also write the folds there, as JSON that
+    `protocol` takes again. Each card has besides `reach`, of `engine.reach`, and `warnings`: what cannot be learned or
+    scored.
     """
     from .data.joined import open_stores
     from .engine.config import resolve
+    from .engine.reach import reach, warnings
     from .engine.trainer import describe
     from .engine.training_set import training_set, with_aus
 
@@ -216,9 +220,13 @@ def protocol(
     config = resolve("supervised", "small", listed(settings), aus=listed_aus(aus) or None, **overrides)
     plan = make_plan(labelled, protocol, config.split_seed)
     config = with_aus(config, plan, labelled)
-    cards = [
-        describe(labelled, extra, plan, training_set(labelled, extra, fold, labels, config)) for fold in plan.folds
-    ]
+    chosen = plan.folds if str(fold) == "all" else [plan.folds[fold_number(fold, len(plan.folds)) - 1]]
+    cards = []
+    for each in chosen:
+        data = training_set(labelled, extra, each, labels, config)
+        found = reach(data, labelled, data.fold, config)
+        told = {"reach": found, "warnings": warnings(found, learns=labels != "none")}
+        cards.append(describe(labelled, extra, plan, data) | told)
     if out is not None:
         refuse_existing(Path(out), what="file of folds")
         write_json(Path(out), plan.as_json())
@@ -272,40 +280,45 @@ def _has_labels(store: "AnyStore") -> bool:
     return bool((store.occurrence() >= 0).any() or (store.intensity() >= 0).any())
 
 
-def evaluate(run: PathLike, store: PathLike | None = None, *, misalign: PathLike | None = None) -> dict[str, Any]:
+def evaluate(
+    run: PathLike, store: PathLike | None = None, *, misalign: PathLike | None = None, csv: PathLike | None = None
+) -> dict[str, Any]:
     """Score a run on its held-out subjects, or on another store; a folder of all folds is scored pooled.
 
     misalign: also score faces cut out ever worse, into this new folder, and return that as `alignment`; see
-    `reports.alignment.misaligned_scores`. Not for a folder of all folds.
+    `reports.alignment.misaligned_scores`. Not for a folder of all folds. csv: also write the predictions there.
     """
+    if csv is not None:
+        refuse_existing(Path(csv), what="CSV of predictions")
     if misalign is None:
-        return _evaluate(run, store)
+        return _evaluate(run, store, csv)
     from .data.joined import open_stores
     from .inference.model import load_coder
     from .reports.alignment import misaligned_scores
 
     refuse_existing(Path(misalign), what="folder of the alignment report")
     load_coder(run)  # tells of a folder of all folds before any work
-    metrics = _evaluate(run, store)
+    metrics = _evaluate(run, store, csv)
     other = None if store is None else open_stores(store)
     return metrics | {"alignment": misaligned_scores(Path(run), Path(misalign), other)}
 
 
-def _evaluate(run: PathLike, store: PathLike | None) -> dict[str, Any]:
+def _evaluate(run: PathLike, store: PathLike | None, csv: PathLike | None) -> dict[str, Any]:
     from .data.joined import open_stores
     from .inference.evaluation import evaluate_run
     from .inference.pooling import pool_folds
 
+    beside = None if csv is None else Path(csv)
     folders = sorted(Path(run).glob("fold-*/"), key=lambda folder: int(folder.name.partition("-")[2]))
     if folders and store is None:
         for folder in folders:
             evaluate_run(folder)
-        return pool_folds(Path(run), folders)
+        return pool_folds(Path(run), folders, beside)
     if folders:
         raise InputError(
             "holds several folds", path=run, remedy=f"Name one of them to evaluate on another store: {folders[0]}"
         )
-    return evaluate_run(Path(run), None if store is None else open_stores(store))
+    return evaluate_run(Path(run), None if store is None else open_stores(store), beside)
 
 
 def export(run: PathLike, out: PathLike, *, batch: int | None = None) -> dict[str, Any]:
@@ -346,17 +359,19 @@ def predict(
     causal: bool = False,
     smooth: float | None = None,
 ) -> "Summary":
-    """Code photos, folders and videos into a CSV or Parquet file `out`.
+    """Code photos, folders and videos into a CSV or Parquet file `out`, with a .json beside it that says how.
 
     run: a run folder, an exported .onnx file, or a packaged coder's name. reference: photos or videos of a resting face
     that all faces are compared with, for inputs of one person; causal: compare a face only with what was seen of it
     before. Both concern models that look at the person. smooth: seconds of a window over which a video's codes are
     smoothed; see `inference.pipeline.predict`.
     """
+    from .inference.origin import origin_of
     from .inference.pipeline import predict as code
 
+    coder = load(run)
     return code(
-        load(run),
+        coder,
         [Path(path) for path in listed(inputs)],
         Path(out),
         overlay=None if overlay is None else Path(overlay),
@@ -364,6 +379,7 @@ def predict(
         reference=[Path(path) for path in listed(reference)],
         causal=causal,
         smooth=smooth,
+        origin=origin_of(run, coder),
     )
 
 

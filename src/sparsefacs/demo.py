@@ -10,6 +10,7 @@ from . import api
 from .facs.units import UNITS
 from .files import atomic_path, hash_json, refuse_existing
 from .records import CardRecord, MetricsRecord, Record, read_record, write_record
+from .reports.tables import with_interval
 
 SYNTH: dict[str, Any] = {"subjects": 50, "clips": 10, "frames": 6, "size": 96, "seed": 1, "resting": "varied"}
 PIXELS = ("training.steps=220", "network.evidence=pixels", "selection.checks=1")
@@ -81,11 +82,12 @@ def _astronaut(out: Path) -> Path | None:
 
 def _code(picture: Path, out: Path) -> tuple[Path, Path]:
     from .faces.video import VIDEO_SUFFIXES
+    from .inference.beside import beside_path
 
     codes = out / f"{picture.stem}-codes.csv"
     overlay = out / f"{picture.stem}-overlay{'.mp4' if picture.suffix.lower() in VIDEO_SUFFIXES else '.png'}"
-    codes.unlink(missing_ok=True)  # the demo's own files of an earlier, stopped run
-    overlay.unlink(missing_ok=True)
+    for earlier in (codes, beside_path(codes), overlay):  # the demo's own files of an earlier, stopped run
+        earlier.unlink(missing_ok=True)
     api.predict([picture], codes, overlay=overlay)
     return codes, overlay
 
@@ -112,9 +114,7 @@ def _tell(runs: list[Path], page: Path, made: list[tuple[Path, Path]], seconds: 
         scores = read_record(run / "metrics.json", MetricsRecord, what="the scores", remedy="Run the demo again")
         mean = scores["pooled"]["mean"]
         told = _TOLD[run.name].format(labels=card["labelled_faces"])
-        f1, auc = (
-            f"{mean[name]['value']:.2f} [{mean[name]['low']:.2f}, {mean[name]['high']:.2f}]" for name in ("f1", "auc")
-        )
+        f1, auc = (with_interval(mean[name]) for name in ("f1", "auc"))
         print(f"  {told:54}{f1:25}{auc}")
     print("\nThe coder looks at pixels, at the face's shape and at how it differs from the person's usual face.")
     print("Synthetic faces show that the program works; they say nothing about real ones.\n")

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from made_stores import build_store
 from sparsefacs.cli import app
-from sparsefacs.data.contact_sheet import active_aus, contact_sheet, geometry_picture
+from sparsefacs.data.contact_sheet import _spread, active_aus, contact_sheet, geometry_picture
 from sparsefacs.data.inspection import describe, inspect_store
 from sparsefacs.data.published_counts import read_entry
 from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
@@ -226,6 +226,28 @@ def test_the_contact_sheet_shows_the_faces_that_are_there(tmp_path) -> None:
     with pytest.raises(InputError, match="PNG"):
         contact_sheet(store, tmp_path / "sheet.pdf")
     assert geometry_picture(store, tmp_path / "geometry.png", faces=1, side=128).exists()
+
+
+def test_the_contact_sheet_prefers_labelled_faces_and_people(tmp_path) -> None:
+    store = build_store(tmp_path / "store", subjects=6, frames=8)
+    known = np.full((6, 8), False)
+    known[1:4, 5:7] = True  # two faces of three people
+
+    class Sparse:
+        def occurrence(self):
+            return np.where(known.reshape(-1, 1), store.occurrence(), -1)
+
+        def intensity(self):
+            return np.full((48, 3), np.nan)
+
+        strings, numbers = store.strings, store.numbers
+
+    grid = _spread(Sparse(), 18)
+    assert [name for name, _ in grid] == ["s01", "s02", "s03"]
+    for name, rows in grid:
+        frames = [row - 8 * int(name[1:]) for row in rows]
+        assert len(frames) == 6 and frames == sorted(frames) and {5, 6} <= set(frames)
+    assert len(_spread(Sparse(), 36)) == 6, "others fill up"
 
 
 def test_the_command_draws_both_pictures_beside_one_json_object(tmp_path) -> None:

@@ -70,6 +70,21 @@ def test_openface_counts_from_one_and_its_lost_frames_say_nothing(media_folder, 
     assert item.by_frame[0][0].face is None
 
 
+def test_codes_of_this_program_are_labels_of_the_files_that_were_coded(media_folder, tmp_path, monkeypatch) -> None:
+    """Their inputs are named as they were given to `predict`, and only some are known to be somebody's."""
+    (media_folder / "b" / "one.mp4").write_bytes(b"x")  # so that the last part of a name does not tell which
+    head = "input,subject,frame,face_id,timestamp,confidence,success,AU12_c\n"
+    monkeypatch.chdir(tmp_path)
+    text = head + "media/a/one.mp4,ann,1,0,0.0,1,1,1\nmedia/b/one.mp4,,1,0,0.0,1,1,0\n"
+    plan = plan_table(Request(media_folder, write(tmp_path, text)))
+    assert [(item.source, item.subject) for item in plan.items] == [("a/one.mp4", "ann"), ("b/one.mp4", "b/one")]
+    renamed = head + "elsewhere/long_name.mp4,,1,0,0.0,1,1,1\n"
+    (item,) = plan_table(Request(media_folder / "b" / "two.mp4", write(tmp_path, renamed))).items
+    assert (item.source, item.by_frame[0][0].occurrence.tolist()) == ("two.mp4", [1])
+    with pytest.raises(InputError, match="none of the files it names is found, for instance 'elsewhere/long_name"):
+        plan_table(Request(media_folder, write(tmp_path, renamed)))
+
+
 def test_a_folder_of_openface_tables(media_folder, tmp_path) -> None:
     labels = tmp_path / "tables"
     labels.mkdir()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from interrupts import heed_interrupts
 from made_runs import same_weights
 from sparsefacs import api
 from sparsefacs.data.store import Store
@@ -106,6 +107,16 @@ def test_an_ignored_signal_stays_ignored() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             assert not stop.asked
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_tests_begun_where_ctrl_c_is_ignored_heed_it_themselves() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        heed_interrupts()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,7 +18,9 @@ from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine import devices
 from sparsefacs.engine.config import resolve
+from sparsefacs.engine.run import RunFolder
 from sparsefacs.engine.training_set import training_set
+from sparsefacs.inference.pooling import Answered, write_scores
 from sparsefacs.methods import supervised
 from sparsefacs.protocols.folds import make_protocol
 
@@ -196,8 +199,21 @@ def test_all_folds_are_pooled(store: Store, tmp_path: Path, tiny_settings: tuple
     metrics = fit("supervised", store.path, tmp_path / "cv", settings, fold="all", protocol="kfold:3")
     assert metrics["pooled"]["frames"] == len(store)
     assert set(metrics["folds"]) == {"1", "2", "3"}
-    again = api.evaluate(tmp_path / "cv")
+    again = api.evaluate(tmp_path / "cv", csv=tmp_path / "cv.csv")
     assert again["pooled"] == metrics["pooled"]
+    assert len(pd.read_csv(tmp_path / "cv.csv")) == len(store)
+
+
+def test_predictions_are_written_for_statistics_with_empty_cells_where_nothing_is_labelled(tmp_path: Path) -> None:
+    given = pd.DataFrame({"subject": ["a", "b", "b"], "fold": "1", "AU12_p": [0.25, 0.5, np.nan]})
+    given = given.assign(AU12_true=np.array([1, 0, -1], np.int8), AU12_limit=0.3)
+    answered, settings = Answered("occurrence", (12,)), {"seed": 0, "name": "supervised"}
+    write_scores(RunFolder(tmp_path), given, answered, settings, {}, tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text().splitlines() == [
+        "subject,fold,AU12_p,AU12_true,AU12_limit", "a,1,0.25,1,0.3", "b,1,0.5,0,0.3", "b,1,,,0.3",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"p\.csv: the CSV of predictions already exists"):
+        api.evaluate(tmp_path, csv=tmp_path / "p.csv")
 
 
 def test_evaluation_on_another_store_leaves_trained_subjects_out(

@@ -31,8 +31,8 @@ TINY = (
 )
 
 
-def _made(path: Path) -> Path:
-    return build_store(path, subjects=6, frames=8, source={"kind": "synthetic"}).path
+def _made(path: Path, people: int = 6) -> Path:
+    return build_store(path, subjects=people, frames=8, source={"kind": "synthetic"}).path
 
 
 def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
@@ -289,7 +289,7 @@ def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _in_this_process(monkeypatch)
-    made = reproduce("adversarial", "table-1", tmp_path / "out", stores=[_made(tmp_path / "faces")], settings=TINY)
+    made = reproduce("adversarial", "table-1", tmp_path / "out", stores=[_made(tmp_path / "faces", 9)], settings=TINY)
     assert "Some rows are of one seed" in (tmp_path / "out" / "results.md").read_text()
     folders = [made.out / "runs/bp4d/50" / name / "seed-0" for name in ("Ours", "O-wlc")]
     ours, theirs = (read_scores(folder) for folder in folders)

@@ -19,22 +19,21 @@ def face(face_id, *codes):
 
 
 def frame(index, faces=(), lost=(), time_s=None):
-    return CodedFrame("a.mp4", index, index / 10 if time_s is None else time_s, tuple(faces), tuple(lost))
+    return CodedFrame("a.mp4", index, index / 10 if time_s is None else time_s, tuple(faces), tuple(lost), None, "ann")
 
 
-def write(path, frames, *, task="occurrence", with_input=False, limits=(0.5, 0.5)):
-    with open_codes(path, code_columns(AUS, with_input=with_input)) as rows:
-        writer = CodesWriter(rows, AUS, task, limits, with_input=with_input)
+def write(path, frames, *, task="occurrence", limits=(0.5, 0.5)):
+    with open_codes(path, code_columns(AUS)) as rows:
+        writer = CodesWriter(rows, AUS, task, limits)
         for one in frames:
             writer.write(one)
     return writer
 
 
 def test_columns_are_openfaces_plus_probabilities():
-    columns = code_columns(AUS, with_input=True)
-    assert columns[:6] == ["input", "frame", "face_id", "timestamp", "confidence", "success"]
+    columns = code_columns(AUS)
+    assert columns[:7] == ["input", "subject", "frame", "face_id", "timestamp", "confidence", "success"]
     assert columns[-6:] == ["AU01_c", "AU12_c", "AU01_r", "AU12_r", "AU01_p", "AU12_p"]
-    assert "input" not in code_columns(AUS, with_input=False)
 
 
 def test_occurrence_row_has_probability_and_presence_and_no_intensity(tmp_path):
@@ -61,7 +60,7 @@ def test_intensity_row_has_intensity_and_no_probability(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_the_head_s_turn_and_the_reference_stand_after_the_box(tmp_path, suffix):
-    columns, path = code_columns(AUS, with_input=False), tmp_path / f"c{suffix}"
+    columns, path = code_columns(AUS), tmp_path / f"c{suffix}"
     assert columns[columns.index("face_y1") + 1 :][:5] == ["pose_Rx", "pose_Ry", "pose_Rz", "reference", "AU01_c"]
     pose = np.array([10.0, -5.0, 3.0], np.float32)
     told = replace(face(0, 0.1, 0.9), pose=pose, reference=4)
@@ -85,13 +84,14 @@ def test_lost_face_is_success_0_and_empty_never_zero(tmp_path, suffix):
     table = pd.read_csv(path) if suffix == ".csv" else pd.read_parquet(path)
     lost = table.iloc[1]
     assert (lost["frame"], lost["face_id"], lost["success"]) == (2, 0, 0)
-    assert lost.drop(["frame", "face_id", "timestamp", "success"]).isna().all()
+    assert (lost["input"], lost["subject"]) == ("a.mp4", "ann")
+    assert lost.drop(["input", "subject", "frame", "face_id", "timestamp", "success"]).isna().all()
 
 
 def test_csv_and_parquet_hold_the_same(tmp_path):
     frames = [frame(i, [face(0, i / 3000, 0.5), face(1, 0.2, 0.3)], [2] if i % 7 == 0 else []) for i in range(1500)]
     for suffix in (".csv", ".parquet"):
-        write(tmp_path / f"c{suffix}", frames, with_input=True)
+        write(tmp_path / f"c{suffix}", frames)
     comma, parquet = pd.read_csv(tmp_path / "c.csv"), pd.read_parquet(tmp_path / "c.parquet")
     assert len(parquet) == 3000 + 215
     pd.testing.assert_frame_equal(comma, parquet, check_dtype=False, rtol=1e-6)
@@ -107,15 +107,15 @@ def test_frames_before_the_first_face_are_lost_rows_of_it(tmp_path):
 def test_no_face_at_all_leaves_only_the_header(tmp_path):
     writer = write(tmp_path / "c.csv", [frame(0), frame(1)])
     with (tmp_path / "c.csv").open() as handle:
-        assert list(csv.reader(handle)) == [code_columns(AUS, with_input=False)]
+        assert list(csv.reader(handle)) == [code_columns(AUS)]
     assert writer.take_counts() == (0, 0)
     write(tmp_path / "c.parquet", [frame(0)])
-    assert pd.read_parquet(tmp_path / "c.parquet").shape == (0, len(code_columns(AUS, with_input=False)))
+    assert pd.read_parquet(tmp_path / "c.parquet").shape == (0, len(code_columns(AUS)))
 
 
 def test_next_source_forgets_the_faceless_frames_before(tmp_path):
-    with open_codes(tmp_path / "c.csv", code_columns(AUS, with_input=True)) as rows:
-        writer = CodesWriter(rows, AUS, "occurrence", (0.5, 0.5), with_input=True)
+    with open_codes(tmp_path / "c.csv", code_columns(AUS)) as rows:
+        writer = CodesWriter(rows, AUS, "occurrence", (0.5, 0.5))
         writer.write(frame(0))
         writer.next_source()
         writer.write(frame(0, [face(0, 0.1, 0.9)]))

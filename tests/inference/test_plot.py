@@ -8,7 +8,7 @@ from sparsefacs.inference.plot import _curves, _told, _with_gaps, plot_codes
 
 
 def table(rows=20, lost=range(8, 12), kind="p", timed=True):
-    made = pd.DataFrame(np.nan, index=range(rows), columns=code_columns((1, 12), with_input=False))
+    made = pd.DataFrame(np.nan, index=range(rows), columns=code_columns((1, 12)))
     made["frame"], made["face_id"], made["success"] = np.arange(rows) + 1, 0, 1
     if timed:
         made["timestamp"] = np.arange(rows) / 10
@@ -64,7 +64,7 @@ def test_nothing_coded_is_an_error(tmp_path):
 
 def test_sides_and_intensities_beside_are_not_taken_for_more_probabilities(tmp_path):
     further = ("AU01_r", "AU12_r", "AU12_left_r", "AU12_right_r")
-    made = table().reindex(columns=code_columns((1, 12), with_input=False, further=further))
+    made = table().reindex(columns=code_columns((1, 12), further=further))
     made[list(further)] = 2.5
     assert _told(made, tmp_path / "codes.csv") == ("p", ["AU01_p", "AU12_p"])
     made.to_csv(tmp_path / "codes.csv", index=False)

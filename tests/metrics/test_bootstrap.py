@@ -137,7 +137,12 @@ def test_seed_decides():
 def test_mean_keeps_the_aus_of_the_value_and_interval_skips_the_undefined():
     values = np.array([[0.2, np.nan, 0.4], [0.1, 0.9, np.nan], [np.nan, 0.9, np.nan]])
     assert np.allclose(mean_over_aus(values), [0.3, 0.1, np.nan], equal_nan=True)
-    assert interval(np.array([np.nan, 1.0, 1.0])) == (1.0, 1.0)
-    assert all(math.isnan(edge) for edge in interval(np.array([np.nan])))
+    assert interval(np.array([np.nan, 1.0, 1.0]), people=3) == (1.0, 1.0)
+    assert all(math.isnan(edge) for edge in interval(np.array([np.nan]), people=3))
     sums = IntensitySums(*made()[:3], np.zeros(210, np.int64))
     assert np.isnan(resampled(sums, 3, 0)["mse"][1:]).all()
+
+
+def test_one_or_two_people_make_no_interval():
+    assert all(math.isnan(edge) for edge in interval(np.array([0.4, 0.5, 0.6]), people=2))
+    assert interval(np.array([0.4, 0.4]), people=2, fewest=2) == (0.4, 0.4)

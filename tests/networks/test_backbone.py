@@ -1,5 +1,6 @@
 """Backbones by timm name: options, starting weights, and what is refused."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from sparsefacs import InputError
+from sparsefacs.networks import hub
 from sparsefacs.networks.backbone import create_backbone
 from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
 from sparsefacs.networks.patches import PatchRecogniser
@@ -73,3 +75,34 @@ def test_the_head_is_as_wide_as_what_is_pooled_and_maps_are_as_they_are(backbone
     seen = network.recognise(faces, nowhere)
     torch.testing.assert_close(seen.logits_BA, logits)
     torch.testing.assert_close(seen.maps_BCHW, network.maps(faces))
+
+
+def test_weights_that_cannot_be_fetched_are_told_without_trying_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    asked: list[str] = []
+
+    def no_such_name(host: str, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror("name not known")
+
+    monkeypatch.setattr(hub, "hub_answers", lambda: False)
+    monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
+    before = constants.HF_HUB_OFFLINE
+    with pytest.raises(InputError, match=r"test_resnet.*--init RUN \(of `sparsefacs pretrain`"):
+        create_backbone("test_resnet", "imagenet")
+    assert not asked and constants.HF_HUB_OFFLINE is before
+
+
+def test_a_hub_is_asked_once_and_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    class Session:
+        def head(self, url: str, timeout: float) -> None:
+            limits.append(timeout)
+            raise OSError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.get_session", Session)
+    assert not hub.hub_answers() and limits == [hub.ANSWERS_WITHIN_S]
+    monkeypatch.setattr(Session, "head", lambda *_, **__: None)
+    assert hub.hub_answers()

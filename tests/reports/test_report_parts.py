@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sparsefacs.metrics.scores import score
 from sparsefacs.reports import plots, tables, text_table
 from sparsefacs.reports.comparison import Difference, difference, is_clear
 from sparsefacs.reports.examples import choose, judged
+from sparsefacs.reports.page import _about, _curves
 from sparsefacs.reports.results import Result, baseline_of, read_results
 
 
@@ -45,6 +47,35 @@ def test_best_follows_the_metric_and_the_decimals_shown():
     assert tables.best_of([0.9, 0.4], "mse") == {1}
     assert tables.best_of([0.9, None], "f1") == set()
     assert tables.best_of([0.501, 0.499, None], "f1") == set()
+
+
+def test_with_too_few_people_no_interval_is_shown_but_why():
+    told = {"value": 0.49, "low": None, "high": float("nan")}
+    assert tables.with_interval(told) == "0.49 (too few people)"
+    assert tables.with_interval({"value": 0.49}) == "0.49", "a mean over folds was never to have one"
+    assert tables.with_interval({"value": None, "low": None, "high": None}) == "–"
+    rng = np.random.default_rng(0)
+    truth, people = rng.integers(0, 2, (40, 2)), np.repeat(["A", "B", "C", "D"], 10)
+    truth[20:, 1] = -1  # AU12 is labelled on two people alone
+    four = score("occurrence", (1, 12), truth, rng.random((40, 2)), people)
+    lines = text_table(four).splitlines()
+    assert "[0." in lines[3] and lines[4].count("[too few]") == 3 and "[0." not in lines[4]
+    assert "[95 % interval over subjects]" in lines[0] and lines[-1].startswith("[too few]: fewer than 3 ")
+    assert max(map(len, lines)) <= tables.TERMINAL_COLUMNS
+    assert four["pooled"]["per_au"]["12"]["f1"]["people"] == 2 and four["pooled"]["mean"]["f1"]["people"] == 4
+    two = text_table(score("occurrence", (1, 12), truth[:20], rng.random((20, 2)), people[:20]))
+    assert "(too few people for an interval)" in two.splitlines()[0] and "[" not in two
+
+
+def test_the_summary_names_aus_that_were_never_found():
+    scores = {1: 0.5, 2: 0.0, 12: None, 15: 0.0}
+    result = _result(aus=tuple(scores))
+    pooled = result.metrics["pooled"]
+    pooled |= {"frames": 9, "subjects": 2, "mean": {"f1": {"value": 0.2, "low": None, "high": None, "aus": [1, 2, 15]}}}
+    pooled["per_au"] = {str(au): {"f1": {"value": value}} for au, value in scores.items()}
+    told = _about(result)
+    assert "0.20 (too few people for an interval) over 3 of its 4 AUs" in told
+    assert told.endswith(", and finds AU2 and AU15 in no frame that shows them.")
 
 
 def test_terminal_table_fits_and_holds_every_score(pair):
@@ -259,3 +290,19 @@ def test_what_labels_hold_is_told_where_it_was_counted():
     assert cells["Right pseudo labels"] == ["61.6 %", "–"]
     assert "Right pseudo labels of these" not in cells  # nothing was confirmed, in any run
     assert tables.label_table([silent]) is None
+
+
+def test_what_does_not_change_is_drawn_on_a_scale_of_its_own_size():
+    steps = np.arange(5.0)
+    flat = plots.curves("loss", {"run": (steps, np.full(5, 0.6931) + 1e-12 * steps)})
+    assert "e−" not in flat and "+6.9" not in flat, "no scale of rounding errors"
+    assert ">0.4<" in flat and ">1.0<" in flat
+    nothing = plots.heat_map(["1", "2"], np.zeros((2, 2)), 0.0, row_title="", column_title="", bar="difference")
+    assert ">0.5<" in nothing and ">1.0<" in nothing, "the colours' scale, 1e-9 before"
+
+
+def test_terms_are_told_in_words(pair):
+    results = read_results(list(pair))
+    results[0].log = pd.DataFrame({"step": [1, 2], "recognition": [1.0, 0.5], "selection_f1": [0.1, 0.2]})
+    drawn, _ = _curves(results[:1])
+    assert [each.caption for each in drawn] == ["loss on labels", "F1 for choosing the epoch"]

@@ -131,13 +131,14 @@ def _plan_text(told: dict[str, Any]) -> str:
 
 
 def _result_text(made: "Reproduced") -> str:
+    from ..reports.tables import with_interval
+
     lines = []
     for row in made.content["rows"]:
         metric = next(iter(row["scores"]))
         score = row["scores"][metric]
-        interval = "" if score["low"] is None else f" [{score['low']:.3f}, {score['high']:.3f}]"
         name = f"{row['data']}, {row['labels']}, {row['row']}"
-        lines.append(f"{name:40} {metric} {score['value']:.3f}{interval}, seeds {len(row['seeds'])}")
+        lines.append(f"{name:40} {metric} {with_interval(score, 3)}, seeds {len(row['seeds'])}")
     lines += made.content["notes"]
     lines += ["Scores of synthetic faces say nothing about real ones."] if made.content["synthetic"] else []
     return "\n".join([*lines, str(made.out / "results.html")])

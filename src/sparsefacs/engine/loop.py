@@ -19,6 +19,7 @@ from .optimisers import rate_factor, set_rates
 from .run import CsvLog, RunFolder
 from .saving import Savings, StopRequest
 from .selection import Selector
+from .words import in_words
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -212,4 +213,4 @@ def _save(t: Training, log: CsvLog, board: Any, done: int, seconds: float) -> No
 
 
 def _note(terms: dict[str, torch.Tensor]) -> str:
-    return " ".join(f"{name} {float(term):.3f}" for name, term in terms.items())
+    return " ".join(f"{in_words(name)} {float(term):.3f}" for name, term in terms.items())

@@ -107,6 +107,7 @@ class Selector:
             self.best["predicted"].numpy(),
             self.subject_M,
             resamples=_RESAMPLES,
+            fewest=2,
         )[metric]
         return bool(difference["high"] < 0)
 

@@ -22,6 +22,7 @@ from .evidence import learn_evidence, weigh_pixels
 from .lineage import lineage
 from .loop import Training, fit
 from .optimisers import make_optimisers
+from .reach import reach, warnings
 from .run import RunFolder
 from .selection import FIXED_THRESHOLD, Selector, check_steps
 from .trained import load_trained
@@ -103,8 +104,9 @@ def train_fold(
         built = None if finished else _build(fabric, config, data, pool)
         if fabric.is_global_zero:
             run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
-            print(card_text(plan), file=sys.stderr)
-            _print_notes(config, data, built)
+            found = reach(data, store, data.fold, config)
+            print(card_text(plan | {"reach": found}), file=sys.stderr)
+            _print_notes(config, data, built, warnings(found, learns=data.budget["spec"] != "none"))
         fabric.barrier()
         if built is not None:
             _train(fabric, config, data, run, built, resume)
@@ -137,8 +139,12 @@ def _build(fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadP
     return method, batches
 
 
-def _print_notes(config: RunConfig, data: TrainingSet, built: tuple[Method, Batches] | None) -> None:
-    """Tell what is not as was asked for."""
+def _print_notes(
+    config: RunConfig, data: TrainingSet, built: tuple[Method, Batches] | None, hopeless: list[str]
+) -> None:
+    """Tell what is not as was asked for, and what cannot be had from these labels."""
+    for each in hopeless:
+        print(f"note: {each}", file=sys.stderr)
     if config.selection.rule != data.rule:
         print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
     if data.rule == "last" and config.selection.patience is not None:

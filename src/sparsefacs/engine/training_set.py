@@ -88,7 +88,7 @@ def training_set(
     Raises InputError when no label is left, or the stores hold faces cut differently.
     """
     subject = store.strings("subject")
-    given = _task_labels(store, config)
+    given = task_labels(store, config)
     budgeted = np.flatnonzero(np.isin(subject, (*fold.train, *fold.validation)))
     visible = apply_budget(
         labels,
@@ -207,7 +207,7 @@ def _seen_by(run: RunFolder, store: AnyStore, fold: Fold) -> SeenPeople:
     return seen
 
 
-def _task_labels(store: AnyStore, config: RunConfig) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def task_labels(store: AnyStore, config: RunConfig) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Return the store's labels (M, A) of the AUs in question, those of the other task left out."""
     occurrence, intensity = store.occurrence(config.aus), store.intensity(config.aus)
     if config.task == "intensity":

@@ -21,7 +21,7 @@ from ..metrics.agreement import (
     match_events,
     moments,
 )
-from ..metrics.bootstrap import interval, mean_over_aus, resampled
+from ..metrics.bootstrap import FEWEST_PEOPLE, interval, mean_over_aus, resampled
 from ..metrics.scores import RESAMPLES
 from ..row_files import Cell, check_table_path, open_rows
 from .coded_tables import FaceCodes
@@ -31,7 +31,6 @@ from .matching import Sampled, match, sample
 from .model import Asked
 
 Floats = NDArray[np.float64]
-FEWEST_PEOPLE = 3
 """People, from whom on intervals are given."""
 _AS_THEY_STAND = Rules(bridge_s=0.0, shortest_s=0.0)
 _COLUMNS = {
@@ -241,7 +240,7 @@ def _agreement(
         a,
         b,
         aus,
-        _figures(aus, drawn, total),
+        _figures(aus, drawn, total, len(people)),
         dict(zip(aus, total.table.sum(axis=(1, 2)).astype(int).tolist(), strict=True)),
         {au: (own[0], own[1]) for au, own in zip(aus, events, strict=True)},
         len(videos),
@@ -263,7 +262,9 @@ def _drawn(people: dict[str, Tally], resamples: int, seed: int, total: Tally) ->
     return {name: np.where(np.isnan(point[name]), np.nan, values) for name, values in drawn.items()}
 
 
-def _figures(aus: tuple[int, ...], drawn: dict[str, Floats], total: Tally) -> dict[int | None, dict[str, Figure]]:
+def _figures(
+    aus: tuple[int, ...], drawn: dict[str, Floats], total: Tally, people: int
+) -> dict[int | None, dict[str, Figure]]:
     alone = [total.of_au(place) for place in range(len(aus))]
     figures: dict[int | None, dict[str, Figure]] = {au: {} for au in aus}
     figures[None] = {}
@@ -271,10 +272,10 @@ def _figures(aus: tuple[int, ...], drawn: dict[str, Floats], total: Tally) -> di
         for place, au in enumerate(aus):
             value = float(values_RA[0, place])
             why = COEFFICIENTS[name].why(alone[place]) if np.isnan(value) else ""
-            figures[au][name] = Figure(value, *interval(values_RA[1:, place]), why)
+            figures[au][name] = Figure(value, *interval(values_RA[1:, place], people), why)
         means = mean_over_aus(values_RA)
         why = "no AU has a value" if np.isnan(means[0]) else ""
-        figures[None][name] = Figure(float(means[0]), *interval(means[1:]), why)
+        figures[None][name] = Figure(float(means[0]), *interval(means[1:], people), why)
     return figures
 
 

@@ -171,7 +171,7 @@ def _further(run: Run, name: str) -> float | None:
 def _mean(values: Sequence[float | None]) -> dict[str, Any]:
     known = [value for value in values if value is not None]
     mean = round(float(np.mean(known)), 5) if known else None
-    return {"value": mean, "low": None, "high": None, "per_au": {}, "seeds": list(values)}
+    return {"value": mean, "per_au": {}, "seeds": list(values)}
 
 
 def _total(run: Run, name: str) -> float:

@@ -66,7 +66,7 @@ def over_seeds(seeds: Sequence[Drawn]) -> dict[str, dict[str, Any]]:
     found = {}
     for metric in seeds[0].values:
         mean_RA = np.mean([each.values[metric] for each in seeds], axis=0)
-        found[metric] = _told(mean_RA, seeds[0].aus) | {
+        found[metric] = _told(mean_RA, seeds[0]) | {
             "seeds": [_rounded(mean_over_aus(each.values[metric])[0]) for each in seeds]
         }
     return found
@@ -79,15 +79,15 @@ def paired(ours: Sequence[Drawn], theirs: Sequence[Drawn]) -> dict[str, dict[str
     found = {}
     for metric in ours[0].values:
         mean_RA = np.mean([each.values[metric] for each in ours], axis=0)
-        found[metric] = _told(mean_RA - np.mean([each.values[metric] for each in theirs], axis=0), ours[0].aus)
+        found[metric] = _told(mean_RA - np.mean([each.values[metric] for each in theirs], axis=0), ours[0])
     return found
 
 
-def _told(values_RA: Floats, aus: Sequence[int]) -> dict[str, Any]:
+def _told(values_RA: Floats, one: Drawn) -> dict[str, Any]:
     mean_R = mean_over_aus(values_RA)
-    low, high = interval(mean_R[1:])
-    per_au = {str(au): _rounded(value) for au, value in zip(aus, values_RA[0], strict=True)}
-    return {"value": _rounded(mean_R[0]), "low": _rounded(low), "high": _rounded(high), "per_au": per_au}
+    edges = [None if np.isnan(edge) else _rounded(edge) for edge in interval(mean_R[1:], one.subjects)]
+    per_au = {str(au): _rounded(value) for au, value in zip(one.aus, values_RA[0], strict=True)}
+    return {"value": _rounded(mean_R[0]), "low": edges[0], "high": edges[1], "per_au": per_au}
 
 
 def _rounded(value: Any) -> float:

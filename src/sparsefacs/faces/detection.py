@@ -108,6 +108,11 @@ class FaceFinder:
                 faces.append(DetectedFace(points, box.box, box.score, traits))
         return faces
 
+    def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32] | None:
+        """Return the landmarks (68, 2) of the face in `box`, pixels of `image` (H, W, 3 RGB); None if there is none."""
+        found = self._landmarker.locate(image, box)
+        return None if found is None else found[0]
+
     def _detect(self, image: NDArray[np.uint8], side: int, score_min: float) -> list[FaceBox]:
         import cv2
 

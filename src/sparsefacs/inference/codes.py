@@ -22,7 +22,7 @@ _FACE = (*_BOX, *_POSE, "reference")
 class CodedFace:
     """A face of a frame with its codes.
 
-    face_id: from 0 in order of appearance. confidence: detector score 0–1. box: (4,) x0, y0, x1, y1 in image pixels.
+    face_id: from 0 in order of appearance. confidence: 0–1 (`faces.confidence`). box: (4,) x0, y0, x1, y1, pixels.
     landmarks: (68, 2) in image pixels. codes: (A,) probabilities 0–1 or intensities 0–5. pose: (3,) yaw, pitch, roll in
     degrees, None or NaN where unknown. reference: how many other moments of the person the codes rest on, None where
     the model does not look at the person. further: (X,) intensities 0–5 beside them, where the model tells any.
@@ -43,7 +43,8 @@ class CodedFrame:
     """A frame with its faces and the ids of known faces that are lost in it.
 
     source: name of the file. index: 0-based. time_s: seconds since the first frame, None for a photo. image: RGB
-    (H, W, 3) where somebody wants to draw on it, else None.
+    (H, W, 3) where somebody wants to draw on it, else None. subject: whose folder the file lies in, None where that is
+    not known.
     """
 
     source: str
@@ -52,24 +53,23 @@ class CodedFrame:
     faces: tuple[CodedFace, ...]
     lost: tuple[int, ...]
     image: NDArray[np.uint8] | None = None
+    subject: str | None = None
 
 
-def code_columns(
-    aus: Sequence[int], *, with_input: bool, further: Sequence[str] = (), smoothing: bool = False
-) -> list[str]:
+def code_columns(aus: Sequence[int], *, further: Sequence[str] = (), smoothing: bool = False) -> list[str]:
     """Return the columns of the codes of `aus`, which do not depend on what the model can tell, and the further ones.
 
-    `input` (the file; only when several are coded together), `frame` (from 1, as OpenFace counts), `face_id`,
-    `timestamp` (s; empty for photos), `confidence` (face detector, 0–1), `success` (1 coded, 0 lost), the face's box
-    in pixels, `AU01_c` … (1: `AU01_p` reaches that AU's limit, else 0), `AU01_r` … (0–5), `AU01_p` … (probability).
+    `input` (the file), `subject` (whose folder it lies in, if in one), `frame` (from 1, as OpenFace counts), `face_id`,
+    `timestamp` (s; empty for photos), `confidence` (0–1, `faces.confidence`), `success` (1 coded, 0 lost), the face's
+    box in pixels, `AU01_c` … (1: `AU01_p` reaches that AU's limit, else 0), `AU01_r` … (0–5), `AU01_p` … (probability).
     What the model cannot tell is empty. further: columns of a model that tells more than its task, such as
     `AU12_left_r` (intensity 0–5 on the person's left); of these `AU01_r` … are there already.
     smoothing: whether a last column says how the codes were smoothed in time.
     """
     units = [column(au, kind) for kind in "crp" for au in aus]
-    first = ["input"] if with_input else []
     return [
-        *first,
+        "input",
+        "subject",
         "frame",
         "face_id",
         "timestamp",
@@ -110,14 +110,12 @@ class CodesWriter:
         task: Task,
         limits: Sequence[float],
         *,
-        with_input: bool,
         further: Sequence[str] = (),
         smoothing: str | None = None,
     ) -> None:
         self._rows, self._aus, self._task, self._limits = rows, tuple(aus), task, tuple(limits)
         self._further = tuple(further)
         self._last: list[Cell] = [] if smoothing is None else [smoothing]
-        self._with_input = with_input
         self._faceless: list[tuple[int, float | None]] = []
         self._any_face = False
         self._coded = self._lost = 0
@@ -135,16 +133,15 @@ class CodesWriter:
             self._any_face = True
             first = min(face.face_id for face in frame.faces)
             for index, time_s in self._faceless:
-                self._write_lost(frame.source, index, first, time_s)
+                self._write_lost(frame, index, first, time_s)
             self._faceless = []
         rows = [(face.face_id, face) for face in frame.faces] + [(face_id, None) for face_id in frame.lost]
         for face_id, face in sorted(rows, key=lambda row: row[0]):
             if face is None:
-                self._write_lost(frame.source, frame.index, face_id, frame.time_s)
+                self._write_lost(frame, frame.index, face_id, frame.time_s)
             else:
-                self._rows.write(
-                    self._start(frame.source, frame.index, face_id, frame.time_s) + self._cells(face, frame.time_s)
-                )
+                start = self._start(frame, frame.index, face_id, frame.time_s)
+                self._rows.write(start + self._cells(face, frame.time_s))
                 self._coded += 1
 
     def take_counts(self) -> tuple[int, int]:
@@ -153,14 +150,14 @@ class CodesWriter:
         self._coded = self._lost = 0
         return counts
 
-    def _start(self, source: str, index: int, face_id: int, time_s: float | None) -> list[Cell]:
-        first: list[Cell] = [source] if self._with_input else []
-        return [*first, index + 1, face_id, None if time_s is None else round(time_s, 6)]
+    @staticmethod
+    def _start(frame: CodedFrame, index: int, face_id: int, time_s: float | None) -> list[Cell]:
+        return [frame.source, frame.subject, index + 1, face_id, None if time_s is None else round(time_s, 6)]
 
-    def _write_lost(self, source: str, index: int, face_id: int, time_s: float | None) -> None:
+    def _write_lost(self, frame: CodedFrame, index: int, face_id: int, time_s: float | None) -> None:
         beyond = len(_beyond(self._aus, self._further))
         empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus) + beyond + len(self._last))
-        self._rows.write([*self._start(source, index, face_id, time_s), None, 0, *empty])
+        self._rows.write([*self._start(frame, index, face_id, time_s), None, 0, *empty])
         self._lost += 1
 
     def _cells(self, face: CodedFace, time_s: float | None) -> list[Cell]:

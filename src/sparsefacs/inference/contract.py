@@ -1,6 +1,6 @@
 """What the coding pipeline needs of a model, so that it can be run and tested with any."""
 
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ class Coder(Protocol):
     """Of each AU the probability (or intensity) from which it counts as present."""
     further: tuple[str, ...]
     """Columns of intensities that `decode` tells behind the AUs' codes."""
+    lineage: tuple[dict[str, Any], ...]
+    """What it rests on, as of `engine.lineage`; empty where that is not known."""
 
     @property
     def clip(self) -> tuple[int, int]:

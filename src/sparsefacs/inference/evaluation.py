@@ -98,12 +98,12 @@ def _code_clips(
     return rows_in_clips(Tracks(store.parts), rows, coder.clip, encode, decode, done)
 
 
-def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
+def evaluate_run(path: Path, store: AnyStore | None = None, csv: Path | None = None) -> dict[str, Any]:
     """Score run `path` on its fold's test subjects, or on the people of another `store` that it has not seen.
 
     Not seen: see `unseen.unseen_faces`. Writes predictions.parquet and metrics.json, into the run folder or into
-    `on-<store name>/` of it, and returns the metrics. Raises InputError when no test subject is left or the AUs do not
-    match.
+    `on-<store name>/` of it, and returns the metrics; csv: the predictions also there, as CSV. Raises InputError when
+    no test subject is left or the AUs do not match.
     """
     run = RunFolder(path)
     coder = load_coder(path)
@@ -119,7 +119,7 @@ def evaluate_run(path: Path, store: AnyStore | None = None) -> dict[str, Any]:
     facts = provenance(run, plan, tested)
     if own and (found := _pseudo_labels(run, coder, tested, plan, rows)):
         facts["pseudo_labels"] = found
-    return write_scores(target, table, answered, run.read_config(), facts)
+    return write_scores(target, table, answered, run.read_config(), facts, csv)
 
 
 def _pseudo_labels(

@@ -103,4 +103,5 @@ def with_codes(frame: EncodedFrame, codes_FA: NDArray[np.float32], aus: int) -> 
         )
         for face, codes, count in zip(frame.faces, codes_FA, moments, strict=True)
     )
-    return CodedFrame(frame.source.name, frame.index, frame.time_s, faces, frame.lost, frame.image)
+    source = frame.source
+    return CodedFrame(source.name, frame.index, frame.time_s, faces, frame.lost, frame.image, source.subject)

@@ -28,6 +28,7 @@ class NetworkCoder:
         self.recipe = FaceRecipe(**trained.description["recipe"])
         self.limits: tuple[float, ...] = tuple(trained.description["limits"])
         self.further = trained.further
+        self.lineage: tuple[dict[str, Any], ...] = tuple(trained.description.get("lineage") or ())
         self.sees = trained.setting.network
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network: Any = trained.network.to(self.device).to(memory_format=torch.channels_last)

@@ -63,6 +63,7 @@ class OnnxCoder:
         self.known = int(self.description.get("known", 0))
         self.person = bool(self.description.get("person", False))
         self.further: tuple[str, ...] = tuple(self.description.get("further", ()))
+        self.lineage: tuple[dict[str, Any], ...] = tuple(self.description.get("lineage") or ())
         told = len(self.aus) + len(self.further)
         try:
             self._head = unpacked(metadata[EVIDENCE], self.known, told) if self.known else None

@@ -1,7 +1,7 @@
 """Where overlays and plots go: one file for one input, a folder of files for several; checked before any work."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import InputError
 from ..files import readable, refuse_existing
@@ -16,8 +16,9 @@ def plan_outputs(
     """Return the file that `option` (its name, for messages) writes for each source; empty if `path` is None.
 
     A path with a suffix is one file, for one input. A path without is a folder, with a file for each input, named
-    like it. suffixes: the endings possible for a source, the usual one first. Raises InputError if the path exists,
-    if one file is to hold several inputs, or if its suffix is none of these.
+    like it, in folders named like those that it lies in. suffixes: the endings possible for a source, the usual one
+    first. Raises InputError if the path exists, if one file is to hold several inputs, or if its suffix is none of
+    these.
     """
     if path is None:
         return {}
@@ -46,12 +47,13 @@ def _in_folder(
     planned: dict[Source, Path] = {}
     taken: set[str] = set()
     for source in sources:
-        own = _shortened(source.path.stem)
+        place = source.place or PurePath(source.path.name)
+        own = _shortened(place.stem)
         stem, number = own, 2
-        while stem.lower() in taken:
+        while str(place.with_name(stem)).lower() in taken:
             stem, number = f"{own}-{number}", number + 1
-        taken.add(stem.lower())
-        planned[source] = folder / f"{stem}{suffixes(source)[0]}"
+        taken.add(str(place.with_name(stem)).lower())
+        planned[source] = folder / place.with_name(f"{stem}{suffixes(source)[0]}")
     return planned
 
 

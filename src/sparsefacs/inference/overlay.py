@@ -47,9 +47,9 @@ def with_pictures(
 class OverlayWriter:
     """Takes coded frames with their images; made by `open_overlay`."""
 
-    def __init__(self, path: Path, coder: Coder, fps: float | None, stack: ExitStack) -> None:
+    def __init__(self, path: Path, coder: Coder, fps: float | None, caption: str, stack: ExitStack) -> None:
         self._path, self._fps, self._stack = path, fps, stack
-        self._painter = Painter(coder.aus, coder.task, coder.limits)
+        self._painter = Painter(coder.aus, coder.task, coder.limits, caption)
         self._video: _Video | None = None
 
     def write(self, frame: CodedFrame) -> None:
@@ -66,14 +66,15 @@ class OverlayWriter:
 
 
 @contextmanager
-def open_overlay(path: Path, coder: Coder, fps: float | None) -> Iterator[OverlayWriter]:
+def open_overlay(path: Path, coder: Coder, fps: float | None, caption: str = "") -> Iterator[OverlayWriter]:
     """Open an overlay of one file (fps None: a photo); `path` appears whole, when the block ends without an error.
+    caption: a line at the foot of every picture.
 
     The video keeps the size and the frame times of the source, without sound; a picture whose shorter side has under
     240 pixels is enlarged by a whole factor, and an odd side gets one more pixel, since H.264 wants even ones.
     """
     with ExitStack() as stack:
-        yield OverlayWriter(path, coder, fps, stack)
+        yield OverlayWriter(path, coder, fps, caption, stack)
 
 
 def _save_photo(path: Path, image: NDArray[np.uint8]) -> None:

@@ -14,6 +14,7 @@ SIDE_MIN = 240  # pixels; smaller pictures are enlarged by a whole factor, or le
 FONT_MIN, FONT_MAX = 10, 40
 _PRESENT, _ABSENT = (255, 176, 0), (132, 166, 200)
 _FACE, _LOST, _TEXT, _TICK = (64, 220, 255), (255, 96, 96), (245, 245, 245), (255, 255, 255)
+_FOOT_MIN = 7
 _STAY = 0.15  # a panel changes sides only if it hides that much less (share of the panel) than where it is
 
 Image = NDArray[np.uint8]
@@ -48,7 +49,8 @@ class _Layout:
 class Painter:
     """Draws the codes of one file's frames; remembers where panels stood, so that they do not jump."""
 
-    def __init__(self, aus: Sequence[int], task: Task, limits: Sequence[float]) -> None:
+    def __init__(self, aus: Sequence[int], task: Task, limits: Sequence[float], caption: str = "") -> None:
+        self._caption = caption
         self._labels = [f"AU{au}" for au in aus]
         self._full = 1.0 if task == "occurrence" else 5.0
         self._digits = 2 if task == "occurrence" else 1
@@ -75,6 +77,8 @@ class Painter:
         for face in sorted(frame.faces, key=lambda one: -_height(one.box)):
             layout = self._layout(canvas.shape[:2], boxes[face.face_id], len(frame.faces))
             taken.append(self._place_panel(canvas, face, boxes[face.face_id], layout, taken))
+        if self._caption:
+            _foot(canvas, self._caption)
         return canvas
 
     def _layout(self, shape: tuple[int, ...], box: NDArray[np.floating], faces: int) -> _Layout:
@@ -187,6 +191,17 @@ def _label(canvas: Image, box: NDArray[np.floating], text: str, colour: tuple[in
     y = min(y0 - height if y0 >= height else max(0, y0 + font // 4), max(0, canvas.shape[0] - height))
     _shade(canvas[y : y + height, x : x + width])
     write(canvas, text, (x, y), font, colour)
+
+
+def _foot(canvas: Image, text: str) -> None:
+    """Write `text` on a shade along the lower edge, small enough to fit the width."""
+    height, width = canvas.shape[:2]
+    font = int(np.clip(height / 32, FONT_MIN, FONT_MAX))
+    while font > _FOOT_MIN and _text_mask(text, font).shape[1] > width:
+        font -= 1
+    high, wide = _text_mask(text, font).shape
+    _shade(canvas[max(0, height - high) :, :wide])
+    write(canvas, text, (0, height - high), font, _TEXT)
 
 
 def _places(face: Rectangle, layout: _Layout, height: int, width: int) -> list[Rectangle]:

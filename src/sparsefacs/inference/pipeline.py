@@ -18,11 +18,13 @@ from ..faces.video import VideoReader
 from ..files import refuse_existing
 from ..progress import progress
 from ..row_files import check_table_path
+from .beside import beside_path, write_beside
 from .clips import decode_frames
 from .codes import CodedFrame, CodesWriter, code_columns, open_codes
 from .contract import Coder
 from .frames import Closed, EncodedFrame, Opened
 from .given_reference import given_reference
+from .origin import UNKNOWN, Origin
 from .outputs import plan_outputs
 from .overlay import OverlayWriter, open_overlay, overlay_suffixes, with_pictures
 from .people import Comparison, compared_in_two_passes, compared_so_far, compared_with, not_compared
@@ -54,12 +56,13 @@ class InputSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """What `predict` did. rejected: (input, reason) of files nothing could be read of."""
+    """What `predict` did. rejected: (input, reason) of files nothing could be read of; notes: what else to know."""
 
     out: Path
     inputs: tuple[InputSummary, ...]
     rejected: tuple[tuple[str, str], ...]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -72,7 +75,7 @@ class Summary:
         return sum(one.coded_rows + one.lost_rows for one in self.inputs)
 
     def messages(self) -> list[str]:
-        """Return what a person should know, a line each: rejected files, damage, inputs without a face."""
+        """Return what a person should know, a line each: rejected files, damage, inputs without a face, notes."""
         lines = [f"rejected: {reason}" for _, reason in self.rejected]
         for one in self.inputs:
             lines += [f"{one.input}: frame {index + 1}: {reason}" for index, reason in one.damaged]
@@ -80,12 +83,14 @@ class Summary:
             if not one.coded_rows:
                 what = "in the photo" if one.frames == 1 else f"in any of its {one.frames} frames"
                 lines.append(f"{one.input}: no face was found {what}, so it has no rows")
-        return lines
+        return [*lines, *(f"note: {note}" for note in self.notes)]
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary as JSON holds it."""
         return {
             "out": str(self.out),
+            "about": str(beside_path(self.out)),
+            "notes": list(self.notes),
             "frames": self.frames,
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
@@ -112,16 +117,19 @@ def predict(
     reference: Sequence[Path] = (),
     causal: bool = False,
     smooth: float | None = None,
+    origin: Origin = UNKNOWN,
     batch_size: int = 32,
     threads: bool = True,
 ) -> Summary:
-    """Code the faces of photos, videos and folders of them into the table `out` (.csv or .parquet).
+    """Code the faces of photos, videos and folders of them into the table `out` (.csv or .parquet), and say in a .json
+    beside it what coded them (`inference.beside`).
 
     overlay: .mp4 of a video (.png or .jpg of a photo) with the codes drawn in; plot: picture of the codes over time;
     each a folder when there are several inputs. A model that looks at the person compares each face with all that the
     file (of photos: their sub-folder) shows of its person, so a video's rows follow its last frame; causal: with what
     was shown so far; reference: with the largest faces of these photos and videos, for inputs of one person.
     smooth: seconds of the window over which a video's codes are smoothed (`inference.smoothing`), None for none.
+    origin: what the coder is, for that file and for captions.
     batch_size: faces gathered for the network; codes do not depend on it. threads: False does one thing after the
     other, for comparison. Memory does not grow with the length of a video. Damaged files are passed over and listed.
     Raises InputError, before any work, if an output exists, an input is not there or is of no known kind; and if
@@ -130,40 +138,49 @@ def predict(
     started = time.monotonic()
     check_table_path(out, "codes")
     refuse_existing(out, what="--out file")
+    refuse_existing(beside_path(out), what="file beside the codes, which says what coded them,")
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Give --out a file name ending in .csv or .parquet")
     passed_over: list[Reject] = []
     sources = list_sources(inputs, passed_over)
     overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
     plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
-    several, pace = len(sources) > 1, _Pace(batch_size, threads)
+    pace = _Pace(batch_size, threads)
     smoothing = None if smooth is None else Smoothing(smooth, causal)
     compare = _comparison(coder, reference, out.parent, pace, passed_over, causal=causal)
     with (
-        open_codes(out, _columns(coder, smoothing, with_input=several)) as rows,
+        open_codes(out, _columns(coder, smoothing)) as rows,
         progress("predict", _claimed_frames(sources)) as bar,
     ):
         writer = CodesWriter(
-            rows, coder.aus, coder.task, coder.limits, with_input=several, further=coder.further,
+            rows, coder.aus, coder.task, coder.limits, further=coder.further,
             smoothing=None if smoothing is None else smoothing.name,
         )  # fmt: skip
         coded = coded_frames(coder, sources, compare, pace, smoothing, keep_images=bool(overlays), done=bar.advance)
-        with closing(coded), _Run(writer, coder, overlays) as run:
+        with closing(coded), _Run(writer, coder, overlays, origin.caption) as run:
             run.rejected += [(one.source, f"{one.source}: {one.reason}") for one in passed_over]
             for item in coded:
                 run.take(item)
             run.check_any_read(len(sources))
+    seconds, notes = time.monotonic() - started, tuple(origin.notes)
+    summary = Summary(out, tuple(run.summaries.values()), tuple(run.rejected), seconds, notes)
+    settings = {
+        "reference": [Path(path).as_posix() for path in reference], "causal": causal,
+        "smoothing": None if smoothing is None else smoothing.name,
+    }  # fmt: skip
+    inputs_told = [{**asdict(one), "subject": source.subject} for source, one in run.summaries.items()]
+    write_beside(out, coder, origin, settings, inputs_told, run.rejected, summary.messages())
     for source, path in plots.items():
         if source in run.summaries and run.summaries[source].coded_rows:
             try:
-                plot_codes(out, path, source=source.name if several else None, limits=coder.limits)
+                plot_codes(out, path, source=source.name, limits=coder.limits, caption=origin.caption)
             except InputError as error:  # the codes are there and stay
                 run.summaries[source].notes.append(f"the plot was not written: {error}")
-    return Summary(out, tuple(run.summaries.values()), tuple(run.rejected), time.monotonic() - started)
+    return summary
 
 
-def _columns(coder: Coder, smoothing: Smoothing | None, *, with_input: bool) -> list[str]:
-    return code_columns(coder.aus, with_input=with_input, further=coder.further, smoothing=smoothing is not None)
+def _columns(coder: Coder, smoothing: Smoothing | None) -> list[str]:
+    return code_columns(coder.aus, further=coder.further, smoothing=smoothing is not None)
 
 
 def _comparison(
@@ -265,8 +282,8 @@ def _claimed_frames(sources: Sequence[Source]) -> int | None:
 class _Run:
     """Takes what the stages deliver: writes rows, draws overlays, keeps count."""
 
-    def __init__(self, writer: CodesWriter, coder: Coder, overlays: dict[Source, Path]) -> None:
-        self._writer, self._coder, self._overlays = writer, coder, overlays
+    def __init__(self, writer: CodesWriter, coder: Coder, overlays: dict[Source, Path], caption: str) -> None:
+        self._writer, self._coder, self._overlays, self._caption = writer, coder, overlays, caption
         self.summaries: dict[Source, InputSummary] = {}
         self.rejected: list[tuple[str, str]] = []
         self._failed: list[InputError] = []
@@ -308,7 +325,7 @@ class _Run:
         self._next_face = 0
         self._writer.next_source()
         if item.source in self._overlays:
-            opened = open_overlay(self._overlays[item.source], self._coder, item.fps)
+            opened = open_overlay(self._overlays[item.source], self._coder, item.fps, self._caption)
             self._overlay = self._drawing.enter_context(opened)
 
     def _draw(self, frame: CodedFrame) -> None:

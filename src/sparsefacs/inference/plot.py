@@ -15,16 +15,19 @@ from ..files import from_cell, write_with
 PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 FACES_MAX = 8  # drawn, those with most rows; more could not be told apart
 _COLOURS = ("#0b6fb8", "#d9620a", "#23884e", "#a23b9b", "#8a6d00", "#c2272d", "#3f4a9b", "#0f8b8d")
+_FOOT = 0.2  # inches for a caption
 _INK, _FAINT, _SHADE = "#222222", "#b9b9b9", "#ececec"
 
 
-def plot_codes(codes: Path, out: Path, *, source: str | None = None, limits: Sequence[float] | None = None) -> None:
+def plot_codes(
+    codes: Path, out: Path, *, source: str | None = None, limits: Sequence[float] | None = None, caption: str = ""
+) -> None:
     """Draw the codes file `codes` (.csv or .parquet) as `out` (.png, .svg or .pdf).
 
     Curves of probabilities, or of intensities if the table has them, over seconds; for a photo, bars. source: the
-    `input` to draw, where the table holds several. limits: of each AU the probability (or
-    intensity) from which it counts as present, drawn as a dotted line. Raises InputError if the table has no codes of
-    `source`.
+    `input` to draw, where the table holds several. limits: of each AU the probability (or intensity) from which it
+    counts as present, drawn as a dotted line. caption: a line at the foot. Raises InputError if the table has no codes
+    of `source`.
     """
     table = _read(codes, source)
     kind, columns = _told(table, codes)
@@ -33,6 +36,9 @@ def plot_codes(codes: Path, out: Path, *, source: str | None = None, limits: Seq
         figure = _curves(table, columns, aus, kind, limits)
     else:
         figure = _bars(table, columns, aus, kind, limits)
+    if caption:
+        figure.get_layout_engine().set(rect=(0, _FOOT / figure.get_figheight(), 1, 1 - _FOOT / figure.get_figheight()))
+        figure.text(0.01, 0.03 / figure.get_figheight(), caption, fontsize=8, color=_INK, va="bottom")
     write_with(out, lambda handle: figure.savefig(handle, format=out.suffix[1:].lower()))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..data.joined import AnyStore, known_intensity, known_occurrence, paths_of
 from ..engine.run import RunFolder
 from ..facs.units import column
-from ..files import atomic_path, hash_json
+from ..files import atomic_path, hash_json, write_text
 from ..metrics.distributions import au_distributions
 from ..metrics.limits import HALF
 from ..metrics.scores import score
@@ -139,23 +139,36 @@ def conditions(config: Mapping[str, Any], plan: Mapping[str, Any], tested: AnySt
 
 
 def write_scores(
-    run: RunFolder, table: "pd.DataFrame", answered: Answered, config: Mapping[str, Any], settings: Mapping[str, Any]
+    run: RunFolder,
+    table: "pd.DataFrame",
+    answered: Answered,
+    config: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    csv: Path | None = None,
 ) -> dict[str, Any]:
     """Write predictions.parquet and metrics.json of a table of predictions, and return the metrics.
 
     config: its name and seed are used; settings: what the numbers carry with them, as `evaluation.provenance`.
+    csv: also write the predictions there, as programs of statistics read them: what is not labelled is empty.
     """
     with atomic_path(run.predictions) as temporary:
         table.to_parquet(temporary, index=False, write_page_checksum=True)
+    if csv is not None:
+        truths = [column(au, "true") for au in answered.aus]
+        labelled = table[truths].where(table[truths] >= 0)
+        if answered.task == "occurrence":
+            labelled = labelled.astype("Int8")
+        write_text(csv, table.assign(**labelled).to_csv(index=False, lineterminator="\n"))
     metrics = metrics_of(table, answered, config, settings)
     write_record(run.metrics, metrics)
     return metrics
 
 
-def pool_folds(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
+def pool_folds(out: Path, folders: Sequence[Path], csv: Path | None = None) -> dict[str, Any]:
     """Score the predictions of all folds together into `out`; per-fold scores stand beside the pooled ones.
 
-    folders: of the folds, each scored, with metrics.json, predictions.parquet and config.yaml.
+    folders: of the folds, each scored, with metrics.json, predictions.parquet and config.yaml. csv: as of
+    `write_scores`.
     """
     import pandas as pd
 
@@ -167,7 +180,7 @@ def pool_folds(out: Path, folders: Sequence[Path]) -> dict[str, Any]:
     carried = [_with_limits(metrics) for metrics in each]
     per_fold = {name: [settings.get(name) for settings in carried] for name in _PER_FOLD}
     settings = carried[0] | {"fold": "all", "per_fold": per_fold} | _agreed(per_fold)
-    return write_scores(RunFolder(out), table, answered, runs[0].read_config(), settings)
+    return write_scores(RunFolder(out), table, answered, runs[0].read_config(), settings, csv)
 
 
 def read_predictions(run: RunFolder, answered: Answered) -> "pd.DataFrame":

@@ -1,8 +1,9 @@
 """Which photos and videos a call of `predict` means."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
 from ..data.media import check_media_file, first_of, is_image, is_media, media_below
 from ..data.store import Reject
@@ -14,11 +15,15 @@ from ..files import is_folder, readable
 class Source:
     """One photo or video to code; `name` is what the codes call it.
 
-    person: the folder of photos of one person that a photo lies in, None where it is by itself.
+    person: the folder of photos of one person that a photo lies in, None where it is by itself. subject: the name of
+    the folder below the one given that it lies in, None where it lies in none. place: where a file made of it stands in
+    a folder of such files.
     """
 
     path: Path
     person: str | None = None
+    subject: str | None = None
+    place: PurePath | None = None
 
     @property
     def name(self) -> str:
@@ -47,7 +52,24 @@ def list_sources(inputs: Sequence[Path], rejected: list[Reject] | None = None) -
     for given in map(Path, inputs):
         for source in _in_folder(given, passed_over) if is_folder(given) else [_file(given)]:
             found.setdefault(source.path.resolve(), source)
-    return list(found.values())
+    base = _common([given if given.is_dir() else given.parent for given in map(Path, inputs)])
+    return [replace(source, place=_below(source.path, base)) for source in found.values()]
+
+
+def _common(folders: Sequence[Path]) -> Path | None:
+    """Return the folder that all `folders` lie in, None where that is the whole disk, or none."""
+    try:
+        common = Path(os.path.commonpath([folder.resolve() for folder in folders]))
+    except ValueError:  # on several drives
+        return None
+    return None if common == Path(common.anchor) and len(set(folders)) > 1 else common
+
+
+def _below(path: Path, base: Path | None) -> PurePath:
+    folder = path.parent.resolve()
+    if base is None or not folder.is_relative_to(base):
+        return PurePath(folder.name, path.name)
+    return PurePath(folder.relative_to(base), path.name)
 
 
 def _in_folder(given: Path, rejected: list[Reject]) -> list[Source]:
@@ -59,7 +81,8 @@ def _in_folder(given: Path, rejected: list[Reject]) -> list[Source]:
     sources = []
     for path in (given / name.removeprefix(prefix) for name in names):
         first, *below = path.relative_to(given).parts
-        sources.append(Source(path, readable(given / first) if below and is_image(path) else None))
+        person = readable(given / first) if below and is_image(path) else None
+        sources.append(Source(path, person, readable(first) if below else None))
     return sorted(sources, key=lambda one: (one.path.relative_to(given).parts[0], one.person is None, one.path))
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..evidence.vectors import face_vectors
 from ..faces.alignment import FaceRecipe, align_face, alignment_matrix, transform_points
+from ..faces.confidence import Confidence
 from ..faces.detection import FaceFinder
 from ..faces.photos import read_photo
 from ..faces.tracking import FaceTracker, TrackedFace
@@ -45,17 +46,18 @@ def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Clo
 def find_faces(
     pictures: Iterator[Opened | Picture | Closed],
 ) -> Generator[Opened | LocatedFrame | Closed, None, None]:
-    """Find and name the faces of every picture."""
+    """Find and name the faces of every picture, and say how far each is to be trusted."""
     with FaceFinder() as finder:
-        tracker, source = FaceTracker(finder), None
+        tracker, sure, source = FaceTracker(finder), Confidence(finder), None
         for item in pictures:
             if isinstance(item, Opened):
-                tracker, source = FaceTracker(finder), item.source
+                tracker, sure, source = FaceTracker(finder), Confidence(finder), item.source
             if not isinstance(item, Picture):
                 yield item
                 continue
             assert source is not None
-            yield LocatedFrame(source, item, tracker.update(item.image, item.time_s or 0.0))
+            found = tracker.update(item.image, item.time_s or 0.0)
+            yield LocatedFrame(source, item, sure.lowered(item.image, found, item.time_s))
 
 
 def cut_faces(

@@ -3,7 +3,7 @@
 Frames of one person resemble each other, so people are what is resampled: each resample draws as many subjects as
 there are, with all their frames. The interval is the 2.5th to 97.5th percentile over the resamples in which the
 value is defined. With few subjects (say under ten) percentile intervals are too narrow; the number of subjects
-stands beside every score.
+stands beside every score. With fewer than three they are no intervals at all, and there is none.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 LOW, HIGH = 2.5, 97.5
+FEWEST_PEOPLE = 3
+"""With one or two people an interval says nothing about others."""
 _BLOCK_VALUES = 4_000_000  # weights held at a time, so memory stays flat for very many subjects
 
 
@@ -49,10 +51,10 @@ def resampled(sums: SubjectSums, resamples: int, seed: int) -> dict[str, Floats]
     return {name: np.concatenate([block[name] for block in blocks]) for name in point}
 
 
-def interval(draws_R: Floats) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the defined draws; NaN, NaN when none is."""
+def interval(draws_R: Floats, people: int, fewest: int = FEWEST_PEOPLE) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the defined draws of `people`; NaN, NaN when none is, or too few are."""
     defined = draws_R[~np.isnan(draws_R)]
-    if not len(defined):
+    if not len(defined) or people < fewest:
         return float("nan"), float("nan")
     low, high = np.percentile(defined, [LOW, HIGH])
     return float(low), float(high)

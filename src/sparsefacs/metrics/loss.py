@@ -57,5 +57,5 @@ def loss_difference(
     weights_BS = np.concatenate(list(subject_weights(len(names), resamples, seed)))
     counts = weights_BS @ count_S
     draws = np.divide(weights_BS @ total_S, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-    low, high = interval(draws)
+    low, high = interval(draws, len(names), fewest=2)  # for choosing an epoch, of two people too
     return {"value": value, "low": low, "high": high}

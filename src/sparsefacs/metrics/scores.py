@@ -2,7 +2,8 @@
 
 An unlabelled entry (−1, any negative value, or NaN) never counts. A labelled entry without a prediction (NaN: the
 face was lost) is left out and counted as `lost`. A value that is not defined is NaN and left out of every mean, and
-each mean names the AUs it covers: AUC needs both classes; F1 needs a positive in the truth or the prediction (with
+each mean names the AUs it covers. `people` are those whose labels an AU's score rests on; with fewer than three the
+interval is NaN. Defined: AUC needs both classes; F1 needs a positive in the truth or the prediction (with
 positives predicted but none in the truth it is 0); ICC(3,1) needs something to vary.
 """
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .bootstrap import SubjectSums, interval, mean_over_aus, resampled
+from .bootstrap import FEWEST_PEOPLE, SubjectSums, interval, mean_over_aus, resampled
 from .intensity import IntensitySums
 from .occurrence import OccurrenceSums
 
@@ -78,11 +79,12 @@ def paired_difference(
     second_threshold: Threshold | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    fewest: int = FEWEST_PEOPLE,
 ) -> dict[str, Any]:
     """Return first − second of each metric's mean over AUs, and per AU, with intervals from the same resamples.
 
-    Only entries that both predict count. threshold: of the first, and of the second unless it has its own. Keys:
-    metric → {"value", "low", "high", "entries", "per_au": {au: …}}.
+    Only entries that both predict count. threshold: of the first, and of the second unless it has its own. fewest:
+    people who make an interval. Keys: metric → {"value", "low", "high", "entries", "people", "per_au": {au: …}}.
     """
     truth = np.asarray(truth_MA, np.float64)
     first, second = np.asarray(first_MA, np.float64), np.asarray(second_MA, np.float64)
@@ -99,12 +101,14 @@ def paired_difference(
         )
         for predicted, each in zip((first, second), thresholds, strict=True)
     ]
-    entries_A = used.sum(axis=0)
+    entries_A, people_A = used.sum(axis=0), _people(used[rows], subject)
     result: dict[str, Any] = {}
     for metric, values_RA in draws[0].items():
         difference_RA = values_RA - draws[1][metric]
-        mean = _figure(mean_over_aus(difference_RA), int(entries_A.sum()))
-        per_au = {str(au): _figure(difference_RA[:, a], int(entries_A[a])) for a, au in enumerate(aus)}
+        mean = _figure(mean_over_aus(difference_RA), int(entries_A.sum()), len(np.unique(subject)), fewest)
+        per_au = {
+            str(au): _figure(difference_RA[:, a], int(entries_A[a]), people_A[a], fewest) for a, au in enumerate(aus)
+        }
         result[metric] = mean | {"per_au": per_au}
     return result
 
@@ -168,17 +172,19 @@ def _scores(
     names, subject = np.unique(subjects[rows], return_inverse=True)
     sums = _sums(task, truth[rows], predicted[rows], used[rows], subject, threshold[rows], resamples)
     values = resampled(sums, resamples, seed)
-    entries_A = used.sum(axis=0)
+    entries_A, people_A = used.sum(axis=0), _people(used[rows], subject)
     positives_A = (used & (truth > 0.5)).sum(axis=0) if task == "occurrence" else None
     per_au: dict[str, dict[str, Any]] = {}
     for a, au in enumerate(aus):
         extra = {} if positives_A is None else {"positives": int(positives_A[a])}
-        per_au[str(au)] = {m: _figure(values_RA[:, a], int(entries_A[a])) | extra for m, values_RA in values.items()}
+        counted = int(entries_A[a]), people_A[a]
+        per_au[str(au)] = {m: _figure(values_RA[:, a], *counted) | extra for m, values_RA in values.items()}
     mean = {}
     for metric, values_RA in values.items():
         defined = ~np.isnan(values_RA[0])
         covered = [int(au) for au, there in zip(aus, defined, strict=True) if there]
-        mean[metric] = _figure(mean_over_aus(values_RA), int(entries_A[defined].sum())) | {"aus": covered}
+        counted = int(entries_A[defined].sum()), len(names)
+        mean[metric] = _figure(mean_over_aus(values_RA), *counted) | {"aus": covered}
     return {
         "frames": len(truth),
         "subjects": len(names),
@@ -189,9 +195,14 @@ def _scores(
     }
 
 
-def _figure(draws_R: Floats, entries: int) -> dict[str, Any]:
-    low, high = interval(draws_R[1:]) if not np.isnan(draws_R[0]) else (float("nan"), float("nan"))
-    return {"value": float(draws_R[0]), "low": low, "high": high, "entries": entries}
+def _people(used_MA: NDArray[np.bool_], subject_M: NDArray[np.int64]) -> list[int]:
+    """Return of how many subjects each AU has entries that count."""
+    return [len(np.unique(subject_M[used_M])) for used_M in used_MA.T]
+
+
+def _figure(draws_R: Floats, entries: int, people: int, fewest: int = FEWEST_PEOPLE) -> dict[str, Any]:
+    low, high = interval(draws_R[1:], people, fewest) if not np.isnan(draws_R[0]) else (float("nan"), float("nan"))
+    return {"value": float(draws_R[0]), "low": low, "high": high, "entries": entries, "people": people}
 
 
 def _fold_mean(folds: list[dict[str, Any]]) -> dict[str, Any]:

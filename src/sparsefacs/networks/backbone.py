@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import nn
 from ..coders import coder_folder, is_coder_name
 from ..errors import InputError
 from ..records import ModelRecord, StartRecord, check_sum, read_record
+from .hub import hub_without_waiting
 from .start_weights import fitted
 from .torch_files import GIVE_WEIGHTS, SUFFIXES, read_torch_file
 
@@ -47,7 +49,8 @@ def create_backbone(
     if "pretrained" in (options or {}):
         raise InputError("network.options holds pretrained", remedy="Use --init imagenet")
     try:
-        network: Any = _created(name, init == "imagenet", dict(options or {}))
+        with hub_without_waiting() if init == "imagenet" else nullcontext():
+            network: Any = _created(name, init == "imagenet", dict(options or {}))
     except TypeError as error:
         raise InputError(
             f"{name} does not take these network.options ({error})", remedy="See timm's documentation of the model"
@@ -55,7 +58,8 @@ def create_backbone(
     except (OSError, RuntimeError) as error:
         raise InputError(
             f"the ImageNet weights of {name} could not be fetched ({type(error).__name__})",
-            remedy="Check the network, or train from scratch with --init none, or give a file with --init FILE",
+            remedy="Connect to the network once, or start from elsewhere: --init RUN (of `sparsefacs pretrain` on your "
+            f"own faces, with this backbone), --init FILE (weights of {name}, fetched elsewhere), or --init none",
         ) from error
     settings: dict[str, Any] = network.pretrained_cfg
     if (run := start_folder(init)) is not None and not (run / ENCODER_FILE).is_file() and (run / _CODER).is_file():

@@ -23,7 +23,8 @@ from ..files import atomic_path, hash_json
 from .draw import draw_keys, entry_keys, shuffled
 
 FORMS = (
-    "all, 5%, count:1000, missing:30%, entries:30%, subjects:9, every:100, one-per-clip:5, none; "
+    "all, 5%, count:1000, missing:30% (so many faces lose their labels), entries:30% (so many single labels, one AU of "
+    "one face, are hidden), subjects:9, every:100, one-per-clip:5, none; "
     "the label combinations keep their shares in 5%:stratified, count:1000:stratified, missing:30%:stratified"
 )
 _PATTERNS = {

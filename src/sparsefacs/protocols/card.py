@@ -38,7 +38,10 @@ def protocol_card(
 
 
 def card_text(card: Mapping[str, Any]) -> str:
-    """Return the card in plain words: 10 to 13 lines of at most 100 columns; cards of earlier runs read too."""
+    """Return the card in plain words: 10 to 13 lines of at most 100 columns; cards of earlier runs read too.
+
+    `reach`, where the card has it (of `engine.reach`), adds a line for every three AUs.
+    """
     protocol, fold, labels = card["protocol"], card["fold"], card["labels"]
     place = f" ({fold['number']} of {fold['folds']})" if fold.get("number") else ""
     lines = {
@@ -50,7 +53,8 @@ def card_text(card: Mapping[str, Any]) -> str:
         "AUs": " ".join(map(str, card.get("aus", ()))),
         "labels": _labels(labels),
         "active": _active(labels),
-        "variety": _variety(labels.get("combinations", {})),
+        "per AU": _reach(card.get("reach", {})),
+        "patterns": _patterns(labels.get("combinations", {})),
         "faces": f"{card.get('labelled_faces', 0):,} with and {card.get('unlabelled_faces', 0):,} without "
         f"visible labels, labels' hash {labels['hash']}",
         "store": f"{_tail(card.get('store'))}, hash {card.get('store_hash')}, faces cut by {card.get('recipe_hash')}",
@@ -62,6 +66,8 @@ def card_text(card: Mapping[str, Any]) -> str:
 
 
 def _fit(text: str) -> str:
+    if "\n" in text:  # lines that fit already
+        return text
     line = " ".join(text.split())
     return line if len(line) <= WIDTH - _HEAD else f"{line[: WIDTH - _HEAD - 2].rstrip(' ,')} …"
 
@@ -88,13 +94,27 @@ def _active(labels: Mapping[str, Any]) -> str:
     return f"{shares} % of the visible labels of these AUs"
 
 
-def _variety(found: Mapping[str, Any]) -> str:
+def _reach(found: Mapping[str, Any]) -> str:
+    """Say on how many frames, of how many people, each AU is active on either side; in lines of three AUs."""
+    if not found:
+        return ""
+
+    def told(side: str, au: str) -> str:
+        return f"{found[side][au]['active']:,} ({found[side][au]['active_people']})"
+
+    each = [f"AU{au}: {told('train', au)} | {told('test', au)}" for au in found["train"]]
+    lines = ["frames that show it (people): to train on | to test on"]
+    lines += ["".join(f"{one:<29}" for one in each[first : first + 3]).rstrip() for first in range(0, len(each), 3)]
+    return f"\n{'':<{_HEAD}}".join(lines)
+
+
+def _patterns(found: Mapping[str, Any]) -> str:
     """Say how many AU combinations the visible labels keep."""
     if not found:
         return ""
     return (
-        f"{found['kept']:,} of {found['all']:,} AU combinations on {found['faces']:,} faces; coding whole clips "
-        f"instead: {found['dense']:,.0f}"
+        f"{found['kept']:,} of all {found['all']:,} combinations of AUs are on {found['faces']:,} labelled faces; "
+        f"coding whole clips: {found['dense']:,.0f}"
     )
 
 

@@ -1,7 +1,7 @@
 """Codes files (what `predict` writes) and overlay stills, read for the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..events.coded_tables import FaceCodes, read_codes
+from ..inference.beside import told_beside
 from .examples import jpeg_uri
 
 MOST_FACES = 4
@@ -21,7 +22,7 @@ class Track:
     """One coded input: its name, rows and rows with a face, and each shown face's course.
 
     aus: (A,) numbers; faces maps a face's name to (times (T,) in s, values (T, A)); hidden: faces left out;
-    top: largest possible value (1 for probabilities, 5 for intensities).
+    top: largest possible value (1 for probabilities, 5 for intensities); notes: what is to be known of what coded it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Track:
     faces: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
     hidden: int
     top: float
+    notes: tuple[str, ...] = ()
 
     @property
     def timed(self) -> bool:
@@ -54,7 +56,8 @@ def read_tracks(path: Path) -> list[Track]:
     told = likely if likely.any() or not strong.any() else strong
     shown = np.flatnonzero(told if told.any() else ~told)
     top = 1.0 if told is likely else 5.0
-    return [_track(name, faces, shown, top) for name, faces in by_input.items()]
+    notes = told_beside(path)
+    return [replace(_track(name, faces, shown, top), notes=notes) for name, faces in by_input.items()]
 
 
 def _track(name: str, faces: Sequence[FaceCodes], shown: NDArray[np.intp], top: float) -> Track:

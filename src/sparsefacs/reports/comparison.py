@@ -21,7 +21,7 @@ _AT_LIMITS = frozenset({"f1", "accuracy"})
 class Difference:
     """Scores of a run less the baseline's over the same entries, each {value, low, high}: the AUs' mean and each AU.
 
-    low, high are undefined (NaN) with a single subject.
+    low, high are undefined (NaN) with fewer than three subjects.
     """
 
     run: str

@@ -144,6 +144,6 @@ def endpoint_errors(flows: SeenFlows, subjects_N: NDArray[Any], seed: int = 0) -
     found: dict[str, Any] = {"against": "TV-L1" if flows.true is None else "true flow", "unit": "pixels"}
     found |= {"faces": int(used.sum()), "subjects": len(names), "cells": int(known_NHW.sum())}
     for name, draws_R1 in values.items():
-        low, high = interval(draws_R1[1:, 0])
+        low, high = interval(draws_R1[1:, 0], len(names))
         found[name] = {"value": float(draws_R1[0, 0]), "low": low, "high": high}
     return found

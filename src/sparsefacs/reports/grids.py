@@ -73,7 +73,7 @@ def similarities(names: Sequence[tuple[str, str]], matrix: NDArray[np.float64]) 
 
     count = len(names)
     off = ~np.eye(count, dtype=bool)
-    top = max(_LEAST_SCALE, float(np.abs(matrix[off]).max(initial=0)))
+    top = max(_LEAST_SCALE, float(np.nanmax(np.abs(matrix[off]), initial=0)))
     side, left, below, right, above = _CELL_INCHES * count, 2.2, 0.35, 1.0, 0.15
     width, height = left + side + right, below + side + above
     with style():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.words import in_words
 from ..errors import InputError
 from ..files import refuse_existing, write_text
 from ..protocols.selection import FOOTNOTE, MARK
@@ -182,14 +183,24 @@ def _about(result: Result) -> str:
     value, low, high = (number(mean.get(key)) for key in ("value", "low", "high"))
     if value is None:
         return f"{learned}. {scored} its mean {name} is undefined."
-    interval = f" (95 % interval {figure(low)} to {figure(high)})" if low is not None and high is not None else ""
+    interval = f" (95 % interval {figure(low)} to {figure(high)})"
+    interval = interval if low is not None and high is not None else f" ({tables.TOO_FEW} for an interval)"
     covered = len(mean.get("aus") or result.aus)
     of_all = f" of its {len(result.aus)}" if covered < len(result.aus) else ""
     lost = number(pooled.get("lost"))
-    left = f" {_count(lost, 'labelled entry', 'labelled entries')} had no prediction and did not count." if lost else ""
+    left = f" {_count(lost, 'label')} had no prediction and did not count." if lost else ""
     return (
-        f"{learned}. {scored} it reaches a mean {name} of {figure(value)}{interval} over {covered}{of_all} AUs.{left}"
+        f"{learned}. {scored} it reaches a mean {name} of {figure(value)}{interval} over {covered}{of_all} AUs"
+        f"{_never_found(result)}.{left}"
     )
+
+
+def _never_found(result: Result) -> str:
+    """Name the AUs that held-out labels show and that were found in none of these frames."""
+    scores = {au: result.score(au, "f1") for au in result.aus}
+    never = [f"AU{au}" for au, one in scores.items() if number(one.get("value")) == 0 and one.get("positives") != 0]
+    named = never[0] if len(never) == 1 else f"{', '.join(never[:-1])} and {never[-1]}" if never else ""
+    return f", and finds {named} in no frame that shows {'it' if len(never) == 1 else 'them'}" if never else ""
 
 
 def _against(result: Result, baseline: Result, found: Difference | str) -> str:
@@ -207,7 +218,7 @@ def _against(result: Result, baseline: Result, found: Difference | str) -> str:
     opening = f"{pair}, on the same frames{over}: mean {name} {_higher(float(found.mean['value']))}"
     low, high = number(found.mean.get("low")), number(found.mean.get("high"))
     if low is None or high is None:
-        return f"{opening}. One subject gives no interval."
+        return f"{opening}. There are {tables.TOO_FEW} for an interval."
     verdict = (
         "leaves out zero: the difference is more than the luck of which subjects were drawn"
         if is_clear(found.mean)
@@ -291,8 +302,9 @@ def _curves(results: Sequence[Result]) -> tuple[list[Picture], list[str]]:
         for label, (_, values) in logs.items():
             known = values[np.isfinite(values)]
             ends.append(f"{label} from {known[0]:.3g} to {known[-1]:.3g}" if len(known) else f"{label} undefined")
-        drawn.append(_picture(plots.curves(term, logs), f"Curve of {term} over the steps: {'; '.join(ends)}.", term))
-    return drawn, list(terms)[MOST_CURVES:]
+        told = in_words(term)
+        drawn.append(_picture(plots.curves(told, logs), f"Curve of {told} over the steps: {'; '.join(ends)}.", told))
+    return drawn, [in_words(term) for term in list(terms)[MOST_CURVES:]]
 
 
 def _has_distributions(result: Result) -> bool:
@@ -357,6 +369,7 @@ def _track(track: Track) -> dict[str, Any]:
     lost = track.rows - track.coded
     words = f"{_count(track.rows, 'row')}, {track.coded:,} with a face" + (f", {lost:,} without" if lost else "") + "."
     words += f" {_count(track.hidden, 'further face')} not drawn." if track.hidden else ""
+    words += "".join(f" {note}." for note in track.notes)
     unit = "probability" if track.top == 1 else "intensity"
     drawn, table = None, None
     if track.timed:

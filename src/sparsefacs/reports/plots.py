@@ -68,6 +68,15 @@ def shown_name(label: str) -> str:
     return f" {label}" if label.startswith("_") else label  # matplotlib hides names that begin with an underscore
 
 
+def _level(axes: "Axes") -> None:
+    """Give a line that does not change room above and below, rather than a scale of its rounding errors."""
+    axes.ticklabel_format(axis="y", useOffset=False)
+    low, high = axes.dataLim.y0, axes.dataLim.y1
+    if np.isfinite([low, high]).all() and high - low <= 1e-6 * max(abs(low), abs(high)):
+        reach = max(abs(high), 1.0) / 2
+        axes.set_ylim(low - reach, high + reach)
+
+
 def _legend(axes: "Axes", handles: Sequence[Any], labels: Sequence[str]) -> None:
     axes.figure.legend(
         list(handles), [shown_name(label) for label in labels], loc="outside upper left", frameon=False, ncols=1
@@ -100,6 +109,7 @@ def curves(term: str, logs: Mapping[str, tuple[NDArray[np.float64], NDArray[np.f
             handles.append(line)
             labels.append(label)
         axes.set(xlabel="step", ylabel=term)
+        _level(axes)
         axes.grid(color="#dddddd", linewidth=0.6)
         if len(logs) > 1:
             _legend(axes, handles, labels)
@@ -193,7 +203,7 @@ def heat_map(
         axes = drawn.add_axes((left / width, below / height, side / width, side / height))
         strip = drawn.add_axes(((left + side + 0.15) / width, below / height, 0.14 / width, side / height))
         shades = mpl.colormaps["Blues"].copy()
-        scale = mpl.colors.Normalize(0, max(top, 1e-9))
+        scale = mpl.colors.Normalize(0, top if top > 1e-9 else 1.0)
         image = axes.imshow(np.ma.masked_invalid(matrix), cmap=shades, norm=scale, interpolation="nearest")
         for i, j in np.ndindex(matrix.shape):
             value = float(matrix[i, j])

@@ -24,6 +24,7 @@ from ..records import PeopleRecord, PlanRecord, read_record
 from .embedding import evenly
 from .flow_errors import ErrorSums
 from .grids import draw_grid
+from .tables import with_interval
 
 RATIOS = (0.5, 0.75, 0.9)
 BESIDE_RATIO = 0.75
@@ -166,14 +167,14 @@ def error_figures(errors: dict[str, NDArray[np.float64]], subjects_N: NDArray[An
     counts = np.bincount(subject_N, minlength=len(names)).astype(np.float64)
     figures: dict[str, Any] = {"faces": len(subject_N), "subjects": len(names)}
     for name, draws_R1 in resampled(ErrorSums((len(names), 1), totals, counts), RESAMPLES, seed).items():
-        low, high = interval(draws_R1[1:, 0])
+        low, high = interval(draws_R1[1:, 0], len(names))
         figures[name] = {"value": float(draws_R1[0, 0]), "low": low, "high": high}
     return figures
 
 
 def _errors_told(figures: dict[str, Any]) -> str:
     def told(name: str) -> str:
-        return "{value:.4f} [{low:.4f}, {high:.4f}]".format(**figures[name])
+        return with_interval(figures[name], 4)
 
     words = f"Mean absolute error of hidden pixels (0–1): {told('restored')}, of each patch's mean {told('patch_mean')}"
     if "first_run" in figures:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..facs import UNITS
+from ..metrics.bootstrap import FEWEST_PEOPLE
 from ..protocols.selection import FOOTNOTE, MARK, is_marked
 from .comparison import Difference, is_clear
 from .results import LOWER_IS_BETTER, METRIC_NAMES, METRICS_OF_TASK, Result, flatten, number
 
 UNDEFINED = "–"
+TOO_FEW = "too few people"
+_TOO_FEW = " [too few]"  # in a terminal's columns
 MINUS = "−"
 TERMINAL_COLUMNS = 100
 
@@ -59,13 +62,20 @@ def figure(value: Any, digits: int = 2, *, signed: bool = False) -> str:
     return text.replace("-", MINUS)
 
 
-def with_interval(score: Mapping[str, Any], digits: int = 2, *, signed: bool = False) -> str:
-    """Return `0.61 [0.55, 0.66]` from value, low and high; only the value where there is no interval."""
+def with_interval(
+    score: Mapping[str, Any], digits: int = 2, *, signed: bool = False, without: str = f" ({TOO_FEW})"
+) -> str:
+    """Return `0.61 [0.55, 0.66]` from value, low and high; `0.61 (too few people)` where there were none to resample.
+
+    Only the value where no interval was asked for, as of a mean over folds. without: what stands for the interval.
+    """
     value, low, high = (number(score.get(key)) for key in ("value", "low", "high"))
     if value is None:
         return UNDEFINED
     shown = [figure(each, digits, signed=signed) for each in (value, low, high)]
-    return shown[0] if low is None or high is None else f"{shown[0]} [{shown[1]}, {shown[2]}]"
+    if low is None or high is None:
+        return shown[0] + (without if "low" in score else "")
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]"
 
 
 def all_aus(results: Sequence[Result]) -> tuple[int, ...]:
@@ -83,13 +93,15 @@ def best_of(values: Sequence[float | None], metric: str, digits: int = 2) -> set
 
 
 def score_table(results: Sequence[Result], metric: str) -> Table:
-    """Return one metric per AU and its mean, a column a run, with the entries and positives it rests on."""
-    counts = ("Entries", "Positives") if results[0].task == "occurrence" else ("Entries",)
+    """Return one metric per AU and its mean, a column a run, with the labels and positives it rests on."""
+    counts = {"Labels": "entries", "Positives": "positives"}
+    if results[0].task != "occurrence":
+        del counts["Positives"]
     contest = _contest(results)
     rows = []
     for au in all_aus(results):
         scores = [result.score(au, metric) for result in results]
-        told = [_agreed(score.get(count.lower()) for score in scores) for count in counts]
+        told = [_agreed(score.get(key) for score in scores) for key in counts.values()]
         rows.append((au_head(au), *_score_cells(scores, metric, contest), *map(Cell, told)))
     means = [result.mean(metric) for result in results]
     total = [Cell(_agreed(mean.get("entries") for mean in means)), *[Cell("")] * (len(counts) - 1)]
@@ -282,14 +294,16 @@ def text_table(metrics: Mapping[str, Any]) -> str:
     pooled = metrics["pooled"]
     names = [name for name in METRICS_OF_TASK[str(metrics["task"])] if name != "f1_half" or name in pooled["mean"]]
     lines = [["AU", "name", "labels", *(["positive"] if occurrence else []), *(METRIC_NAMES[name] for name in names)]]
+    without = "" if _too_few(pooled) else _TOO_FEW
     for au in metrics["aus"]:
         scores = pooled["per_au"].get(str(au), {})
         main = scores.get(names[0]) or {}
         counts = [_agreed([main.get("entries")]), *([_agreed([main.get("positives")])] if occurrence else [])]
         lines.append(
-            [f"AU{au}", UNITS[au].name if au in UNITS else "", *counts] + [_in_terminal(name, scores) for name in names]
+            [f"AU{au}", UNITS[au].name if au in UNITS else "", *counts]
+            + [_in_terminal(name, scores, without) for name in names]
         )
-    means = [_in_terminal(name, pooled["mean"]) for name in names]
+    means = [_in_terminal(name, pooled["mean"], without) for name in names]
     entries = _agreed([(pooled["mean"].get(names[0]) or {}).get("entries")])
     covered = len((pooled["mean"].get(names[0]) or {}).get("aus") or metrics["aus"])
     over = f"over {covered} of {len(metrics['aus'])} AUs" if covered < len(metrics["aus"]) else ""
@@ -299,14 +313,22 @@ def text_table(metrics: Mapping[str, Any]) -> str:
     mark = f" {MARK}" if marked else ""
     head = (
         f"{metrics.get('method', '')}{mark} · {_agreed([pooled.get('frames')])} held-out frames of "
-        f"{_agreed([pooled.get('subjects')])} subjects · value [95 % interval over subjects]"
+        f"{_agreed([pooled.get('subjects')])} subjects · value "
+        + (f"({TOO_FEW} for an interval)" if _too_few(pooled) else "[95 % interval over subjects]")
     ).lstrip(" ·")
-    return "\n".join([head, *body, *([f"{MARK} {FOOTNOTE}"] if marked else [])])
+    told = [f"{MARK} {FOOTNOTE}"] if marked else []
+    if any(_TOO_FEW in line for line in body):
+        told.append(f"{_TOO_FEW.strip()}: fewer than {FEWEST_PEOPLE} held-out people have labels of this AU")
+    return "\n".join([head, *body, *told])
 
 
-def _in_terminal(name: str, scores: Mapping[str, Any]) -> str:
+def _too_few(pooled: Mapping[str, Any]) -> bool:
+    return (number(pooled.get("subjects")) or FEWEST_PEOPLE) < FEWEST_PEOPLE
+
+
+def _in_terminal(name: str, scores: Mapping[str, Any], without: str) -> str:
     score = scores.get(name) or {}
-    return figure(score.get("value")) if name == "f1_half" else with_interval(score)
+    return figure(score.get("value")) if name == "f1_half" else with_interval(score, without=without)
 
 
 def in_columns(lines: Sequence[Sequence[str]]) -> list[str]:

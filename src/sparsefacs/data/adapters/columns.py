@@ -54,7 +54,8 @@ class LabelTable:
     frame is 0-based, −1 where empty; time in seconds, NaN where empty; face −1 where empty. box: where each row's face
     is, (N, 4) as x0, y0, x1, y1 in pixels, NaN where empty: of columns face_x0 … face_y1 (this program's codes),
     FaceRectX … FaceRectHeight (py-feat) or the landmarks x_0 … y_67 (OpenFace). notes: what was taken
-    for granted.
+    for granted. subject "" where codes do not know whose face it
+    is.
     """
 
     path: Path
@@ -137,7 +138,7 @@ def read_labels(path: Path, *, first_frame: int | None = None) -> LabelTable:
         frame if isinstance(frame, np.ndarray) else None,
         time if isinstance(time, np.ndarray) else None,
         face if isinstance(face, np.ndarray) else None,
-        _texts(table, columns["subject"], path),
+        _texts(table, columns["subject"], path, optional=kind != "plain"),
         _texts(table, columns["clip"], path),
         _boxes(table, path),
         unused,
@@ -266,11 +267,12 @@ def _boxes(table: pd.DataFrame, path: Path) -> NDArray[np.float64] | None:
     return np.where(known[:, None], values, np.nan) if known.any() else None
 
 
-def _texts(table: pd.DataFrame, column: str | None, path: Path) -> list[str] | None:
+def _texts(table: pd.DataFrame, column: str | None, path: Path, *, optional: bool = False) -> list[str] | None:
+    """Return a column's texts, None where there is none; an empty one is refused, or `optional`."""
     if column is None:
         return None
     texts = ["" if pd.isna(value) else str(value).strip() for value in table[column]]
-    if "" in texts:
+    if "" in texts and not optional:
         raise InputError(
             f"row {texts.index('') + 1}: {column} is empty", path=path, remedy=f"Fill in {column} in every row"
         )

@@ -165,7 +165,7 @@ def _add(
         if path is None:
             continue
         entry = files.setdefault(path, _new_file(table, row, path, media.root))
-        subject = table.subject[row] if table.subject else entry.subject
+        subject = (table.subject[row] if table.subject else "") or entry.subject
         if subject != entry.subject:
             raise InputError(
                 f"row {row + 1}: {name} belongs to subject {subject} here and to {entry.subject} above",
@@ -182,7 +182,9 @@ def _add(
 
 def _media_names(table: LabelTable, media: NamedMedia, missing: dict[str, Reject]) -> list[str]:
     """Return the file that each row of `table` names; none, and a reject, when the table's own video is not there."""
-    if table.media is not None:
+    named = set(table.media or ())
+    alone = table.kind != "plain" and len(named) == 1 and media.named(*named) is None
+    if table.media is not None and not (alone and media.of_table(table.path)):  # the one video may have been renamed
         return table.media
     if table.kind == "plain":
         raise InputError("has no column path", path=table.path, remedy=_SHOWN)
@@ -226,7 +228,7 @@ def _place(table: LabelTable, row: int, name: str) -> float | None:
 
 def _new_file(table: LabelTable, row: int, path: Path, root: Path) -> _File:
     stem = _relative(path, root).with_suffix("").as_posix()
-    return _File(path, table.subject[row] if table.subject else stem, table.clip[row] if table.clip else None)
+    return _File(path, (table.subject[row] if table.subject else "") or stem, table.clip[row] if table.clip else None)
 
 
 def _relative(path: Path, root: Path) -> Path:
