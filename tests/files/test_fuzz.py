@@ -133,7 +133,8 @@ def of_run(folder: Path) -> Iterator[Target]:
     yield Target(run.config, run.read_config)
     fold = {"name": "1", "train": ["s00"], "test": ["s01", "s02"], "validation": []}
     plan = {
-        "protocol": {"name": "mine"}, "protocol_hash": "0", "fold": fold, "seen": {"persons": [[None, "s00"]], "groups": []},
+        "protocol": {"name": "mine"}, "protocol_hash": "0", "fold": fold,
+        "seen": {"persons": [[None, "s00"]], "groups": []},
         "store": str(store.path), "store_hash": store_hash(store), "labels": {}, "labelled_faces": 2,
         "unlabelled_faces": 0, "selection_rule": "",
     }  # fmt: skip
@@ -142,7 +143,7 @@ def of_run(folder: Path) -> Iterator[Target]:
     run.log.write_text("step,epoch,seconds,images,loss\n1,0.5,0.1,8,0.7\n2,1,0.2,16,0.6\n")
     yield Target(run.log, run.read_log, sealed=False)
     VisibleLabels("all", 0, np.eye(6, 3, dtype=bool)).save(run.labels)
-    yield Target(run.labels, lambda: VisibleLabels.load(run.labels).mask.tolist())
+    yield Target(run.labels, lambda: (VisibleLabels.load(run.labels).mask.tolist(), "read again each time"))
     keys = {"row": [0, 1], "subject": "s01", "clip": "c", "frame": [0, 1], "time": 0.5, "fold": "1"}
     scores = {f"AU{au:02d}_{kind}": [0.0, 1.0] for au in AUS for kind in ("p", "true", "limit")}
     pd.DataFrame(keys | scores).to_parquet(run.predictions, index=False, write_page_checksum=True)
