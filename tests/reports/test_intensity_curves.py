@@ -163,7 +163,7 @@ def test_a_run_that_was_not_scored_and_labels_that_do_not_vary_are_said(
         told = representation.pictures(run, tmp_path / "still")
         assert "no intensity labels that vary" in told["not_written"]["intensity.svg"]
         file.write_bytes(b"nothing")
-        with pytest.raises(InputError, match="cannot be read as predictions"):
+        with pytest.raises(InputError, match="the table of predictions cannot be read"):
             representation.pictures(run, tmp_path / "out")
         file.unlink()
         with pytest.raises(InputError, match="the table of predictions is missing"):

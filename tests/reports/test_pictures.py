@@ -224,6 +224,7 @@ def test_hidden_boxes_are_white_and_what_is_pasted_comes_from_the_generator(
     weights[last.replace("bias", "weight")].zero_()
     weights[last].copy_(torch.tensor([0.0, 2.0, -2.0]))
     save_file(weights, copied / "auxiliary.safetensors")
+    edit_record(copied / "model.json", {}, "sha256")
     representation.pictures(copied, tmp_path / "after", faces=4)
     (white, same, painted), *_ = grid["inpainting.png"]
     assert np.array_equal(white, hidden) and np.array_equal(same, original)

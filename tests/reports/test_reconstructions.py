@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from edited import edit_record
 from made_stores import build_store
 from sparsefacs import InputError, representation
 from sparsefacs.cli import app
@@ -75,6 +76,7 @@ def predicts(run: Path, value: float) -> None:
     weights[place].zero_()
     weights[place.replace("weight", "bias")].fill_(value)
     save_file(weights, run / "auxiliary.safetensors")
+    edit_record(run / "encoder.json", {}, "sha256")
 
 
 def hidden_patches(made: np.ndarray, original: np.ndarray) -> np.ndarray:
@@ -255,6 +257,7 @@ def test_what_cannot_be_drawn_is_said(
     with pytest.raises(InputError, match=r"is a run of pretrain/simclr, which restores no faces"):
         representation.pictures(tmp_path / "other", tmp_path / "out")
 
+    edit_record(copied / "encoder.json", {}, "sha256")
     weights = load_file(copied / "auxiliary.safetensors")
     cut = {key: value for key, value in weights.items() if not key.endswith("mask_token")}
     save_file(cut, copied / "auxiliary.safetensors")

@@ -26,7 +26,7 @@ class AugmentationConfig(BaseModel):
     shift: Fraction = Field(0.04, description="largest shift, as a fraction of the side")
     rotation: float = Field(8.0, ge=0, le=180, description="largest turn, degrees")
     scale: Fraction = Field(0.08, description="largest relative change of size")
-    crop: Annotated[float, Field(gt=0, le=1)] = Field(
+    crop: Annotated[float, Field(ge=0.01, le=1)] = Field(
         1.0, description="smallest share of the area that a random square crop keeps; 1 = no crop"
     )
     brightness: Fraction = 0.25

@@ -182,7 +182,7 @@ def read_recipe(method: str, recipe: str) -> dict[str, Any]:
             )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"is not valid YAML ({error})", path=recipe, remedy="Mend the file") from error
     if not isinstance(content, dict):
         raise InputError("a recipe must be a mapping of settings", path=recipe, remedy="See recipes/ in the package")
@@ -225,6 +225,8 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
     """
     values = read_recipe(method, recipe) | {"name": method, "recipe": recipe}
     values.pop("sweep", None)
+    if recipe.endswith((".yaml", ".yml")):
+        _check_file(values, recipe)
     for setting in settings:
         key, mark, text = setting.partition("=")
         if not mark or not key.strip():
@@ -250,6 +252,14 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
         tasks = " and ".join(algorithm_class(method).tasks)
         raise InputError(f"method {method} does not learn {checked.task}", remedy=f"It learns {tasks}")
     return checked
+
+
+def _check_file(values: dict[str, Any], path: str) -> None:
+    """Raise InputError naming a recipe file where its settings, by themselves, are not possible."""
+    try:
+        _checked(RunConfig, values)
+    except InputError as error:
+        raise InputError(error.problem, path=path, remedy=error.remedy) from error
 
 
 def _check_accumulation(config: RunConfig) -> None:

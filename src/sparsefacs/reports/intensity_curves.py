@@ -82,7 +82,8 @@ def intensity_curves(run: Path, store: AnyStore | None = None) -> ClipCurves | N
 
 def _predicted(folder: RunFolder) -> "tuple[pd.DataFrame, tuple[int, ...]]":
     file = folder.require(folder.predictions, "the table of predictions")
-    table = read_parquet(file, what="it", remedy="Evaluate the run again", columns=("subject", "clip", "time"))
+    keys = ("subject", "clip", "time")
+    table = read_parquet(file, what="the table of predictions", remedy="Evaluate the run again", columns=keys)
     aus = tuple(au for au in UNITS if {column(au, "r"), column(au, "true")} <= set(table.columns))
     if not aus:
         raise InputError("holds no predicted intensities", path=file, remedy="Evaluate the run again")

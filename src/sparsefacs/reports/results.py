@@ -190,7 +190,7 @@ def _problem(content: Any) -> str | None:
     missing = [key for key in ("method", "task", "aus", "pooled") if key not in content]
     if missing:
         return f"has no {missing[0]!r}"
-    if content["task"] not in METRICS_OF_TASK:
+    if str(content["task"]) not in METRICS_OF_TASK:
         return f"task {content['task']!r} is neither occurrence nor intensity"
     return _problem_within(content, content["aus"], content["pooled"])
 
