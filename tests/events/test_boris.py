@@ -1,6 +1,7 @@
 """BORIS projects become events, stretches looked at and faults."""
 
 import copy
+import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -324,6 +325,10 @@ def test_a_changed_project_raises_nothing_else(tmp_path: Path, changes: Any, ask
                 inner[path[-1]] = value
         except (KeyError, IndexError, TypeError):
             continue
+    try:
+        json.dumps(content)
+    except ValueError:  # a value put into itself, which no file holds
+        return
     try:
         file = read(tmp_path, content, asked)
     except InputError as error:

@@ -41,7 +41,7 @@ from sparsefacs.networks.backbone import create_backbone
 from sparsefacs.protocols.budgets import VisibleLabels
 from sparsefacs.protocols.fold_files import read_folds
 from sparsefacs.records import write_record, write_yaml
-from sparsefacs.reports.codes import read_codes
+from sparsefacs.reports.codes import read_tracks
 from sparsefacs.reports.results import read_results
 
 AUS = (1, 4, 12)
@@ -195,11 +195,11 @@ def of_exported(folder: Path) -> Iterator[Target]:
 def of_tables(folder: Path) -> Iterator[Target]:
     for suffix in ("csv", "parquet"):
         codes = folder / f"codes.{suffix}"
-        with open_codes(codes, code_columns(AUS, with_input=True)) as rows:
+        with open_codes(codes, code_columns(AUS)) as rows:
             for frame in range(1, 4):
                 found = [0.9, 1, *[10.0] * 4, *[None] * 4, *[1] * 3, *[None] * 3, *[0.7] * 3]
-                rows.write(["a.mp4", frame, 0, frame / 25, *found])
-        yield Target(codes, lambda codes=codes: read_codes(codes), sealed=False)  # type: ignore[misc]
+                rows.write(["a.mp4", None, frame, 0, frame / 25, *found])
+        yield Target(codes, lambda codes=codes: read_tracks(codes), sealed=False)  # type: ignore[misc]
         yield Target(codes, lambda codes=codes: read_labels(codes), sealed=False)  # type: ignore[misc]
         labels = folder / f"labels.{suffix}"
         table = pd.DataFrame({"path": ["a.png", "b.png"], "subject": "s", "AU12": [0, 1], "AU04_r": [0.5, 3]})

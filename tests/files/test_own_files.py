@@ -24,7 +24,7 @@ from sparsefacs.engine.run import CsvLog, RunFolder
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.files import SoleWriter, atomic_path, write_text
 from sparsefacs.inference.model import load_coder
-from sparsefacs.reports.codes import read_codes
+from sparsefacs.reports.codes import read_tracks
 
 NETWORK = {"backbone": "test_resnet", "input_size": 32, "options": {"channels": [8, 8, 8, 8]}}
 
@@ -35,6 +35,7 @@ def test_one_path_or_setting_is_never_taken_letter_by_letter(tmp_path: Path, mon
         "sparsefacs.inference.pipeline.predict", lambda *args, **named: given.update(args=args, **named)
     )
     monkeypatch.setattr("sparsefacs.api.load", lambda run: "coder")
+    monkeypatch.setattr("sparsefacs.inference.origin.origin_of", lambda run, coder: None)
     api.predict("clip.mp4", "out.csv", "run", reference="rest.png")
     assert given["args"] == ("coder", [Path("clip.mp4")], Path("out.csv")) and given["reference"] == [Path("rest.png")]
     monkeypatch.setattr("sparsefacs.reports.page.report", lambda *args, **named: given.update(args=args, **named))
@@ -240,10 +241,10 @@ def test_rejected_names_are_no_formulas_and_are_read_back(tmp_path: Path, monkey
 def test_the_report_names_inputs_as_they_are_called(tmp_path: Path) -> None:
     from sparsefacs.inference.codes import code_columns, open_codes
 
-    with open_codes(tmp_path / "codes.csv", code_columns((12,), with_input=True)) as rows:
+    with open_codes(tmp_path / "codes.csv", code_columns((12,))) as rows:
         for name in ("=a.mp4", "001"):
-            rows.write([name, 1, 0, 0.0, 0.9, 1, *[0.0] * 4, *[None] * 4, 1, None, 0.7])
-    assert [track.name for track in read_codes(tmp_path / "codes.csv")] == ["=a.mp4", "001"]
+            rows.write([name, None, 1, 0, 0.0, 0.9, 1, *[0.0] * 4, *[None] * 4, 1, None, 0.7])
+    assert [track.name for track in read_tracks(tmp_path / "codes.csv")] == ["=a.mp4", "001"]
 
 
 def test_records_tell_when_they_were_changed(tmp_path: Path) -> None:

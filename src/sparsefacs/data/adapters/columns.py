@@ -35,6 +35,7 @@ _NAMES = {
     "subject": ("subject", "subject_id", "person", "participant"),
     "clip": ("clip", "session", "task"),
 }
+_KEYS = {name for names in _NAMES.values() for name in names}
 _AU = re.compile(r"AU_?0*(\d+)(?:_(c|occ|occurrence|r|int|intensity|p|l))?", re.IGNORECASE)
 _INTENSITY = {"r", "int", "intensity"}
 _CORNERS = ("face_x0", "face_y0", "face_x1", "face_y1")
@@ -156,7 +157,7 @@ def _read(path: Path) -> pd.DataFrame:
         if path.suffix.lower() == ".parquet":
             table = pd.read_parquet(path)
         elif path.suffix.lower() in SHEET_SUFFIXES:
-            table = read_frame(path)[0].reset_index(drop=True)
+            table = read_frame(path, once=_matters)[0].reset_index(drop=True)
             for column in table.columns:
                 table[column] = table[column].map(from_cell, na_action="ignore")
         else:
@@ -175,6 +176,10 @@ def _read(path: Path) -> pd.DataFrame:
 def _refuse_twice(names: list[str], path: Path) -> None:
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         raise InputError(f"has column {twice[0]} twice", path=path, remedy="Keep one of them")
+
+
+def _matters(name: str) -> bool:
+    return _looks_like_au(name) or name.lower() in _KEYS
 
 
 def _looks_like_au(name: str) -> bool:

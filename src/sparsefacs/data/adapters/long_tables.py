@@ -19,11 +19,13 @@ _LINES_SEARCHED = 200
 _AGAIN = "Save it again as CSV"
 
 
-def read_frame(path: Path, is_header: HeaderTest | None = None) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
+def read_frame(
+    path: Path, is_header: HeaderTest | None = None, *, once: Callable[[str], bool] = bool
+) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
     """Return a table's cells as text, each row under its line's number in the file, and the lines above the header.
 
     Blank rows are left out; empty cells are NaN. is_header: tells the header, of plain column names; None: the first
-    line, whose names must then differ. Raises InputError for what is no such table.
+    line. once: says of a name whether it may stand there only once. Raises InputError for what is no such table.
     """
     if path.suffix.lower() == ".xlsx":
         above, names, rows = _from_sheet(path, is_header)
@@ -34,7 +36,7 @@ def read_frame(path: Path, is_header: HeaderTest | None = None) -> tuple[pd.Data
         line = extra.index[extra.any(axis=1)][0]
         raise InputError(f"line {line}: has more cells than there are columns", path=path, remedy="Correct the line")
     rows = rows.iloc[:, : len(names)].dropna(how="all")
-    twice = sorted({name for name in names if name and names.count(name) > 1})
+    twice = [name for place, name in enumerate(names) if name in names[:place] and once(name)]
     if twice and is_header is None:
         raise InputError(f"has column {twice[0]} twice", path=path, remedy="Keep one of them")
     rows.columns = pd.Index(_distinct(names))
