@@ -41,7 +41,8 @@ def events(
         typer.echo(f"note: {note}", err=True)
     total = sum(told.events.values())
     listed = ", ".join(f"AU{au} {count}" for au, count in told.events.items() if count)
-    text = f"{out}: {total} events in {told.videos} videos, {told.cut} of them cut" + (f"; {listed}" if listed else "")
+    what, where = f"{total} event{'s' * (total != 1)}", f"{told.videos} video{'s' * (told.videos != 1)}"
+    text = f"{out}: {what} in {where}, {told.cut} of them cut" + (f"; {listed}" if listed else "")
     show(
         {"files": [str(path) for path in told.files], "videos": told.videos, "events": told.events, "cut": told.cut},
         as_json,
