@@ -198,7 +198,7 @@ def test_a_rendered_video_has_the_codes_of_the_run(cnn: tuple[Path, Path], folde
     wanted, found = pd.read_csv(folder / "run.csv"), pd.read_csv(folder / "file.csv")
     assert list(wanted) == list(found)
     assert wanted.filter(like="_p").std().max() > 1e-3
-    np.testing.assert_allclose(found.to_numpy(float), wanted.to_numpy(float), atol=1e-4)
+    pd.testing.assert_frame_equal(found, wanted, rtol=0, atol=1e-4)
 
 
 class _LeavesTorch(torch.nn.Module):

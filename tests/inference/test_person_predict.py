@@ -125,7 +125,7 @@ def test_an_exported_network_codes_a_video_as_its_run_does(runs: dict[str, Path]
     wanted = coded(runs["plain"], [moving], tmp_path / "run.csv")
     found = coded(tmp_path / "plain.onnx", [moving], tmp_path / "file.csv")
     assert list(found) == list(wanted) and found["reference"].max() == 3
-    np.testing.assert_allclose(found.to_numpy(float), wanted.to_numpy(float), atol=1e-4)
+    pd.testing.assert_frame_equal(found, wanted, rtol=0, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
