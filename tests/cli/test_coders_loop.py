@@ -1,4 +1,4 @@
-"""The coders' loop through the command line: coded in BORIS, learned from, coded on, corrected in BORIS, learned again."""
+"""The coders' loop: coded in BORIS, learned from, coded on, corrected in BORIS, learned from again."""
 
 import json
 import sys

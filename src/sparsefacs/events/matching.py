@@ -1,8 +1,8 @@
 """Which videos, people and frames of two codings belong together."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -59,10 +59,11 @@ def match(
 ) -> tuple[list[tuple[Coding, Coding]], list[Alone]]:
     """Pair the codings of the same person in the same video, and tell those left over.
 
-    Videos are the same by their whole name, else by its last part where that is unique, without folders, ending and
-    case; one video a side is the same where a file does not name it. People are the same by subject, else by face, and
-    one person a side is the same. main_face: where one side has one person, whom the other does not know, and that has
-    several faces, take the face found in most frames.
+    Videos are the same by their whole name, else by its end: the folders that both sides tell must agree, unless each
+    side has all its videos in one folder. Ending and case do not count; one video a side is the same where a file
+    does not name it. People are the same by subject, else by face, and one person a side is the same. main_face:
+    where one side has one person, whom the other does not know, and that has several faces, take the face found in
+    most frames.
     """
     of_a, of_b = _by_video(a), _by_video(b)
     partner = _partners(of_a, of_b)
@@ -100,18 +101,30 @@ _Videos = dict[tuple[str, ...], list[Coding]]
 def _partners(of_a: _Videos, of_b: _Videos) -> dict[tuple[str, ...], tuple[str, ...]]:
     """Return which video of B each of A is."""
     partner = {video: video for video in of_a if video in of_b}
-    rest_a, rest_b = [v for v in of_a if v not in partner], [v for v in of_b if v not in partner]
-    counts_a, counts_b = (Counter(video[-1:] for video in rest) for rest in (of_a, of_b))
-    last = {video[-1:]: video for video in rest_b}
-    for video in rest_a:
-        name = video[-1:]
-        if name in last and counts_a[name] == counts_b[name] == 1:
-            partner[video] = last[name]
+    for fits in (_ends_alike, _moved(of_a, of_b)):
+        rest_a = [video for video in of_a if video not in partner]
+        rest_b = [video for video in of_b if video not in partner.values()]
+        for video in rest_a:
+            alike = [other for other in rest_b if fits(video, other)]
+            if len(alike) == 1 and sum(fits(other, alike[0]) for other in rest_a) == 1:
+                partner[video] = alike[0]
     if not partner and len(of_a) == len(of_b) == 1:
         (one, own_a), (two, own_b) = *of_a.items(), *of_b.items()
         if not (own_a[0].named and own_b[0].named):
             partner[one] = two
     return partner
+
+
+def _ends_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Say whether two names have the same folders as far up as both tell them."""
+    shared = min(len(one), len(other))
+    return shared > 0 and one[-shared:] == other[-shared:]
+
+
+def _moved(of_a: Iterable[tuple[str, ...]], of_b: Iterable[tuple[str, ...]]) -> Callable[..., bool]:
+    """Return whether two names are the same but for their folder, where each side has all its videos in one folder."""
+    alone = all(len({video[:-1] for video in side}) == 1 for side in (of_a, of_b))
+    return lambda one, other: alone and one[-1:] == other[-1:]
 
 
 def _match_people(a: list[Coding], b: list[Coding], main_face: bool) -> tuple[list[tuple[Coding, Coding]], list[Alone]]:
