@@ -204,8 +204,8 @@ def test_an_unfinished_store_is_gone_on_with(made: Store, faces: Faces, tmp_path
 
     job = room.job_of(faces)
     info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=pipeline.job_source(job))
-    StoreWriter(tmp_path / "bench", info, pipeline._described(job), pipeline.extra_columns(job))
-    pipeline.make_part(tmp_path / "bench", job, 0)
+    writer = StoreWriter(tmp_path / "bench", info, pipeline._described(job), pipeline.extra_columns(job))
+    pipeline.make_part(writer, job, 0)
     assert len(room.make_and_check(tmp_path / "bench", faces, reference_of(made), 1, workers=1)) == 4
 
 

@@ -160,8 +160,8 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
     other = out / "runs/bp4d/50/O-wlc/seed-0"
     _claim(plan_item("adversarial", "table-1", out, stores=[store], settings=TINY), {"settings": TINY})
     other.mkdir(parents=True)
-    (other / "config.yaml").write_text("name: another run\n")
-    (other / "protocol.json").write_text("{}")
+    (other / "config.yaml").write_text("{name: another run, recipe: probe, seed: 0}\n")
+    (other / "protocol.json").write_text('{"seen": {"persons": [], "groups": []}, "store": "s", "store_hash": "0"}')
     result = CliRunner().invoke(app, words)
     assert isinstance(result.exception, InputError)
     assert "1 job failed, first runs/bp4d/50/O-wlc/seed-0: " in str(result.exception)

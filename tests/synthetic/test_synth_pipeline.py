@@ -106,8 +106,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(made, tmp_path):
     job = pipeline.Job(2, 2, 3, 48, 4, "bp4d", True, 2, DEFAULT_AUS, points="true")
     out = tmp_path / "killed"
     info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=pipeline.job_source(job))
-    StoreWriter(out, info, pipeline._described(job), pipeline.extra_columns(job))
-    pipeline.make_part(out, job, 1)
+    pipeline.make_part(StoreWriter(out, info, pipeline._described(job), pipeline.extra_columns(job)), job, 1)
     (out / ".data-00000.abc.tmp.arrow").write_bytes(b"half")  # what a kill leaves behind
     with pytest.raises(InputError, match="unfinished"):
         Store(out)

@@ -154,7 +154,7 @@ def synth(
     parts = job.parts()
     todo = [part for part in range(len(parts)) if not writer.is_done(part)]
     with progress("synth", total=sum(len(parts[part][1]) for part in todo) * frames) as shown:
-        for made in _run(Path(out), job, todo, workers):
+        for made in _run(writer, job, todo, workers):
             shown.advance(made)
     return writer.finish(len(parts))
 
@@ -229,24 +229,22 @@ def extra_columns(job: Job) -> dict[str, Any]:
     return columns
 
 
-def _run(out: Path, job: Job, todo: list[int], workers: int) -> Iterable[int]:
+def _run(writer: StoreWriter, job: Job, todo: list[int], workers: int) -> Iterable[int]:
     if workers == 1 or len(todo) < 2:
-        return (make_part(out, job, part) for part in todo)
+        return (make_part(writer, job, part) for part in todo)
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config(backend="loky", inner_max_num_threads=1):
         run = Parallel(n_jobs=min(workers, len(todo)), return_as="generator_unordered", batch_size=1)
-        made: Iterable[int] = run(delayed(make_part)(out, job, part) for part in todo)
+        made: Iterable[int] = run(delayed(make_part)(writer, job, part) for part in todo)
         return made
 
 
-def make_part(out: Path, job: Job, part: int) -> int:
-    """Render and write part number `part` of the store in `out`; return how many frames it has, rejected ones too."""
+def make_part(writer: StoreWriter, job: Job, part: int) -> int:
+    """Render and write part number `part` of a store; return how many frames it has, rejected ones too."""
     import cv2
 
     cv2.setNumThreads(1)  # the processes share the cores already
-    info = StoreInfo(aus=job.aus, recipe=job.recipe.as_json(), source=job_source(job))
-    writer = StoreWriter(out, info, _described(job), extra_columns(job))
     subject, clips = job.parts()[part]
     rejected: list[Reject] = []
     rows = (row for clip in clips for row in clip_rows(job, subject, clip))
