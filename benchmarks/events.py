@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsefacs import api
+from sparsefacs import observation
 from sparsefacs.inference.codes import CodedFace, CodedFrame, CodesWriter, code_columns, open_codes
 
 AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 45)
@@ -37,9 +37,14 @@ def main() -> None:
         result: dict[str, Any] = {"benchmark": "events", "frames": given.frames, "aus": len(AUS)}
         result |= {"platform": platform.platform(), "python": platform.python_version()}
         one, two = (write_codes(folder / f"{seed}.csv", given.frames, seed) for seed in range(2))
-        result["summary_s"] = best(given.repeats, lambda n: api.summary(one, folder / f"summary-{n}.csv"))
-        result["summary_wide_s"] = best(given.repeats, lambda n: api.summary(one, folder / f"wide-{n}.csv", wide=True))
-        result["agreement_s"] = best(given.repeats, lambda n: api.agreement(one, two, out=folder / f"out-{n}.csv"))
+        result["events_s"] = best(given.repeats, lambda n: observation.events(one, folder / f"events-{n}.boris"))
+        result["summary_s"] = best(given.repeats, lambda n: observation.summary(one, folder / f"summary-{n}.csv"))
+        result["summary_wide_s"] = best(
+            given.repeats, lambda n: observation.summary(one, folder / f"wide-{n}.csv", wide=True)
+        )
+        result["agreement_s"] = best(
+            given.repeats, lambda n: observation.agreement(one, two, out=folder / f"out-{n}.csv")
+        )
         if given.files:
             result |= many(folder / "many", given.files, given.frames)
     if given.json:
@@ -103,12 +108,12 @@ def measured(folder: Path, count: int) -> str:
         place = Path(temporary) / "codes"
         place.mkdir()
         files = sorted(folder.glob("*.csv"))[:count]
-        api.summary(files[0], Path(temporary) / "first.csv")
+        observation.summary(files[0], Path(temporary) / "first.csv")
         before = peak_mib()
         for file in files:
             (place / file.name).symlink_to(file)
         start = time.perf_counter()
-        api.summary(place, Path(temporary) / "out.csv")
+        observation.summary(place, Path(temporary) / "out.csv")
         seconds = time.perf_counter() - start
     return json.dumps({"files": count, "seconds": round(seconds, 2), "peak_above_mib": round(peak_mib() - before, 1)})
 

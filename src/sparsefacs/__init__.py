@@ -1,7 +1,6 @@
 """sparsefacs: learn to code facial action units from very few labels."""
 
 from .api import (
-    agreement,
     evaluate,
     export,
     flow,
@@ -12,13 +11,13 @@ from .api import (
     prepare,
     protocol,
     report,
-    summary,
     synth,
     synth_tree,
     train,
 )
 from .errors import InputError
 from .experiments import reproduce
+from .observation import agreement, events, summary
 from .representation import features, pictures, pretrain, probe
 from .version import VERSION
 
@@ -28,6 +27,7 @@ __all__ = [
     "InputError",
     "agreement",
     "evaluate",
+    "events",
     "export",
     "features",
     "flow",

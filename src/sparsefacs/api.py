@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from .data.joined import AnyStore
     from .data.store import Store
     from .engine.config import RunConfig
-    from .events.agreement import Agreement
-    from .events.summary import Summarised
-    from .events.writing import Written
     from .faces.flow import FlowSummary
     from .inference.contract import Coder
     from .inference.pipeline import Summary
@@ -383,17 +380,6 @@ def predict(
     )
 
 
-def events(codes: PathLike, out: PathLike, *, form: str | None = None, **rules: Any) -> "Written":
-    """Write the events in codes (a file of `predict`, or a folder of them) to `out`, for a coder's own program.
-
-    form: boris, elan, bids or csv; default: what the ending of `out` says. rules: as of `events.finding.Rules`.
-    """
-    from .events.finding import Rules
-    from .events.writing import write_events
-
-    return write_events(Path(codes), Path(out), rules=Rules(**rules), form=form)
-
-
 def coder_and_inputs(given: Sequence[Path]) -> tuple[Path, list[Path]]:
     """Return what codes, and what is coded, of what was given to `predict`: a coder may stand first.
 
@@ -417,62 +403,6 @@ def coders() -> list[dict[str, Any]]:
 def coder_card(name: str = LATEST) -> dict[str, Any]:
     """Return the card of a packaged coder: what it is, how it was made, its terms, its scores, what it cannot do."""
     return read_card(coder_folder(name).name)
-
-
-def summary(codes: PathLike, out: PathLike, *, wide: bool = False, **rules: Any) -> "Summarised":
-    """Write how much of its time each face in codes (a file, or a folder of them) shows each AU to the table `out`.
-
-    wide: a row a face; else a row a face and AU. rules: what an event is, as of `events.finding.Rules`.
-    """
-    from .events.finding import Rules
-    from .events.summary import summarise
-
-    return summarise(Path(codes), Path(out), rules=Rules(**rules), wide=wide)
-
-
-def agreement(
-    a: PathLike,
-    b: PathLike,
-    *,
-    out: PathLike | None = None,
-    page: PathLike | None = None,
-    coded: str | None = None,
-    names: PathLike | None = None,
-    onset_tolerance_s: float = 0.5,
-    overlap: float = 0.5,
-    bridge_s: float = 0.1,
-    shortest_s: float = 0.1,
-    **settings: Any,
-) -> "Agreement":
-    """Return how far two coders, or a coder and codes, agree; A and B are codes, files of events or tables of labels.
-
-    out, page: also write the coefficients as a table, and a web page. coded, names: of files of events, what marks the
-    stretches that were looked at ("all": everything), and a table of what words mean. Two events match whose onsets
-    and common time are as `onset_tolerance_s` and `overlap` say; bridge_s, shortest_s: what an event is in codes.
-    settings: `fps`, `first_frame`, `main_face` of `events.agreement.compare`.
-    """
-    from .events.agreement import Matching, compare
-    from .events.finding import Rules
-    from .events.model import Asked
-    from .events.names import Names, read_map
-
-    if page is not None:
-        from .reports.page import check_page_path
-
-        check_page_path(Path(page))
-    told = compare(
-        Path(a),
-        Path(b),
-        asked=Asked(Names() if names is None else read_map(Path(names)), coded),
-        matching=Matching(onset_tolerance_s, overlap, Rules(bridge_s=bridge_s, shortest_s=shortest_s)),
-        out=None if out is None else Path(out),
-        **settings,
-    )
-    if page is not None:
-        from .reports.agreement import agreement_page
-
-        agreement_page(Path(page), told)
-    return told
 
 
 def report(out: PathLike, results: Paths, *, codes: Paths = (), stills: Paths = ()) -> Path:

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from made_codes import face_codes, save_codes
-from sparsefacs import InputError, api
+from sparsefacs import InputError, observation
 from sparsefacs.cli import app
 
 runner = CliRunner()
@@ -60,10 +60,10 @@ def test_nothing_is_overwritten_and_nonsense_is_refused(two_codes, tmp_path):
     a, b = two_codes
     (tmp_path / "page.html").write_text("mine")
     with pytest.raises(InputError, match="already exists"):
-        api.agreement(a, b, page=tmp_path / "page.html")
+        observation.agreement(a, b, page=tmp_path / "page.html")
     for nonsense in ({"overlap": 2}, {"onset_tolerance_s": -1}, {"fps": 0}):
         with pytest.raises(InputError):
-            api.agreement(a, b, **nonsense)
+            observation.agreement(a, b, **nonsense)
     with pytest.raises(InputError, match="CSV or Parquet"):
-        api.summary(a, tmp_path / "out.txt")
+        observation.summary(a, tmp_path / "out.txt")
     assert (tmp_path / "page.html").read_text() == "mine"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .. import api
+from .. import observation
 from .options import Json, show
 
 Bridge = Annotated[float, typer.Option(help="Seconds: an interruption shorter than this does not end an event.")]
@@ -35,7 +35,7 @@ def summary(
     a minute, and with which other AUs it is present (share of time together; Jaccard). Frames weigh as long as they are
     shown. Events are those of `sparsefacs events` with the same options; the last column says what they are.
     """
-    told = api.summary(codes, out, wide=wide, on=on, off=off, bridge_s=bridge, shortest_s=shortest)
+    told = observation.summary(codes, out, wide=wide, on=on, off=off, bridge_s=bridge, shortest_s=shortest)
     for problem in told.problems:
         typer.echo(f"left out: {problem}", err=True)
     typer.echo(f"note: {told.event_rule}", err=True)
@@ -84,7 +84,7 @@ def agreement(
     and told. What is undefined is said to be, and why. From three people on there are intervals, over people. --bridge
     and --shortest hold for the events of codes alone; a coder's stand as they are.
     """
-    told = api.agreement(
+    told = observation.agreement(
         a,
         b,
         out=out,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .. import api
+from .. import observation
 from ..events.formats import FORMATS
 from .options import Json, show
 
@@ -36,7 +36,7 @@ def events(
     silence means absent. Corrected there, the file goes back as labels: sparsefacs prepare VIDEOS STORE --dataset table
     --labels FILE.
     """
-    told = api.events(codes, out, form=form, on=on, off=off, bridge_s=bridge, shortest_s=shortest)
+    told = observation.events(codes, out, form=form, on=on, off=off, bridge_s=bridge, shortest_s=shortest)
     for note in told.notes:
         typer.echo(f"note: {note}", err=True)
     total = sum(told.events.values())

@@ -92,7 +92,8 @@ def synth(
         given = _variants(variant or ())
         api.synth_tree(out, layout, subjects=subjects, clips=clips, frames=frames, seed=seed, **sized, **given)
         then = f"sparsefacs prepare {out} STORE --dataset {layout}"
-        then += f" --labels {out / 'labels.csv'}" if layout == "table" else ""
+        labels = sorted(path for path in out.iterdir() if path.stem in {"labels", "coded"}) if layout == "table" else []
+        then += "".join(f" --labels {path}" for path in labels)
         typer.echo(f"{out}: synthetic faces laid out as {layout}; now: {then}")
         return
     if variant:
