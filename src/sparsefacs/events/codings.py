@@ -1,8 +1,8 @@
 """What one coder, or program, says of videos and photos, read from any kind of file, a person of a video at a time."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.adapters.columns import LabelTable, read_labels
-from ..data.adapters.timed_labels import LabelsInStretches, Stretches
+from ..data.adapters.timed_labels import LabelsInStretches, spans_by_au, stretches_by_au
 from ..errors import InputError
 from ..row_files import TABLE_SUFFIXES
 from .coded_tables import FaceCodes, is_codes, read_codes
@@ -18,7 +18,6 @@ from .formats import FORMATS, find_format
 from .model import EVERYTHING, Asked, Event, EventFile, Recording, Span
 
 _LABEL_SUFFIXES = (*TABLE_SUFFIXES, ".tsv", ".txt")
-_WORDS_SHOWN = 8
 Person = tuple[str, int | None]
 """Subject, "" where unknown, and face id, None where unknown."""
 
@@ -121,7 +120,7 @@ def _read(file: Path, name: str, asked: Asked, first_frame: int | None, notes: l
     kind = find_format(file) if file.is_file() else None
     if kind is not None:
         told = kind.module.read(file, asked)
-        notes.extend(_notes(told))
+        notes.extend(told.told)
         return told.what, list(_of_events(told, asked, name))
     table = read_labels(file, first_frame=first_frame)
     return "table of labels", list(_of_table(table, name))
@@ -237,41 +236,3 @@ def _of_person(file: EventFile, media: str, person: Person, asked: Asked) -> Cod
     )
     end_s = max((span.offset_s for span in coded), default=math.inf)
     return Coding(media, person, file.path, file.aus, stretches=labels, end_s=end_s)
-
-
-def stretches_by_au(events: Iterable[Event]) -> dict[int, Stretches]:
-    """Return events as stretches of each AU, by onset."""
-    by_au: defaultdict[int, list[Event]] = defaultdict(list)
-    for event in sorted(events, key=lambda event: (event.onset_s, event.au)):
-        by_au[event.au].append(event)
-    return {
-        au: Stretches(
-            np.array([event.onset_s for event in own]),
-            np.array([math.nan if event.offset_s is None else event.offset_s for event in own]),
-            np.array([math.nan if event.intensity is None else event.intensity for event in own]),
-            tuple(event.where for event in own),
-        )
-        for au, own in sorted(by_au.items())
-    }
-
-
-def spans_by_au(spans: Iterable[Span], aus: tuple[int, ...]) -> dict[int, tuple[tuple[float, float], ...]]:
-    """Return spans as onsets and offsets of each AU; a span of no AU in particular is of all `aus`."""
-    by_au: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
-    for span in spans:
-        for au in set(aus) if span.aus is None else span.aus & set(aus):
-            by_au[au].append((span.onset_s, span.offset_s))
-    return {au: tuple(sorted(own)) for au, own in sorted(by_au.items())}
-
-
-def _notes(file: EventFile) -> Iterator[str]:
-    """Yield what the user should know of how a file of events was read."""
-    name = file.path.name
-    yield f"{name} is read as {file.what}"
-    yield from (f"{name}: {note}" for note in file.notes)
-    yield from (f"{name}: {fault.where}: {fault.problem}" for fault in file.faults)
-    if file.unmapped:
-        words = Counter(file.unmapped).most_common()
-        shown = ", ".join(f"{word!r} ({count})" for word, count in words[:_WORDS_SHOWN])
-        more = f" and {len(words) - _WORDS_SHOWN} more" if len(words) > _WORDS_SHOWN else ""
-        yield f"{name}: words that are no AU, left out: {shown}{more} (--map FILE says what they mean)"

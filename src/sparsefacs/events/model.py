@@ -1,6 +1,7 @@
 """What every file of events is turned into: events, stretches that were looked at, and what could not be understood."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,8 @@ from .names import Names, Side
 Clock = Literal["media", "first-frame"]
 """What a time counts from: the start of the media file, as players show it, or the video's first frame."""
 CLOCKS: tuple[Clock, ...] = ("media", "first-frame")
+
+_WORDS_SHOWN = 8
 
 EVERYTHING = "all"
 """What `--coded` says of a video that was looked at from its first frame to its last."""
@@ -61,6 +64,11 @@ class Fault:
     where: str
     span: Span | None = None
 
+    @property
+    def line(self) -> str:
+        """Place and problem in a line."""
+        return f"{self.where}: {self.problem}" if self.where else self.problem
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -92,6 +100,19 @@ class EventFile:
     recordings: tuple[Recording, ...] = ()
     clock: Clock = "media"
     notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> Iterator[str]:
+        """What the user should know of how the file was read, a line each."""
+        name = self.path.name
+        yield f"{name} is read as {self.what}"
+        yield from (f"{name}: {note}" for note in self.notes)
+        yield from (f"{name}: {fault.line}" for fault in self.faults)
+        if self.unmapped:
+            words = Counter(self.unmapped).most_common()
+            shown = ", ".join(f"{word!r} ({count})" for word, count in words[:_WORDS_SHOWN])
+            more = f" and {len(words) - _WORDS_SHOWN} more" if len(words) > _WORDS_SHOWN else ""
+            yield f"{name}: words that are no AU, left out: {shown}{more} (--map FILE says what they mean)"
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,20 @@ What was looked at must be said, by the file or by the user: silence inside it m
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ...errors import InputError
 from ...events.formats import Format
-from ...events.model import EVERYTHING, Asked, Clock, Event, EventFile, Fault, Span
+from ...events.model import EVERYTHING, Asked, Clock, Event, EventFile, Span
 from ...events.names import Names, read_map
 from ...facs import parse_aus
 from ..media import is_video
 from ..store import Reject
 from .named_media import NamedMedia
 from .plan import MediaItem, Plan, Request
-from .timed_labels import LabelsInStretches, Stretches
+from .timed_labels import LabelsInStretches, spans_by_au, stretches_by_au
 
 _WORDS_SHOWN = 8
 _RULE = (
@@ -96,10 +94,8 @@ def plan_events(request: Request, files: Sequence[tuple[Path, Format]], media: N
             remedy=f"Videos are looked for under {media.root}",
         )
     items = [_item(path, media.root, told[path], aus, request) for path in sorted(told)]
-    faults = [Reject(file.path.name, None, _line(fault)) for file in read for fault in file.faults]
-    return Plan(
-        aus, tuple(items), (*rejected, *faults, *media.rejected), (*_notes(read, request, faults), *media.notes)
-    )
+    faults = [Reject(file.path.name, None, fault.line) for file in read for fault in file.faults]
+    return Plan(aus, tuple(items), (*rejected, *faults, *media.rejected), (*_notes(read, request), *media.notes))
 
 
 def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
@@ -189,55 +185,18 @@ def _labels(
     own = [span for span in coded if face is None or span.face in (None, face)]
     unknown = [span for span in told.unknown if face is None or span.face in (None, face)]
     every = told.file.aus
-    stretches, spans = _stretches(events, aus), _spans(own, aus, every)
-    return LabelsInStretches(aus, stretches, spans, _spans(unknown, aus, every), clock, face)
-
-
-def _stretches(events: Iterable[Event], aus: tuple[int, ...]) -> Mapping[int, Stretches]:
-    by_au: defaultdict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        if event.au in aus:
-            by_au[event.au].append(event)
-    return {
-        au: Stretches(
-            np.array([event.onset_s for event in own]),
-            np.array([math.nan if event.offset_s is None else event.offset_s for event in own]),
-            np.array([math.nan if event.intensity is None else event.intensity for event in own]),
-            tuple(event.where for event in own),
-        )
-        for au, own in sorted(by_au.items())
-    }
-
-
-def _spans(
-    spans: Iterable[Span], aus: tuple[int, ...], every: tuple[int, ...]
-) -> Mapping[int, tuple[tuple[float, float], ...]]:
-    by_au: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
-    for span in spans:
-        for au in set(aus) & (set(every) if span.aus is None else span.aus):
-            by_au[au].append((span.onset_s, span.offset_s))
-    return {au: tuple(sorted(own)) for au, own in sorted(by_au.items())}
+    stretches, spans = stretches_by_au(event for event in events if event.au in aus), spans_by_au(own, every)
+    return LabelsInStretches(aus, stretches, spans, spans_by_au(unknown, every), clock, face)
 
 
 def _same(one: str, other: str) -> bool:
     return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
-def _line(fault: Fault) -> str:
-    return f"{fault.where}: {fault.problem}" if fault.where else fault.problem
-
-
-def _notes(files: Sequence[EventFile], request: Request, faults: Sequence[Reject]) -> Iterable[str]:
+def _notes(files: Sequence[EventFile], request: Request) -> Iterable[str]:
     """Yield what the user should know of how the files were read."""
     for file in files:
-        yield f"{file.path.name} is read as {file.what}"
-        yield from (f"{file.path.name}: {note}" for note in file.notes)
-        if file.unmapped:
-            words = Counter(file.unmapped).most_common()
-            shown = ", ".join(f"{word!r} ({count})" for word, count in words[:_WORDS_SHOWN])
-            more = f" and {len(words) - _WORDS_SHOWN} more" if len(words) > _WORDS_SHOWN else ""
-            yield f"{file.path.name}: words that are no AU, left out: {shown}{more} (--map FILE says what they mean)"
-    yield from (f"{fault.source}: {fault.reason}" for fault in faults)
+        yield from file.told
     clocks = {request.clock or file.clock for file in files}
     yield from (_CLOCK_WORDS[clock] for clock in sorted(clocks))
     yield _RULE

@@ -8,14 +8,15 @@ least one frame.
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...events.model import Clock
+from ...events.model import Clock, Event, Span
 from ..store import UNLABELLED
 from .plan import FaceLabel
 
@@ -200,3 +201,28 @@ def _rows(events: Stretches) -> Iterator[tuple[float, float, float]]:
 def _slack(start_s: float, end_s: float) -> float:
     """Return how long before a frame begins a time still belongs to it: less where frames are very short."""
     return min(TOLERANCE_S, 0.25 * (end_s - start_s))
+
+
+def stretches_by_au(events: Iterable[Event]) -> dict[int, Stretches]:
+    """Return events as stretches of each AU, by onset."""
+    by_au: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: (event.onset_s, event.au)):
+        by_au[event.au].append(event)
+    return {
+        au: Stretches(
+            np.array([event.onset_s for event in own]),
+            np.array([math.nan if event.offset_s is None else event.offset_s for event in own]),
+            np.array([math.nan if event.intensity is None else event.intensity for event in own]),
+            tuple(event.where for event in own),
+        )
+        for au, own in sorted(by_au.items())
+    }
+
+
+def spans_by_au(spans: Iterable[Span], aus: tuple[int, ...]) -> dict[int, tuple[tuple[float, float], ...]]:
+    """Return spans as onsets and offsets of each AU; a span of no AU in particular is of all `aus`."""
+    by_au: defaultdict[int, list[tuple[float, float]]] = defaultdict(list)
+    for span in spans:
+        for au in set(aus) if span.aus is None else span.aus & set(aus):
+            by_au[au].append((span.onset_s, span.offset_s))
+    return {au: tuple(sorted(own)) for au, own in sorted(by_au.items())}
