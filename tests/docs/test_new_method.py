@@ -21,7 +21,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.nb?"))
     (folder / "tests").mkdir()
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/made_stores.py"):
+    beside = ("made_stores.py", "process_pair.py", "interrupts.py", "edited.py")
+    for name in ("pyproject.toml", "tests/conftest.py", *(f"tests/{each}" for each in beside)):
         shutil.copy(ROOT / name, folder / name)
     return folder
 

@@ -79,7 +79,7 @@ def slow(track: dict[int, int], index: int) -> float:
 
 def test_a_frame_that_cannot_be_read_ends_a_run() -> None:
     """Frames 3 and 5 are not neighbours, though nothing came between them."""
-    source, track = SimpleNamespace(name="damaged.mp4"), {0: 1, 1: 2, 2: 3, 3: 4, 5: 5, 6: 6, 7: 7}
+    source, track = SimpleNamespace(name="damaged.mp4", subject=None), {0: 1, 1: 2, 2: 3, 3: 4, 5: 5, 6: 6, 7: 7}
     items = [Opened(source, 25.0), *(frame(source, index, {0: value}) for index, value in track.items())]  # type: ignore[arg-type]
     coded = code_frames(iter([*items, Closed(source, damaged=((4, "broken"),))]), ClipCoder(), 16)  # type: ignore[arg-type]
     found = {item.index: float(item.faces[0].codes[0]) for item in coded if isinstance(item, CodedFrame)}
@@ -91,7 +91,7 @@ def test_videos_are_coded_as_one_window_after_the_other(batch_size: int) -> None
     rng = np.random.default_rng(0)
     films = []
     for name, frames in (("a.mp4", 90), ("photo.png", 1), ("b.mp4", 3), ("empty.mp4", 0)):
-        source = SimpleNamespace(name=name)
+        source = SimpleNamespace(name=name, subject=None)
         tracks: list[dict[int, int]] = [{}, {}]
         for face, track in enumerate(tracks):
             for index in range(frames):
@@ -119,7 +119,7 @@ def test_videos_are_coded_as_one_window_after_the_other(batch_size: int) -> None
 
 
 def test_a_face_goes_through_the_backbone_once_and_frames_do_not_pile_up() -> None:
-    source, taken, given = SimpleNamespace(name="long.mp4"), 0, 0
+    source, taken, given = SimpleNamespace(name="long.mp4", subject=None), 0, 0
 
     def items() -> Iterator[Opened | FoundFrame | Closed]:
         nonlocal given

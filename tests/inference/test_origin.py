@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edited import edit_record
 from made_runs import write_run
 from sparsefacs import api
 from sparsefacs.engine.lineage import synthetic_alone
@@ -18,7 +19,7 @@ from sparsefacs.inference.origin import Origin, origin_of
 from sparsefacs.inference.outputs import plan_outputs
 from sparsefacs.inference.pipeline import predict
 from sparsefacs.inference.sources import list_sources
-from sparsefacs.reports.codes import read_codes
+from sparsefacs.reports.codes import read_tracks
 
 MADE = {"what": "data", "name": "synthetic faces, bp4d, wild, seed 1", "terms": "free", "free": True}
 REAL = {"what": "data", "name": "bp4d", "terms": "research", "free": False}
@@ -39,9 +40,8 @@ def test_a_run_and_the_packaged_coder_say_what_they_rest_on(tmp_path: Path) -> N
     folder = write_run(tmp_path / "run", {"backbone": "test_resnet", "input_size": 32})
     told = origin_of(folder, api.load(folder)).as_json()
     assert told["lineage"] == [] and told["synthetic_alone"] is None and told["notes"] == []
-    model = json.loads((folder / "model.json").read_text())
     for lineage, alone in (([MADE], True), ([MADE, REAL], False)):
-        (folder / "model.json").write_text(json.dumps(model | {"lineage": lineage}))
+        edit_record(folder / "model.json", {"lineage": lineage})
         made = origin_of(folder, api.load(folder))
         assert made.as_json()["synthetic_alone"] is alone and bool(made.notes) is bool(made.caption) is alone
 
@@ -58,7 +58,7 @@ def test_a_json_beside_the_codes_says_how_they_were_made(coder: Any, clips: Path
     assert [one["input"] for one in told["rejected"]] == [(clips / "zero.jpg").as_posix()]
     note = f"note: {ORIGIN.notes[0]}"
     assert "learned from synthetic faces alone" in note and told["notes"][-1] == note == summary.messages()[-1]
-    assert read_codes(out)[0].notes == (ORIGIN.notes[0],) and told_beside(tmp_path / "other.csv") == ()
+    assert read_tracks(out)[0].notes == (ORIGIN.notes[0],) and told_beside(tmp_path / "other.csv") == ()
     assert told_beside(tmp_path / "codes.parquet") == (), "the file is another table's"
     with pytest.raises(InputError, match=r"codes\.json: the file beside the codes"):
         predict(coder, [clips / "photo.png"], tmp_path / "codes.parquet")

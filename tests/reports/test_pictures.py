@@ -141,7 +141,7 @@ def test_endpoint_errors_equal_those_computed_cell_by_cell(
     assert errors["cells"] == len(sums["zero"]) > 0.7 * faces * MAP * MAP
     for name, each in sums.items():
         assert errors[name]["value"] == pytest.approx(np.mean(each), rel=1e-4)
-        assert errors[name]["low"] <= errors[name]["value"] <= errors[name]["high"]
+        assert errors[name]["low"] is errors[name]["high"] is None, "two people make no interval"
     gain = errors["predicted"]["value"] - errors["zero"]["value"]
     assert errors["predicted_minus_zero"]["value"] == pytest.approx(gain)
     assert errors["tv_l1"]["value"] < 0.8 * errors["zero"]["value"]

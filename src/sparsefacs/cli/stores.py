@@ -74,7 +74,8 @@ def synth(
 
     Variants: every layout hold=10 (a new picture every 10 frames: long clips are made quickly); bp4d fera=true (the
     FERA 2015 copy), video=true, first_image=0; bp4d+ unzipped=true, first_image=0, other_frames=2 (of tasks not
-    coded); emotionet names=true (of the columns); affectnet release=small.
+    coded); emotionet names=true (of the columns); affectnet release=small; table
+    events=boris (or bids, csv: videos alone, with a coder's file of events in place of the table).
     """
     from ..synthetic.appearance import APPEARANCES  # here, or every command would load the generator
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..data.joined import AnyStore, known_intensity, known_occurrence, paths_of
 from ..engine.run import RunFolder
 from ..facs.units import column
-from ..files import atomic_path, hash_json, write_text
+from ..files import atomic_path, hash_json, without_nan, write_text
 from ..metrics.distributions import au_distributions
 from ..metrics.limits import HALF
 from ..metrics.scores import score
@@ -159,7 +159,7 @@ def write_scores(
         if answered.task == "occurrence":
             labelled = labelled.astype("Int8")
         write_text(csv, table.assign(**labelled).to_csv(index=False, lineterminator="\n"))
-    metrics = metrics_of(table, answered, config, settings)
+    metrics: dict[str, Any] = without_nan(metrics_of(table, answered, config, settings))
     write_record(run.metrics, metrics)
     return metrics
 

@@ -52,7 +52,7 @@ def list_sources(inputs: Sequence[Path], rejected: list[Reject] | None = None) -
     for given in map(Path, inputs):
         for source in _in_folder(given, passed_over) if is_folder(given) else [_file(given)]:
             found.setdefault(source.path.resolve(), source)
-    base = _common([given if given.is_dir() else given.parent for given in map(Path, inputs)])
+    base = _common([given if is_folder(given) else given.parent for given in map(Path, inputs)])
     return [replace(source, place=_below(source.path, base)) for source in found.values()]
 
 
@@ -66,10 +66,11 @@ def _common(folders: Sequence[Path]) -> Path | None:
 
 
 def _below(path: Path, base: Path | None) -> PurePath:
+    """Return a file's place below the folder that all inputs lie in, as text that can be written."""
     folder = path.parent.resolve()
     if base is None or not folder.is_relative_to(base):
-        return PurePath(folder.name, path.name)
-    return PurePath(folder.relative_to(base), path.name)
+        return PurePath(readable(PurePath(folder.name, path.name)))
+    return PurePath(readable(folder.relative_to(base) / path.name))
 
 
 def _in_folder(given: Path, rejected: list[Reject]) -> list[Source]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..data.joined import AnyStore
 from ..engine.selection import MAIN_METRIC
-from ..files import refuse_existing, write_json, write_text
+from ..files import refuse_existing, without_nan, write_json, write_text
 from ..inference.evaluation import code_store
 from ..inference.model import load_coder
 from ..inference.unseen import unseen_faces
@@ -71,6 +71,7 @@ def misaligned_scores(run: Path, out: Path, store: AnyStore | None = None, *, se
         "seed": seed,
         "kinds": kinds,
     }
+    told = dict(without_nan(told))
     write_json(out / NUMBERS, told)
     write_text(out / PLOT, _drawn(told))
     return told

@@ -16,7 +16,7 @@ from ..data.joined import AnyStore
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..facs.units import UNITS
-from ..files import refuse_existing, write_json, write_text
+from ..files import refuse_existing, without_nan, write_json, write_text
 from ..inference.training_parts import TrainingParts, load_training_parts
 from ..inference.unseen import unseen_faces
 from .embedding import evenly
@@ -69,6 +69,7 @@ def pictures(
         _intensity(told, out / INTENSITY, run, store)
     if not of_intensity or RunFolder(run).model.exists():  # scores of several folds together have no model
         _of_training(told, out, run, store, faces, seed, alone=not of_intensity)
+    told = without_nan(told)
     write_json(out / NUMBERS, told)
     return told
 
