@@ -37,7 +37,7 @@ def main() -> None:
         result: dict[str, Any] = {"benchmark": "events", "frames": given.frames, "aus": len(AUS)}
         result |= {"platform": platform.platform(), "python": platform.python_version()}
         one, two = (write_codes(folder / f"{seed}.csv", given.frames, seed) for seed in range(2))
-        result["events_s"] = best(given.repeats, lambda n: observation.events(one, folder / f"events-{n}.boris"))
+        result["events_s"] = best(given.repeats, lambda n: observation.write_events(one, folder / f"events-{n}.boris"))
         result["summary_s"] = best(given.repeats, lambda n: observation.summary(one, folder / f"summary-{n}.csv"))
         result["summary_wide_s"] = best(
             given.repeats, lambda n: observation.summary(one, folder / f"wide-{n}.csv", wide=True)

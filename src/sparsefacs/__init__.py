@@ -17,7 +17,7 @@ from .api import (
 )
 from .errors import InputError
 from .experiments import reproduce
-from .observation import agreement, events, summary
+from .observation import agreement, summary, write_events
 from .representation import features, pictures, pretrain, probe
 from .version import VERSION
 
@@ -27,7 +27,6 @@ __all__ = [
     "InputError",
     "agreement",
     "evaluate",
-    "events",
     "export",
     "features",
     "flow",
@@ -46,4 +45,5 @@ __all__ = [
     "synth",
     "synth_tree",
     "train",
+    "write_events",
 ]

@@ -1,4 +1,4 @@
-"""The Python face of coders' work on codes, beside `api`: events, summary, agreement."""
+"""The Python face of coders' work on codes, beside `api`: write_events, summary, agreement."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from .events.writing import Written
 
 
-def events(codes: PathLike, out: PathLike, *, form: str | None = None, **rules: Any) -> "Written":
+def write_events(codes: PathLike, out: PathLike, *, form: str | None = None, **rules: Any) -> "Written":
     """Write the events in codes (a file of `predict`, or a folder of them) to `out`, for a coder's own program.
 
     form: boris, elan, bids or csv; default: what the ending of `out` says. rules: as of `events.finding.Rules`.
     """
     from .events.finding import Rules
-    from .events.writing import write_events
+    from .events.writing import write_events as write
 
-    return write_events(Path(codes), Path(out), rules=Rules(**rules), form=form)
+    return write(Path(codes), Path(out), rules=Rules(**rules), form=form)
 
 
 def summary(codes: PathLike, out: PathLike, *, wide: bool = False, **rules: Any) -> "Summarised":

@@ -195,7 +195,7 @@ def test_kind_names_that_are_no_text_and_files_passed_over_leave_the_rest(coder,
     (folder / "loop.mp4").symlink_to("loop.mp4")
     (folder / "b.gif").write_bytes(b"GIF89a")
     for ending in ("csv", "parquet"):
-        out = tmp_path / f"c.{ending}"
+        out = tmp_path / f"c-{ending}.{ending}"
         summary = predict(coder, [folder], out, overlay=tmp_path / ending)
         table = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
         names = {name.removeprefix(f"{folder}/") for name in table["input"]}

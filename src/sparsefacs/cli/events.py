@@ -36,7 +36,7 @@ def events(
     silence means absent. Corrected there, the file goes back as labels: sparsefacs prepare VIDEOS STORE --dataset table
     --labels FILE.
     """
-    told = observation.events(codes, out, form=form, on=on, off=off, bridge_s=bridge, shortest_s=shortest)
+    told = observation.write_events(codes, out, form=form, on=on, off=off, bridge_s=bridge, shortest_s=shortest)
     for note in told.notes:
         typer.echo(f"note: {note}", err=True)
     total = sum(told.events.values())

@@ -69,7 +69,7 @@ def _below(path: Path, base: Path | None) -> PurePath:
     """Return a file's place below the folder that all inputs lie in, as text that can be written."""
     folder = path.parent.resolve()
     if base is None or not folder.is_relative_to(base):
-        return PurePath(readable(PurePath(folder.name, path.name)))
+        return PurePath(readable(Path(folder.name, path.name)))
     return PurePath(readable(folder.relative_to(base) / path.name))
 
 
