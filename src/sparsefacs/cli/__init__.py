@@ -7,7 +7,7 @@ import warnings
 import typer
 
 from ..errors import InputError
-from . import agreement, coding, encoders, events, reproducing, stores, training
+from . import coding, encoders, observation, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,9 +35,9 @@ app.command()(encoders.features)
 app.command()(coding.export)
 app.command()(coding.predict)
 app.command()(coding.coders)
-app.command()(events.events)
-app.command()(agreement.summary)
-app.command()(agreement.agreement)
+app.command()(observation.events)
+app.command()(observation.summary)
+app.command()(observation.agreement)
 app.command("make-coder")(coding.make_coder)
 app.command()(coding.pictures)
 app.command()(training.published)
