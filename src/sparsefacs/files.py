@@ -275,3 +275,10 @@ def to_cell(text: str) -> str:
 def from_cell(text: str) -> str:
     """Return the text that `to_cell` made a cell of."""
     return text[1:] if text.startswith("'") and _RISKY.match(text) else text
+
+
+def from_folder(name: str, file: Path) -> str:
+    """Return the path from `file`'s folder to the file `name`, with forward slashes; "" where that is not there."""
+    if file_problem(Path(name)):
+        return ""
+    return os.path.relpath(Path(name).resolve(), file.parent.resolve()).replace(os.sep, "/")

@@ -40,6 +40,7 @@ def agreement(
     out: PathLike | None = None,
     page: PathLike | None = None,
     coded: str | None = None,
+    coded_b: str | None = None,
     names: PathLike | None = None,
     onset_tolerance_s: float = 0.5,
     overlap: float = 0.5,
@@ -49,10 +50,11 @@ def agreement(
 ) -> "Agreement":
     """Return how far two coders, or a coder and codes, agree; A and B are codes, files of events or tables of labels.
 
-    out, page: also write the coefficients as a table, and a web page. coded, names: of files of events, what marks the
-    stretches that were looked at ("all": everything), and a table of what words mean. Two events match whose onsets
-    and common time are as `onset_tolerance_s` and `overlap` say; bridge_s, shortest_s: what an event is in codes.
-    settings: `fps`, `first_frame`, `main_face` of `events.agreement.compare`.
+    out, page: also write the coefficients as a table, and a web page. coded, names: of files of events, what marks
+    the stretches that were looked at ("all": everything; coded_b: in B, where it is called otherwise), and a table of
+    what words mean. Two events match whose onsets and common time are as `onset_tolerance_s` and `overlap` say;
+    bridge_s, shortest_s: what an event is in codes. settings: `fps`, `first_frame`, `main_face` of
+    `events.agreement.compare`.
     """
     from .events.agreement import Matching, compare
     from .events.finding import Rules
@@ -63,10 +65,12 @@ def agreement(
         from .reports.page import check_page_path
 
         check_page_path(Path(page))
+    words = Names() if names is None else read_map(Path(names))
     told = compare(
         Path(a),
         Path(b),
-        asked=Asked(Names() if names is None else read_map(Path(names)), coded),
+        asked=Asked(words, coded),
+        asked_b=None if coded_b is None else Asked(words, coded_b),
         matching=Matching(onset_tolerance_s, overlap, Rules(bridge_s=bridge_s, shortest_s=shortest_s)),
         out=None if out is None else Path(out),
         **settings,

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from sparsefacs.data.adapters import Plan, Request
-from sparsefacs.data.adapters.table import plan_table
+from sparsefacs.data.adapters import Plan, Request, make_plan
 from sparsefacs.errors import InputError
 
 HEADER = "media,subject,face,au,onset,offset,intensity\n"
+
+
+def plan_table(request: Request) -> Plan:
+    """As `prepare --dataset table` does, which also says which options that takes."""
+    return make_plan("table", request)
 
 
 @pytest.fixture
@@ -68,9 +72,8 @@ def test_a_line_that_cannot_be_used_leaves_its_stretch_without_labels(videos: Pa
     labels = table(tmp_path, "c.mp4,,,coded,0,9,", "c.mp4,,,AU12,3,2,", "c.mp4,,,AU4,5,6,")
     plan = plan_table(Request(videos, labels))
     assert occurrence(plan, 0, 1, 2.5, 5) == [[[0, 0]], [[0, -1]], [[1, 0]]]
-    (fault,) = plan.rejected
-    assert fault.source == "events.csv" and "3" in fault.reason
-    assert any("events.csv" in note and fault.reason in note for note in plan.notes)
+    assert not plan.rejected, "a line is no file that gave no face"
+    assert [note for note in plan.notes if note.startswith("events.csv: row 3")], plan.notes
 
 
 def test_people_of_one_video_are_told_apart_or_refused(videos: Path, tmp_path: Path) -> None:
@@ -90,6 +93,33 @@ def test_faces_of_one_video_have_labels_each(videos: Path, tmp_path: Path) -> No
     plan = plan_table(Request(videos, labels))
     assert [timed.at(0, 0.1)[0].face for timed in plan.items[0].timed] == [0, 1]
     assert occurrence(plan, 0, 0.2, 0.4, 0.6) == [[[1], [0]], [[0], [1]], [[0]]]
+
+
+def test_words_that_hold_an_au_are_read_and_others_are_named(videos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "c.mp4,,,Smile (AU12),.2,.4,", "c.mp4,,,AU12?,.6,.8,", "c.mp4,,,coded,0,1,")
+    plan = plan_table(Request(videos, labels))
+    assert occurrence(plan, 0, 0.2, 0.5) == [[[1]], [[0]]]
+    assert any("'AU12?' (1)" in note for note in plan.notes)
+
+
+def test_a_table_without_ends_is_not_read_as_moments(videos: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "e.csv"
+    labels.write_text("video,au,onset,Ende\nc.mp4,coded,0,9\nc.mp4,AU4,1,2\n")
+    with pytest.raises(InputError, match=r"e\.csv: has no column of ends .* video, au, onset, ende"):
+        plan_table(Request(videos, labels))
+
+
+def test_a_mark_that_is_not_there_is_named(videos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "c.mp4,,,AU12,.2,.4,", "c.mp4,,,session,0,1,")
+    with pytest.raises(InputError, match=r"has no stretch of 'sesion' in c\.mp4 that can be used; .*'session'"):
+        plan_table(Request(videos, labels, coded="sesion"))
+
+
+def test_folders_may_be_given_up_by_asking_for_it(videos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, r"D:\x\1\A.MP4,,,AU12,.2,.4,", r"D:\x\1\A.MP4,,,coded,0,1,")
+    with pytest.raises(InputError, match=r"a file of that name is in .*P01: .*--by-name"):
+        plan_table(Request(videos, labels))
+    assert [item.source for item in plan_table(Request(videos, labels, by_name=True)).items] == ["P01/a.mp4"]
 
 
 def test_a_video_has_one_coding(videos: Path, tmp_path: Path) -> None:

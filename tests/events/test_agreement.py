@@ -257,3 +257,22 @@ def test_what_cannot_be_compared_is_one_line(tmp_path, event_files):
     (tmp_path / "out.csv").write_text("mine")
     with pytest.raises(InputError, match="already exists"):
         compare(codes, codes, out=tmp_path / "out.csv")
+
+
+def test_several_faces_of_one_person_s_video_are_told_apart(tmp_path):
+    first, second = coders()
+    faces = [face_codes(codes, subject="P04", face=face) for face, codes in enumerate((first, second))]
+    told = compare(save_codes(tmp_path / "a.csv", *faces), save_codes(tmp_path / "b.csv", *faces))
+    assert told.common == 200 and told.figures[12]["kappa"].value == 1
+
+
+def test_videos_are_matched_by_the_folders_that_both_sides_tell(tmp_path):
+    first, _ = coders()
+    names = ("P01/x.mp4", "P02/x.mp4", "day1/rec.mp4")
+    here = save_codes(tmp_path / "a.csv", *(face_codes(first, input=name) for name in names))
+    there = ("study/P01/X.MP4", "../study/P02/x", "day2/rec.mp4")
+    told = compare(here, save_codes(tmp_path / "b.csv", *(face_codes(first, input=name) for name in there)))
+    assert told.videos == 2 and told.common == 200
+    assert sorted(line.split(":")[0] for line in told.alone) == [
+        "only A codes day1/rec.mp4, face 0", "only B codes day2/rec.mp4, face 0"
+    ]  # fmt: skip

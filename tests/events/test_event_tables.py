@@ -227,7 +227,7 @@ def test_an_au_that_a_coder_adds_beside_the_coded_list_is_told(tmp_path) -> None
 
 def test_times_from_two_starts_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="clock of first-frame, media"):
-        read(tmp_path, "onset,au,clock\n1,AU1,media\n2,AU1,first-frame\n")
+        read(tmp_path, "onset,offset,au,clock\n1,,AU1,media\n2,,AU1,first-frame\n")
 
 
 def bids_file(folder: Path, rows: str, described: object | None = None) -> Path:

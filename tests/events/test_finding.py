@@ -84,3 +84,9 @@ def test_rules_are_told_and_checked() -> None:
     for wrong in ({"off": 0.5}, {"on": 0.4, "off": 0.5}, {"bridge_s": -1}, {"shortest_s": float("nan")}):
         with pytest.raises(InputError, match="--"):
             Rules(**wrong)
+
+
+def test_a_threshold_in_per_cent_is_refused_for_probabilities() -> None:
+    with pytest.raises(InputError, match="--on 60 is over 1, and these codes have probabilities"):
+        find_events(codes("01", probability=[0.1, 0.9]), Rules(60))
+    assert seen(codes("01", intensity=[0.1, 3]), Rules(2, None, 0, 0)) == [(0.1, 0.2, "end")]

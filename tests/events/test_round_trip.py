@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from made_codes import face_codes, save_codes
-from sparsefacs.data.adapters import Request
-from sparsefacs.data.adapters.table import plan_table
+from sparsefacs.data.adapters import Request, make_plan
 from sparsefacs.errors import InputError
 from sparsefacs.events.finding import Rules
 from sparsefacs.events.writing import write_events
@@ -40,7 +39,7 @@ def test_labels_come_back_frame_by_frame(kind: str, rate: float | None, tmp_path
     out = tmp_path / NAMES[kind]
     told = write_events(save_codes(tmp_path / "codes.csv", *faces), out, rules=PLAIN)
     assert told.files == (out,) and told.videos == 1 and told.events.keys() == set(aus)
-    (item,) = plan_table(Request(tmp_path / "clip.mp4", out, clock="first-frame")).items
+    (item,) = make_plan("table", Request(tmp_path / "clip.mp4", out, clock="first-frame")).items
     for face, timed in zip(faces, item.timed, strict=True):
         for number in range(frames):
             labels = timed.at(shown[number], shown[number + 1])
@@ -61,7 +60,21 @@ def test_elan_has_a_file_a_video_and_other_kinds_hold_them_all(tmp_path: Path) -
     ]  # fmt: skip
     assert all(path.is_file() for path in told.files)
     assert write_events(codes, tmp_path / "out.boris", rules=PLAIN).events == {12: 6}
+    with pytest.raises(InputError, match=r"other\.eaf: ends like a file of ELAN annotations, not of BORIS project"):
+        write_events(codes, tmp_path / "other.eaf", rules=PLAIN, form="boris")
     with pytest.raises(InputError, match="already exists"):
         write_events(codes, tmp_path / "out.boris", rules=PLAIN)
     with pytest.raises(InputError, match="does not say what kind of file to write"):
         write_events(codes, tmp_path / "out.xyz", rules=PLAIN)
+
+
+@pytest.mark.parametrize("kind", ["boris", "elan"])
+def test_files_name_their_video_from_where_they_lie(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study" / "P01").mkdir(parents=True)
+    (tmp_path / "study" / "P01" / "x.mp4").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    codes = save_codes(tmp_path / "codes.csv", face_codes([[1], [0]], input="study/P01/x.mp4", aus=(12,)))
+    out = tmp_path / "deep" / "er" / NAMES[kind]
+    write_events(codes, out, rules=PLAIN)
+    assert "../../study/P01/x.mp4" in out.read_text()
+    assert [item.source for item in make_plan("table", Request(tmp_path / "study", out)).items] == ["P01/x.mp4"]

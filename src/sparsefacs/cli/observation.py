@@ -95,6 +95,9 @@ def agreement(
         str | None,
         typer.Option(help="Files of events: the behaviour, tier or code that marks what was looked at; or all."),
     ] = None,
+    coded_b: Annotated[
+        str | None, typer.Option(help="The same in B, where it is called otherwise. Default: as --coded.")
+    ] = None,
     names: Annotated[
         Path | None, typer.Option("--map", help="Files of events: table of what words mean, columns name and au.")
     ] = None,
@@ -126,6 +129,7 @@ def agreement(
         page=page,
         fps=fps,
         coded=coded,
+        coded_b=coded_b,
         names=names,
         first_frame=first_frame,
         main_face=main_face,

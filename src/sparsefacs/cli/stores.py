@@ -171,6 +171,10 @@ def prepare(
     names: Annotated[
         Path | None, typer.Option("--map", help="files of events: table saying what words mean; columns name, au.")
     ] = None,
+    by_name: Annotated[
+        bool,
+        typer.Option("--by-name", help="table: find files by their name alone, whatever folders the labels name."),
+    ] = False,
     clock: Annotated[
         str | None,
         typer.Option(
@@ -209,6 +213,7 @@ def prepare(
         camera=None if camera is None else one_of("--camera", camera, ("left", "right", "both")),
         drop_failed_tracking=drop_failed_tracking,
         first_frame=first_frame,
+        by_name=by_name,
         coded=coded,
         person=person,
         names=names,

@@ -156,6 +156,7 @@ def compare(
     b: Path,
     *,
     asked: Asked | None = None,
+    asked_b: Asked | None = None,
     matching: Matching | None = None,
     fps: float | None = None,
     first_frame: int | None = None,
@@ -166,7 +167,7 @@ def compare(
 ) -> Agreement:
     """Return how far A and B agree: codes, files of events, tables of labels, or folders of them.
 
-    asked: how to read files of events. fps: compare at so many frames a second, not at the codes' own frames.
+    asked, asked_b: how to read files of events; B's as A's where it is None. fps: compare at so many frames a second, not at the codes' own frames.
     first_frame, main_face: as of `read_side` and `match`. out: also write the coefficients there. Raises InputError
     where nothing is common to both, and for an `out` that exists.
     """
@@ -176,7 +177,8 @@ def compare(
         check_table_path(out, "coefficients")
         refuse_existing(out)
     matching = matching or Matching()
-    sides = [read_side(path, asked or Asked(), first_frame=first_frame) for path in (a, b)]
+    asked = asked or Asked()
+    sides = [read_side(path, how, first_frame=first_frame) for path, how in ((a, asked), (b, asked_b or asked))]
     aus = tuple(au for au in sides[0].aus if au in sides[1].aus)
     if not aus:
         told = " and B ".join(",".join(map(str, side.aus)) for side in sides)

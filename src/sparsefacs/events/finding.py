@@ -142,6 +142,8 @@ def _present(codes: FaceCodes, place: int, rows: slice, rules: Rules) -> list[Ru
         return _runs(codes.occurrence[rows, place] == 1)
     values = codes.probability[rows, place]
     values = codes.intensity[rows, place] if np.isnan(values).all() else values
+    if rules.on > 1 and not np.isnan(codes.probability[rows, place]).all():
+        raise InputError(f"--on {rules.on:g} is over 1, and these codes have probabilities", remedy="Give 0 to 1")
     high = np.nan_to_num(values, nan=-1.0)
     above = _runs(high >= (rules.on if rules.off is None else rules.off))
     reached = [(begin + np.flatnonzero(high[begin : end + 1] >= rules.on), end) for begin, end in above]

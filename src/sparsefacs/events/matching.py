@@ -14,7 +14,7 @@ from ..data.adapters.timed_labels import TOLERANCE_S
 from ..data.media import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from ..errors import InputError
 from .coded_tables import FaceCodes
-from .codings import Coding
+from .codings import Coding, Person
 
 Floats = NDArray[np.float64]
 USUAL_FPS = 25.0
@@ -92,7 +92,8 @@ def _key(video: str) -> tuple[str, ...]:
     """Return a video's folders and name, in lower case, without its ending."""
     path = PurePosixPath(video.strip().replace("\\", "/"))
     known = path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES
-    return tuple(part.casefold() for part in (path.with_suffix("") if known else path).parts)
+    parts = (path.with_suffix("") if known else path).parts
+    return tuple(part.casefold() for part in parts if part not in (".", ".."))
 
 
 _Videos = dict[tuple[str, ...], list[Coding]]
@@ -127,16 +128,28 @@ def _moved(of_a: Iterable[tuple[str, ...]], of_b: Iterable[tuple[str, ...]]) -> 
     return lambda one, other: alone and one[-1:] == other[-1:]
 
 
+def _both(coding: Coding) -> Person | None:
+    return coding.person if coding.person[0] and coding.person[1] is not None else None
+
+
+def _subject(coding: Coding) -> str | None:
+    return coding.person[0] or None
+
+
+def _face(coding: Coding) -> int | None:
+    return coding.person[1]
+
+
 def _match_people(a: list[Coding], b: list[Coding], main_face: bool) -> tuple[list[tuple[Coding, Coding]], list[Alone]]:
     """Pair the people of one video."""
     pairs: list[tuple[Coding, Coding]] = []
     rest_a, rest_b = list(a), list(b)
-    for place in (0, 1):  # subject, then face
+    for of in (_both, _subject, _face):
         for one in list(rest_a):
-            own = one.person[place]
-            alike = [two for two in rest_b if own not in ("", None) and two.person[place] == own]
-            both_named = place == 1 and alike and one.person[0] and alike[0].person[0]
-            if len(alike) == 1 and sum(c.person[place] == own for c in rest_a) == 1 and not both_named:
+            own = of(one)
+            alike = [two for two in rest_b if own is not None and of(two) == own]
+            both_named = of is _face and alike and one.person[0] and alike[0].person[0]
+            if len(alike) == 1 and sum(of(c) == own for c in rest_a) == 1 and not both_named:
                 pairs.append((one, alike[0]))
                 rest_a.remove(one)
                 rest_b.remove(alike[0])

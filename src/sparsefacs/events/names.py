@@ -26,6 +26,14 @@ _ONE = re.compile(
 )
 _SHORT = re.compile(r"(?:au[\s_-]*)?0*(?P<au>\d{1,2})(?P<after>l|r)(?P<level>[a-e])?", re.IGNORECASE)
 
+_APART = re.compile(r"\+|/|&|,| and ", re.IGNORECASE)
+_TOKEN = re.compile(r"(?<![a-z])[LR]?(?:AU|FACS|action[\s_]*unit)[\s_-]*0*(\d{1,2})(?!\d)", re.IGNORECASE)
+_NUMBERED = re.compile(r"0*(?P<au>\d{1,2})\s+(?P<words>\D+)")
+_MORE = re.compile(
+    r"\?|(?<![a-z])(?:no|not|non|without|absent|absence|onset|offset|start|stop|begin|end|on|off|maybe|unsure)(?![a-z])",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -47,16 +55,17 @@ class Names:
 
         Read are numbers with or without AU ("AU12", "AU 12", "12", "Action Unit 12 - Lip Corner Puller"), a side before
         or after ("L12", "AU12 left", "AU12_R"), a letter for intensity ("AU12B"), several in one ("AU1+2", "6+12"),
-        and FACS names ("lip corner puller").
+        and FACS names ("lip corner puller"). Other words that hold AU and a number ("Smile (AU12)", "AU 4 frown") mean
+        that AU, unless they say more of it than that it is there ("no AU12", "AU12 offset", "AU12?").
         """
         plain = _plain(word)
         if self.given is not None and plain in self.given:
             return self.given[plain]
         if plain in _BY_NAME:
             return (Meaning(_BY_NAME[plain]),)
-        parts = [_one(part.strip()) for part in word.split("+")]
+        parts = [_one(part.strip()) for part in _APART.split(word)]
         known = [part for part in parts if part is not None]
-        return tuple(known) if len(known) == len(parts) else ()
+        return tuple(known) if len(known) == len(parts) else _within(word)
 
     def knows(self, word: str) -> bool:
         """Say whether the user's own map has the word, be it to say that it is no AU."""
@@ -137,8 +146,20 @@ def _names() -> dict[str, int]:
 _BY_NAME = _names()
 
 
+def _within(word: str) -> tuple[Meaning, ...]:
+    """Return the AUs whose numbers stand somewhere in a word, none where one is no AU or the word is a doubt."""
+    numbers = [int(number) for number in _TOKEN.findall(word)]
+    numbered = _NUMBERED.fullmatch(word.strip())
+    if not numbers and numbered and _BY_NAME.get(_plain(numbered["words"])) == int(numbered["au"]):
+        numbers = [int(numbered["au"])]
+    if not numbers or _MORE.search(word) or any(number not in UNITS for number in numbers):
+        return ()
+    return tuple(Meaning(number) for number in dict.fromkeys(numbers))
+
+
 def _one(text: str) -> Meaning | None:
     """Return what one AU's notation means, None where it is none or its number is no AU."""
+    text = text.removesuffix(".0")  # spreadsheets' whole numbers
     found = _SHORT.fullmatch(text) or _ONE.fullmatch(text)
     if found is None or int(found["au"]) not in UNITS:
         return None

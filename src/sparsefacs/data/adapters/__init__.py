@@ -39,12 +39,10 @@ def _row(name: str, what: str, *options: str, people: str | None = None, labelle
     return DataSet(name, what, f"{file}:plan_{file}", frozenset(options), people or name, labelled)
 
 
-_OF_TABLE = frozenset({"labels", "first_frame", "clock", "coded", "person", "names"})
+_OF_TABLE = frozenset({"labels", "first_frame", "clock", "coded", "person", "names", "by_name"})
 _OWN = (
     DataSet("folder", "any folder of photos and videos, no labels", "folder:plan_folder", labelled=False),
-    DataSet(
-        "table", "your own media with a label table", "table:plan_table", frozenset({"labels", "first_frame", "clock"})
-    ),
+    DataSet("table", "your own media with tables of labels, or files of events", "table:plan_table", _OF_TABLE),
 )
 DATA_SETS: dict[str, DataSet] = {
     row.name: row

@@ -89,13 +89,19 @@ def plan_events(request: Request, files: Sequence[tuple[Path, Format]], media: N
     if not told:
         first = rejected[0].source if rejected else None
         raise InputError(
-            "codes no video" if first is None else f"none of the videos it codes is found, for instance {first!r}",
+            "codes no video"
+            if first is None
+            else f"none of the videos it codes is found, for instance {first!r}{media.elsewhere(first)}",
             path=read[0].path,
             remedy=f"Videos are looked for under {media.root}",
         )
     items = [_item(path, media.root, told[path], aus, request) for path in sorted(told)]
-    faults = [Reject(file.path.name, None, fault.line) for file in read for fault in file.faults]
-    return Plan(aus, tuple(items), (*rejected, *faults, *media.rejected), (*_notes(read, request), *media.notes))
+    return Plan(
+        aus,
+        tuple(items),
+        (*rejected, *media.rejected),
+        (*_notes(read, request), *media.notes, *(f"{one.source}: {one.reason}" for one in rejected)),
+    )
 
 
 def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
@@ -137,7 +143,7 @@ def _by_video(
         for name in dict.fromkeys(mentioned):
             path = found.get(name) or media.video_called(name)
             if path is None or not is_video(path):
-                reason = "is no video" if path else f"coded in {file.path.name} but not found"
+                reason = "is no video" if path else f"coded in {file.path.name} but not found{media.elsewhere(name)}"
                 rejected.append(Reject(name or "(no name)", None, reason))
             else:
                 names[path].add(name)
@@ -164,17 +170,29 @@ def _item(path: Path, root: Path, told: _Told, aus: tuple[int, ...], request: Re
     if request.coded == EVERYTHING:
         coded = [Span("", "", 0.0, math.inf)]
     if not coded and (told.events or not any(span.media for span in told.file.coded)):
-        raise InputError(
-            f"does not say which stretches of {path.name} were looked at, so that silence could mean absent or not "
-            "coded",
-            path=told.file.path,
-            remedy="Name the behaviour, tier or code that marks them, --coded NAME; or say --coded all if the whole "
-            "of each video was coded",
-        )
+        raise _not_said(path, told.file, request)
     name = path.resolve().relative_to(root.resolve()) if path.resolve().is_relative_to(root.resolve()) else path
     own = name.with_suffix("").as_posix()
     labels = tuple(_labels(told, coded, aus, face, request.clock or told.file.clock) for face in told.faces)
     return MediaItem(path, name.as_posix(), subjects[0] if subjects else own, own, timed=labels)
+
+
+def _not_said(path: Path, file: EventFile, request: Request) -> InputError:
+    """Return what to say where nothing says which stretches of a video were looked at."""
+    if request.coded is None:
+        silence = "silence could mean absent or not coded"
+        problem = f"does not say which stretches of {path.name} were looked at, so that {silence}"
+    else:
+        known = ", ".join(repr(word) for word, _ in Counter(file.unmapped).most_common(_WORDS_SHOWN))
+        problem = f"has no stretch of {request.coded!r} in {path.name} that can be used" + (
+            f"; other names in it: {known}" if known else ""
+        )
+    remedy = (
+        "Name the behaviour, tier or code that marks them, --coded NAME; or say --coded all if the whole of each video "
+        "was coded"
+    )
+    faults = [fault.line for fault in file.faults if "coded" in fault.problem or (request.coded or "") in fault.problem]
+    return InputError(problem + (f" ({faults[0]})" if faults else ""), path=file.path, remedy=remedy)
 
 
 def _labels(

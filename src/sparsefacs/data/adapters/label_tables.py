@@ -36,7 +36,7 @@ def tables_in(folder: Path) -> list[Path]:
     """Return the label tables in a folder by name; a .txt file is one where another program's table is in it."""
     return sorted(
         path
-        for path in folder.iterdir()
+        for path in folder.rglob("*")
         if path.is_file()
         and not path.name.startswith((".", "~$"))
         and (path.suffix.lower() in TABLE_SUFFIXES or (path.suffix.lower() == ".txt" and _program_of(path)))

@@ -13,7 +13,8 @@ from ..store import Reject
 class NamedMedia:
     """Finds the media files that a table names."""
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, *, by_name: bool = False) -> None:
+        self._by_name = by_name
         self.rejected: list[Reject] = []
         self.notes: list[str] = []
         self.files = files = list_media(source, self.rejected)
@@ -22,9 +23,9 @@ class NamedMedia:
         self._names: defaultdict[str, list[Path]] = defaultdict(list)
         self._stems: defaultdict[str, list[Path]] = defaultdict(list)
         for path in files:
-            self._names[path.name].append(path)
+            self._names[path.name.casefold()].append(path)
             if is_video(path) or self.only:
-                self._stems[path.stem].append(path)
+                self._stems[path.stem.casefold()].append(path)
 
     def find(self, names: Iterable[str]) -> dict[str, Path | None]:
         """Return the file of each of `names`, None where it is not there or may be one of several.
@@ -63,7 +64,9 @@ class NamedMedia:
             meant = given.is_absolute() or candidate == self.root / given
             if meant and is_media(candidate) and not file_problem(candidate):
                 return candidate
-        alike = [path for path in self._names.get(given.name, []) if self._fits(path, given)]
+        alike = [
+            path for path in self._names.get(given.name.casefold(), []) if self._by_name or self._fits(path, given)
+        ]
         return alike[0] if len(alike) == 1 else None
 
     def video_called(self, name: str) -> Path | None:
@@ -71,9 +74,11 @@ class NamedMedia:
 
         Else the one whose name begins so: `sub-01_task-x` is that of `sub-01_task-x_video.mp4`.
         """
-        alike = [path for path in self._stems.get(name, []) if is_video(path)]
+        alike = [path for path in self._stems.get(name.casefold(), []) if is_video(path)]
         if name and not alike:
-            alike = [path for path in self.files if is_video(path) and path.name.startswith(f"{name}_")]
+            alike = [
+                path for path in self.files if is_video(path) and path.name.casefold().startswith(f"{name}_".casefold())
+            ]
         return alike[0] if len(alike) == 1 else None
 
     def _fits(self, path: Path, given: Path) -> bool:
@@ -88,16 +93,17 @@ class NamedMedia:
 
     def elsewhere(self, name: str) -> str:
         """Return, in brackets, what to do about files of that name in other folders; "" if there are none."""
-        alike = self._names.get(_plain(name).name, [])
+        alike = self._names.get(_plain(name).name.casefold(), [])
         if len(alike) > 1:
             return f" ({len(alike)} files have that name: name their folders)"
         if not alike:
             return ""
-        return f" (a file of that name is in {readable(alike[0].parent)}: correct the path, or leave its folders out)"
+        where = readable(alike[0].parent)
+        return f" (a file of that name is in {where}: correct the path, leave its folders out, or say --by-name)"
 
     def of_table(self, path: Path) -> Path | None:
         """Return the one video that a table without a path column belongs to."""
-        alike = self._stems.get(path.stem, [])
+        alike = self._stems.get(path.stem.casefold(), [])
         return self.only or (alike[0] if len(alike) == 1 else None)
 
 

@@ -145,8 +145,9 @@ class Request:
     delivered_landmarks: use the landmarks that came with the data; frame_offset: image number less label frame
     number, None to find it; camera: which of two videos; drop_failed_tracking: leave out the frames of the published
     list of tracking failures. clock: what the times in label files count from; None: as their kind has it.
-    coded, person, names: of files of events: what marks the stretches that were looked at ("all": everything), whose
-    events are meant, and the user's map of words.
+    by_name: find files by their name alone, whatever folders the labels name. coded, person, names: of files of
+    events: what marks the stretches that were looked at ("all": everything), whose events are meant, and the user's map
+    of words.
     """
 
     source: Path
@@ -161,6 +162,7 @@ class Request:
     coded: str | None = None
     person: str | None = None
     names: Path | None = None
+    by_name: bool = False
 
 
 class Adapter(Protocol):

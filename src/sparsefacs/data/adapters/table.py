@@ -49,7 +49,7 @@ def plan_table(request: Request) -> Plan:
     """Plan the files that the label tables name; a file not found is rejected, none found is an InputError."""
     if request.labels is None:
         raise InputError("labels are missing", path=request.source, remedy="Give the table with --labels FILE")
-    media = NamedMedia(request.source)
+    media = NamedMedia(request.source, by_name=request.by_name)
     given = _label_files(request.labels)
     events = [(path, kind) for path in given if (kind := find_format(path)) is not None]
     if events and len(events) == len(given):
@@ -96,7 +96,7 @@ def _label_files(labels: Path) -> list[Path]:
     tables = set(tables_in(labels))
     found = sorted(
         path
-        for path in labels.iterdir()
+        for path in labels.rglob("*")
         if path in tables or (not path.name.startswith((".", "~$")) and path.is_file() and find_format(path))
     )
     if not found:

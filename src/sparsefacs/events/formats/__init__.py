@@ -79,6 +79,13 @@ def format_to_write(name: str | None, path: Path) -> Format:
     if name is not None and name not in kinds:
         raise InputError(f"events are not written as {name!r}", remedy=f"Choose one of: {', '.join(kinds)}")
     if name is not None:
+        other = [row for row in kinds.values() if path.name.lower().endswith(row.suffixes) and row.name != name]
+        if other and not path.name.lower().endswith(kinds[name].suffixes):
+            raise InputError(
+                f"ends like a file of {other[0].what}, not of {kinds[name].what}",
+                path=path,
+                remedy="Give the other ending, or leave --format out",
+            )
         return kinds[name]
     for row in kinds.values():
         if path.name.lower().endswith(row.suffixes):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import InputError
 from ...facs import UNITS
-from ...files import write_bytes
+from ...files import from_folder, write_bytes
 from ..model import Event, EventFile, Recording, Span
 from ..names import LETTERS, letter_of
 from .boris_words import CODED, FIRST_FRAME, OURS, TO_THE_END, UNKNOWN, Remarks, person_text, write_remarks
@@ -46,7 +46,7 @@ def _project(path: Path, file: EventFile) -> dict[str, Any]:
         "project_description": f"{OURS}: the behaviour {CODED} marks what was looked at.{clock}",
         "project_format_version": _VERSION,
         "subjects_conf": {
-            str(place): {"key": _key(place), "name": name, "description": ""}
+            str(place): {"key": "", "name": name, "description": ""}
             for place, name in enumerate(sorted(name for name in names if name))
         },
         "behaviors_conf": {str(place): entry for place, entry in enumerate(_behaviours(aus))},
@@ -114,7 +114,7 @@ def _observations(path: Path, file: EventFile) -> dict[str, Any]:
         recording = told.get(media, Recording(media))
         for code, comment, span in _merged(spans[media]):
             lines.span(code, comment, span, max(recording.length_s or 0.0, last))
-        found[_name(media, found)] = _observation(recording, lines.sorted())
+        found[_name(media, found)] = _observation(recording, from_folder(media, path) or media, lines.sorted())
     return found
 
 
@@ -125,9 +125,9 @@ def _name(media: str, taken: Mapping[str, object]) -> str:
     return next(name for name in tries if name and name not in taken)
 
 
-def _observation(recording: Recording, lines: list[_Line]) -> dict[str, Any]:
-    name = recording.name
-    facts = {"length": recording.length_s, "fps": recording.fps}
+def _observation(recording: Recording, name: str, lines: list[_Line]) -> dict[str, Any]:
+    """Return an observation of a video; name: as BORIS finds it, from the project's folder."""
+    facts = {"length": recording.length_s, "fps": recording.fps and round(recording.fps, 6)}
     info: dict[str, Any] = {key: {name: value} if value is not None else {} for key, value in facts.items()}
     return {
         "file": {str(player): [name] if player == 1 else [] for player in _PLAYERS},

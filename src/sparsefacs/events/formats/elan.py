@@ -215,18 +215,22 @@ class _Reading:
         named = {word: aus_in(self.asked.names, word, context) for word in {*place.tier.choices} - {""}}
         self.found.aus.update(meaning.au for meanings in named.values() for meaning in meanings)
         other: Counter[str] = Counter()
+        read = 0
         for annotation in place.tier.annotations:
             meanings = aus_in(self.asked.names, annotation.value, context)
             if self.asked.marks_coded(annotation.value):
                 self._add_coded_one(place, annotation)
+                read += 1
             elif meanings:
                 self._add_each(place, meanings, annotation, Told())
+                read += 1
             elif annotation.value and not self.asked.names.knows(annotation.value):
                 other[annotation.value] += 1
         if place.tier.parent and all(told_by(word).understood for word in other):
             return  # a dependent tier, which tells of its parent's
-        if len(other) > _WORDS_SHOWN or not place.tier.annotations:
-            other = Counter({place.tier.name: len(place.tier.annotations)})
+        if len(other) > _WORDS_SHOWN or not (read or other):
+            known = self.asked.names.knows(place.tier.name)
+            other = Counter() if known else Counter({place.tier.name: len(place.tier.annotations)})
         self.found.unmapped.update(other)
 
     def _add_each(

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from ...errors import InputError
-from ...files import write_bytes
+from ...files import from_folder, write_bytes
 from ..model import Event, EventFile, Span
 from ..names import letter_of
 
@@ -71,14 +71,13 @@ def write(path: Path, file: EventFile) -> None:
             remedy="Write a file for each video",
         )
     tiers = _tiers(file)
-    root = _root(media[0] if media else "", file)
+    root = _root(media[0] if media else "", file, path)
     times = SubElement(root, "TIME_ORDER")
-    slots = {
-        ms: f"ts{number}"
-        for number, ms in enumerate(sorted({ms for _, rows in tiers for row in rows for ms in (row.start, row.end)}), 1)
-    }
-    for ms, name in slots.items():
-        SubElement(times, "TIME_SLOT", TIME_SLOT_ID=name, TIME_VALUE=str(ms))
+    # Slots of its own for each annotation: one that is moved in ELAN takes no other with it.
+    ends = [ms for _, rows in tiers for row in rows for ms in (row.start, row.end)]
+    slots = {place: f"ts{number}" for number, place in enumerate(sorted(range(len(ends)), key=ends.__getitem__), 1)}
+    for place, name in slots.items():
+        SubElement(times, "TIME_SLOT", TIME_SLOT_ID=name, TIME_VALUE=str(ends[place]))
     number = 0
     for attributes, rows in tiers:
         tier = SubElement(root, "TIER", attributes)
@@ -88,8 +87,8 @@ def write(path: Path, file: EventFile) -> None:
                 SubElement(tier, "ANNOTATION"),
                 "ALIGNABLE_ANNOTATION",
                 ANNOTATION_ID=f"a{number}",
-                TIME_SLOT_REF1=slots[row.start],
-                TIME_SLOT_REF2=slots[row.end],
+                TIME_SLOT_REF1=slots[2 * number - 2],
+                TIME_SLOT_REF2=slots[2 * number - 1],
             )
             SubElement(annotation, "ANNOTATION_VALUE").text = row.value
     SubElement(root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID=_TYPE, TIME_ALIGNABLE="true")
@@ -99,7 +98,7 @@ def write(path: Path, file: EventFile) -> None:
     write_bytes(path, ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True) + b"\n")
 
 
-def _root(media: str, file: EventFile) -> Element:
+def _root(media: str, file: EventFile, path: Path) -> Element:
     root = Element(
         "ANNOTATION_DOCUMENT",
         {
@@ -113,7 +112,9 @@ def _root(media: str, file: EventFile) -> Element:
     )
     header = SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     if media:
-        name = Path(media.replace("\\", "/")).name
+        here = from_folder(media, path)
+        name = here or Path(media.replace("\\", "/")).name
+        media = Path(media).resolve().as_posix() if here else media
         SubElement(
             header,
             "MEDIA_DESCRIPTOR",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ...errors import InputError
 from ...files import write_text
 from ..model import Asked, EventFile
 from ..sheets import first_lines, number, plain_column, read_table
@@ -55,6 +56,12 @@ def read(path: Path, asked: Asked) -> EventFile:
     """
     table = read_table(path, is_header=_is_header)
     columns = _roles(table.columns)
+    if not {"offset", "duration"} & set(columns):
+        raise InputError(
+            f"has no column of ends that is known; its columns are {', '.join(name for name in table.columns if name)}",
+            path=path,
+            remedy="Call it offset, end, stop or duration; if every row is a single moment, leave such a column empty",
+        )
     rows = (
         (where, {role: _cell(row[name], scale) for role, (name, scale) in columns.items()})
         for where, row in table.rows()
