@@ -26,10 +26,11 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, new: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is flushed to disk and renamed over `path`.
 
-    Raises InputError when the disk is full or the folder cannot be written; `path` is then untouched.
+    new: refuse a `path` that came to be meanwhile. Raises InputError then, and when the disk is full or the folder
+    cannot be written; `path` is untouched.
     """
     path = Path(path)
     try:
@@ -46,11 +47,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
+        if new:
+            _put_new(temporary, path)
         temporary.replace(path)
     except OSError as error:
         raise _disk_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _put_new(temporary: Path, path: Path) -> None:
+    """Take the name `path`, as long as nobody else has; raises InputError when somebody has."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise InputError(
+            "was written by another run meanwhile and is left as it is", path=path, remedy="Choose another name"
+        ) from error
+    except OSError:  # a disk without links
+        refuse_existing(path)
 
 
 def _umask() -> int:

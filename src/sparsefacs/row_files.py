@@ -34,7 +34,7 @@ def open_rows(path: Path, types: Mapping[str, str]) -> Iterator[RowWriter]:
     types: each column's type, as Arrow names it (string, int8, int32, float32, float64); a CSV has none. Raises
     InputError for a full disk.
     """
-    with atomic_path(path) as temporary:
+    with atomic_path(path, new=True) as temporary:
         if path.suffix.lower() == ".csv":
             with temporary.open("w", newline="", encoding="utf-8") as handle:
                 yield _CsvRows(handle, list(types))

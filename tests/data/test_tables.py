@@ -276,3 +276,15 @@ def test_kind_folders_that_cannot_be_listed_and_formats_not_read_are_named(media
     for look in (lambda: plan_folder(Request(hollow)), lambda: list_sources([hollow])):
         with pytest.raises(InputError, match=r"a\.gif: GIF is not read"):
             look()
+
+
+def test_kind_same_base_name_a_table_belongs_to_the_video_beside_it(media_folder, tmp_path) -> None:
+    """A table without paths that lies in one folder of SOURCE is of no video of its name in another."""
+    (media_folder / "a" / "two.csv").write_text("frame,timestamp,confidence,success,AU04_c\n1,0,1,1,1\n")
+    (media_folder / "b" / "two.csv").write_text("frame,timestamp,confidence,success,AU04_c\n1,0,1,1,1\n")
+    plan = plan_table(Request(media_folder, media_folder / "b" / "two.csv"))
+    assert [item.source for item in plan.items] == ["b/two.mp4"]
+    with pytest.raises(InputError, match="none of the files"):
+        plan_table(Request(media_folder, media_folder / "a" / "two.csv"))
+    plan = plan_table(Request(media_folder, write(tmp_path, "path,subject,frame,AU1\ntwo.mp4,s,0,1\n")))
+    assert any("two.mp4 in b" in note for note in plan.notes), "a name without a folder, found in one, is told"

@@ -25,8 +25,8 @@ def test_words_that_mean_aus(word: str, meaning: list[Meaning]) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["", "talk", "AU99", "99", "AU12?", "no AU12", "AU12 offset", "AU12 start", "AU12 absent", "12 months", "12 smile s",
-     "AU6+99", "trial 4", "x12"],
+    ["", "talk", "AU99", "99", "AU12?", "no AU12", "AU12 offset", "AU12 start", "AU12 absent", "12 months",
+     "12 smile s", "AU6+99", "trial 4", "x12"],
 )  # fmt: skip
 def test_words_that_do_not(word: str) -> None:
     assert Names().of(word) == ()

@@ -5,6 +5,7 @@ import warnings
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -202,3 +203,42 @@ def test_kind_a_clock_that_jumps_back_goes_on(tmp_path) -> None:
         times = [frame.time_s for frame in reader]
         assert times == pytest.approx([n / 25 for n in range(16)])
         assert "clock that jumps back at frame 9" in reader.note
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_kind_damaged_frames_in_the_middle_keep_their_numbers(suffix: str, tmp_path, panned) -> None:
+    """A decoder passes over frames whose packets are damaged without a word: later ones must not slide."""
+    path = tmp_path / f"bad.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "1", "bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = *panned[0].shape[:2], "yuv420p"
+        packets = [p for i in panned[:10] for p in stream.encode(av.VideoFrame.from_ndarray(i, format="rgb24"))]
+        for number, packet in enumerate([*packets, *stream.encode()]):
+            kept = packet
+            if number in (4, 5):
+                kept = av.Packet(b"\0\0\0\5" + b"\xff" * 5 + bytes(packet.size - 9))
+                kept.stream, kept.time_base, kept.duration = stream, packet.time_base, packet.duration
+                kept.pts, kept.dts, kept.is_keyframe = packet.pts, packet.dts, packet.is_keyframe
+            container.mux(kept)
+    with VideoReader(path) as reader:
+        shown = [(frame.index, round(frame.time_s, 3)) for frame in reader]
+        assert [index for index, _ in reader.rejected] == [4, 5]
+    assert shown == [(number, number / 25) for number in range(10) if number not in (4, 5)]
+
+
+def test_kind_two_videos_in_one_file_the_largest_is_read_and_it_is_said(tmp_path, panned) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        sizes = ((64, 64), panned[0].shape[:2])
+        streams = [container.add_stream("libx264", rate=25) for _ in sizes]
+        for stream, (height, width) in zip(streams, sizes, strict=True):
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for image in panned[:3]:
+            for stream, (height, width) in zip(streams, sizes, strict=True):
+                picture = np.ascontiguousarray(image[:height, :width])
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for stream in streams:
+            container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert [frame.image.shape[:2] for frame in reader] == [panned[0].shape[:2]] * 3
+        assert reader.note.startswith("holds 2 videos, of which the largest is read")

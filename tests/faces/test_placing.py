@@ -72,3 +72,10 @@ def test_a_label_that_says_nothing_takes_no_face(trio) -> None:
     nothing = FaceLabel(np.array([-1], np.int8), np.array([np.nan], np.float32))
     told, rejected = cut(trio, nothing, label(2))
     assert np.array_equal(list(told.values()), [np.nan, 2, np.nan], equal_nan=True) and rejected == []
+
+
+def test_kind_face_numbers_a_label_that_tells_its_place_goes_before_one_that_does_not(trio) -> None:
+    middle = (200.0, 20.0, 420.0, 240.0)
+    told, rejected = cut(trio, label(5), label(2, box=middle))
+    assert [strength for strength in told.values() if strength == strength] == [2]
+    assert rejected == ["a second label for face 1, left out"]

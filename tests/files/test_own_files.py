@@ -261,3 +261,14 @@ def test_two_runs_in_one_process_may_follow_each_other(tmp_path: Path) -> None:
     SoleWriter(tmp_path / "s").release()
     kept.release()
     assert list((tmp_path / "s").iterdir()) == []
+
+
+def test_a_table_that_another_run_wrote_meanwhile_stays(tmp_path: Path) -> None:
+    from sparsefacs.row_files import open_rows
+
+    out = tmp_path / "codes.csv"
+    with pytest.raises(InputError, match=r"codes\.csv: was written by another run meanwhile"):  # noqa: SIM117
+        with open_rows(out, {"a": "int8"}) as rows:
+            rows.write([1])
+            out.write_text("theirs")
+    assert out.read_text() == "theirs" and [path.name for path in tmp_path.iterdir()] == ["codes.csv"]

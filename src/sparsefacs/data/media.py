@@ -9,7 +9,7 @@ from ..files import file_problem, is_folder, readable
 from .rejects import Reject
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 )
 VIDEO_SUFFIXES: frozenset[str] = frozenset(
     (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv")
@@ -22,10 +22,16 @@ _UNREAD = {
     **{".gif": "GIF", ".avif": "AVIF", ".jxl": "JPEG XL", ".apng": "APNG", ".psd": "Photoshop's format"},
     **{".vob": "VOB", ".asf": "ASF", ".mxf": "MXF", ".dv": "DV", ".m2v": "M2V", ".3g2": "3G2", ".f4v": "F4V"},
     **{".rm": "RealMedia", ".rmvb": "RealMedia", ".divx": "DivX"},
+    **{".mpo": "MPO", ".tga": "TGA", ".exr": "OpenEXR", ".hdr": "Radiance HDR", ".pnm": "PNM", ".pbm": "PBM"},
+    **{".qoi": "QOI", ".dds": "DDS", ".sgi": "SGI", ".ico": "ICO", ".eps": "EPS", ".y4m": "Y4M", ".lrv": "LRV"},
+    **{".insv": "INSV", ".braw": "Blackmagic RAW"},
     **dict.fromkeys((".h264", ".264", ".h265", ".265", ".hevc"), "a bare video stream"),
 }
 """Kinds of pictures and videos that are not read, so that they can be named."""
-_MOVING = {"GIF", "APNG", "VOB", "ASF", "MXF", "DV", "M2V", "3G2", "F4V", "RealMedia", "DivX", "a bare video stream"}
+_MOVING = {
+    *("GIF", "APNG", "VOB", "ASF", "MXF", "DV", "M2V", "3G2", "F4V", "RealMedia", "DivX", "a bare video stream"),
+    *("Y4M", "LRV", "INSV", "Blackmagic RAW"),
+}
 _NO_TEXT = "its name is not valid text (UTF-8)"
 
 SYNTHETIC_MARK = "Every face in this folder is synthetic"

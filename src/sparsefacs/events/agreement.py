@@ -167,9 +167,9 @@ def compare(
 ) -> Agreement:
     """Return how far A and B agree: codes, files of events, tables of labels, or folders of them.
 
-    asked, asked_b: how to read files of events; B's as A's where it is None. fps: compare at so many frames a second, not at the codes' own frames.
-    first_frame, main_face: as of `read_side` and `match`. out: also write the coefficients there. Raises InputError
-    where nothing is common to both, and for an `out` that exists.
+    asked, asked_b: how to read files of events; B's as A's where it is None. fps: compare at so many frames a second,
+    not at the codes' own frames. first_frame, main_face: as of `read_side` and `match`. out: also write the
+    coefficients there. Raises InputError where nothing is common to both, and for an `out` that exists.
     """
     if fps is not None and not 0 < fps < np.inf:
         raise InputError(f"--fps {fps:g} is not possible", remedy="Say how many frames a second, such as 25")

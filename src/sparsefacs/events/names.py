@@ -149,6 +149,8 @@ _BY_NAME = _names()
 def _within(word: str) -> tuple[Meaning, ...]:
     """Return the AUs whose numbers stand somewhere in a word, none where one is no AU or the word is a doubt."""
     numbers = [int(number) for number in _TOKEN.findall(word)]
+    if len(numbers) < len(re.findall(r"\d+", word)):  # it says more than which AU
+        numbers = []
     numbered = _NUMBERED.fullmatch(word.strip())
     if not numbers and numbered and _BY_NAME.get(_plain(numbered["words"])) == int(numbered["au"]):
         numbers = [int(numbered["au"])]

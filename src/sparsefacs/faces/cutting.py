@@ -213,7 +213,7 @@ class PartCutter:
 
         A label that says nothing takes no face.
         """
-        telling = [label for label in labels if not label.says_nothing]
+        telling = sorted((label for label in labels if not label.says_nothing), key=lambda label: label.box is None)
         if not faces or not telling:
             return {}
         placed = match_places([label.box for label in telling], faces)

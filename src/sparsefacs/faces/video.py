@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heappop, heappush
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -64,7 +65,7 @@ class VideoReader:
             self._container = av.open(str(self.path))
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _unreadable(self.path, error) from error
-        self._stream = self._first_film()
+        self._stream = self._film()
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = threads
         rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(25)
@@ -73,14 +74,17 @@ class VideoReader:
         claimed = int(self._stream.frames) or int(self._claimed_s * self.fps + 0.5)
         self.frames: int | None = claimed or None
 
-    def _first_film(self) -> Any:
-        """Return the first video stream that is no attached picture; raises InputError when there is none."""
+    def _film(self) -> Any:
+        """Return the largest video stream that is no picture, the first of these; raises InputError for none."""
         from av.stream import Disposition
 
         still = Disposition.attached_pic | Disposition.timed_thumbnails
-        for stream in self._container.streams.video:
-            if not stream.disposition & still:
-                return stream
+        films = [stream for stream in self._container.streams.video if not stream.disposition & still]
+        if films:
+            best = max(films, key=lambda one: (one.frames != 1, one.width * one.height))
+            if len(films) > 1:
+                self.note = f"holds {len(films)} videos, of which the largest is read, {best.width} × {best.height}"
+            return best
         art = " but a picture, such as a cover" if self._container.streams.video else ""
         self._container.close()
         raise InputError(f"holds no video{art}", path=readable(self.path), remedy="Give a video or image file")
@@ -144,11 +148,15 @@ class VideoReader:
     def _raw_frames(self) -> Iterator[Any]:
         import av
 
-        count, broken = 0, ""
+        count, broken, sent = 0, "", _Sent(self._stream)
         try:
-            for frame in self._container.decode(self._stream):
-                count += 1
-                yield frame
+            for packet in self._container.demux(self._stream):
+                sent.add(packet)
+                for frame in packet.decode():
+                    lost = sent.lost_before(frame, float(self._stream.time_base), 1 / self.fps)
+                    count += 1 + len(lost)
+                    yield from lost
+                    yield frame
         except (av.FFmpegError, OSError, ValueError) as error:
             # Frames beyond damage could not be numbered surely, and labels go by frame number: so stop here.
             broken = str(getattr(error, "strerror", None) or error)
@@ -191,6 +199,42 @@ class VideoReader:
         """Return how much wider than high the stored pixels are: what the file says, else what its video says."""
         said = self._stream.sample_aspect_ratio or self._stream.codec_context.sample_aspect_ratio or _SQUARE
         return said if Fraction(1, _WIDEST) <= said <= _WIDEST else _SQUARE
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """A frame that the decoder passed over without a word, since what was stored of it is damaged."""
+
+    pts: int
+    is_corrupt: bool = True
+    duration: int | None = None
+
+
+class _Sent:
+    """What went into the decoder and has not come out: where frames are missing in time too, these are they."""
+
+    def __init__(self, stream: Any) -> None:
+        # what the file's index lists as empty is never even handed out
+        self._waiting: list[int] = [entry.timestamp for entry in stream.index_entries if not entry.size]
+        self._last: int | None = None
+
+    def add(self, packet: Any) -> None:
+        """Note what goes in."""
+        if packet.pts is not None and packet.size and not packet.is_discard:
+            heappush(self._waiting, packet.pts)
+
+    def lost_before(self, frame: Any, base_s: float, frame_s: float) -> list[_Lost]:
+        """Return the frames missing between the last frame and this one; base_s: of its clock, frame_s: usual step."""
+        if frame.pts is None:
+            return []
+        last, self._last = self._last, frame.pts
+        between: list[int] = []
+        while self._waiting and self._waiting[0] <= frame.pts:
+            between.append(heappop(self._waiting))
+        if last is None:
+            return []
+        near = 0.5 * frame_s / base_s  # parts that show no picture of their own lie at a frame's own time
+        return [_Lost(pts) for pts in between if last + near < pts < frame.pts - near]
 
 
 class _Clock:

@@ -40,7 +40,15 @@ class NamedMedia:
         for name, path in found.items():
             if path is not None and _is_from_elsewhere(_plain(name)) and _plain(name) != path:
                 moved[path].add(_plain(name))
-        return {name: path if len(moved[path]) < 2 else None for name, path in found.items()}
+        found = {name: path if len(moved[path]) < 2 else None for name, path in found.items()}
+        bare = {name: path for name, path in found.items() if path is not None and len(_plain(name).parts) == 1}
+        inside = [(name, path.relative_to(self.root)) for name, path in bare.items() if path.parent != self.root]
+        if inside:
+            self.notes.append(
+                f"{len(inside)} of the names have no folder and were found in sub-folders by name, for instance "
+                f"{inside[0][0]} in {readable(inside[0][1].parent)}"
+            )
+        return found
 
     def _in_moved_folder(self, names: Iterable[str]) -> dict[str, Path | None]:
         """Return the files directly in SOURCE of absolute paths that all name one folder of another computer."""
@@ -102,8 +110,11 @@ class NamedMedia:
         return f" (a file of that name is in {where}: correct the path, leave its folders out, or say --by-name)"
 
     def of_table(self, path: Path) -> Path | None:
-        """Return the one video that a table without a path column belongs to."""
+        """Return the one video that a table without a path column belongs to; beside it, where it lies below SOURCE."""
         alike = self._stems.get(path.stem.casefold(), [])
+        folder, root = path.resolve().parent, self.root.resolve()
+        if folder != root and folder.is_relative_to(root) and not self._by_name:
+            alike = [video for video in alike if video.resolve().parent == folder]
         return self.only or (alike[0] if len(alike) == 1 else None)
 
 
