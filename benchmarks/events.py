@@ -1,4 +1,4 @@
-"""Summary and agreement of codes: time for a clip, and memory over very many files.
+"""Events, summary and agreement of codes: time for a clip, and memory over very many files.
 
     python benchmarks/events.py [--frames 2000] [--files 1000] [--repeats 5] [--json FILE]
 
@@ -94,7 +94,7 @@ def many(folder: Path, files: int, frames: int) -> dict[str, Any]:
     folder.mkdir()
     first = write_codes(folder / "0.csv", frames, 0).read_bytes()
     for number in range(1, files):
-        (folder / f"{number}.csv").write_bytes(first)
+        (folder / f"{number}.csv").write_bytes(first.replace(b"\n0,", f"\n{number},".encode()))
     told: dict[str, Any] = {"files": files}
     for name, count in (("tenth", files // 10), ("all", files)):
         command = [sys.executable, __file__, "--measure", str(count), "--place", str(folder)]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from made_codes import face_codes, save_codes
 from sparsefacs.errors import InputError
 from sparsefacs.events import coded_tables
 from sparsefacs.events.coded_tables import is_codes, read_codes
@@ -130,3 +131,11 @@ def test_what_is_no_codes_file_is_refused_in_a_line(tmp_path):
         with pytest.raises(InputError, match=name):
             list(read_codes(tmp_path / name))
     assert is_codes(apart)
+
+
+def test_what_cannot_be_used_holds_no_rows(tmp_path):
+    for name in ("a", "b"):
+        save_codes(tmp_path / f"{name}.csv", face_codes([[1, 0]] * 3, input="same.mp4"))
+    problems: list[InputError] = []
+    assert len(list(read_codes(tmp_path, problems=problems))) == 1
+    assert [error.__traceback__ for error in problems] == [None], "its frames would hold what was read"

@@ -86,6 +86,7 @@ def read_codes(path: Path, *, problems: list[InputError] | None = None) -> Itera
         except InputError as error:
             if problems is None:
                 raise
+            error.__traceback__ = error.__cause__ = error.__context__ = None  # or it holds the rows that were read
             problems.append(error)
 
 
