@@ -253,6 +253,9 @@ def test_records_tell_when_they_were_changed(tmp_path: Path) -> None:
     (run / "model.json").write_text(json.dumps(told | {"limits": [0.1, 0.5, 0.5]}))
     with pytest.raises(InputError, match=r"model\.json: the model's description was changed after it was written"):
         load_coder(run)
+    (run / "model.json").write_text(json.dumps(told).replace('"checksum"', '"checkswm"'))
+    with pytest.raises(InputError, match="changed after it was written"):
+        load_coder(run)
 
 
 def test_two_runs_in_one_process_may_follow_each_other(tmp_path: Path) -> None:
