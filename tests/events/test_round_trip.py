@@ -38,6 +38,7 @@ def test_labels_come_back_frame_by_frame(kind: str, rate: float | None, tmp_path
     (tmp_path / "clip.mp4").write_bytes(b"x")
     out = tmp_path / NAMES[kind]
     told = write_events(save_codes(tmp_path / "codes.csv", *faces), out, rules=PLAIN)
+    assert PLAIN.words in out.read_text(), "what counts as an event stands in the file"
     assert told.files == (out,) and told.videos == 1 and told.events.keys() == set(aus)
     (item,) = make_plan("table", Request(tmp_path / "clip.mp4", out, clock="first-frame")).items
     for face, timed in zip(faces, item.timed, strict=True):

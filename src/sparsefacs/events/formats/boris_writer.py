@@ -38,12 +38,13 @@ def _project(path: Path, file: EventFile) -> dict[str, Any]:
     aus = sorted({*file.aus, *(event.au for event in file.events)})
     observations = _observations(path, file)
     names = {line[1] for seen in observations.values() for line in seen["events"]}
+    notes = "".join(f" {note}." for note in file.notes)
     clock = f" In it {FIRST_FRAME} of a video." if file.clock == "first-frame" else ""
     return {
         "time_format": "hh:mm:ss",
         "project_date": _DATE,
         "project_name": path.name.split(".")[0],
-        "project_description": f"{OURS}: the behaviour {CODED} marks what was looked at.{clock}",
+        "project_description": f"{OURS}: the behaviour {CODED} marks what was looked at.{clock}{notes}",
         "project_format_version": _VERSION,
         "subjects_conf": {
             str(place): {"key": "", "name": name, "description": ""}

@@ -83,11 +83,13 @@ def read_rows(
 def rows_of(file: EventFile) -> list[dict[str, str]]:
     """Return the rows that `read_rows` makes the events, coded stretches and unknown ones of `file` from.
 
-    By video and onset; cells by FIELDS, "" where there is nothing to tell. Times are in seconds, to the microsecond.
+    By video and onset; cells by FIELDS, "" where there is nothing to tell. The comment of coded stretches holds the
+    file's notes, such as what counts as an event. Times are in seconds, to the microsecond.
     """
     rows: list[tuple[tuple[str, float, int], dict[str, str]]] = []
+    made_by = _named("; ".join(file.notes))
     for span in file.coded:
-        rows.append(((span.media, span.onset_s, 0), _span_row(CODED, span, file.aus)))
+        rows.append(((span.media, span.onset_s, 0), {**_span_row(CODED, span, file.aus), "comment": made_by}))
     for fault in file.faults:
         if fault.span is not None:
             row = {**_span_row(UNKNOWN, fault.span, file.aus), "comment": _named(fault.problem)}
