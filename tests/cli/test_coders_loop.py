@@ -1,32 +1,21 @@
 """The coders' loop: coded in BORIS, learned from, coded on, corrected in BORIS, learned from again."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sparsefacs import cli
 from sparsefacs.data.store import Store
 
 
 @pytest.mark.slow
-def test_boris_to_codes_to_boris_and_back(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def call(*words: object) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["sparsefacs", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert not stopped.value.code, err
-        return out, err
-
+def test_boris_to_codes_to_boris_and_back(command: Callable[..., tuple[str, str]], tmp_path: Path) -> None:
     study, coded = tmp_path / "study", tmp_path / "study" / "coded.boris"
     shape = ("--subjects", 4, "--clips", 1, "--frames", 12, "--seed", 3, "--layout", "table")
-    call("synth", study, *shape, "--variant", "events=boris")
-    _, err = call("prepare", study, tmp_path / "store", "--dataset", "table", "--labels", coded, "--size", 64)
+    command("synth", study, *shape, "--variant", "events=boris")
+    _, err = command("prepare", study, tmp_path / "store", "--dataset", "table", "--labels", coded, "--size", 64)
     assert "coded.boris is read as BORIS project" in err and "a time belongs to the frame shown at it" in err
     store = Store(tmp_path / "store")
     acted = json.loads(coded.read_text())["observations"]
@@ -34,13 +23,13 @@ def test_boris_to_codes_to_boris_and_back(
     for row, (clip, frame) in enumerate(zip(store.strings("clip"), store.numbers("frame"), strict=True)):
         assert store.occurrence()[row].tolist() == _truth(acted, f"{clip}.mp4", int(frame), store.aus), (clip, frame)
 
-    call(
+    command(
         "train", "instant", tmp_path / "store", tmp_path / "run", "--recipe", "evidence", "--protocol", "kfold:2",
         "--set", "training.steps=1", "--set", "selection.rule=last",
     )  # fmt: skip
     video, codes, events = study / "P01" / "C01.mp4", tmp_path / "codes.csv", tmp_path / "events.boris"
-    call("predict", tmp_path / "run", video, "--out", codes)
-    out, _ = call("events", codes, events, "--shortest", 0, "--bridge", 0)
+    command("predict", tmp_path / "run", video, "--out", codes)
+    out, _ = command("events", codes, events, "--shortest", 0, "--bridge", 0)
     assert "events in 1 video" in out
 
     told = json.loads(events.read_text())
@@ -50,7 +39,7 @@ def test_boris_to_codes_to_boris_and_back(
     seen["events"] = [*kept, *([time_s, who, "AU12", "None|C", "", "NA"] for time_s in (0.12, 0.2))]
     events.with_name("corrected.boris").write_text(json.dumps(told))
     again = tmp_path / "again"
-    call(
+    command(
         "prepare", study, again, "--dataset", "table", "--labels", events.with_name("corrected.boris"), "--size", 64,
         "--aus", "12",
     )  # fmt: skip

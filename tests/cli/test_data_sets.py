@@ -1,13 +1,11 @@
 """Every data set from a delivered (fake) tree to a trained, scored run, through the command line alone."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from sparsefacs import cli
 from sparsefacs.protocols.folds import make_protocol
 
 TINY = [
@@ -24,23 +22,8 @@ LABELLED = {
     "disfa+": ("60-20-20", "count:12", "occurrence", 1, None, 4),
     "table": ("kfold:2", "missing:30%", "occurrence", 2, None, 4),
 }
-FACES = ("emotionet", "affectnet", "casia-webface", "imdb-wiki", "celeba", "folder")
 Command = Callable[..., tuple[str, str]]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Return a function that gives the command line words, expects success, and returns stdout and stderr."""
-
-    def call(*words: object) -> tuple[str, str]:
-        monkeypatch.setattr(sys, "argv", ["sparsefacs", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        assert not stopped.value.code, err
-        return out, err
-
-    return call
+FACES = ("emotionet", "affectnet", "casia-webface", "imdb-wiki", "celeba", "folder")
 
 
 def prepared(command: Command, folder: Path, dataset: str, *options: object, people: int = 3) -> Path:

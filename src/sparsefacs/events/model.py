@@ -127,8 +127,9 @@ class Asked:
 
     def marks_coded(self, name: str) -> bool:
         """Say whether `name` is the behaviour, tier or code that marks what was looked at."""
-        return self.coded is not None and self.coded != EVERYTHING and _plain(name) == _plain(self.coded)
+        return self.coded is not None and self.coded != EVERYTHING and same_name(name, self.coded)
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.split()).casefold()
+def same_name(one: str, other: str) -> bool:
+    """Say whether two names are the same but for blanks and case."""
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...events.formats import Format
-from ...events.model import EVERYTHING, Asked, Clock, Event, EventFile, Span
+from ...events.model import EVERYTHING, Asked, Clock, Event, EventFile, Span, same_name
 from ...events.names import Names, read_map
 from ...facs import parse_aus
 from ..media import is_video
@@ -71,7 +71,7 @@ class _Told:
         return list(numbered) if len(numbered) > 1 else [None]
 
     def _is_of(self, subject: str) -> bool:
-        return self.person is None or not subject or _same(subject, self.person)
+        return self.person is None or not subject or same_name(subject, self.person)
 
 
 def plan_events(request: Request, files: Sequence[tuple[Path, Format]], media: NamedMedia) -> Plan:
@@ -124,7 +124,7 @@ def _aus(request: Request, files: Iterable[EventFile]) -> tuple[int, ...]:
 
 def _check_person(request: Request, files: Iterable[EventFile]) -> None:
     people = sorted({event.subject for file in files for event in file.events} - {""})
-    if request.person is not None and not any(_same(request.person, name) for name in people):
+    if request.person is not None and not any(same_name(request.person, name) for name in people):
         known = f"It has {', '.join(people)}" if people else "It names no person: leave out --person"
         raise InputError(f"codes nobody called {request.person!r}", path=request.labels, remedy=known)
 
@@ -205,10 +205,6 @@ def _labels(
     every = told.file.aus
     stretches, spans = stretches_by_au(event for event in events if event.au in aus), spans_by_au(own, every)
     return LabelsInStretches(aus, stretches, spans, spans_by_au(unknown, every), clock, face)
-
-
-def _same(one: str, other: str) -> bool:
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
 def _notes(files: Sequence[EventFile], request: Request) -> Iterable[str]:

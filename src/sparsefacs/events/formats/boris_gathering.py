@@ -247,10 +247,6 @@ class Gathering:
                 self._fault(f"{problem}: keep one coder to a file", firsts[other].where, spans)
 
 
-def _plain(name: str) -> str:
-    return " ".join(name.split()).casefold()
-
-
 def _span(piece: Piece, stretch: Stretch, aus: frozenset[int] | None) -> Span:
     end = piece.offset_s if piece.offset_s is not None else piece.onset_s
     subject, face = person_of(stretch.subject)

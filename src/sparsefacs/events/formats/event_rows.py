@@ -16,7 +16,7 @@ from typing import Literal, cast
 
 from ...errors import InputError
 from ...files import from_cell, to_cell
-from ..model import CLOCKS, EVERYTHING, Asked, Clock, Event, EventFile, Fault, Recording, Span
+from ..model import CLOCKS, EVERYTHING, Asked, Clock, Event, EventFile, Fault, Recording, Span, same_name
 from ..names import Meaning, Names, intensity_of, letter_of, side_of
 from ..sheets import number, seconds
 
@@ -133,9 +133,9 @@ class _Reading:
         span = Span(media, subject, stretch.low, stretch.high, None, face)
         if not face_told:
             self._fault(where, f"face {_text(row, 'face')!r} is no number of a face", span)
-        elif self.asked.marks_coded(name) or (_same(name, CODED) and not self.asked.names.knows(name)):
+        elif self.asked.marks_coded(name) or (same_name(name, CODED) and not self.asked.names.knows(name)):
             self._add_span(where, row, stretch, span, is_coded=True)
-        elif _same(name, UNKNOWN) and not self.asked.names.knows(name):
+        elif same_name(name, UNKNOWN) and not self.asked.names.knows(name):
             self._add_span(where, row, stretch, span, is_coded=False)
         elif not name:
             self._fault(where, "has no AU", span)
@@ -326,7 +326,3 @@ def _named(text: str) -> str:
 
 def _text(row: Row, name: str) -> str:
     return row.get(name, "").strip()
-
-
-def _same(one: str, other: str) -> bool:
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
