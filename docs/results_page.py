@@ -115,7 +115,7 @@ def board_text(content: Mapping[str, Any], task: str) -> str:
     lines.append(
         f"{len(rows)} of {len(rows) + content['missing']} combinations of method and budget are trained, each with "
         f"{counted} seed{'s' if seeds != [1] else ''}; {rows[0]['frames']:,} test faces of {rows[0]['subjects']} "
-        f"people. Brackets: 95 % intervals over people.\n"
+        f"people a seed. Brackets: 95 % intervals over people, and seeds where there are several.\n"
     )
     for data, own in by_data(rows).items():
         lines += [f"### {data.capitalize()} AUs, ranked at {RANKED_AT} of the labels\n"]

@@ -106,9 +106,25 @@ def test_the_benchmark_has_two_data_sets_for_each_task(tmp_path: Path) -> None:
         scored = [job.id for job in plan.jobs if job.kind == "evaluate"]
         assert scored and all(name.startswith("runs/frequent/") for name in scored)
         starts = {job.id for job in plan.jobs if job.kind == "pretrain"}
-        assert {"starts/frequent/kdsrl", "starts/rare/kdsrl"} <= starts
+        assert {"starts/kdsrl/seed-0", "starts/frequent/simclr/seed-0", "starts/rare/simclr/seed-0"} <= starts
         flow = {job.words[-1] for job in plan.jobs if job.kind == "flow"}
         assert flow == ({"3", "2"} if task == "occurrence" else set()), "to the next stored face"
+
+
+def test_a_seed_of_the_benchmark_draws_people_and_labels_anew_and_has_its_own_starts(tmp_path: Path) -> None:
+    plan = plan_item(BENCHMARK, "occurrence", tmp_path, seeds=2)
+    for job in plan.jobs:
+        if job.kind in ("train", "pretrain"):
+            seed, drawn = (job.words[job.words.index(option) + 1] for option in ("--seed", "--split-seed"))
+            assert seed == drawn and f"/seed-{seed}" in job.words[3]
+            if "--init" in job.words:
+                assert job.words[job.words.index("--init") + 1].endswith(f"/seed-{seed}"), (
+                    "whose test people it left out"
+                )
+            assert all(need.endswith(f"/seed-{seed}") for need in job.needs if need.startswith(("starts/", "runs/")))
+    shared = {job.id: job.words for job in plan.jobs if job.id.startswith("starts/kdsrl/")}
+    assert set(shared) == {"starts/kdsrl/seed-0", "starts/kdsrl/seed-1"}, "one for both sets, which share their people"
+    assert all(words[2] == str(plan.stores.of("frequent")) for words in shared.values())
 
 
 def test_a_benchmark_row_may_have_its_own_budgets_and_fewer_seeds(

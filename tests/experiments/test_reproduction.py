@@ -19,7 +19,7 @@ from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
 from sparsefacs.experiments.plan import Plan
 from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
-from sparsefacs.experiments.scores import over_seeds, paired, read_scores
+from sparsefacs.experiments.scores import Drawn, Scored, draw, over_seeds, paired, read_scores
 from sparsefacs.experiments.speed import coding_speed
 from sparsefacs.experiments.stores import find_stores
 from sparsefacs.reports.comparison import Difference, difference
@@ -292,7 +292,7 @@ def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
     made = reproduce("adversarial", "table-1", tmp_path / "out", stores=[_made(tmp_path / "faces", 9)], settings=TINY)
     assert "Some rows are of one seed" in (tmp_path / "out" / "results.md").read_text()
     folders = [made.out / "runs/bp4d/50" / name / "seed-0" for name in ("Ours", "O-wlc")]
-    ours, theirs = (read_scores(folder) for folder in folders)
+    ours, theirs = draw([read_scores(folder) for folder in folders])
     pooled = json.loads((folders[0] / "metrics.json").read_text())["pooled"]["mean"]
     found = over_seeds([ours])
     for metric in ("f1", "auc", "accuracy"):
@@ -311,6 +311,46 @@ def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
     assert speed["faces_per_second"] > 0 and coding_speed(folders[0]) == speed, "measured once, then kept"
     both = over_seeds([ours, theirs])["f1"]
     assert both["value"] == pytest.approx(np.mean(both["seeds"]), abs=1e-4)
+
+
+class _Sums:
+    """One AU, whose metric is the mean of a value per person."""
+
+    def __init__(self, values: list[float]) -> None:
+        self.values_S, self.shape = np.array(values), (len(values), 1)
+
+    def values(self, weights_BS: np.ndarray) -> dict[str, np.ndarray]:
+        with np.errstate(invalid="ignore"):
+            return {"f1": (weights_BS @ self.values_S / weights_BS.sum(axis=1))[:, None]}
+
+
+def _scored(values: dict[str, float], key: str = "") -> Scored:
+    return Scored((1,), _Sums(list(values.values())), tuple(values), key, len(values))
+
+
+def test_intervals_are_over_people_and_seeds() -> None:
+    people = {f"person {i}": i / 40 for i in range(40)}
+    alone = draw([_scored(people)])
+    moved = draw([_scored(people), _scored({name: value + 0.5 for name, value in people.items()})])
+    one, two = (over_seeds(drawn)["f1"] for drawn in (alone, moved))
+    assert two["seeds"] == pytest.approx([0.4875, 0.9875]) and two["value"] == pytest.approx(0.7375)
+    assert one["high"] - one["low"] < 0.2 and two["high"] - two["low"] > 0.5, "how far seeds differ counts"
+    assert over_seeds(draw([_scored(people)] * 3))["f1"] == one | {"seeds": [0.4875] * 3}, "equal seeds add nothing"
+    better = draw([_scored(people), _scored({name: value + 0.1 for name, value in people.items()})])
+    told = paired(better, draw([_scored(people)] * 2))
+    assert told is not None and (told["f1"]["low"], told["f1"]["high"]) == pytest.approx((0.0, 0.1)), "people cancel"
+    assert told["f1"]["value"] == pytest.approx(0.05)
+
+
+def test_seeds_that_test_other_people_share_the_draws_of_those_in_both() -> None:
+    halves = [{f"person {i}": float(i % 7) for i in chosen} for chosen in (range(20), range(10, 30))]
+    first, second, again = draw([_scored(halves[0], "a"), _scored(halves[1], "b"), _scored(halves[0], "a")])
+    assert np.array_equal(first.values["f1"], again.values["f1"]), "the same people, resampled alike"
+    resamples = [drawn.values["f1"][1:, 0] for drawn in (first, second)]
+    assert 0.2 < np.corrcoef(*resamples)[0, 1] < 0.8, "half of the people are shared"
+    assert paired([first, second], [second, first]) is None, "not scored on the same"
+    missing = Drawn((1,), {"f1": np.concatenate([first.values["f1"][:1], np.full((1000, 1), np.nan)])}, "a", 20, 20)
+    assert not np.isnan(over_seeds([first, missing])["f1"]["low"]), "a seed that is not drawn does not spoil the draw"
 
 
 def test_a_plan_is_told_with_what_is_finished(tmp_path: Path) -> None:

@@ -28,7 +28,12 @@ def reproduce(
     scale: Annotated[
         str, typer.Option(help="small (small networks; synthetic faces unless a store is given) or paper.")
     ] = "small",
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each row, of seeds 0, 1, …")] = 1,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Trainings of each row, of seeds 0, 1, …; the benchmark's draw people and labels anew as well."
+        ),
+    ] = 1,
     together: Annotated[
         int | None,
         typer.Option(

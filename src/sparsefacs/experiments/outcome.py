@@ -17,7 +17,7 @@ from ..version import VERSION
 from .execute import Failure
 from .items import BENCHMARK, Item, benchmark
 from .plan import Plan, Run
-from .scores import Drawn, over_seeds, paired, read_scores
+from .scores import Drawn, draw, over_seeds, paired, read_scores
 from .speed import coding_speed
 from .stores import read_source
 
@@ -82,7 +82,13 @@ def _finished(plan: Plan) -> list[_Finished]:
     for runs in by_row.values():
         for run in runs:
             _pool(run)
-    return [_Finished(tuple(runs), tuple(read_scores(run.folder) for run in runs)) for runs in by_row.values()]
+    found: dict[tuple[str, str, str], list[Drawn]] = {}
+    for data in dict.fromkeys(data for data, _, _ in by_row):  # the people of a data set are resampled alike
+        keys = [key for key in by_row if key[0] == data for _ in by_row[key]]
+        drawn = draw([read_scores(run.folder) for key in dict.fromkeys(keys) for run in by_row[key]])
+        for key, each in zip(keys, drawn, strict=True):
+            found.setdefault(key, []).append(each)
+    return [_Finished(tuple(runs), tuple(found[key])) for key, runs in by_row.items()]
 
 
 def _pool(run: Run) -> None:
@@ -151,7 +157,7 @@ def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
     folders = [run.folder / f"on-{shifted[0].name}" for run in each.runs]
     if not all((folder / "metrics.json").exists() for folder in folders):
         return {}
-    return over_seeds([read_scores(folder) for folder in folders])
+    return over_seeds(draw([read_scores(folder) for folder in folders]))
 
 
 def _metrics(folder: Path) -> dict[str, Any]:
@@ -197,7 +203,7 @@ def _differences(item: Item, groups: Sequence[_Finished]) -> list[dict[str, Any]
     baselines = {(each.first.data, each.first.labels): each for each in groups if each.first.row.name == item.baseline}
     for each in groups:
         other = baselines.get((each.first.data, each.first.labels))
-        told = None if other is None or other is each else paired(each.scores, other.scores)
+        told = None if other is None or other is each else _paired(each, other)
         for metric, score in (told or {}).items():
             if metric in (item.metrics or METRICS_OF_TASK[each.first.task]):
                 low, high = number(score["low"]), number(score["high"])
@@ -205,6 +211,13 @@ def _differences(item: Item, groups: Sequence[_Finished]) -> list[dict[str, Any]
                 names = {"data": each.first.data, "labels": each.first.labels, "row": each.first.row.name}
                 found.append(names | {"metric": metric, **score, "clear": clear})
     return found
+
+
+def _paired(ours: _Finished, theirs: _Finished) -> dict[str, dict[str, Any]] | None:
+    """Return the paired difference over the seeds that both have."""
+    other = {run.seed: scores for run, scores in zip(theirs.runs, theirs.scores, strict=True)}
+    shared = [(one, other[run.seed]) for run, one in zip(ours.runs, ours.scores, strict=True) if run.seed in other]
+    return paired([one for one, _ in shared], [two for _, two in shared]) if shared else None
 
 
 def _printed(plan: Plan) -> list[Published]:

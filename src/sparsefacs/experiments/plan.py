@@ -158,6 +158,7 @@ class _Maker:
     def __init__(self, plan: Plan, settings: tuple[str, ...]) -> None:
         self.plan, self.settings, self.ids = plan, settings, set[str]()
         self.small = plan.scale == "small"
+        self.anew = plan.paper == BENCHMARK  # each seed draws people and labels too, and so needs starts of its own
         self.small_start = plan.content.small_start if self.small else None
 
     def add(self, job: Job) -> str:
@@ -226,6 +227,7 @@ class _Maker:
         settings = self._settings(row, data, content.task, labels)
         folders = tuple(folder / f"fold-{number}" if folds > 1 else folder for number in range(1, folds + 1))
         words = ["--protocol", protocol, "--labels", labels, "--recipe", recipe, "--seed", str(seed), "--resume"]
+        words += ["--split-seed", str(seed)] if self.anew else []
         words += ["--task", "intensity"] if content.task == "intensity" else []
         if row.unlabelled is not None and not self.small:
             words += ["--unlabelled", str(plan.stores.of(row.unlabelled))]
@@ -234,7 +236,7 @@ class _Maker:
             needs, further = [*self.stores(data)], [*words, "--fold", str(number)]
             given = list(settings)
             if begun is not None:
-                start, waits = self.start(begun, data, number)
+                start, waits = self.start(begun, data, number, seed)
                 further, needs = [*further, "--init", str(start)], [*needs, *waits]
             if row.teacher is not None:
                 taught = name.replace(f"/{slug(row.name)}/", f"/{slug(row.teacher)}/")
@@ -295,7 +297,7 @@ class _Maker:
         needs = (self.add(made), training)
         self.add(Job(f"{training}/on-{path.name}", "evaluate", words, done, (), needs))
 
-    def start(self, name: str, data: str, fold: int) -> tuple[Path, tuple[str, ...]]:
+    def start(self, name: str, data: str, fold: int, seed: int = 0) -> tuple[Path, tuple[str, ...]]:
         """Return where a pre-training's weights lie, adding it, and the jobs to wait for."""
         given = self.plan.stores.starts.get(name.partition("=")[0])
         if given is not None:
@@ -303,9 +305,9 @@ class _Maker:
         base, _, swept = name.partition("=")
         start = self.plan.content.pretrain[base]
         stores, protocol, folds, needs = self._faces_of(start, data)
-        where = "/".join(
-            filter(None, (self._called(data) if not start.data or self.small else "", slug(base), slug(swept)))
-        )
+        own = not self._faces_named(start)
+        drawn = f"seed-{seed}" if self.anew else ""
+        where = "/".join(filter(None, (self._called(data) if own else "", slug(base), slug(swept), drawn)))
         folder = self.plan.out / "starts" / where
         if folds > 1:
             folder /= f"fold-{fold}"
@@ -315,8 +317,9 @@ class _Maker:
         words = ["pretrain", start.method, str(stores[0]), str(folder), "--recipe", recipe, "--resume"]
         words += [word for store in stores[1:] for word in ("--with", str(store))]
         words += [] if protocol is None else ["--protocol", protocol, "--fold", str(fold if folds > 1 else 1)]
+        words += ["--seed", str(seed), "--split-seed", str(seed)] if self.anew else []
         words += [word for setting in settings for word in ("--set", setting)]
-        of = start.data if start.data and not self.small else (data,)
+        of = self._faces_named(start) or (data,)
         faces = sum(self.plan.stores.faces(each, self.plan.content.data[each].faces) for each in of)
         training = Training(
             PRETRAIN + start.method, recipe, settings, self.plan.content.data[data], protocol, faces=faces
@@ -327,10 +330,16 @@ class _Maker:
 
     def _faces_of(self, start: Start, data: str) -> tuple[list[Path], str | None, int, tuple[str, ...]]:
         """Return the stores of a pre-training, who is kept out, of how many folds, and the jobs to wait for."""
-        if start.data and not self.small:
-            return [self.plan.stores.of(each) for each in start.data], start.protocol, 1, ()
-        protocol = self.protocol(data)
-        return [self.plan.stores.of(data)], protocol, fold_count(protocol), self.stores(data)
+        named = self._faces_named(start)
+        if named and not self.anew:
+            return [self.plan.stores.of(each) for each in named], start.protocol, 1, ()
+        protocol, of = self.protocol(data), named or (data,)
+        needs = tuple(dict.fromkeys(job for each in of for job in self.stores(each)))
+        return [self.plan.stores.of(each) for each in of], protocol, fold_count(protocol), needs
+
+    def _faces_named(self, start: Start) -> tuple[str, ...]:
+        """Return the data sets that a pre-training names itself; none: it learns from the training's own."""
+        return start.data if self.anew or not self.small else ()
 
     def extras(self) -> None:
         """Add pictures, maps and cards."""
@@ -351,7 +360,7 @@ class _Maker:
         for run in self.plan.runs:
             if run.row.name == name and run.seed == 0:
                 return run.folds[0], run.jobs[:1], ()
-        own = bool(self.plan.content.pretrain[name].data) and not self.small
+        own = bool(self._faces_named(self.plan.content.pretrain[name]))
         needs = self.stores(data)
         folder, waits = self.start(name, data, 1)
         return folder, (*needs, *waits), (str(self.plan.stores.of(data)),) if own else ()

@@ -1,7 +1,8 @@
-"""Scores of one row over its seeds: the mean, with an interval over subjects, and paired differences between rows.
+"""Scores of one row over its seeds: the mean, with an interval over subjects and seeds, and paired differences.
 
-Subjects are resampled alike for every seed and row, so what makes a subject hard for all of them cancels in a
-difference. The interval says what another draw of people could change; how far seeds differ is told beside it.
+Each resample draws people, and of a row with several seeds as many of these, both alike for every row: so what makes a
+person or a draw hard for all rows cancels in a difference. With one seed the interval is of people alone. Seeds that
+test other people each (the benchmark's) are resampled by the people of all of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,17 @@ _AGAIN = "Delete the run folder and give the command again"
 
 
 @dataclass(frozen=True)
+class Scored:
+    """What a run's scores come from: sums per person. key: of the rows, people and labels scored on."""
+
+    aus: tuple[int, ...]
+    sums: SubjectSums
+    people: tuple[str, ...]
+    key: str
+    frames: int
+
+
+@dataclass(frozen=True)
 class Drawn:
     """A run's scores: metric → (1 + resamples, A), the value first. key: of the rows, people and labels scored on."""
 
@@ -36,8 +48,8 @@ class Drawn:
     subjects: int
 
 
-def read_scores(folder: Path, resamples: int = RESAMPLES) -> Drawn:
-    """Return the scores of a run folder with metrics.json and predictions.parquet."""
+def read_scores(folder: Path, resamples: int = RESAMPLES) -> Scored:
+    """Return what the scores of a run folder with metrics.json and predictions.parquet come from."""
     import hashlib
 
     metrics = read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
@@ -49,7 +61,7 @@ def read_scores(folder: Path, resamples: int = RESAMPLES) -> Drawn:
     used = (truth >= 0) & ~np.isnan(predicted)
     rows = used.any(axis=1)
     people = table["subject"].to_numpy(dtype=np.str_)
-    subject = np.unique(people[rows], return_inverse=True)[1]
+    names, subject = np.unique(people[rows], return_inverse=True)
     sums: SubjectSums
     if occurs:
         sums = OccurrenceSums(truth[rows], predicted[rows], used[rows], subject, limits_in(table, aus)[rows], resamples)
@@ -58,29 +70,50 @@ def read_scores(folder: Path, resamples: int = RESAMPLES) -> Drawn:
     digest = hashlib.sha256("\n".join(people[rows].tolist()).encode())
     digest.update(np.where(used, truth, -1.0)[rows].astype(np.float32).tobytes())
     digest.update(table["row"].to_numpy(np.int64)[rows].tobytes())
-    return Drawn(aus, resampled(sums, resamples, 0), digest.hexdigest(), int(rows.sum()), int(subject.max()) + 1)
+    return Scored(aus, sums, tuple(names.tolist()), digest.hexdigest(), int(rows.sum()))
+
+
+def draw(scored: Sequence[Scored], resamples: int = RESAMPLES) -> list[Drawn]:
+    """Return the runs' scores, the people of all of them resampled alike in each."""
+    everyone = sorted({name for each in scored for name in each.people})
+    place = {name: index for index, name in enumerate(everyone)}
+    return [
+        Drawn(
+            each.aus, resampled(each.sums, resamples, 0, [place[name] for name in each.people], len(everyone)),
+            each.key, each.frames, len(each.people),
+        )
+        for each in scored
+    ]  # fmt: skip
 
 
 def over_seeds(seeds: Sequence[Drawn]) -> dict[str, dict[str, Any]]:
     """Return metric → value, low, high and per AU of the mean over seeds, and each seed's value."""
     found = {}
     for metric in seeds[0].values:
-        mean_RA = np.mean([each.values[metric] for each in seeds], axis=0)
-        found[metric] = _told(mean_RA, seeds[0]) | {
+        found[metric] = _told(_mean(seeds, metric), seeds[0]) | {
             "seeds": [_rounded(mean_over_aus(each.values[metric])[0]) for each in seeds]
         }
     return found
 
 
 def paired(ours: Sequence[Drawn], theirs: Sequence[Drawn]) -> dict[str, dict[str, Any]] | None:
-    """Return metric → the mean over our seeds less that over theirs; None where they were not scored on the same."""
-    if {each.key for each in ours} != {each.key for each in theirs} or ours[0].aus != theirs[0].aus:
+    """Return metric → the mean over our seeds less that over theirs, the same seeds in the same order.
+
+    None where a seed of theirs was not scored on what ours was.
+    """
+    if [each.key for each in ours] != [each.key for each in theirs] or ours[0].aus != theirs[0].aus:
         return None
-    found = {}
-    for metric in ours[0].values:
-        mean_RA = np.mean([each.values[metric] for each in ours], axis=0)
-        found[metric] = _told(mean_RA - np.mean([each.values[metric] for each in theirs], axis=0), ours[0])
-    return found
+    return {metric: _told(_mean(ours, metric) - _mean(theirs, metric), ours[0]) for metric in ours[0].values}
+
+
+def _mean(seeds: Sequence[Drawn], metric: str) -> Floats:
+    """Return (1 + resamples, A): the mean over seeds, then over as many seeds drawn anew in each resample."""
+    values_SRA = np.stack([each.values[metric] for each in seeds])
+    count, resamples = len(seeds), values_SRA.shape[1] - 1
+    drawn_RS = np.random.default_rng([1, count]).multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights_SR = np.concatenate([np.ones((1, count)), drawn_RS]).T / count
+    used = weights_SR[..., None] > 0  # a seed that is not drawn may be undefined there
+    return np.asarray((np.where(used, values_SRA, 0.0) * weights_SR[..., None]).sum(axis=0), np.float64)
 
 
 def _told(values_RA: Floats, one: Drawn) -> dict[str, Any]:

@@ -6,7 +6,7 @@ value is defined. With few subjects (say under ten) percentile intervals are too
 stands beside every score. With fewer than three they are no intervals at all, and there is none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -37,17 +37,22 @@ def subject_weights(subjects: int, resamples: int, seed: int) -> Iterator[Floats
         yield drawn.astype(np.float64)
 
 
-def resampled(sums: SubjectSums, resamples: int, seed: int) -> dict[str, Floats]:
+def resampled(
+    sums: SubjectSums, resamples: int, seed: int, places: Sequence[int] | None = None, people: int | None = None
+) -> dict[str, Floats]:
     """Return each metric, (1 + resamples, A): the value itself first, then one row a resample of the subjects.
 
-    With under two subjects there is nothing to resample: those rows are NaN.
+    places: of the subjects among `people` of whom each resample draws; None: these are all. With under two subjects
+    there is nothing to resample: those rows are NaN.
     """
     subjects, aus = sums.shape
+    chosen = list(range(subjects)) if places is None else list(places)
     point = sums.values(np.ones((1, subjects)))
     if subjects < 2:
         nothing = np.full((resamples, aus), np.nan)
         return {name: np.concatenate([value, nothing]) for name, value in point.items()}
-    blocks = [point, *(sums.values(weights) for weights in subject_weights(subjects, resamples, seed))]
+    drawn = subject_weights(people or subjects, resamples, seed)
+    blocks = [point, *(sums.values(weights[:, chosen]) for weights in drawn)]
     return {name: np.concatenate([block[name] for block in blocks]) for name in point}
 
 
