@@ -12,11 +12,11 @@ from sparsefacs.cli import main
 from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.synthetic import DEFAULT_AUS, synth
-from sparsefacs.synthetic.appearance import APPEARANCES, SHIFTED, USUAL, load_appearance
+from sparsefacs.synthetic.appearance import APPEARANCES, SHIFTED, USUAL, WILD, load_appearance
 from sparsefacs.synthetic.identity import make_subject
 from sparsefacs.synthetic.motion import make_clip
 from sparsefacs.synthetic.pipeline import GENERATOR_VERSION, frame_step_of
-from sparsefacs.synthetic.scene import Scene, make_scene, photograph
+from sparsefacs.synthetic.scene import Scene, _toned, make_scene, photograph
 
 TINY = {"subjects": 1, "clips": 2, "frames": 3, "size": 48, "seed": 4, "workers": 1, "points": "true"}
 SKIN = np.full(3, 0.3, np.float32)
@@ -129,6 +129,23 @@ def test_coarser_cameras_and_stronger_compression_lose_detail() -> None:
     assert kept(scene, 0.5) < 0.7 * kept(scene, 2.0)
     assert kept(replace(scene, blur=0.9), 2.0) < 0.9 * kept(scene, 2.0)
     assert kept(replace(scene, jpeg=10), 2.0) != kept(scene, 2.0)
+
+
+def test_wild_cameras_have_a_tone_curve_of_their_own_and_other_scenes_are_as_they_were() -> None:
+    drawn = [make_scene(np.random.default_rng(seed), SKIN, WILD) for seed in range(60)]
+    contrast, colour = (np.array([getattr(scene, name) for scene in drawn]) for name in ("contrast", "colour"))
+    assert contrast.min() < 1 and contrast.max() > 2 and colour.min() < 0.5 and colour.max() > 1.5
+    behind = np.array([float((scene.background * scene.exposure).mean()) for scene in drawn])
+    assert behind.min() < 0.03 and behind.max() > 0.6, "rooms from dark to glaring"
+    usual = make_scene(np.random.default_rng(0), SKIN, USUAL)
+    picture = np.random.default_rng(1).uniform(0, 255, (8, 8, 3)).astype(np.float32)
+    assert (usual.contrast, usual.colour) == (1, 1) and _toned(picture, usual) is picture
+    hard = replace(usual, contrast=2.0, colour=1.0)
+    grey = np.array([[[0.0] * 3, [63.75] * 3, [127.5] * 3, [255.0] * 3]], np.float32)
+    assert _toned(grey, hard)[0, :, 0] == pytest.approx([0, 31.875, 127.5, 510], rel=1e-5), "clipped when taken"
+    faded = _toned(picture, replace(usual, colour=0.0))
+    assert np.ptp(faded, axis=2).max() < 1e-3, "no colour is left"
+    assert faded[..., 0] == pytest.approx(picture @ [0.299, 0.587, 0.114], rel=1e-4)
 
 
 def test_a_whole_frame_needs_its_matrix() -> None:

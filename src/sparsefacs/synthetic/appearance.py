@@ -25,7 +25,8 @@ class Appearance:
     light's azimuth, sd and largest, degrees; elevation: degrees; key: linear strength; fill: share of the key; sky:
     linear strength; ground: share of the sky; tint: how much stronger lights are coloured than usual; exposure: mean
     and sd of its logarithm; eyes: pixels between them in the camera's picture; blur: px; noise: sd in grey levels;
-    jpeg: quality; whole_frame: the camera's whole picture is blurred, noisy and compressed before the face is cut from
+    jpeg: quality; contrast: of the camera's tone curve, 1 for none; colour: how much stronger colours become; behind:
+    brightness of what is behind, low and high of its logarithm (None: 0.5 to 1.5, uniform); whole_frame: the camera's whole picture is blurred, noisy and compressed before the face is cut from
     it, where usually half of the stored faces are; unusual_people: share of people that `unusual_colours` are for.
     obstacles: whether things are worn and held before the face (`obstacles`); one_sided: share of a clip's AUs that act
     more on one side; talks: share of clips with speech; shuts: whether eyes stay closed at times (AU43).
@@ -47,6 +48,9 @@ class Appearance:
     blur: Pair = (0.25, 0.8)
     noise: Pair = (0.5, 4.0)
     jpeg: tuple[int, int] = (45, 92)
+    contrast: Pair = (1.0, 1.0)
+    colour: Pair = (1.0, 1.0)
+    behind: Pair | None = None
     whole_frame: bool = False
     unusual_people: float = 0.0
     obstacles: bool = False
@@ -88,11 +92,14 @@ WILD = Appearance(
     sky=(0.15, 0.9),
     ground=(0.2, 1.0),
     tint=2.0,
-    exposure=(-0.05, 0.25),
+    exposure=(0.2, 0.4),  # real pictures are brighter and harder than a plain render: benchmarks/realism.py
     eyes=(18.0, 130.0),
     blur=(0.2, 1.0),
     noise=(0.5, 8.0),
     jpeg=(20, 95),
+    contrast=(0.9, 2.2),
+    colour=(0.3, 1.7),
+    behind=(-3.5, 1.0),
     whole_frame=True,
     unusual_people=0.4,
     obstacles=True,

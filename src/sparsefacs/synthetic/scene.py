@@ -17,7 +17,7 @@ class Scene:
 
     distance: camera to eyes, dm; focal: pixels; lights: (2, 6) key and fill, direction towards the light and linear
     RGB; sky, ground: ambient RGB; background: (480, 640, 3) linear; blur: px; noise: sd in grey levels; jpeg: quality
-    of the first compression, 0 for none; whole_frame: blur, noise and compression are of the camera's picture, before
+    of the first compression, 0 for none; contrast, colour: of the camera's tone curve (see `_toned`); whole_frame: blur, noise and compression are of the camera's picture, before
     the face is cut from it, not of the stored face.
     """
 
@@ -33,6 +33,8 @@ class Scene:
     noise: float
     jpeg: int
     whole_frame: bool = False
+    contrast: float = 1.0
+    colour: float = 1.0
 
     @property
     def light_column(self) -> list[float]:
@@ -78,13 +80,25 @@ def make_scene(rng: np.random.Generator, skin: F32, drawn: Appearance = USUAL) -
         lights=lights.astype(np.float32),
         sky=sky.astype(np.float32),
         ground=ground.astype(np.float32),
-        background=_background(rng) * np.float32(0.5 / exposure * rng.uniform(0.5, 1.5)),
+        background=_background(rng) * np.float32(0.5 / exposure * _behind(rng, drawn)),
         exposure=exposure,
         blur=float(rng.uniform(*drawn.blur) * (rng.integers(2) or drawn.whole_frame)),
         noise=float(rng.uniform(*drawn.noise)),
         jpeg=int(rng.integers(*drawn.jpeg) * (rng.integers(2) or drawn.whole_frame)),
         whole_frame=drawn.whole_frame,
+        **_tones(rng, drawn),
     )
+
+
+def _behind(rng: np.random.Generator, drawn: Appearance) -> float:
+    """Return how bright what is behind is."""
+    return float(rng.uniform(0.5, 1.5) if drawn.behind is None else np.exp(rng.uniform(*drawn.behind)))
+
+
+def _tones(rng: np.random.Generator, drawn: Appearance) -> dict[str, float]:
+    """Return contrast and colour of the camera; nothing is drawn where they have but one value."""
+    ranges = {"contrast": drawn.contrast, "colour": drawn.colour}
+    return {name: float(rng.uniform(low, high)) if low < high else low for name, (low, high) in ranges.items()}
 
 
 def _background(rng: np.random.Generator) -> F32:
@@ -138,9 +152,23 @@ def _place_in_frame(picture: F32, matrix: F32) -> tuple[NDArray[np.float64], tup
     return inverse, (across, down)
 
 
+MIDDLE = 0.5  # of the tone curve: grey that keeps its brightness, as a share of white
+
+
+def _toned(picture: F32, scene: Scene) -> F32:
+    """Return picture (sRGB 0–255) by the camera's tone curve, a power about middle grey, and with its colours."""
+    if scene.contrast == 1 and scene.colour == 1:
+        return picture
+    share = np.clip(picture, 0, 255) * np.float32(1 / (255 * MIDDLE))
+    toned = np.float32(255 * MIDDLE) * share ** np.float32(scene.contrast)
+    grey = toned @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.asarray(grey[..., None] + np.float32(scene.colour) * (toned - grey[..., None]), np.float32)
+
+
 def _taken(picture: F32, scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
     import cv2
 
+    picture = _toned(picture, scene)
     if scene.blur > 0.2:
         picture = cv2.GaussianBlur(picture, (0, 0), scene.blur)
     grain = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(scene.noise)
