@@ -26,10 +26,11 @@ class Appearance:
     linear strength; ground: share of the sky; tint: how much stronger lights are coloured than usual; exposure: mean
     and sd of its logarithm; eyes: pixels between them in the camera's picture; blur: px; noise: sd in grey levels;
     jpeg: quality; contrast: of the camera's tone curve, 1 for none; colour: how much stronger colours become; behind:
-    brightness of what is behind, low and high of its logarithm (None: 0.5 to 1.5, uniform); whole_frame: the camera's whole picture is blurred, noisy and compressed before the face is cut from
-    it, where usually half of the stored faces are; unusual_people: share of people that `unusual_colours` are for.
-    obstacles: whether things are worn and held before the face (`obstacles`); one_sided: share of a clip's AUs that act
-    more on one side; talks: share of clips with speech; shuts: whether eyes stay closed at times (AU43).
+    brightness of what is behind, low and high of its logarithm (None: 0.5 to 1.5, uniform); whole_frame: the camera's
+    whole picture is blurred, noisy and compressed before the face is cut from it, where usually half of the stored
+    faces are; unusual_people: share of people that `unusual_colours` are for. obstacles: whether things are worn and
+    held before the face (`obstacles`); one_sided: share of a clip's AUs that act more on one side; talks: share of
+    clips with speech; shuts: whether eyes stay closed at times (AU43).
     """
 
     name: str

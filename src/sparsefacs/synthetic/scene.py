@@ -17,8 +17,8 @@ class Scene:
 
     distance: camera to eyes, dm; focal: pixels; lights: (2, 6) key and fill, direction towards the light and linear
     RGB; sky, ground: ambient RGB; background: (480, 640, 3) linear; blur: px; noise: sd in grey levels; jpeg: quality
-    of the first compression, 0 for none; contrast, colour: of the camera's tone curve (see `_toned`); whole_frame: blur, noise and compression are of the camera's picture, before
-    the face is cut from it, not of the stored face.
+    of the first compression, 0 for none; contrast, colour: of the camera's tone curve (see `_toned`); whole_frame:
+    blur, noise and compression are of the camera's picture, before the face is cut from it, not of the stored face.
     """
 
     distance: float
