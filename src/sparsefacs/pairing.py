@@ -37,7 +37,7 @@ def cheapest_pairs(cost_RC: NDArray[np.floating]) -> list[tuple[int, int]]:
 def _shortest_path(
     cost: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64], row: int, row_of: list[int]
 ) -> tuple[float, int, list[int], list[float], set[int], set[int]]:
-    """Return the cheapest path from `row` to a free column: length, that column, who leads to each, what was visited."""
+    """Return the cheapest path from `row` to a free column: length, that column, who leads to each, what it visited."""
     width = cost.shape[1]
     left = list(range(width - 1, -1, -1))
     path, shortest = [-1] * width, [np.inf] * width
