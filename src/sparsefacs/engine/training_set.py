@@ -176,7 +176,7 @@ def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
 
     Raises InputError when someone tested on is among them, or the teacher learned on faces cut differently.
     """
-    teacher = config.method_config().teacher_run()
+    teacher = config.teacher_run()
     start = start_folder(config.network.init)
     seen = SeenPeople(frozenset()) if start is None else _seen_by(RunFolder(start), store, fold)
     if teacher is None:
