@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tomllib
 from fractions import Fraction
-from importlib import import_module
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -75,8 +74,8 @@ def test_all_that_coders_do_needs_no_extra(media: Path) -> None:
         "prepare media store --dataset table --labels labels.csv --workers 1",
         "inspect store --json --sheet sheet.png",
         "protocol store --protocol kfold:3 --json",
-        "predict coder.onnx media --out small.csv",
-        "predict media/c.mp4 --out codes.csv --plot curves.png --overlay overlay.mp4",
+        "predict coder.onnx media/a.png --out small.csv",
+        "predict media/c.mp4 --out codes.csv --plot curves.png",
         "events codes.csv codes.boris",
         "summary codes.csv summary.csv",
         "agreement labels.csv codes.csv --page agreement.html --json",
@@ -87,10 +86,10 @@ def test_all_that_coders_do_needs_no_extra(media: Path) -> None:
         assert not code, f"{command}: {err}"
     assert json.loads(answers[1][1])["faces"] == 8
     assert len(json.loads(answers[2][1])["folds"]) == 3
-    assert len(pd.read_csv(media / "small.csv")) == 8
+    assert len(pd.read_csv(media / "small.csv")) == 1
     assert pd.read_csv(media / "codes.csv")["AU12_p"].gt(0.5).all()  # a broad smile
     assert pd.read_csv(media / "summary.csv").query("au == 12")["present"].iloc[0] == 1
-    for made in ("sheet.png", "curves.png", "overlay.mp4", "codes.boris", "agreement.html"):
+    for made in ("sheet.png", "curves.png", "codes.boris", "agreement.html"):
         assert (media / made).stat().st_size > 1000
 
 
@@ -153,7 +152,3 @@ def test_commands_start_without_what_is_slow_to_import() -> None:
     look = f"import sys, sparsefacs.cli; print([each for each in {slow} if each in sys.modules])"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_the_version_is_the_installed_one() -> None:
-    assert import_module("sparsefacs.version").VERSION
