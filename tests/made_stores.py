@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from edited import edit_record
-from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
+from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter, vector
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.facs.landmarks import mean_face
 
@@ -95,14 +95,12 @@ def evident_store(
     change: may alter a face's labels (3,) and points (68, 2), told whose they are. blank: every fourth face has points
     and blendshapes that are not numbers. graded: intensities too. sides: those of left and right; a third differ.
     """
-    import datasets
-
     from sparsefacs.evidence.blendshapes import BLENDSHAPES
 
     aus, size, rng = (1, 4, 12), 32, np.random.default_rng(seed)
     moved = {0: ([20, 21, 22, 23], (0, -1.0)), 1: ([19, 20, 23, 24], (0, 1.0)), 2: ([48, 54], (0, -1.2))}
     names = ("browInnerUp", "browDown", "mouthSmile")
-    extras = {"sides": datasets.List(datasets.Value("float32"), length=6)} if sides else None
+    extras = {"sides": vector(6)} if sides else None
     info = StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"})
     writer = StoreWriter(path, info, {"seed": seed}, extras)
     for number in range(subjects):

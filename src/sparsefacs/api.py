@@ -207,14 +207,14 @@ def protocol(
     scored.
     """
     from .data.joined import open_stores
-    from .engine.config import resolve
+    from .engine.config import resolve_plan
     from .engine.reach import reach, warnings
     from .engine.trainer import describe
     from .engine.training_set import training_set, with_aus
 
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)
-    config = resolve("supervised", "small", listed(settings), aus=listed_aus(aus) or None, **overrides)
+    config = resolve_plan(tuple(listed(settings)), aus=listed_aus(aus) or None, **overrides)
     plan = make_plan(labelled, protocol, config.split_seed)
     config = with_aus(config, plan, labelled)
     chosen = plan.folds if str(fold) == "all" else [plan.folds[fold_number(fold, len(plan.folds)) - 1]]

@@ -9,6 +9,7 @@ import platform
 import re
 import stat
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,9 @@ _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})-(\d+)-\w{8}\.tmp(\.\w+)?")
 """Names of temporary files: beginning of the name, host, process, eight characters at random, suffix."""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_IN_USE = (5, 32, 33)  # Windows: refused, or another program has the file open
+_AGAIN_S = (0.05, 0.1, 0.2, 0.4)
+WINDOWS = os.name == "nt"
 
 
 @contextmanager
@@ -44,16 +48,27 @@ def atomic_path(path: Path, *, new: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
+        with temporary.open("r+b") as written:  # Windows flushes no file that is open for reading alone
             os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
         if new:
             _put_new(temporary, path)
-        temporary.replace(path)
+        _rename(temporary, path)
     except OSError as error:
         raise _disk_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    """Rename `temporary` to `path`; on Windows, wait a moment for a virus scanner or indexer that looks into either."""
+    for wait_s in _AGAIN_S if WINDOWS else ():
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:
+            time.sleep(wait_s)
+    temporary.replace(path)
 
 
 def _put_new(temporary: Path, path: Path) -> None:
@@ -89,7 +104,7 @@ def _sweep(folder: Path, process: int) -> None:
 
 def has_died(process: int) -> bool:
     """Return whether the process of that number is surely no more; never where the system does not tell."""
-    if os.name != "posix":  # elsewhere signal 0 is not a mere question
+    if WINDOWS:  # signal 0 is not a mere question there
         return False
     try:
         os.kill(process, 0)
@@ -106,6 +121,10 @@ def _disk_error(error: OSError, path: Path) -> InputError:
         remedy = f"Free some disk space, {again}"
     elif error.errno == errno.ENAMETOOLONG:
         remedy = "Choose a shorter name"
+    elif WINDOWS and error.errno == errno.EINVAL:
+        remedy = 'Choose a name without any of < > : " | ? *'
+    elif getattr(error, "winerror", None) in _IN_USE:
+        remedy = "Close the program that has it open, or choose another place, where you may write"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         remedy = "Choose another place, where you may write"
     else:
@@ -140,7 +159,8 @@ class SoleWriter:
                 self.path.unlink(missing_ok=True)
             self._handle.close()
             self._handle = None
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # nor one that another run tries to open just now
+                self.path.unlink(missing_ok=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "_handle": None}
@@ -149,14 +169,14 @@ class SoleWriter:
 def _locked(handle: IO[bytes]) -> bool:
     """Lock an open file, and say whether that was possible; True too where the system has no locks."""
     try:
-        if os.name == "posix":
-            import fcntl
-
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
+        if WINDOWS:
             import msvcrt
 
             msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
     return True
@@ -293,7 +313,14 @@ def from_cell(text: str) -> str:
 
 
 def from_folder(name: str, file: Path) -> str:
-    """Return the path from `file`'s folder to the file `name`, with forward slashes; "" where that is not there."""
+    """Return the path from `file`'s folder to the file `name`, with forward slashes; "" where that is not there.
+
+    The whole path where they lie on two drives.
+    """
     if file_problem(Path(name)):
         return ""
-    return os.path.relpath(Path(name).resolve(), file.parent.resolve()).replace(os.sep, "/")
+    path = Path(name).resolve()
+    try:
+        return os.path.relpath(path, file.parent.resolve()).replace(os.sep, "/")
+    except ValueError:
+        return path.as_posix()

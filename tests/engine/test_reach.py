@@ -8,7 +8,7 @@ import pytest
 from made_stores import build_store
 from sparsefacs import api
 from sparsefacs.engine.reach import warnings
-from sparsefacs.protocols import card_text
+from sparsefacs.protocols.card import card_text
 
 
 def test_each_side_is_counted_and_a_hopeless_au_named(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
 
@@ -36,7 +35,7 @@ def clips(tmp_path: Path) -> Store:
 def numbered_store(path: Path, rows: list[tuple[str, str, int, int]]) -> Store:
     """Write a store whose rows are these subjects, clips, face ids and frame numbers."""
     pattern = build_store(path.with_name("pattern"), subjects=1, frames=1)
-    image = pattern.dataset[0]["image"]["bytes"]
+    image = pattern.value("image", 0)["bytes"]
     writer = StoreWriter(path, StoreInfo((1,), FaceRecipe(size=32).as_json(), {"kind": "test"}), {})
     labels = {"occurrence": np.zeros(1, np.int8), "intensity": np.zeros(1, np.float32)}
     made = [
@@ -72,7 +71,7 @@ def test_tv_l1_is_near_the_true_flow(tmp_path: Path) -> None:
         if later < 0:
             assert np.isnan(found.at(row)).all()
             continue
-        true, hidden = unpack_flow(store.dataset[row]["flow"])
+        true, hidden = unpack_flow(store.value("flow", row))
         aligned = in_earlier_alignment(true, matrices[row], matrices[later])
         at_stored, at_aligned = (cell_means(each, ~hidden, 4) for each in (true, aligned))
         seen = np.isfinite(found.at(row) + at_aligned).all(axis=-1)
@@ -144,7 +143,7 @@ def test_ends_of_clips_have_no_flow_and_the_store_still_loads(clips: Store) -> N
     assert known == [frame < 9 for frame in clips.numbers("frame")]
     assert found.at(0).shape == (8, 8, 2)
     assert found.at(0).dtype == np.float32
-    assert len(datasets.load_from_disk(str(clips.path))) == 36
+    assert len(Store(clips.path)) == 36
     about = json.loads((clips.path / "flow" / "flow.json").read_text())
     assert (about["step"], about["cell"], about["rows"], about["known"]) == (3, 4, 36, 27)
     assert about["algorithm"]["weight"] == 0.3

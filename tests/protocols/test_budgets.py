@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsefacs.errors import InputError
-from sparsefacs.protocols import VisibleLabels, apply_budget, parse_budget
+from sparsefacs.protocols.budget_words import parse_budget
+from sparsefacs.protocols.budgets import VisibleLabels, apply_budget
 
 PEOPLE, CLIPS, LENGTH, AUS = 8, 2, 25, 5
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from sparsefacs.errors import InputError
-from sparsefacs.protocols import apply_budget, budget_card, card_text, make_protocol, protocol_card
+from sparsefacs.protocols.budgets import apply_budget, budget_card
+from sparsefacs.protocols.card import card_text, protocol_card
+from sparsefacs.protocols.folds import make_protocol
 from sparsefacs.protocols.partitions import published
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)

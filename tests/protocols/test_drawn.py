@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsefacs.errors import InputError
-from sparsefacs.protocols import Fold, draw_validation, make_protocol, protocol_names
 from sparsefacs.protocols.division import who
+from sparsefacs.protocols.folds import Fold, make_protocol, protocol_names
 from sparsefacs.protocols.partitions import partition_orders, published
+from sparsefacs.protocols.selection import draw_validation
 
 SUBJECTS = [f"S{number:02d}" for number in range(20)]
 FORMS = ["holdout:25%", "holdout:60%", "kfold:2", "kfold:3", "60-20-20", "split:70-30", "split:50-30-20"]

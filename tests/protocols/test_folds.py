@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sparsefacs.errors import InputError
 from sparsefacs.files import hash_json
-from sparsefacs.protocols import Protocol, make_protocol
+from sparsefacs.protocols.folds import Protocol, make_protocol
 
 SUBJECTS = [f"S{i:02d}" for i in range(12)]
 NAMES = st.lists(st.text("abÉ9_ /", min_size=1, max_size=4), min_size=2, max_size=40, unique=True)

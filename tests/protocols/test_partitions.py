@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sparsefacs.errors import InputError
-from sparsefacs.protocols import make_protocol, protocol_names
+from sparsefacs.protocols.folds import make_protocol, protocol_names
 from sparsefacs.protocols.partitions import partition_orders, published
 
 BP4D = {

@@ -5,8 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsefacs.errors import InputError
-from sparsefacs.protocols import SELECTION_RULES, draw_validation, is_marked, parse_selection
-from sparsefacs.protocols.selection import DEFAULT_SELECTION, FOOTNOTE, MARK
+from sparsefacs.protocols.selection import (
+    DEFAULT_SELECTION,
+    FOOTNOTE,
+    MARK,
+    SELECTION_RULES,
+    draw_validation,
+    is_marked,
+    parse_selection,
+)
 
 TRAIN = [f"S{number:02d}" for number in range(20)]
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparsefacs.errors import InputError
-from sparsefacs.protocols import apply_budget, budget_card, parse_budget
-from sparsefacs.protocols.budgets import _stratified_order
+from sparsefacs.protocols.budget_words import parse_budget
+from sparsefacs.protocols.budgets import _stratified_order, apply_budget, budget_card
 from sparsefacs.protocols.draw import draw_keys
 
 PEOPLE, LENGTH, AUS = 12, 400, 4

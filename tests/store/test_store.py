@@ -4,8 +4,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from edited import edit_record
@@ -14,7 +14,7 @@ from sparsefacs import InputError, api
 from sparsefacs.data.inspection import describe
 from sparsefacs.data.joined import JoinedStore
 from sparsefacs.data.rejects import ReasonCounts
-from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
+from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter, vector
 from sparsefacs.faces.alignment import FaceRecipe
 
 
@@ -50,10 +50,39 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert store.occurrence().tolist() == [[-1, 1]] * 3
     np.testing.assert_array_equal(store.intensity((12, 4)), [[4.5, np.nan]] * 3)
     assert store.info.rejected == (Reject("b.mp4", 3, "no face"),)
-    loaded = datasets.load_from_disk(str(tmp_path / "s"))
-    assert loaded[2]["landmarks"][:2] == [7.0, 7.0]
-    assert loaded[2]["matrix"] == [0, 1, 2, 3, 4, 5]
+    assert store.value("matrix", 2) == [0, 1, 2, 3, 4, 5]
     assert not (tmp_path / "s" / "job.json").exists()
+
+
+def test_hugging_face_datasets_loads_a_store(tmp_path: Path) -> None:
+    """Its own writer would have put the same descriptions beside the data, and into them."""
+    datasets = pytest.importorskip("datasets")
+    value, listed = datasets.Value, datasets.List
+    info = StoreInfo((4, 12), FaceRecipe().as_json(), {})
+    made = StoreWriter(tmp_path / "s", info, {}, {"light": vector(6), "flow": pa.binary()})
+    extras = {"light": np.arange(6, dtype=np.float32), "flow": b"moved"}
+    made.write_part(0, [replace(row(7, "t"), extras=extras)], [])
+    made.finish(1)
+    loaded = datasets.load_from_disk(str(tmp_path / "s"))
+    assert loaded.features == {
+        "image": datasets.Image(decode=False),
+        **dict.fromkeys(("subject", "clip", "source"), value("string")),
+        **dict.fromkeys(("frame", "face"), value("int32")),
+        "time": value("float64"),
+        "score": value("float32"),
+        **{name: listed(value("float32"), length=n) for name, n in (("landmarks", 136), ("matrix", 6), ("pose", 3))},
+        **{name: listed(value("float32"), length=n) for name, n in (("blendshapes", 52), ("light", 6))},
+        "occurrence": listed(value("int8"), length=2),
+        "intensity": listed(value("float32"), length=2),
+        "flow": value("binary"),
+    }
+    assert loaded[0]["landmarks"][:2] == [7.0, 7.0]
+    assert (loaded[0]["image"], loaded[0]["flow"]) == ({"bytes": b"bytes", "path": None}, b"moved")
+    oracle = datasets.DatasetInfo(features=loaded.features)
+    oracle.write_to_directory(str(tmp_path))
+    assert (tmp_path / "dataset_info.json").read_bytes() == (tmp_path / "s" / "dataset_info.json").read_bytes()
+    with pa.ipc.open_stream(tmp_path / "s" / "data-00000.arrow") as stream:
+        assert stream.schema.metadata == loaded.features.arrow_schema.metadata
 
 
 def test_a_store_of_an_older_version_lacks_evidence_and_is_read_all_the_same(tmp_path: Path) -> None:
@@ -116,7 +145,7 @@ def test_an_unfinished_store_goes_on_only_with_the_same_job(tmp_path: Path) -> N
     with pytest.raises(InputError, match="other settings"):
         writer(tmp_path / "s", {"size": 200})
     with pytest.raises(InputError, match="or by another version"):  # of other columns
-        StoreWriter(tmp_path / "s", StoreInfo((4, 12), FaceRecipe().as_json(), {}), {"size": 112}, {"more": None})
+        StoreWriter(tmp_path / "s", StoreInfo((4, 12), FaceRecipe().as_json(), {}), {"size": 112}, {"more": vector(1)})
     again = writer(tmp_path / "s", {"size": 112})
     assert again.is_done(0) and not again.is_done(1)
     with pytest.raises(InputError, match="already exists"):

@@ -34,7 +34,8 @@ def test_store_holds_what_was_asked_for(made):
     assert made.info.recipe == FaceRecipe(size=48).as_json()
     assert made.info.source["kind"] == "synthetic"
     assert made.image(0).shape == (48, 48, 3)
-    row = made.dataset[3]
+    names = ("true_landmarks", "landmarks", "true_pose", "pose", "light", "blendshapes", "flow")
+    row = {name: made.value(name, 3) for name in names}
     assert row["true_landmarks"] == row["landmarks"] and row["true_pose"] == row["pose"]  # as points are the true ones
     assert len(row["light"]) == 6 and np.isnan(row["blendshapes"]).all()
     flow, occluded = unpack_flow(row["flow"])
@@ -59,7 +60,7 @@ def test_flow_reaches_over_a_step_of_frames(tmp_path):
     points = store.vectors("landmarks").reshape(-1, 68, 2)
     matrices = store.vectors("matrix").reshape(-1, 2, 3)
     for row in range(2):
-        flow, hidden = unpack_flow(store.dataset[row]["flow"])
+        flow, hidden = unpack_flow(store.value("flow", row))
         earlier = in_earlier_alignment(flow, matrices[row], matrices[row + 3])
         x, y = np.rint(points[row, 27:]).astype(int).T  # nose, eyes, mouth
         shown = ~hidden[y, x]
@@ -165,5 +166,5 @@ def test_existing_store_is_not_overwritten(made, tmp_path):
 
 
 def test_images_are_jpegs_of_the_recipes_size(made):
-    with Image.open(io.BytesIO(made.dataset[0]["image"]["bytes"])) as image:
+    with Image.open(io.BytesIO(made.value("image", 0)["bytes"])) as image:
         assert image.format == "JPEG" and image.size == (48, 48)

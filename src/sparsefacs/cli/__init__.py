@@ -1,5 +1,6 @@
 """The command line: a thin skin over `sparsefacs.api`. Results on stdout, progress and problems on stderr."""
 
+import io
 import os
 import sys
 import warnings
@@ -7,6 +8,7 @@ import warnings
 import typer
 
 from ..errors import InputError
+from ..extras import needs_extra
 from . import coding, encoders, observation, reproducing, stores, training
 
 app = typer.Typer(
@@ -50,8 +52,10 @@ def main() -> None:
     if not sys.warnoptions:  # what libraries tell programmers; asked for by python -W or PYTHONWARNINGS
         warnings.simplefilter("ignore")
         os.environ["PYTHONWARNINGS"] = "ignore"  # for the processes that this one starts
+    if isinstance(sys.stdout, io.TextIOWrapper):  # κ and α, where a pipe on Windows takes no more than its code page
+        sys.stdout.reconfigure(errors="replace")
     try:
-        app(prog_name="sparsefacs")
+        needs_extra(app)(prog_name="sparsefacs")
     except InputError as error:
         print(f"sparsefacs: {error}", file=sys.stderr)
         sys.exit(2)

@@ -8,7 +8,7 @@ import typer
 
 from ..errors import InputError
 from ..files import without_nan
-from ..protocols.budgets import FORMS as BUDGET_FORMS
+from ..protocols.budget_words import FORMS as BUDGET_FORMS
 from ..protocols.folds import FORMS as PROTOCOL_FORMS
 from ..protocols.folds import protocol_names
 from ..protocols.partitions import partition_orders

@@ -1,5 +1,7 @@
-"""One face of a store: its columns, and their schema."""
+"""One face of a store: its columns, their schema, and how HF `datasets` is told of them."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from ..evidence.blendshapes import BLENDSHAPES
 
 if TYPE_CHECKING:
-    import datasets
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -40,30 +42,53 @@ class FaceRow:
     extras: dict[str, Any] = field(default_factory=dict)
 
 
-def features(aus: int, extras: "dict[str, Any] | None" = None) -> "datasets.Features":
-    """Return the HF schema of a store with `aus` action units and further columns `extras` (name → HF feature)."""
-    import datasets
+def schema(aus: int, extras: "Mapping[str, pa.DataType] | None" = None) -> "pa.Schema":
+    """Return the Arrow schema of a store with `aus` action units and further columns `extras`.
 
-    value, listed = datasets.Value, datasets.List
-    return datasets.Features(
-        {
-            "image": datasets.Image(decode=False),
-            "subject": value("string"),
-            "clip": value("string"),
-            "frame": value("int32"),
-            "time": value("float64"),
-            "face": value("int32"),
-            "landmarks": listed(value("float32"), length=136),
-            "matrix": listed(value("float32"), length=6),
-            "occurrence": listed(value("int8"), length=aus),
-            "intensity": listed(value("float32"), length=aus),
-            "score": value("float32"),
-            "source": value("string"),
-            "blendshapes": listed(value("float32"), length=len(BLENDSHAPES)),
-            "pose": listed(value("float32"), length=3),
-            **(extras or {}),
-        }
-    )
+    Its metadata tell HF `datasets` the same in its own words.
+    """
+    import pyarrow as pa
+
+    columns = {
+        "image": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+        "subject": pa.string(),
+        "clip": pa.string(),
+        "frame": pa.int32(),
+        "time": pa.float64(),
+        "face": pa.int32(),
+        "landmarks": vector(136),
+        "matrix": vector(6),
+        "occurrence": pa.list_(pa.int8(), aus),
+        "intensity": vector(aus),
+        "score": pa.float32(),
+        "source": pa.string(),
+        "blendshapes": vector(len(BLENDSHAPES)),
+        "pose": vector(3),
+        **(extras or {}),
+    }
+    plain = pa.schema(columns.items())
+    return plain.with_metadata({"huggingface": json.dumps({"info": {"features": hf_features(plain)}})})
+
+
+def vector(length: int) -> "pa.DataType":
+    """Return the Arrow type of a column of `length` float32 numbers a face."""
+    import pyarrow as pa
+
+    return pa.list_(pa.float32(), length)
+
+
+def hf_features(schema: "pa.Schema") -> dict[str, Any]:
+    """Return the columns of a schema as HF `datasets` describes them in JSON."""
+    import pyarrow as pa
+
+    def described(kind: pa.DataType) -> dict[str, Any]:
+        if pa.types.is_struct(kind):  # the only one: a picture as its file's bytes
+            return {"decode": False, "_type": "Image"}
+        if pa.types.is_fixed_size_list(kind):
+            return {"feature": described(kind.value_type), "length": kind.list_size, "_type": "List"}
+        return {"dtype": {"double": "float64", "float": "float32"}.get(str(kind), str(kind)), "_type": "Value"}
+
+    return {each.name: described(each.type) for each in schema}
 
 
 def as_record(row: FaceRow) -> dict[str, Any]:

@@ -33,17 +33,17 @@ from ..files import (
     refuse_existing,
     sha256_file,
     write_json,
+    write_text,
 )
 from ..records import PartRecord, Record, StoreRecord, read_record, sums_of, write_record
-from .face_row import FaceRow, as_record, features
+from .face_row import FaceRow, as_record, hf_features, schema, vector
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
-from .store_files import DESCRIPTION, STATE, StoreFiles
+from .store_files import DESCRIPTION, STATE, StoreFiles, mapped
 
 if TYPE_CHECKING:
-    import datasets
     import pyarrow as pa
 
-__all__ = ["STORE_FORMAT", "UNLABELLED", "FaceRow", "Reject", "Store", "StoreInfo", "StoreWriter", "features"]
+__all__ = ["STORE_FORMAT", "UNLABELLED", "FaceRow", "Reject", "Store", "StoreInfo", "StoreWriter", "vector"]
 
 STORE_FORMAT = 1
 UNLABELLED = -1
@@ -101,11 +101,15 @@ class StoreWriter:
     Opening refuses an existing finished store, and an unfinished one begun by a different `job` description.
     """
 
-    def __init__(self, path: Path, info: StoreInfo, job: dict[str, Any], extras: dict[str, Any] | None = None) -> None:
-        self.path, self.info, self.extras = Path(path), info, extras
+    def __init__(
+        self, path: Path, info: StoreInfo, job: dict[str, Any], extras: "Mapping[str, pa.DataType] | None" = None
+    ) -> None:
+        """extras: further columns, by name."""
+        self.path, self.info = Path(path), info
+        self._schema = schema(len(info.aus), extras)
         check_new_name(self.path)
         job_file = self.path / "job.json"
-        job = job | {"columns": list(features(len(info.aus), extras))}  # parts of another version's do not fit
+        job = job | {"columns": self._schema.names}  # parts of another version's do not fit
         if not job_file.exists():
             refuse_existing(self.path, what="store")
         self._sole = SoleWriter(self.path)
@@ -130,12 +134,11 @@ class StoreWriter:
         """Write part number `part` (its rows, then its rejects, whole or not at all) and return its row count."""
         import pyarrow as pa
 
-        schema = features(len(self.info.aus), self.extras).arrow_schema
         count = 0
         with atomic_path(self._part(part)) as temporary:
-            with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+            with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_stream(sink, self._schema) as stream:
                 for batch in _batches(rows, 64):
-                    stream.write_table(pa.Table.from_pylist([as_record(row) for row in batch], schema=schema))
+                    stream.write_table(pa.Table.from_pylist([as_record(row) for row in batch], schema=self._schema))
                     count += len(batch)
             digest = sha256_file(temporary)  # now, as long as the system has it in memory
         write_record(
@@ -146,8 +149,6 @@ class StoreWriter:
 
     def finish(self, parts: int) -> "Store":
         """Make the store readable once all `parts` parts are written; raises InputError when no face was found."""
-        import datasets
-
         done = [self._done(part) for part in range(parts)]
         faces = [int(part["faces"]) for part in done]
         sums = {self._part(number).name: part["sha256"] for number, part in enumerate(done) if part["faces"]}
@@ -161,9 +162,8 @@ class StoreWriter:
                 remedy=_for_no_face(reasons, self.info.source),
             )
         files = [f"data-{part:05d}.arrow" for part in range(parts) if faces[part]]
-        schema = features(len(self.info.aus), self.extras)
-        description = datasets.DatasetInfo(features=schema)
-        description.write_to_directory(str(self.path))
+        words = dict.fromkeys(("description", "citation", "homepage", "license"), "")
+        write_text(self.path / DESCRIPTION, json.dumps(words | {"features": hf_features(self._schema)}))
         state: dict[str, Any] = {
             "_data_files": [{"filename": name} for name in files],
             "_fingerprint": hash_json([self.info.as_json(), files]),
@@ -174,7 +174,7 @@ class StoreWriter:
             "_split": None,
         }
         write_json(self.path / STATE, state)
-        names = datasets.load_from_disk(str(self.path)).data.table.select(["subject", "clip"])
+        names = mapped(self.path / name for name in files).select(["subject", "clip"])
         clips = names.group_by(["subject", "clip"]).aggregate([])
         info = replace(
             self.info,
@@ -240,10 +240,10 @@ class Store:
             reasons=raw.get("rejected_reasons", {}),
         )
         self._files = StoreFiles(self.path, raw, _REBUILD)
-        self.dataset: datasets.Dataset = self._files.load(len(self.info.aus))
-        if len(self.dataset) != self.info.faces:
+        self._table = self._files.load(len(self.info.aus))
+        if len(self._table) != self.info.faces:
             raise InputError(
-                f"holds {len(self.dataset)} faces but its description says {self.info.faces}",
+                f"holds {len(self._table)} faces but its description says {self.info.faces}",
                 path=path,
                 remedy=_REBUILD,
             )
@@ -272,22 +272,22 @@ class Store:
 
     def texts(self, name: str) -> "pa.ChunkedArray":
         """Return the text column `name` as Arrow has it; raises InputError where it is damaged."""
-        column = self.dataset.data.column(name)
+        column = self._table.column(name)
         self._files.refuse_bad(column, name)
         return column
 
     def numbers(self, name: str) -> NDArray[Any]:
         """Return the number column `name` (frame, time, face, score) as an array of M numbers."""
-        return np.asarray(self.dataset.data.column(name).to_numpy())
+        return np.asarray(self._table.column(name).to_numpy())
 
     def vectors(self, name: str) -> NDArray[Any]:
         """Return the vector column `name` (occurrence, intensity, landmarks, matrix) as an array (M, length)."""
-        chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in self.dataset.data.column(name).chunks]
+        chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in self._table.column(name).chunks]
         return np.concatenate(chunks).reshape(len(self), -1)
 
     def has(self, name: str) -> bool:
         """Say whether the store has the column `name`; one made by an older version may lack it."""
-        return name in self.dataset.column_names
+        return name in self._table.column_names
 
     def optional_vectors(self, name: str, width: int) -> NDArray[np.float32]:
         """Return the vector column `name` (blendshapes, pose) as (M, width) float32: NaN where there is no column."""
@@ -317,8 +317,7 @@ class Store:
     @cached_property
     def _chunks(self) -> "tuple[NDArray[np.int64], list[pa.Array], list[pa.Array]]":
         """The memory-mapped pieces of the store: their first rows, encoded images, landmarks."""
-        columns = self.dataset.data.table
-        images, landmarks = columns.column("image").chunks, columns.column("landmarks").chunks
+        images, landmarks = self._table.column("image").chunks, self._table.column("landmarks").chunks
         if [len(chunk) for chunk in images] != [len(chunk) for chunk in landmarks]:
             raise RuntimeError("the columns of the store are cut into different pieces")
         first_rows = np.cumsum([0, *(len(chunk) for chunk in images)])
@@ -332,15 +331,24 @@ class Store:
         piece = int(np.searchsorted(first_rows, row, side="right")) - 1
         return piece, row - int(first_rows[piece])
 
+    def _checked(self, row: int) -> tuple[int, int]:
+        """Return what `_at` does; raises InputError where the part that holds the row is damaged."""
+        piece, place = self._at(int(row))
+        self._files.check(int(row), self._chunks[1][piece])
+        return piece, place
+
+    def value(self, name: str, row: int) -> Any:
+        """Return what column `name` holds in row `row`: a number, text, bytes or list; raises InputError on damage."""
+        self._checked(row)
+        return self._table.column(name)[int(row)].as_py()
+
     def image(self, row: int) -> NDArray[np.uint8]:
         """Decode the face of row `row` to RGB, (H, W, 3) uint8; raises InputError where it is damaged."""
         from PIL import Image
 
-        piece, place = self._at(int(row))
-        faces = self._chunks[1][piece]
-        self._files.check(int(row), faces)
+        piece, place = self._checked(row)
         try:
-            with Image.open(io.BytesIO(faces[place].as_py())) as image:
+            with Image.open(io.BytesIO(self._chunks[1][piece][place].as_py())) as image:
                 return np.asarray(image.convert("RGB"))
         except Exception as error:  # of damaged pictures, PIL raises almost any kind
             raise InputError(f"the face in row {row} is damaged", path=self.path, remedy=_REBUILD) from error

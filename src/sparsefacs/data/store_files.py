@@ -5,7 +5,7 @@ faces is asked for, once a process: opening stays quick however large a store is
 on a part that was not checked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,10 +16,9 @@ from pydantic import BaseModel, Field
 from ..errors import InputError
 from ..files import sha256_file
 from ..records import Record, check_sum, read_record
-from .face_row import features
+from .face_row import schema
 
 if TYPE_CHECKING:
-    import datasets
     import pyarrow as pa
 
 STATE, DESCRIPTION = "state.json", "dataset_info.json"
@@ -58,17 +57,13 @@ class StoreFiles:
             self._folder / name, schema, what="this part of the store's description", remedy=self._remedy
         )
 
-    def load(self, aus: int) -> "datasets.Dataset":
+    def load(self, aus: int) -> "pa.Table":
         """Return the data, memory-mapped; raises InputError where they are not those of a store of so many AUs."""
-        import datasets
-
         try:
-            found = datasets.load_from_disk(str(self._folder))
-            wanted = features(aus).arrow_schema
-            odd = next(
-                (name for name in _REQUIRED if found.data.schema.field(name).type != wanted.field(name).type), ""
-            )
-        except Exception as error:  # of a damaged file, pyarrow and HF datasets raise almost any kind
+            found = mapped(self._folder / name for name in self._names)
+            wanted = schema(aus)
+            odd = next((name for name in _REQUIRED if found.schema.field(name).type != wanted.field(name).type), "")
+        except Exception as error:  # of a damaged file, pyarrow raises almost any kind
             raise InputError(
                 f"the store's data cannot be read ({error or type(error).__name__})",
                 path=self._folder,
@@ -102,6 +97,17 @@ class StoreFiles:
             column.validate(full=True)
         except (pa.ArrowException, ValueError) as error:
             raise InputError(f"its column {name} is damaged", path=self._folder, remedy=self._remedy) from error
+
+
+def mapped(parts: Iterable[Path]) -> "pa.Table":
+    """Return the rows of Arrow streams, one after the other, memory-mapped."""
+    import pyarrow as pa
+
+    tables = []
+    for part in parts:
+        with pa.ipc.open_stream(pa.memory_map(str(part))) as stream:
+            tables.append(stream.read_all())
+    return pa.concat_tables(tables)
 
 
 @lru_cache(maxsize=4096)

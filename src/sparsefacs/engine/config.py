@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from ..data.augmentation import AugmentationConfig
 from ..errors import InputError
 from ..methods.contract import MethodConfig, Pretraining, Task
-from ..methods.registry import algorithm_class
+from ..methods.registry import PRETRAIN, algorithm_class, method_names, pretraining_names
 from ..networks.classifier import NetworkConfig
 from ..protocols.selection import DEFAULT_SELECTION, SelectionRule
 
@@ -121,6 +121,10 @@ class RunConfig(BaseModel):
         """Return the method's own settings, checked."""
         return _checked(algorithm_class(self.name).Config, self.method, "method.")
 
+    def teacher_run(self) -> str | None:
+        """Return the run folder whose network the method learns from, None for none; raises InputError if it must."""
+        return self.method_config().teacher_run() if "teacher" in self.method else None
+
     def as_json(self) -> dict[str, Any]:
         """Return the resolved configuration, the method's defaults filled in."""
         resolved = self.model_dump(mode="json")
@@ -156,9 +160,15 @@ def _names(model: type[BaseModel], path: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
+def _check_name(method: str) -> None:
+    """Raise InputError where no method or pre-training is called so; none is imported otherwise."""
+    if method not in (*method_names(), *(PRETRAIN + name for name in pretraining_names())):
+        algorithm_class(method)
+
+
 def recipe_names(method: str) -> list[str]:
     """Return the recipes shipped for a method."""
-    algorithm_class(method)
+    _check_name(method)
     folder = resources.files("sparsefacs.recipes") / method
     return sorted(Path(str(entry)).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
@@ -169,7 +179,7 @@ def read_recipe(method: str, recipe: str) -> dict[str, Any]:
     A recipe may name another as `base` (of another method as METHOD/RECIPE), whose settings it changes one by one, and
     hold a `sweep`: one setting and its values.
     """
-    algorithm_class(method)
+    _check_name(method)
     if recipe.endswith((".yaml", ".yml")):
         path: Any = Path(recipe)
         if not path.is_file():
@@ -223,6 +233,22 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
 
     overrides: dotted keys with `__` for the dot (`training__epochs=3`); None leaves the recipe's value.
     """
+    config = _with_settings(method, recipe, settings, overrides)
+    checked = config.model_copy(update={"method": config.method_config().model_dump(mode="json")})
+    _check_accumulation(checked)
+    if checked.task not in algorithm_class(method).tasks:
+        tasks = " and ".join(algorithm_class(method).tasks)
+        raise InputError(f"method {method} does not learn {checked.task}", remedy=f"It learns {tasks}")
+    return checked
+
+
+def resolve_plan(settings: tuple[str, ...] = (), **overrides: Any) -> RunConfig:
+    """Return the configuration of a plan of who trains and which labels are seen, whatever the method; as `resolve`."""
+    return _with_settings("supervised", "small", settings, overrides)
+
+
+def _with_settings(method: str, recipe: str, settings: tuple[str, ...], overrides: dict[str, Any]) -> RunConfig:
+    """Return the configuration of a recipe with all that was set; what concerns the method alone is not checked."""
     values = read_recipe(method, recipe) | {"name": method, "recipe": recipe}
     values.pop("sweep", None)
     if recipe.endswith((".yaml", ".yml")):
@@ -246,12 +272,7 @@ def resolve(method: str, recipe: str = "small", settings: tuple[str, ...] = (), 
             "selection.threshold=chosen needs occurrence labels to choose on",
             remedy="Use --selection validation or published-practice, or leave the limits to the base rates",
         )
-    checked = config.model_copy(update={"method": config.method_config().model_dump(mode="json")})
-    _check_accumulation(checked)
-    if checked.task not in algorithm_class(method).tasks:
-        tasks = " and ".join(algorithm_class(method).tasks)
-        raise InputError(f"method {method} does not learn {checked.task}", remedy=f"It learns {tasks}")
-    return checked
+    return config
 
 
 def _check_file(values: dict[str, Any], path: str) -> None:

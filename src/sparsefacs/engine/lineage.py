@@ -41,7 +41,7 @@ def lineage(stores: Sequence[Store], config: RunConfig) -> list[dict[str, Any]]:
         found.append(_entry("start", f"{config.network.backbone}, ImageNet", _IMAGENET, free=False))
     elif init != "none":
         found.append(_entry("start", Path(init).name, _UNKNOWN, free=None))
-    if (teacher := config.method_config().teacher_run()) is not None:
+    if (teacher := config.teacher_run()) is not None:
         found += _of_run(Path(teacher), "teacher")
     return [entry for place, entry in enumerate(found) if entry not in found[:place]]
 

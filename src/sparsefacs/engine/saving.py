@@ -9,6 +9,8 @@ from typing import Any, Self
 SAVED_AFTER_S = 30.0
 """A kill costs about so many seconds of training, or fifty times what a saving takes, which is then 2 % of the time."""
 _SAVINGS_APART = 50
+_STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+"""What asks a process to stop; the last is of Windows, where a process of a group of its own gets no SIGINT."""
 
 
 class Savings:
@@ -45,8 +47,8 @@ class StopRequest:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        """Take over the two signals."""
-        for number in (signal.SIGINT, signal.SIGTERM) if self._alone else ():
+        """Take over the signals."""
+        for number in _STOPPING if self._alone else ():
             before = signal.getsignal(number)
             if before is not signal.SIG_IGN and before is not None:
                 self._before[number] = before

@@ -92,7 +92,7 @@ def train_fold(
     config = with_precision(with_aus(config, protocol, store), run, resume)
     data = training_set(store, unlabelled, fold, labels, config)
     plan = describe(store, unlabelled, protocol, data)
-    if (teacher := config.method_config().teacher_run()) is not None:
+    if (teacher := config.teacher_run()) is not None:
         plan["teacher"] = {"run": teacher, "weights": sha256_file(RunFolder(teacher).weights)}
     fabric = make_fabric(devices, config.training.precision)
     fabric.launch()

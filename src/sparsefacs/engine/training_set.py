@@ -20,7 +20,8 @@ from ..faces.alignment import FaceRecipe
 from ..methods.contract import Needs
 from ..methods.registry import method_class
 from ..networks.backbone import start_folder
-from ..protocols.budgets import VisibleLabels, apply_budget, budget_card, parse_budget
+from ..protocols.budget_words import parse_budget
+from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.combinations import kept_combinations
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
@@ -175,7 +176,7 @@ def _seen_before(config: RunConfig, store: AnyStore, fold: Fold) -> SeenPeople:
 
     Raises InputError when someone tested on is among them, or the teacher learned on faces cut differently.
     """
-    teacher = config.method_config().teacher_run()
+    teacher = config.teacher_run()
     start = start_folder(config.network.init)
     seen = SeenPeople(frozenset()) if start is None else _seen_by(RunFolder(start), store, fold)
     if teacher is None:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
-from ..files import make_folder, write_bytes, write_text
+from ..files import WINDOWS, make_folder, write_bytes, write_text
 from ..progress import progress
 from .plan import Job, Plan
 from .stores import command_line
@@ -113,8 +114,7 @@ class _Crew:
         command = [sys.executable, "-m", "sparsefacs.cli", *job.words]
         with log.open("wb") as told:
             out = subprocess.PIPE if job.to is not None else told
-            # a session of its own: Ctrl-C reaches it once, from `stop`, and not while it saves its state
-            process = subprocess.Popen(command, stdout=out, stderr=told, env=environment, start_new_session=True)
+            process = subprocess.Popen(command, stdout=out, stderr=told, env=environment, **_apart())
             self.processes.append(process)
             answer, _ = process.communicate()
         if process.returncode == 0 and job.to is not None:
@@ -127,13 +127,20 @@ class _Crew:
         """Ask the processes to stop, as Ctrl-C does, and wait until they have."""
         under_way = [process for process in self.processes if process.poll() is None]
         for process in under_way:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGINT)  # type: ignore[attr-defined]
         end = time.monotonic() + _GRACE_S
         for process in under_way:
             try:
                 process.wait(max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _apart() -> dict[str, Any]:
+    """Return how a process is begun so that Ctrl-C reaches it once, from `stop`, and not while it saves its state."""
+    if WINDOWS:
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined]
+    return {"start_new_session": True}
 
 
 def clear(job: Job) -> None:

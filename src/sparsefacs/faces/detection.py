@@ -51,7 +51,9 @@ class FaceFinder:
         with native_stderr_silenced():
             import cv2
 
-            self._yunet = cv2.FaceDetectorYN.create(str(path), "", (_SIDE, _SIDE), SCORE_MIN_TRACKED, _OVERLAP, 200)
+            # its content, since on Windows OpenCV opens no file below a folder with an umlaut
+            model, side = np.frombuffer(path.read_bytes(), np.uint8), (_SIDE, _SIDE)
+            self._yunet = cv2.FaceDetectorYN.create("onnx", model, model[:0], side, SCORE_MIN_TRACKED, _OVERLAP, 200)
         self._landmarker = Landmarker(landmarker)
 
     def __enter__(self) -> Self:

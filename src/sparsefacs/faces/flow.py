@@ -224,12 +224,11 @@ def chunk_flow(path: Path, first: int, later: NDArray[np.int64], settings: FlowS
     store = _opened(path, (path / "store.json").stat().st_mtime_ns)
     side = cells_across(store.info.size, settings.cell)
     flows = np.full((len(later), side, side, 2), np.nan, np.float16)
-    matrices = store.dataset.select_columns(["matrix"])
     for place, after in enumerate(later.tolist()):
         if after < 0:
             continue
         row = first + place
-        across = to_earlier(*(np.reshape(matrices[each]["matrix"], (2, 3)) for each in (row, after)))
+        across = to_earlier(*(np.reshape(store.value("matrix", each), (2, 3)) for each in (row, after)))
         flows[place] = face_flow(store.image(row), store.image(after), across, settings)
     return flows
 

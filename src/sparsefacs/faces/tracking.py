@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pairing import cheapest_pairs
 from .alignment import FaceRecipe, align_face
 from .detection import DetectedFace, FaceBox, FaceFinder, overlap
 from .landmarks import UNKNOWN_TRAITS, Traits
@@ -176,10 +177,8 @@ def distances(known: list[NDArray[np.float32]], found: list[NDArray[np.float32]]
 
 def assign(cost: NDArray[np.floating], allowed: NDArray[np.bool_]) -> dict[int, int]:
     """Pair columns with rows (column → row) at the least total cost, using only `allowed` pairs."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(np.where(allowed, cost, 1e6))
-    return {int(column): int(row) for row, column in zip(rows, columns, strict=True) if allowed[row, column]}
+    pairs = cheapest_pairs(np.where(allowed, cost, 1e6))
+    return {column: row for row, column in pairs if allowed[row, column]}
 
 
 def _look_of(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> _Look:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pairing import most_pairs
 from .intensity import icc_3_1
 from .occurrence import f1
 
@@ -120,27 +121,17 @@ def match_events(first_E2: Floats, second_F2: Floats, *, onset_tolerance_s: floa
     Two events may match whose onsets are at most `onset_tolerance_s` apart and whose common time is at least the share
     `overlap` of the time that either covers. Each event matches at most one.
     """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import maximum_bipartite_matching
-
     order = np.argsort(second_F2[:, 0], kind="stable")
     onsets, slack = second_F2[order, 0], 1e-9
-    rows, columns = [], []
-    for place, (onset, offset) in enumerate(first_E2):
+    choices = []
+    for onset, offset in first_E2:
         low = np.searchsorted(onsets, onset - onset_tolerance_s - slack)
         near = order[low : np.searchsorted(onsets, onset + onset_tolerance_s + slack, "right")]
         begins, ends = second_F2[near].T
         common = np.clip(np.minimum(ends, offset) - np.maximum(begins, onset), 0, None)
         covered = (ends - begins) + (offset - onset) - common
-        kept = near[common >= overlap * covered - slack]
-        rows += [place] * len(kept)
-        columns += kept.tolist()
-    shape = len(first_E2), len(second_F2)
-    if not rows:
-        return np.zeros((0, 2), np.int64)
-    matched = maximum_bipartite_matching(csr_array((np.ones(len(rows)), (rows, columns)), shape=shape), "column")
-    found = np.flatnonzero(matched >= 0)
-    return np.stack([found, matched[found]], axis=1).astype(np.int64)
+        choices.append(near[common >= overlap * covered - slack].tolist())
+    return most_pairs(choices, len(second_F2))
 
 
 @dataclass(frozen=True)

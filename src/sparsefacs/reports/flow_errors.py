@@ -67,9 +67,8 @@ class LaterFaces:
         part, later = self.parts[which], int(self._later[which][place])
         if later < 0 or not _has_true_flow(part, self.step):
             return None
-        columns = part.dataset.select_columns(["flow", "matrix"])
-        flow, hidden = unpack_flow(columns[place]["flow"])
-        matrices = (np.reshape(columns[each]["matrix"], (2, 3)) for each in (place, later))
+        flow, hidden = unpack_flow(part.value("flow", place))
+        matrices = (np.reshape(part.value("matrix", each), (2, 3)) for each in (place, later))
         aligned = in_earlier_alignment(flow, *matrices)
         aligned[hidden] = np.nan
         return aligned
@@ -77,7 +76,7 @@ class LaterFaces:
 
 def _has_true_flow(part: Store, step: int) -> bool:
     synthetic = part.info.source.get("kind") == "synthetic"
-    return synthetic and "flow" in part.dataset.column_names and part.info.source.get("flow_step", 1) == step
+    return synthetic and part.has("flow") and part.info.source.get("flow_step", 1) == step
 
 
 def seen_flows(parts: TrainingParts, store: AnyStore, later: LaterFaces, rows: NDArray[np.int64]) -> SeenFlows:

@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ..data.sides import SIDES
-from ..data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
+from ..data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter, vector
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 from ..faces.cutting import NO_FACE
@@ -27,6 +27,9 @@ from .obstacles import cover, draw_obstacles
 from .profiles import load_profile
 from .render import FaceRenderer, Picture
 from .scene import Scene, encode_jpeg, make_scene, photograph
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 GENERATOR_VERSION = 2  # raised whenever the same seed gives other bytes
 Points = Literal["found", "true"]
@@ -213,19 +216,15 @@ def row_source(seed: int, subject: int, clip: int) -> str:
     return "/".join(("synthetic", str(seed), *row_names(subject, clip)))
 
 
-def extra_columns(job: Job) -> dict[str, Any]:
-    """Return the HF features of the columns that synthetic stores add."""
-    import datasets
+def extra_columns(job: Job) -> "dict[str, pa.DataType]":
+    """Return the columns that synthetic stores add."""
+    import pyarrow as pa
 
-    columns: dict[str, Any] = {
-        "true_landmarks": datasets.List(datasets.Value("float32"), length=136),
-        "true_pose": datasets.List(datasets.Value("float32"), length=3),
-        "light": datasets.List(datasets.Value("float32"), length=6),
-    }
+    columns = {"true_landmarks": vector(136), "true_pose": vector(3), "light": vector(6)}
     if load_appearance(job.appearance).one_sided:
-        columns[SIDES] = datasets.List(datasets.Value("float32"), length=2 * len(job.aus))
+        columns[SIDES] = vector(2 * len(job.aus))
     if job.flow:
-        columns["flow"] = datasets.Value("binary")
+        columns["flow"] = pa.binary()
     return columns
 
 
