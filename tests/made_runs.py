@@ -15,7 +15,7 @@ from sparsefacs.inference.export import sample_faces
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.registry import method_class
 from sparsefacs.networks.backbone import read_safetensors
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 
 
 def write_run(

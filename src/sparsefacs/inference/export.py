@@ -25,14 +25,15 @@ from ..networks.answers import as_codes
 from ..networks.clip_answers import is_of_clips
 from ..version import VERSION
 from .contract import Task
-from .model import NetworkCoder, load_coder
+from .model import load_network
+from .network_model import NetworkCoder
 from .onnx_model import EVIDENCE, FORMAT, METADATA, OnnxCoder, packed, with_sum
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ..networks.classifier import NetworkConfig
+    from ..networks.config import NetworkConfig
 
 TOLERANCE = 1e-3
 """Largest difference to torch that an exported network may have, as a share of its answers' range."""
@@ -56,7 +57,7 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
     if out.suffix.lower() != ".onnx":
         raise InputError("is not the name of an .onnx file", path=out, remedy="End its name in .onnx")
     refuse_existing(out, what="exported network")
-    coder = load_coder(run)
+    coder = load_network(run)
     if is_of_clips(coder.network):
         raise InputError(
             "its network codes clips, which a file of single faces cannot hold",
