@@ -59,7 +59,8 @@ class Learned:
 
     def codes(self, rows: Rows, config: RunConfig) -> F32:
         """Return the codes (B, A) of rows."""
-        return codes_of(evidence_logits(self.table.of(rows), self.network.evidence, np), config.task, len(config.aus))
+        logits = self.network.logits(self.table.vectors_ME[rows], self.table.reference(rows))
+        return codes_of(logits, config.task, len(config.aus))
 
 
 def train_at_once(

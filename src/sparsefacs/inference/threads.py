@@ -1,6 +1,7 @@
 """Stages of a pipeline that work at the same time: each runs ahead of the next by a bounded number of items."""
 
 import queue
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -55,15 +56,17 @@ def cores_shared() -> Iterator[None]:
     runs the network.
     """
     import cv2
-    import torch
 
-    before_torch, before_cv2 = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(max(1, before_torch - 1))
+    torch = sys.modules.get("torch")  # a coder that runs by it has loaded it
+    before_torch, before_cv2 = torch.get_num_threads() if torch else 1, cv2.getNumThreads()
+    if torch:
+        torch.set_num_threads(max(1, before_torch - 1))
     cv2.setNumThreads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before_torch)
+        if torch:
+            torch.set_num_threads(before_torch)
         cv2.setNumThreads(before_cv2)
 
 

@@ -6,6 +6,7 @@ trunk sees is for torch.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -59,8 +60,14 @@ class LightNetwork:
         """Return logits (B, aus + further) of `frame_features`; references_BR: (B, width + 1), None: nobody has one."""
         if references_BR is None:
             references_BR = no_reference(len(features_BE), self.width)
-        found: F32 = evidence_logits(evidence_of(features_BE, references_BR), self.evidence, np)
-        return found
+        # in double precision, since products of float32 round otherwise for other company
+        evidence = evidence_of(features_BE, references_BR).astype(np.float64)
+        return np.asarray(evidence_logits(evidence, self._exact, np), np.float32)
+
+    @cached_property
+    def _exact(self) -> LinearEvidence:
+        exact: dict[str, Any] = {name: value.astype(np.float64) for name, value in self.evidence.arrays().items()}
+        return LinearEvidence(**exact)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the weights by the names that torch gives them."""
