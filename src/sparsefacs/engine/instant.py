@@ -99,6 +99,11 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
     The same to the last digit each time. Raises InputError for what does not fit together.
     """
     settings: Any = config.method_config()
+    if settings.said and settings.features:
+        raise InputError(
+            "a coder and features of a pre-training are two beginnings",
+            remedy="Leave method.said or method.features at 0",
+        )
     coder = _coder(data, config, settings.said) if settings.said else None
     begin = None if coder is None else _begun(coder, config)
     _check(data, config, begin, looks=bool(settings.said or settings.features))

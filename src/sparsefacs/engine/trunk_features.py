@@ -20,9 +20,10 @@ _AT_ONCE = 64
 def with_features(
     table: EvidenceTable, data: TrainingSet, config: RunConfig, free: NDArray[np.int64]
 ) -> tuple[EvidenceTable, dict[str, NDArray[np.float32]]]:
-    """Return the evidence with the components of features behind it, known for rows `free`, and the trunk's weights.
+    """Return the evidence with the components of features behind it, and the trunk's weights.
 
-    The latter under the names of `networks.instant.InstantNetwork`, components and their middle among them.
+    free: rows of the training people, of which the components are; they are known for those it is chosen on too. The
+    weights have the names of `networks.instant.InstantNetwork`, components and their middle among them.
     """
     from sklearn.decomposition import PCA
     from threadpoolctl import threadpool_limits
@@ -42,7 +43,8 @@ def with_features(
         return np.concatenate(parts)
 
     free = np.unique(free)
-    features_ND = seen(free)
+    beside = np.setdiff1d(data.selection, free)
+    features_ND = seen(np.concatenate([free, beside]))
     known = spread(np.arange(len(free)), _MOST_SEEN)
     with threadpool_limits(limits=1):
         found = PCA(min(count, len(known) - 1), svd_solver="randomized", random_state=0).fit(features_ND[known])
@@ -50,7 +52,7 @@ def with_features(
         components[:, : len(found.components_)] = found.components_.T
         projected = (features_ND - found.mean_) @ components
     place = np.full(len(table.vectors_ME), -1, np.int64)
-    place[free] = np.arange(len(free))
+    place[np.concatenate([free, beside])] = np.arange(len(free) + len(beside))
 
     def encode(rows: NDArray[np.int64]) -> NDArray[np.float32]:
         known_rows = place[rows] >= 0
@@ -62,4 +64,4 @@ def with_features(
 
     weights = {f"trunk.{name}": value.numpy() for name, value in network.trunk_weights().items()}
     weights |= {"middle_D": found.mean_.astype(np.float32), "components_DF": components}
-    return table.further(free, VECTOR_WIDTH + count, encode), weights
+    return table.further(np.concatenate([free, beside]), VECTOR_WIDTH + count, encode), weights

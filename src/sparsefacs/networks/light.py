@@ -4,9 +4,9 @@ Pixels are run by onnxruntime (`networks.pixels`), linear models are a few produ
 trunk sees is for torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -105,12 +105,14 @@ def light_network(
 
 def _pixels(weights: Mapping[str, F32], config: "NetworkConfig", threads: int | None) -> PixelModel:
     """Return the pixels, by onnxruntime where it can run them, else by torch; raises ValueError where it cannot be."""
-    try:
-        if runs_without_torch(config):
-            return Pixels(weights, config, threads)
+    if runs_without_torch(config):
+        make: Callable[[], PixelModel] = partial(Pixels, weights, config, threads)
+    else:
         from .instant import torch_pixels
 
-        return torch_pixels(weights, config)
+        make = partial(torch_pixels, weights, config)
+    try:
+        return make()
     except InputError:
         raise
     except Exception as error:  # onnxruntime's own kinds of error have no common parent
