@@ -15,7 +15,7 @@ from sparsefacs.inference.export import sample_faces
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.registry import method_class
 from sparsefacs.networks.backbone import read_safetensors
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 
 
 def write_run(
@@ -47,7 +47,8 @@ def write_run(
             if "head" in name and weight.ndim == 2 and len(weight) <= len(aus):  # a last layer
                 weight.div_(spread)
     if getattr(predictor, "evidence", None) is not None:
-        predictor.evidence.take(random_weights(predictor.evidence.width, len(aus), seed))
+        told = len(aus) + predictor.further
+        predictor.evidence.take(random_weights(predictor.evidence.width, told, seed))
         predictor.evidence.gain.fill_(0.6)
     recipe = FaceRecipe(size=size).as_json()
     path.mkdir(parents=True)

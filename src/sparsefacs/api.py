@@ -139,7 +139,7 @@ def _train_folds(
     """Train one fold, or all, with one value of every setting; arguments as of `train`."""
     from .data.joined import open_stores
     from .engine.config import resolve
-    from .engine.devices import first_process
+    from .engine.processes import first_process
     from .engine.run import RunFolder
     from .inference.pooling import pool_folds
 
@@ -208,8 +208,8 @@ def protocol(
     """
     from .data.joined import open_stores
     from .engine.config import resolve_plan
+    from .engine.plan import describe
     from .engine.reach import reach, warnings
-    from .engine.trainer import describe
     from .engine.training_set import training_set, with_aus
 
     labelled = open_stores(store)
@@ -248,10 +248,10 @@ def _train_one(
     devices: int,
     resume: bool,
 ) -> dict[str, Any]:
-    from .engine.devices import first_process
-    from .engine.trainer import train_fold
+    from .engine.processes import first_process
     from .inference.evaluation import evaluate_run
-    from .networks.backbone import start_folder
+    from .methods.registry import method_class
+    from .networks.config import start_folder
     from .records import MetricsRecord, read_record
 
     fold = plan.folds[number - 1]
@@ -262,7 +262,14 @@ def _train_one(
     own_teacher = Path(config.method.get("teacher") or "") / f"fold-{number}"
     if config.method.get("teacher") and own_teacher.is_dir():  # likewise
         config = config.model_copy(update={"method": config.method | {"teacher": str(own_teacher)}})
-    run = train_fold(config, store, out, plan, fold, labels, unlabelled, devices, resume)
+    if method_class(config.name).at_once:
+        from .engine.instant import train_at_once
+
+        run = train_at_once(config, store, out, plan, fold, labels, unlabelled, resume)
+    else:
+        from .engine.trainer import train_fold
+
+        run = train_fold(config, store, out, plan, fold, labels, unlabelled, devices, resume)
     if not first_process():
         return {}
     if run.metrics.exists():

@@ -47,8 +47,8 @@ def _pretrain_one(
     """Pre-train once, or once a fold, and return what each encoder is; settings and arguments as of `pretrain`."""
     from .data.joined import open_stores
     from .engine.config import resolve
-    from .engine.devices import first_process
     from .engine.pretrainer import pretrain_fold
+    from .engine.processes import first_process
     from .engine.run import RunFolder
     from .methods.registry import PRETRAIN
     from .records import EncoderRecord, read_record

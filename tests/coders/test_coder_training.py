@@ -80,9 +80,10 @@ def test_left_and_right_are_parted_and_exchange_in_a_mirror(tmp_path: Path) -> N
 
     from sparsefacs.engine.config import resolve
     from sparsefacs.engine.sides import part_sides
-    from sparsefacs.methods.coder import CoderConfig, CoderMethod
+    from sparsefacs.methods.coder import CoderMethod
+    from sparsefacs.methods.coder_settings import CoderConfig
     from sparsefacs.methods.contract import Setting
-    from sparsefacs.networks.classifier import NetworkConfig
+    from sparsefacs.networks.config import NetworkConfig
 
     rng = np.random.default_rng(0)
     config = resolve("coder", settings=(*TINY, "network.input_size=96"), aus=(4,))

@@ -14,7 +14,7 @@ from sparsefacs.engine.selection import Selector, check_steps
 from sparsefacs.engine.training_set import training_set
 from sparsefacs.methods.contract import Setting
 from sparsefacs.metrics.scores import mean_score, score
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.protocols.folds import make_protocol
 from sparsefacs.protocols.selection import FOOTNOTE, MARK
 from sparsefacs.reports.tables import text_table

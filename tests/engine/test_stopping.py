@@ -19,7 +19,7 @@ from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.mae_face import MAEFace
 from sparsefacs.metrics.loss import entry_losses, loss_difference, mean_loss
 from sparsefacs.networks.backbone import read_safetensors
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.protocols.folds import make_protocol
 
 SCORES = [0.1, 0.3, 0.5, 0.4, 0.5, 0.2, 0.9, 0.9, 0.9, 0.9]  # the third is the best for four checks

@@ -22,10 +22,10 @@ from sparsefacs.inference.clips import decode_frames
 from sparsefacs.inference.codes import CodedFrame
 from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.frames import Closed, FoundFrame, Opened
-from sparsefacs.inference.model import NetworkCoder
+from sparsefacs.inference.network_model import NetworkCoder
 from sparsefacs.inference.stages import encode_frames
 from sparsefacs.methods.contract import Setting
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.evidence import Evident
 
 LENGTH, KEY = 5, 2

@@ -15,7 +15,7 @@ from sparsefacs import InputError, api
 from sparsefacs.evidence.reference import no_reference
 from sparsefacs.evidence.vectors import face_vectors
 from sparsefacs.inference import export as exporting
-from sparsefacs.inference.export import coding_network, resizing_matrix, sample_faces
+from sparsefacs.inference.export import coding_network, sample_faces
 from sparsefacs.inference.model import load_coder
 from sparsefacs.inference.onnx_model import METADATA, OnnxCoder
 
@@ -169,14 +169,6 @@ def test_a_file_of_pixels_alone_and_of_an_earlier_version_is_asked_in_two_steps(
     assert (earlier.known, earlier.person) == (0, False)
     np.testing.assert_array_equal(earlier.decode(earlier.encode(*faces)[:, None]), earlier(*faces))
     assert earlier.encode(faces[0][:0], faces[1][:0]).shape == (0, 3)
-
-
-def test_resizing_is_two_products() -> None:
-    picture = torch.rand(2, 3, 40, 40)
-    for side in (32, 17, 64):
-        matrix = resizing_matrix(40, side)
-        wanted = torch.nn.functional.interpolate(picture, (side, side), mode="bilinear", antialias=True)
-        torch.testing.assert_close(matrix @ picture @ matrix.T, wanted)
 
 
 def test_what_is_exported_is_what_answers_does(cnn: tuple[Path, Path]) -> None:

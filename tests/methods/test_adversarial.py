@@ -8,7 +8,7 @@ import torch
 from sparsefacs.data.batches import Batch
 from sparsefacs.methods.adversarial import UNKNOWN, Adversarial, AdversarialConfig
 from sparsefacs.methods.contract import Setting
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.statistics import frozen_statistics
 
 AUS = (1, 2, 4)

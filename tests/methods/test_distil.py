@@ -14,7 +14,8 @@ from sparsefacs.data.batches import Batch
 from sparsefacs.losses.distillation import taught_intensity_loss, taught_occurrence_loss
 from sparsefacs.methods.contract import Setting, Task
 from sparsefacs.methods.distil import Distil, DistilConfig
-from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
+from sparsefacs.networks.classifier import AUClassifier
+from sparsefacs.networks.config import NetworkConfig
 
 AUS = (1, 4, 12)
 SMALL = NetworkConfig(backbone="test_resnet", input_size=32)

@@ -10,7 +10,7 @@ from sparsefacs.engine.pretrainer import make_pretraining
 from sparsefacs.facs import AREA_GROUPS, EDGES, facial_areas
 from sparsefacs.facs.landmarks import mean_face
 from sparsefacs.networks.areas import AreaClassifier
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.trunk import Trunk, perceptron
 
 SMALL = ("network.backbone=test_resnet", "network.options={}", "network.input_size=64")

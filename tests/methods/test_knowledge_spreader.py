@@ -19,7 +19,7 @@ from sparsefacs.engine.config import RunConfig
 from sparsefacs.methods import chance, knowledge_spreader
 from sparsefacs.methods.contract import Setting, Update
 from sparsefacs.methods.knowledge_spreader import KnowledgeSpreader, KnowledgeSpreaderConfig, other_orders
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 
 AUS, L, B, SIDE = (1, 2, 4), 3, 6, 32
 NETWORK = NetworkConfig(backbone="test_resnet", input_size=SIDE)

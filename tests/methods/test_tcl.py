@@ -5,7 +5,7 @@ import torch
 from sparsefacs.data.batches import Batch
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.tcl import TCL, TCLConfig
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 
 AUS, LENGTH, CLIPS, SIDE = (1, 4, 12), 4, 3, 32
 

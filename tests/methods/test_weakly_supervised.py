@@ -18,7 +18,7 @@ from sparsefacs.methods.contract import Setting, Update
 from sparsefacs.methods.parts import Drawn
 from sparsefacs.methods.registry import method_class
 from sparsefacs.methods.weakly_supervised import WeaklySupervised
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.rois import hidden_aus
 
 AUS = (1, 4, 12, 15, 24)

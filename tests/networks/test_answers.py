@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from sparsefacs.networks.answers import network_input
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from sparsefacs.networks.autoencoder import (
     sincos_2d,
     unpatchify,
 )
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.torch_files import read_torch_file
 
 OPTIONS: dict[str, Any] = {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 24, "num_heads": 2}

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from sparsefacs import InputError
 from sparsefacs.networks import hub
 from sparsefacs.networks.backbone import create_backbone
-from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
+from sparsefacs.networks.classifier import AUClassifier
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.patches import PatchRecogniser
 
 

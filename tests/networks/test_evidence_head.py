@@ -11,7 +11,7 @@ from sparsefacs.evidence.vectors import VECTOR_WIDTH as W
 from sparsefacs.facs.landmarks import mean_face
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.registry import method_class
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.evidence import EvidenceHead, joined
 
 AUS = (1, 4, 12)

@@ -14,7 +14,8 @@ from sparsefacs.facs import MIRROR_68, mirrored_centres
 from sparsefacs.facs.landmarks import mean_face
 from sparsefacs.networks.areas import AreaClassifier
 from sparsefacs.networks.backbone import create_backbone
-from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
+from sparsefacs.networks.classifier import AUClassifier
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.fused import FusedTrunk
 from sparsefacs.networks.generation import FlowHead, PatchCritic, PatchGenerator
 from sparsefacs.networks.patches import PatchRecogniser

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sparsefacs import InputError
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.spreader import (
     Encoder,
     FrameTrunk,

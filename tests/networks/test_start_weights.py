@@ -14,7 +14,8 @@ from sparsefacs import InputError
 from sparsefacs.networks import hub
 from sparsefacs.networks.autoencoder import DecoderConfig, MaskedAutoencoder
 from sparsefacs.networks.backbone import create_backbone
-from sparsefacs.networks.classifier import AUClassifier, NetworkConfig
+from sparsefacs.networks.classifier import AUClassifier
+from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.trunk import Trunk
 
 VIT = "vit_tiny_patch16_224"

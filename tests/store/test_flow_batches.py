@@ -15,7 +15,7 @@ from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.faces.flow import flow
 from sparsefacs.networks.answers import network_input
-from sparsefacs.networks.classifier import NetworkConfig
+from sparsefacs.networks.config import NetworkConfig
 
 STILL = {"brightness": 0, "contrast": 0, "saturation": 0, "tint": 0, "grey": 0, "blur": 0, "noise": 0}
 UNMOVED = {"flip": 0, "shift": 0, "rotation": 0, "scale": 0}

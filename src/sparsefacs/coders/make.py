@@ -14,7 +14,7 @@ from ..engine.lineage import is_free
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..files import make_folder, refuse_existing, sha256_file, write_text
-from ..methods.coder import CoderConfig, CoderMethod
+from ..methods.coder_settings import further_columns
 from ..records import CardRecord, MetricsRecord, Record, read_record, write_record
 from ..reports.tables import with_interval
 from . import CARD
@@ -89,7 +89,7 @@ def pack(run: Path, folder: Path, made: dict[str, Any], made_by: str) -> Path:
         "licence": "MIT",
         "free": is_free(described["lineage"]),
         "aus": described["aus"],
-        "further": list(CoderMethod.further(tuple(described["aus"]), CoderConfig())),
+        "further": list(further_columns(tuple(described["aus"]))),
         "bytes": sum((folder / name).stat().st_size for name in _PACKED),
         "made_by": [made_by],
         "lineage": described["lineage"],

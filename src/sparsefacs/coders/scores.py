@@ -13,7 +13,7 @@ from ..engine.run import RunFolder
 from ..facs import column
 from ..inference.evaluation import told_of_rows
 from ..inference.model import load_coder
-from ..methods.coder import SIDED
+from ..methods.coder_settings import SIDED
 from ..metrics.scores import score
 from ..records import PlanRecord, read_parquet, read_record
 from ..synthetic.appearance import load_appearance

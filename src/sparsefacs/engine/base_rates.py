@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from ..metrics.limits import HALF, base_rate_limits, base_rates
 from ..networks.clip_answers import is_of_clips
-from ..networks.instant import InstantNetwork
 from .training_set import TrainingSet
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..methods.contract import Setting
+    from ..methods.settings import Setting
 
 MOST_FACES = 1000
 ENOUGH_UNLABELLED = 200
@@ -61,5 +60,4 @@ def trained_limits(
         return [chosen] * len(setting.aus)
     clips: Any = network
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
-    expected_A = clips.expected_A.cpu().numpy() if isinstance(network, InstantNetwork) else None
-    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)), expected_A)
+    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)))

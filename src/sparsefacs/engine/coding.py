@@ -18,7 +18,7 @@ from ..networks.clip_answers import is_of_clips, rows_in_clips
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..methods.contract import Setting
+    from ..methods.settings import Setting
 
 AT_ONCE = 64
 

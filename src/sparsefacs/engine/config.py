@@ -10,9 +10,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ..data.augmentation import AugmentationConfig
 from ..errors import InputError
-from ..methods.contract import MethodConfig, Pretraining, Task
 from ..methods.registry import PRETRAIN, algorithm_class, method_names, pretraining_names
-from ..networks.classifier import NetworkConfig
+from ..methods.settings import MethodConfig, Task
+from ..networks.config import NetworkConfig
 from ..protocols.selection import DEFAULT_SELECTION, SelectionRule
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -286,7 +286,7 @@ def _check_file(values: dict[str, Any], path: str) -> None:
 def _check_accumulation(config: RunConfig) -> None:
     """Raise InputError where gradients of parts are to be added that are no parts."""
     parts, batch = config.training.accumulate, config.data.unlabelled_batch
-    if parts > 1 and not issubclass(algorithm_class(config.name), Pretraining):
+    if parts > 1 and not config.name.startswith(PRETRAIN):
         raise InputError(
             "training.accumulate is for pre-trainings, and this learns AUs", remedy="Leave it out, or lower the batch"
         )

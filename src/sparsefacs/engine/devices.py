@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
-from ..losses.reduction import process_count, process_rank
+from ..losses.reduction import process_count
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -85,11 +85,6 @@ def _started(devices: int) -> tuple[int, int]:
             remedy="Start as many on every machine",
         )
     return here, world // here
-
-
-def first_process() -> bool:
-    """Say whether this process is the one that writes and prints; alone, it is."""
-    return process_rank() == 0
 
 
 def share_gradients(parameters: Iterable[nn.Parameter]) -> None:

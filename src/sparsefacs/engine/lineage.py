@@ -9,7 +9,7 @@ from typing import Any
 
 from ..data.store import Store
 from ..faces.models import LANDMARKER, YUNET
-from ..networks.backbone import start_folder
+from ..networks.config import start_folder
 from ..records import LineageRecord, read_record
 from .config import RunConfig
 from .run import RunFolder

@@ -14,14 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import InputError
 from ..files import SoleWriter, is_folder, refuse_existing, write_bytes, write_text
 from ..metrics.limits import HALF, described_limits
-from ..networks.backbone import ENCODER_FILE
+from ..networks.config import ENCODER_FILE
+from ..networks.weight_files import as_file
 from ..records import ConfigRecord, ModelRecord, PlanRecord, read_record, read_yaml, sums_of, write_record, write_yaml
 
 if TYPE_CHECKING:
-    from ..methods.contract import Setting
+    from ..methods.settings import Setting
 
 _RETRAIN = "Train again with `sparsefacs train`, or give a run folder that `train` finished"
 _ANEW = "Delete the run folder and begin again"
@@ -187,7 +190,9 @@ class RunFolder:
 
 
 def _tensors(weights: Mapping[str, Any]) -> bytes:
-    """Return tensors as the content of a .safetensors file."""
+    """Return tensors, or arrays, as the content of a .safetensors file."""
+    if all(isinstance(value, np.ndarray) for value in weights.values()):
+        return as_file(weights)
     from safetensors.torch import save
 
     content: bytes = save({key: value.detach().cpu().contiguous() for key, value in weights.items()})

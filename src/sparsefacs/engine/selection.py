@@ -17,7 +17,7 @@ from .coding import RowCoder
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..methods.contract import Setting
+    from ..methods.settings import Setting
 
 FIXED_THRESHOLD = 0.5
 _RESAMPLES = 200
@@ -28,6 +28,12 @@ MAIN_METRIC = {"occurrence": "f1", "intensity": "icc"}
 def check_steps(steps: int, checks: int) -> frozenset[int]:
     """Return after which steps the network is checked: `checks` of them, evenly spread, the last step among them."""
     return frozenset(round(number * steps / checks) for number in range(1, checks + 1)) - {0}
+
+
+def best_threshold(truth_MA: NDArray[Any], predicted_MA: NDArray[np.float32]) -> float:
+    """Return the threshold of the best mean F1; of equal ones that nearest one half."""
+    scored = [(mean_score("occurrence", truth_MA, predicted_MA, at)["f1"], -abs(at - 0.5), at) for at in _THRESHOLDS]
+    return max((each for each in scored if not np.isnan(each[0])), default=(0.0, 0.0, FIXED_THRESHOLD))[2]
 
 
 @dataclass
@@ -70,7 +76,7 @@ class Selector:
             self.best = {"step": step, "score": score, "predicted": torch.from_numpy(predicted_MA)}
         if leads or (self.heed_luck and not self._clearly_worse(predicted_MA)):
             weights = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-            threshold = self._threshold(predicted_MA) if self.threshold_chosen else FIXED_THRESHOLD
+            threshold = best_threshold(self.truth_MA, predicted_MA) if self.threshold_chosen else FIXED_THRESHOLD
             self.kept = {"step": step, "score": score, "threshold": threshold, "weights": weights}
         return terms
 
@@ -110,13 +116,6 @@ class Selector:
             fewest=2,
         )[metric]
         return bool(difference["high"] < 0)
-
-    def _threshold(self, predicted_MA: NDArray[np.float32]) -> float:
-        """Return the threshold of the best mean F1; of equal ones that nearest one half."""
-        scored = [
-            (mean_score("occurrence", self.truth_MA, predicted_MA, at)["f1"], -abs(at - 0.5), at) for at in _THRESHOLDS
-        ]
-        return max((each for each in scored if not np.isnan(each[0])), default=(0.0, 0.0, FIXED_THRESHOLD))[2]
 
     def _coded(self, network: "nn.Module") -> NDArray[np.float32]:
         return self.coder.code(network, self.setting, self.rows)

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.batches import Batch, Batches
-from ..data.joined import AnyStore, paths_of
-from ..files import hash_json, sha256_file
+from ..data.joined import AnyStore
+from ..files import sha256_file
 from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
-from ..protocols.card import card_text, protocol_card
 from ..protocols.folds import Fold, Protocol
 from .base_rates import trained_limits
 from .checkpoint import load_checkpoint
@@ -22,7 +21,7 @@ from .evidence import learn_evidence, weigh_pixels
 from .lineage import lineage
 from .loop import Training, fit
 from .optimisers import make_optimisers
-from .reach import reach, warnings
+from .plan import describe, print_start
 from .run import RunFolder
 from .selection import FIXED_THRESHOLD, Selector, check_steps
 from .trained import load_trained
@@ -59,20 +58,6 @@ def _steps(config: RunConfig, data: TrainingSet) -> tuple[int, float]:
     return total_steps(config, data.epoch_faces(config), config.data.labelled_batch)
 
 
-def describe(store: AnyStore, unlabelled: AnyStore | None, protocol: Protocol, data: TrainingSet) -> dict[str, Any]:
-    """Return the content of protocol.json: who trains, who tests, which labels are seen, with their hashes."""
-    facts = {
-        "store": paths_of(store),
-        "store_hash": hash_json(store.info.as_json()),
-        "recipe_hash": store.info.recipe_hash,
-        "unlabelled_store": None if unlabelled is None else str(unlabelled.path.resolve()),
-        "labelled_faces": len(data.labelled),
-        "unlabelled_faces": len(data.unlabelled),
-        "seen": data.seen.as_json(),
-    }
-    return protocol_card(protocol, data.fold, data.budget, data.rule, facts)
-
-
 def train_fold(
     config: RunConfig,
     store: AnyStore,
@@ -104,9 +89,13 @@ def train_fold(
         built = None if finished else _build(fabric, config, data, pool)
         if fabric.is_global_zero:
             run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
-            found = reach(data, store, data.fold, config)
-            print(card_text(plan | {"reach": found}), file=sys.stderr)
-            _print_notes(config, data, built, warnings(found, learns=data.budget["spec"] != "none"))
+            print_start(config, store, data, plan)
+            if built is not None and built[0].needs().unlabelled and built[1].unlabelled_faces is None:
+                print(
+                    f"note: there are no faces without labels, so {config.name} learns from labelled ones alone; "
+                    "a smaller --labels or --unlabelled STORE gives it some",
+                    file=sys.stderr,
+                )
         fabric.barrier()
         if built is not None:
             _train(fabric, config, data, run, built, resume)
@@ -137,30 +126,6 @@ def _build(fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadP
 
     batches.place = place
     return method, batches
-
-
-def _print_notes(
-    config: RunConfig, data: TrainingSet, built: tuple[Method, Batches] | None, hopeless: list[str]
-) -> None:
-    """Tell what is not as was asked for, and what cannot be had from these labels."""
-    for each in hopeless:
-        print(f"note: {each}", file=sys.stderr)
-    if config.selection.rule != data.rule:
-        print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)
-    if data.rule == "last" and config.selection.patience is not None:
-        print("note: there is no score to stop early on, so the training takes its whole length", file=sys.stderr)
-    if config.network.evidence != "pixels" and not data.coder.table(person=False).knows_blendshapes:
-        print(
-            "note: the store has no blendshapes, so that only the faces' points are evidence; it was made by an older "
-            "version or from delivered landmarks: prepare it again to have them",
-            file=sys.stderr,
-        )
-    if built is not None and built[0].needs().unlabelled and built[1].unlabelled_faces is None:
-        print(
-            f"note: there are no faces without labels, so {config.name} learns from labelled ones alone; "
-            "a smaller --labels or --unlabelled STORE gives it some",
-            file=sys.stderr,
-        )
 
 
 def _train(

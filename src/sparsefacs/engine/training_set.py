@@ -17,9 +17,9 @@ from ..data.sides import side_labels
 from ..data.store import UNLABELLED, Store
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
-from ..methods.contract import Needs
 from ..methods.registry import method_class
-from ..networks.backbone import start_folder
+from ..methods.settings import Needs
+from ..networks.config import start_folder
 from ..protocols.budget_words import parse_budget
 from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.combinations import kept_combinations

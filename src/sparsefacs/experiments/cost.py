@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.config import RunConfig, resolve
 from ..methods.contract import Method, Needs, Setting
 from ..methods.registry import PRETRAIN, algorithm_class
-from ..networks.classifier import NetworkConfig
+from ..networks.config import NetworkConfig
 from .plan import Job, Plan, Training
 
 _AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError
-from ..methods.contract import Task
+from ..methods.settings import Task
 
 Scale = Literal["paper", "small"]
 BENCHMARK = "benchmark"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.run import RunFolder
-from ..networks.backbone import start_folder
+from ..networks.config import start_folder
 from ..protocols.card import card_text
 from ..protocols.published import Published, published_results
 from ..records import CardRecord, CardsRecord, MetricsRecord, read_record

@@ -28,6 +28,8 @@ def _measured(folder: Path) -> dict[str, Any]:
 
     from ..facs.landmarks import mean_face
     from ..inference.model import load_coder
+    from ..inference.network_model import NetworkCoder
+    from ..networks.pixels import all_but_one
 
     coder = load_coder(folder)
     side = coder.recipe.size
@@ -44,4 +46,6 @@ def _measured(folder: Path) -> dict[str, Any]:
         code()
         seconds.append(time.perf_counter() - started)
     rate = FACES / max(min(seconds[1:]), 1e-9)
-    return {"faces_per_second": round(rate, 1), "threads": torch.get_num_threads(), "device": str(coder.device)}
+    by_torch = isinstance(coder, NetworkCoder)
+    threads = torch.get_num_threads() if by_torch else all_but_one()
+    return {"faces_per_second": round(rate, 1), "threads": threads, "device": str(getattr(coder, "device", "cpu"))}

@@ -13,11 +13,10 @@ from ..errors import InputError
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..networks.answers import device_of, network_input, placed
-from ..networks.backbone import NAMED_STARTS
-from ..networks.classifier import NetworkConfig
+from ..networks.config import NAMED_STARTS, NetworkConfig
 from ..networks.trunk import Trunk
 from ..records import EncoderRecord, PeopleRecord, as_settings, read_record
-from .model import load_coder
+from .model import load_network
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,7 +94,7 @@ def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | N
 def _of_training(folder: RunFolder, regions: bool | None, start: str | None) -> Encoder:
     if regions is not None or start is not None:
         raise InputError("is a trained AU network: its features are what they are", path=folder.path, remedy=_AGAIN)
-    coder = load_coder(folder.path)
+    coder = load_network(folder.path)
     plan = read_record(folder.protocol, PeopleRecord, what="the run's protocol", remedy="Train again")
     blank = np.zeros((1, coder.recipe.size, coder.recipe.size, 3), np.uint8)
     encoder = Encoder(

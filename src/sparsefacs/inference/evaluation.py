@@ -20,9 +20,8 @@ from ..protocols.budgets import VisibleLabels
 from ..records import CardRecord, as_settings
 from .batching import code_faces, decode_windows, encode_faces
 from .contract import Coder
-from .model import NetworkCoder, load_coder
+from .model import load_coder
 from .pooling import Answered, conditions, table_of, write_scores
-from .pseudo_labels import order_accuracy, pseudo_label_accuracy
 from .unseen import unseen_faces
 
 BATCH = 128
@@ -123,7 +122,7 @@ def evaluate_run(path: Path, store: AnyStore | None = None, csv: Path | None = N
 
 
 def _pseudo_labels(
-    run: RunFolder, coder: NetworkCoder, store: AnyStore, plan: Mapping[str, Any], tested: NDArray[np.int64]
+    run: RunFolder, coder: Coder, store: AnyStore, plan: Mapping[str, Any], tested: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Return how right the run's pseudo labels are on training frames whose labels it could not see, and how often it
     recognises the order of clips of the people `tested` on.
@@ -131,13 +130,17 @@ def _pseudo_labels(
     source = run.read_config()["method"].get("pseudo_labels")
     if source is None:
         return {}
+    from .network_model import NetworkCoder
+    from .pseudo_labels import order_accuracy, pseudo_label_accuracy
+
+    assert isinstance(coder, NetworkCoder)
     unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
     unseen[VisibleLabels.load(run.labels).mask.any(axis=1)] = False
     found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen), source)
     return found and found | order_accuracy(coder, store, tested)
 
 
-def _check_aus(coder: NetworkCoder, tested: AnyStore) -> None:
+def _check_aus(coder: Coder, tested: AnyStore) -> None:
     """Say which AUs cannot be scored for want of labels; raises InputError when none can, before anything is coded."""
     there = {au for part in tested.parts for au in part.aus}
     absent = ",".join(str(au) for au in coder.aus if au not in there)

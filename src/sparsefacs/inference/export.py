@@ -23,16 +23,17 @@ from ..facs.landmarks import mean_face
 from ..files import atomic_path, hash_json, refuse_existing
 from ..networks.answers import as_codes
 from ..networks.clip_answers import is_of_clips
+from ..networks.resizing import resizing_matrix
 from ..version import VERSION
 from .contract import Task
-from .model import NetworkCoder, load_coder
+from .model import load_network
+from .network_model import NetworkCoder
 from .onnx_model import EVIDENCE, FORMAT, METADATA, OnnxCoder, packed, with_sum
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
-    from ..networks.classifier import NetworkConfig
+    from ..networks.config import NetworkConfig
 
 TOLERANCE = 1e-3
 """Largest difference to torch that an exported network may have, as a share of its answers' range."""
@@ -56,7 +57,7 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
     if out.suffix.lower() != ".onnx":
         raise InputError("is not the name of an .onnx file", path=out, remedy="End its name in .onnx")
     refuse_existing(out, what="exported network")
-    coder = load_coder(run)
+    coder = load_network(run)
     if is_of_clips(coder.network):
         raise InputError(
             "its network codes clips, which a file of single faces cannot hold",
@@ -220,7 +221,7 @@ def coding_network(network: Any, sees: "NetworkConfig", size: int, task: Task) -
         def __init__(self) -> None:
             super().__init__()
             self.network = network
-            self.register_buffer("weights", resizing_matrix(kept, sees.input_size))
+            self.register_buffer("weights", torch.from_numpy(resizing_matrix(kept, sees.input_size)).float())
 
         def forward(
             self,
@@ -244,16 +245,6 @@ def coding_network(network: Any, sees: "NetworkConfig", size: int, task: Task) -
         return as_codes(logits, task, 0)
 
     return Coding()
-
-
-def resizing_matrix(given: int, wanted: int) -> "torch.Tensor":
-    """Return M (wanted, given), so that M X Mᵀ is torch's smoothed bilinear resizing of a square picture X."""
-    import torch
-
-    rows: torch.Tensor = torch.nn.functional.interpolate(
-        torch.eye(given)[None, None], (wanted, given), mode="bilinear", antialias=True
-    )[0, 0]
-    return rows
 
 
 @contextmanager

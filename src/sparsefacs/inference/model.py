@@ -1,93 +1,87 @@
-"""A run folder as a coder: the trained network, ready for faces, on CPU or GPU."""
+"""A run folder as a coder, ready for faces: without torch where its network allows it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..engine.light import Light, load_light
 from ..engine.run import RunFolder
-from ..engine.trained import load_trained
-from ..evidence.linear import evidence_of
-from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
-from ..networks.answers import answers, frame_features, window_answers
-from .contract import Task
+from ..networks.light import codes_of
+from .contract import Coder, Task
+
+if TYPE_CHECKING:
+    from .network_model import NetworkCoder
+
+F32 = NDArray[np.float32]
 
 
-class NetworkCoder:
-    """Codes aligned faces with the network of a run, in float32."""
+class LightCoder:
+    """Codes aligned faces with the network of evidence of a run, in float32, without torch."""
 
-    def __init__(self, run: RunFolder) -> None:
-        import torch
+    clip = (1, 0)
 
-        trained = load_trained(run)
-        self.aus: tuple[int, ...] = trained.setting.aus
-        self.task: Task = trained.setting.task
-        self.recipe = FaceRecipe(**trained.description["recipe"])
-        self.limits: tuple[float, ...] = tuple(trained.description["limits"])
-        self.further = trained.further
-        self.lineage: tuple[dict[str, Any], ...] = tuple(trained.description.get("lineage") or ())
-        self.sees = trained.setting.network
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.network: Any = trained.network.to(self.device).to(memory_format=torch.channels_last)
+    def __init__(self, light: Light) -> None:
+        described = light.described
+        self.aus: tuple[int, ...] = described.setting.aus
+        self.task: Task = described.setting.task
+        self.recipe = FaceRecipe(**described.content["recipe"])
+        self.limits: tuple[float, ...] = tuple(described.content["limits"])
+        self.further = light.further
+        self.lineage: tuple[dict[str, Any], ...] = tuple(described.content.get("lineage") or ())
+        self.sees = described.setting.network
+        self.light = light.network
+        self.known, self.person = light.network.width, light.network.person
 
     def __call__(
-        self,
-        faces_BHWC: NDArray[np.uint8],
-        landmarks_BPC: NDArray[np.float32],
-        evidence_BE: NDArray[np.float32] | None = None,
+        self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: F32, evidence_BE: F32 | None = None
     ) -> NDArray[np.float32]:
         """Return probabilities 0–1 (occurrence) or intensities 0–5, (B, A), for aligned RGB faces (B, S, S, 3).
 
-        landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; None: nothing
-        but pixels is known.
+        landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; of a face
+        alone, (B, 2 · VECTOR_WIDTH + 1), it is completed from pixels. None: nothing but pixels is known.
         """
-        if self.known and evidence_BE is None:
-            evidence_BE = unknown_evidence(len(faces_BHWC))
-        return answers(self.network, faces_BHWC, landmarks_BPC, self.sees, self.task, evidence_BE)
-
-    @property
-    def clip(self) -> tuple[int, int]:
-        """Frames of the clips in which frames are coded, and the place at which; 1 and 0: each by itself."""
-        return int(self.network.clip_length), int(self.network.key)
-
-    @property
-    def known(self) -> int:
-        """How many numbers at the end of an encoded face its person's reference is made of; 0: it sees pixels alone."""
-        return int(self.network.known)
-
-    @property
-    def person(self) -> bool:
-        """Whether faces are compared with their person's reference."""
-        return self.network.evidence is not None and bool(self.network.evidence.person)
+        if evidence_BE is None:
+            features, references = self.light.frame_features(faces_BHWC), None
+        elif evidence_BE.shape[1] == 2 * self.known + 1:
+            features, references = evidence_BE[:, : self.known], evidence_BE[:, self.known :]
+        else:
+            features = self.light.frame_features(faces_BHWC, evidence_BE[:, :VECTOR_WIDTH])
+            unknown = np.full((len(evidence_BE), self.known - VECTOR_WIDTH), np.nan, np.float32)
+            reference = evidence_BE[:, VECTOR_WIDTH : 2 * VECTOR_WIDTH]
+            references = np.concatenate([reference, unknown, evidence_BE[:, -1:]], axis=1)
+        logits = self.light.logits(features, references)[:, : len(self.aus)]
+        return codes_of(logits, self.task, len(self.aus))
 
     def encode(
-        self,
-        faces_BHWC: NDArray[np.uint8],
-        landmarks_BPC: NDArray[np.float32],
-        vectors_BW: NDArray[np.float32] | None = None,
+        self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: F32, vectors_BW: F32 | None = None
     ) -> NDArray[np.float32]:
         """Return what the model makes of each face by itself, (B, E); vectors_BW: `evidence.vectors.face_vectors`."""
-        return frame_features(self.network, faces_BHWC, landmarks_BPC, self.sees, vectors_BW)
+        del landmarks_BPC
+        return self.light.frame_features(faces_BHWC, vectors_BW)
 
-    def decode(
-        self, features_BLE: NDArray[np.float32], references_BR: NDArray[np.float32] | None = None
-    ) -> NDArray[np.float32]:
-        """Return codes (B, A + further) of the frames at the key place of windows of `encode`d faces (B, L, E).
+    def decode(self, features_BLE: F32, references_BR: F32 | None = None) -> NDArray[np.float32]:
+        """Return codes (B, A + further) of `encode`d faces (B, 1, E).
 
         references_BR: (B, known + 1), as of `evidence.reference`; None: nobody has one.
         """
-        return window_answers(self.network, features_BLE, self.task, references_BR)
+        return codes_of(self.light.logits(features_BLE[:, 0], references_BR), self.task, len(self.aus))
 
 
-def unknown_evidence(count: int) -> NDArray[np.float32]:
-    """Return the evidence (count, 2 · VECTOR_WIDTH + 1) of faces of which nothing is known beside pixels."""
-    vectors = np.full((count, VECTOR_WIDTH), np.nan, np.float32)
-    return evidence_of(vectors, no_reference(count, VECTOR_WIDTH))
+def load_coder(run: str | Path) -> Coder:
+    """Load the model of run folder `run`; raises InputError when a file of it is missing or does not fit.
+
+    What needs torch is a `network_model.NetworkCoder`.
+    """
+    light = load_light(RunFolder(run))
+    return load_network(run) if light is None else LightCoder(light)
 
 
-def load_coder(run: str | Path) -> NetworkCoder:
-    """Load the model of run folder `run`; raises InputError when a file of it is missing or does not fit."""
+def load_network(run: str | Path) -> "NetworkCoder":
+    """Load the model of run folder `run` as torch has it, whatever it is; raises InputError as `load_coder` does."""
+    from .network_model import NetworkCoder
+
     return NetworkCoder(RunFolder(run))

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..metrics.limits import described_limits
+from ..networks.light import codes_of
+from ..networks.pixels import session_of
 from ..records import ExportRecord, checked
 from .contract import Task
 
@@ -41,17 +42,11 @@ class OnnxCoder:
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         """threads: cores of one call; None: all but one, which landmarks need meanwhile."""
-        import onnxruntime
-
         if not Path(path).is_file():
             raise InputError("the exported network is missing", path=path, remedy=_EXPORT)
         _check_sum(Path(path))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or max(1, (os.cpu_count() or 1) - 1)
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the other stages want the cores
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = session_of(str(path), threads)
         except Exception as error:  # onnxruntime's own kinds of error have no common parent
             raise InputError("is not a readable .onnx file", path=path, remedy=_EXPORT) from error
         metadata = self._session.get_modelmeta().custom_metadata_map
@@ -111,11 +106,7 @@ class OnnxCoder:
         logits = evidence_logits(evidence_of(vectors, references_BR), weights, np)
         if pixels.shape[1]:
             logits = logits + gain * pixels
-        codes = 1 / (1 + np.exp(-np.clip(logits, -80, 80)))
-        most = np.full(codes.shape[1], 5.0)
-        if self.task == "occurrence":
-            most[: len(self.aus)] = 1
-        return np.asarray(codes * most, np.float32)
+        return codes_of(logits, self.task, len(self.aus))
 
     def _run(
         self,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ..data.joined import AnyStore
 from ..engine.base_rates import ENOUGH_UNLABELLED, faces_for_limits, limits_by_base_rate
 from ..engine.config import RunConfig, resolve
+from ..engine.plan import describe
 from ..engine.run import RunFolder
-from ..engine.trainer import describe
 from ..engine.training_set import TrainingSet, training_set, with_aus
 from ..errors import InputError
 from ..files import make_folder, refuse_existing

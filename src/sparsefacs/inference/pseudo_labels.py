@@ -17,7 +17,7 @@ from ..engine.coding import RowCoder
 from ..methods.knowledge_spreader import other_orders
 from ..networks.answers import placed
 from .batching import NETWORK_BATCH, encode_faces
-from .model import NetworkCoder
+from .network_model import NetworkCoder
 
 CLIPS = 500
 

@@ -16,7 +16,7 @@ from ..methods.registry import pretraining_class
 from ..networks.answers import network_input
 from ..networks.autoencoder import unpatchify
 from ..networks.backbone import load_weights, read_safetensors
-from ..networks.classifier import NetworkConfig
+from ..networks.config import NetworkConfig
 from ..records import EncoderRecord, as_settings, check_sum, read_record
 from .batching import NETWORK_BATCH
 

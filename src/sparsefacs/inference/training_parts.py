@@ -26,7 +26,8 @@ from ..networks.roi_recogniser import RoIRecogniser
 from ..networks.rois import blanked, pasted
 from ..records import check_sum
 from .batching import NETWORK_BATCH
-from .model import NetworkCoder, load_coder
+from .model import load_network
+from .network_model import NetworkCoder
 
 Floats = NDArray[np.float32]
 
@@ -118,7 +119,7 @@ def load_training_parts(run: str | Path) -> TrainingParts:
 
     Raises InputError when a file of the run is missing or does not fit.
     """
-    coder, file = load_coder(run), RunFolder(run).auxiliary
+    coder, file = load_network(run), RunFolder(run).auxiliary
     if not file.exists():
         return TrainingParts(coder, coder.network, None, None)
     check_sum(file, RunFolder(run).read_model().get("sha256", {}), remedy=_AGAIN)

@@ -6,28 +6,17 @@ that they know how far pixels are to be trusted. They tell occurrence, intensity
 """
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import nn
 
 from ..data.batches import BatchSource
-from ..facs import column
 from ..losses.recognition import occurrence_loss
 from ..losses.reduction import cross_entropy
 from ..networks.instant import InstantNetwork
-from .contract import Method, MethodConfig, Needs, Setting, Task, Update
-
-SIDED = (2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 20, 43, 45)
-"""AUs whose left and right are told apart: their muscles are there twice."""
-
-
-class CoderConfig(MethodConfig):
-    """What pixels learn beside occurrence, and how smooth the linear models are."""
-
-    sides: Annotated[float, Field(ge=0)] = Field(1.0, description="weight of the loss on intensity by side")
-    c: Annotated[float, Field(gt=0)] = Field(0.01, description="C of the linear models: smaller is smoother")
+from .coder_settings import CoderConfig, further_columns
+from .contract import Method, Needs, Setting, Task, Update
 
 
 class CoderMethod(Method):
@@ -54,9 +43,7 @@ class CoderMethod(Method):
     def further(cls, aus: tuple[int, ...], config: CoderConfig) -> tuple[str, ...]:
         """Return the columns of intensity: of every AU, then of those with sides on the person's left and right."""
         del config
-        sided = [au for au in aus if au in SIDED]
-        sides = [f"{column(au, side)}_r" for side in ("left", "right") for au in sided]
-        return (*(column(au, "r") for au in aus), *sides)
+        return further_columns(aus)
 
     def needs(self) -> Needs:
         """Return that left and right are learned apart."""

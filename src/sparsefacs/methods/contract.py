@@ -3,38 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from ..networks.classifier import NetworkConfig
 from ..networks.trunk import Trunk
+from .settings import Described, Learner, MethodConfig, Needs, Setting, Task
 
-Task = Literal["occurrence", "intensity"]
-
-
-class MethodConfig(BaseModel):
-    """Settings of one method; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def teacher_run(self) -> str | None:
-        """Return the run folder whose network the method learns from, None for none; raises InputError if it must."""
-        return None
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What every method is built from: the task, the AUs in column order, the network, and the training's steps.
-
-    steps: 0 where nothing is trained.
-    """
-
-    task: Task
-    aus: tuple[int, ...]
-    network: NetworkConfig
-    steps: int = 0
+__all__ = ["Algorithm", "Method", "MethodConfig", "Needs", "Pretraining", "Setting", "Task", "Update"]
 
 
 @dataclass(frozen=True)
@@ -50,12 +26,8 @@ class Update:
     also: tuple[str, ...] = ()
 
 
-class Algorithm(nn.Module, ABC):
+class Algorithm(nn.Module, Described, ABC):
     """What the loop runs; a reader with the paper open follows `updates` from top to bottom."""
-
-    Config: ClassVar[type[MethodConfig]]
-    paper: ClassVar[str]
-    tasks: ClassVar[tuple[Task, ...]] = ("occurrence",)
 
     @abstractmethod
     def updates(self, batches: Any, step: int) -> Iterator[Update]:
@@ -81,32 +53,11 @@ class Algorithm(nn.Module, ABC):
         return {}
 
 
-@dataclass(frozen=True)
-class Needs:
-    """What a method, as configured, draws beside labelled faces.
-
-    unlabelled: faces without labels; two_views: these in two random views; flow_side: side of the flow maps that come
-    with every face, None for none; clip_length: frames of the clips that are drawn instead of faces, None for faces;
-    side: of the images that are drawn, pixels, None for that of the network; evidence: what another network looks at
-    beside what this one does; sides: intensities of left and right apart.
-    """
-
-    unlabelled: bool = False
-    two_views: bool = False
-    flow_side: int | None = None
-    clip_length: int | None = None
-    side: int | None = None
-    evidence: bool = False
-    sides: bool = False
-
-
-class Method(Algorithm):
+class Method(Algorithm, Learner):
     """Learns AUs from faces of which some carry labels; `updates` draws from a `BatchSource`."""
 
     weighs_pixels: ClassVar[bool] = True
     """Whether its pixels learn from labels, so that they are to be weighed against evidence once it has ended."""
-    without_labels: ClassVar[bool] = False
-    """Whether it answers where no label may be seen."""
 
     def needs(self) -> Needs:
         """Return what the method, as configured, draws beside labelled faces."""
@@ -127,17 +78,6 @@ class Method(Algorithm):
         their evidence (B, 2W + 1) to AU logits (B, A). It is `networks.evidence.Evident`, and has
         `features(image, landmarks, evidence)`, the representation (B, D) under its last layers.
         """
-
-    @classmethod
-    def further(cls, aus: tuple[int, ...], config: Any) -> tuple[str, ...]:
-        """Return the columns of codes that the network tells beside those of its task: intensities, 0–5."""
-        del aus, config
-        return ()
-
-    @classmethod
-    @abstractmethod
-    def build_predictor(cls, setting: Setting, config: Any) -> nn.Module:
-        """Build that network alone, of settings `config`, without anything that only training needs."""
 
 
 class Pretraining(Algorithm):

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..data.batches import Batch
 from ..facs.landmarks import mean_face
-from ..networks.classifier import NetworkConfig
+from ..networks.config import NetworkConfig
 from .contract import MethodConfig, Needs, Pretraining, Setting, Task
 from .registry import method_class, pretraining_class
 
@@ -91,10 +91,10 @@ def method_cost(
     size = network.input_size
     with counting() as inference:
         predictor(torch.zeros(1, 3, size, size), _SPREAD * size)
-    method = kind(config, setting).train()
-    blank = _BlankBatches(setting, method.needs())
+    method = predictor if kind.at_once else kind(config, setting).train()
+    blank = _BlankBatches(setting, None if kind.at_once else method.needs())
     with counting() as training:
-        for _ in method.updates(blank, 0):
+        for _ in () if kind.at_once else method.updates(blank, 0):
             pass
     return {
         "method": name,

@@ -5,16 +5,15 @@ Face geometry, blendshapes and the person's reference, drawn towards what each A
 network has to beat.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
-from torch import nn
 
-from ..data.batches import BatchSource
 from ..evidence.fitting import FitSettings
-from ..networks.instant import InstantNetwork
-from .contract import Method, MethodConfig, Needs, Setting, Task, Update
+from .settings import Learner, MethodConfig, Setting, Task
+
+if TYPE_CHECKING:
+    from ..networks.instant import InstantNetwork
 
 
 class InstantConfig(MethodConfig):
@@ -34,37 +33,19 @@ class InstantConfig(MethodConfig):
     )
 
 
-class Instant(Method):
-    """No step is taken: all is learned from the training people's evidence before the first."""
+class Instant(Learner):
+    """No step is taken: all is learned at once from the training people's evidence (`engine.instant`)."""
 
     Config = InstantConfig
     paper = "this project's own (docs/methods/instant.md)"
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
+    at_once: ClassVar[bool] = True
     without_labels: ClassVar[bool] = True
 
-    def __init__(self, config: InstantConfig, setting: Setting) -> None:
-        super().__init__()
-        self.config, self.setting = config, setting
-        self.network = self.build_predictor(setting, config)
-
     @classmethod
-    def build_predictor(cls, setting: Setting, config: InstantConfig) -> InstantNetwork:
-        """Return the linear models, and the trunk whose features they look at."""
+    def build_predictor(cls, setting: Setting, config: InstantConfig) -> "InstantNetwork":
+        """Return the linear models as torch has them, those that answer nothing yet."""
+        from ..networks.instant import InstantNetwork
+
         aus = len(setting.aus)
         return InstantNetwork(setting.network, aus, features=config.features, level=config.level, said=config.said)
-
-    def needs(self) -> Needs:
-        """Return that faces without labels are counted: they say what evidence is measured in."""
-        return Needs()
-
-    def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
-        """Yield nothing: what is learned is convex, and learned at once."""
-        yield from ()
-
-    def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
-        """Return no parameter: nothing is left to an optimiser."""
-        return {}
-
-    def predictor(self) -> InstantNetwork:
-        """Return the linear models."""
-        return self.network

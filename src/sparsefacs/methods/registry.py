@@ -5,10 +5,13 @@ A pre-training is called `pretrain/NAME` here and where recipes lie; a name may 
 
 import difflib
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from .contract import Algorithm, Method, Pretraining
+from .settings import Described, Learner
+
+if TYPE_CHECKING:
+    from .contract import Pretraining
 
 PRETRAIN = "pretrain/"
 _WHERE = {
@@ -47,7 +50,7 @@ def pretraining_names() -> tuple[str, ...]:
     return tuple(name.removeprefix(PRETRAIN) for name in _WHERE if name.startswith(PRETRAIN))
 
 
-def algorithm_class(name: str) -> type[Algorithm]:
+def algorithm_class(name: str) -> type[Described]:
     """Return the method or (`pretrain/…`) pre-training called `name`; raises InputError naming the nearest."""
     if name not in _WHERE:
         ahead = name.startswith(PRETRAIN)
@@ -60,21 +63,21 @@ def algorithm_class(name: str) -> type[Algorithm]:
         raise InputError(f"there is no {'pre-training' if ahead else 'method'} called {given!r}", remedy=hint)
     module, attribute = _WHERE[name]
     found: Any = getattr(import_module(f".{module}", __package__), attribute)
-    kind: type[Algorithm] = found
+    kind: type[Described] = found
     return kind
 
 
-def method_class(name: str) -> type[Method]:
+def method_class(name: str) -> type[Learner]:
     """Return the method called `name`; raises InputError with the nearest name when there is none."""
-    found = algorithm_class(name)
-    if not issubclass(found, Method):
+    found: Any = algorithm_class(name)
+    if name.startswith(PRETRAIN):
         raise InputError(f"{name} learns no AUs", remedy=f"Methods: {', '.join(method_names())}")
-    return found
+    kind: type[Learner] = found
+    return kind
 
 
-def pretraining_class(name: str) -> type[Pretraining]:
+def pretraining_class(name: str) -> "type[Pretraining]":
     """Return the pre-training called `name`, prefix or not; raises InputError with the nearest name."""
-    found = algorithm_class(PRETRAIN + name.removeprefix(PRETRAIN))
-    if not issubclass(found, Pretraining):
-        raise InputError(f"{name} is no pre-training", remedy=f"There are: {', '.join(pretraining_names())}")
-    return found
+    found: Any = algorithm_class(PRETRAIN + name.removeprefix(PRETRAIN))
+    kind: type[Pretraining] = found
+    return kind

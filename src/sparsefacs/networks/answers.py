@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from .classifier import NetworkConfig
+    from .config import NetworkConfig
 
 
 def answers(

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..facs import AREA_GROUPS
-from .classifier import NetworkConfig, Recognised, Recogniser
+from .classifier import Recognised, Recogniser
+from .config import NetworkConfig
 from .evidence import evidence_head
 from .trunk import Trunk, perceptron
 

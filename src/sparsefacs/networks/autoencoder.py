@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .backbone import check_side
-from .classifier import NetworkConfig
+from .config import NetworkConfig
 from .trunk import Trunk
 
 Positive = Annotated[int, Field(ge=1)]

@@ -9,23 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..coders import coder_folder, is_coder_name
 from ..errors import InputError
 from ..records import ModelRecord, StartRecord, check_sum, read_record
+from .config import ENCODER_FILE, NAMED_STARTS, start_folder
 from .hub import hub_without_waiting
 from .start_weights import fitted
-from .torch_files import GIVE_WEIGHTS, SUFFIXES, read_torch_file
+from .torch_files import SUFFIXES, read_torch_file
+from .weight_files import GIVE_WEIGHTS, readable_weights
 
-NAMED_STARTS = ("none", "imagenet")
-"""Values of `network.init` that are no path."""
 _COUNTERS = "num_batches_tracked"
-
-
-def start_folder(init: str) -> Path | None:
-    """Return the run folder that `network.init` names, or the folder of a packaged coder; None where it names none."""
-    if is_coder_name(init):
-        return coder_folder(init)
-    return Path(init) if init not in NAMED_STARTS and Path(init).is_dir() else None
 
 
 def create_backbone(
@@ -107,8 +99,6 @@ def check_side(network: nn.Module, name: str, side: int) -> None:
 
 _CODER, _PIXELS = "model.safetensors", "pixels.backbone."
 """Where a coder's pixels are: a start of other networks, as a pre-training is."""
-ENCODER_FILE = "encoder.safetensors"
-"""What a pre-training leaves in its run folder: the trunk's weights under timm's names."""
 
 
 _FINISHED = "Give the run folder of a finished `sparsefacs pretrain`"
@@ -159,14 +149,6 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """Read a .safetensors file; raises InputError if it is missing or is not one (nothing is ever unpickled)."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
-        return dict(load_file(str(path)))
-    except FileNotFoundError as error:
-        raise InputError("does not exist", path=path, remedy=GIVE_WEIGHTS) from error
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"is not a readable .safetensors file ({error})", path=path, remedy="Give a .safetensors or .pth file"
-        ) from error
+    return readable_weights(path, load_file)

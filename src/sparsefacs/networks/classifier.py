@@ -2,33 +2,14 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from .backbone import check_side, create_backbone
-from .evidence import EvidenceUse, Evident, evidence_head, joined
-
-
-class NetworkConfig(BaseModel):
-    """Which backbone, at which size, started from what."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    backbone: str = Field("resnet18", description="a timm model name")
-    input_size: Annotated[int, Field(ge=32, le=1024)] = Field(112, description="side of the face it sees, pixels")
-    crop: Annotated[float, Field(ge=0.5, le=1)] = Field(1.0, description="share of the stored face's side that it sees")
-    init: str = Field("none", description="none, imagenet, or a .safetensors file")
-    options: dict[str, Any] = Field({}, description="further arguments of timm.create_model, such as channels")
-    pool: Literal["mean", "cells"] = Field(
-        "mean", description="what a plain network's last layer sees: the backbone's pooled map, or its cells in order"
-    )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    evidence: EvidenceUse = Field(
-        "pixels", description="what it sees: pixels; geometry: also points and blendshapes; person: also the reference"
-    )
+from .config import NetworkConfig
+from .evidence import Evident, evidence_head, joined
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from .classifier import AUClassifier, NetworkConfig
+from .classifier import AUClassifier
+from .config import NetworkConfig
 from .evidence import Evident, evidence_head, joined
 
 

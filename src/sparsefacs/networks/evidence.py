@@ -4,15 +4,12 @@ The weights are learned before the first step of a training (`evidence.fitting`)
 learns what they leave. They are buffers, so that they travel with a model but no optimiser moves them.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from ..evidence.linear import LinearEvidence, evidence_logits, standardised
 from ..evidence.vectors import VECTOR_WIDTH
-
-EvidenceUse = Literal["pixels", "geometry", "person"]
+from .config import EvidenceUse
 
 
 class EvidenceHead(nn.Module):

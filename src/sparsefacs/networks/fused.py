@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from ..errors import InputError
 from .backbone import create_backbone
-from .classifier import NetworkConfig
+from .config import NetworkConfig
 
 
 class FusedTrunk(nn.Module):

@@ -3,16 +3,21 @@
 Features are components of a pre-training's trunk, or what the pixels of a coder say (`methods.coder`).
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..evidence.vectors import VECTOR_WIDTH
-from .classifier import AUClassifier, NetworkConfig
+from .answers import network_input
+from .classifier import AUClassifier
+from .config import NetworkConfig
 from .evidence import EvidenceHead, Evident, joined
+from .pixels import LOUDEST
 from .trunk import Trunk
-
-LOUDEST = 6.0
-"""Logits beyond which a coder's pixels say no more: on faces unlike those they learned from they are too sure."""
 
 
 class InstantNetwork(Evident):
@@ -20,14 +25,12 @@ class InstantNetwork(Evident):
 
     features: how many components of a trunk's features by facial area stand behind the face's own evidence. said: how
     many answers of a coder's pixels do. 0 of both: pixels are not looked at. Trunk, components and pixels are frozen.
-    further: how many intensities are told beside the A logits of `forward`. expected_A: while it is trained from a
-    coder, how often that finds each AU on the training people's faces, no label read; NaN otherwise.
+    further: how many intensities are told beside the A logits of `forward`.
     """
 
     evidence: EvidenceHead
     middle_D: Tensor  # noqa: N815 -- shape suffixes
     components_DF: Tensor  # noqa: N815
-    expected_A: Tensor  # noqa: N815
 
     def __init__(
         self, config: NetworkConfig, aus: int, *, features: int = 0, level: int = 3, said: int = 0, further: int = 0
@@ -38,9 +41,7 @@ class InstantNetwork(Evident):
         wide = 8 * self.trunk.area_width if self.trunk is not None else 0
         self.register_buffer("middle_D", torch.zeros(wide))
         self.register_buffer("components_DF", torch.zeros(wide, features))
-        alone = config.model_copy(update={"evidence": "pixels", "init": "none"})
-        self.pixels = AUClassifier(alone, said).requires_grad_(False).eval() if said else None
-        self.register_buffer("expected_A", torch.full((aus,), float("nan")), persistent=False)
+        self.pixels = _pixels(config, said).requires_grad_(False).eval() if said else None
         width = VECTOR_WIDTH + features + said
         self.evidence = EvidenceHead(aus + further, person=config.evidence == "person", width=width)
 
@@ -56,6 +57,11 @@ class InstantNetwork(Evident):
         """Return the eight areas' features side by side, (B, D)."""
         assert self.trunk is not None
         return self.trunk.by_area(image, landmarks).flatten(1)
+
+    def trunk_weights(self) -> dict[str, Tensor]:
+        """Return the trunk's weights by name."""
+        assert self.trunk is not None
+        return dict(self.trunk.state_dict())
 
     def frame_features(self, image: Tensor, landmarks: Tensor | None, vector: Tensor | None = None) -> Tensor:
         """Return the face's evidence, the components of its features and what a coder's pixels say, (B, W)."""
@@ -95,3 +101,37 @@ class InstantNetwork(Evident):
         unknown = evidence.new_full((len(evidence), width - VECTOR_WIDTH), float("nan"))
         whole = torch.cat([reference, unknown, evidence[:, -1:]], dim=1)
         return self.frame_features(image, landmarks, own)[:, None], whole
+
+
+def _pixels(config: NetworkConfig, said: int) -> AUClassifier:
+    """Return the network of a coder's pixels, `said` answers of random weights."""
+    return AUClassifier(config.model_copy(update={"evidence": "pixels", "init": "none"}), said)
+
+
+class TorchPixels:
+    """A coder's pixels as torch runs them, where they lie: while they are trained, or where `pixels.Pixels` cannot."""
+
+    def __init__(self, network: AUClassifier, config: NetworkConfig) -> None:
+        self._network, self.config = network, config
+        self.said = len(network.head.bias)
+
+    @property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """The network's weights by name."""
+        return {name: value.detach().cpu().numpy() for name, value in self._network.state_dict().items()}
+
+    def __call__(self, faces_BHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what the pixels of stored faces (B, size, size, 3) say, (B, said), within ±LOUDEST."""
+        nowhere = np.zeros((len(faces_BHWC), 68, 2), np.float32)  # which a plain network does not look at
+        with torch.inference_mode():
+            image, points = network_input(faces_BHWC, nowhere, self.config, self._network.mean.device)
+            said: Tensor = self._network(image, points)
+            return np.asarray(said.float().clamp(-LOUDEST, LOUDEST).cpu().numpy())
+
+
+def torch_pixels(weights: Mapping[str, NDArray[Any]], config: NetworkConfig) -> TorchPixels:
+    """Return pixels of these weights on the CPU; raises RuntimeError where they do not fit."""
+    with torch.random.fork_rng(devices=[]):
+        network = _pixels(config, len(weights["head.bias"])).eval()
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    return TorchPixels(network, config)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from .classifier import AUClassifier, NetworkConfig, Recognised
+from .classifier import AUClassifier, Recognised
+from .config import NetworkConfig
 
 GRID = 3
 

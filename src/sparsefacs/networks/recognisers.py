@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from .areas import AREA_LEVEL, AreaClassifier
-from .classifier import AUClassifier, NetworkConfig, Recognised, Recogniser
+from .classifier import AUClassifier, Recognised, Recogniser
+from .config import NetworkConfig
 from .patches import PatchRecogniser
 from .roi_recogniser import RoIConfig, RoIRecogniser
 

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..facs import mirrored_centres
-from .classifier import NetworkConfig, Recognised, Recogniser
+from .classifier import Recognised, Recogniser
+from .config import NetworkConfig
 from .evidence import evidence_head
 from .fused import FusedTrunk
 from .relation import Positions, Relation, RelationKind

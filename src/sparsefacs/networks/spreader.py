@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from .backbone import create_backbone
-from .classifier import NetworkConfig
+from .config import NetworkConfig
 from .evidence import Evident, evidence_head, joined
 from .statistics import frozen_statistics
 from .trunk import perceptron

@@ -18,8 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-
-GIVE_WEIGHTS = "Give a run folder of `pretrain`, a .safetensors or .pth file, none or imagenet"
+from .weight_files import GIVE_WEIGHTS
 
 SUFFIXES = (".pth", ".pt", ".bin", ".ckpt")
 """What files of torch.save are called."""

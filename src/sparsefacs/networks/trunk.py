@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..facs import AREAS
 from .backbone import create_backbone
-from .classifier import NetworkConfig
+from .config import NetworkConfig
 from .rois import facial_areas_of, numbered
 
 CELLS = 2  # RoIAlign gives 2 × 2 cells an area (KDSRL, section 5.1)

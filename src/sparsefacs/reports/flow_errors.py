@@ -16,7 +16,7 @@ from ..faces.flow import later_rows
 from ..inference.training_parts import TrainingParts
 from ..metrics.bootstrap import interval, resampled
 from ..metrics.scores import RESAMPLES
-from ..networks.classifier import NetworkConfig
+from ..networks.config import NetworkConfig
 from ..synthetic.flow import in_earlier_alignment, unpack_flow
 
 Floats = NDArray[np.float32]
