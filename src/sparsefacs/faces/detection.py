@@ -148,8 +148,7 @@ class FaceFinder:
 
     def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32] | None:
         """Return the landmarks (68, 2) of the face in `box`, pixels of `image` (H, W, 3 RGB); None if there is none."""
-        found = self._landmarker.locate(image, box)
-        return None if found is None else found.landmarks
+        return self._landmarker.points(image, box)
 
 
 def landmark_box(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -125,6 +125,11 @@ class Landmarker:
                 return FaceMesh(points, view, _Looked(points[_STEADY, :2], seen, np.asarray(box, np.float64)))
         return None
 
+    def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> F32 | None:
+        """Return the landmarks (68, 2) of the face in `box`, as `locate` finds it; None if there is none."""
+        mesh = self.locate(image, box)
+        return None if mesh is None else mesh.landmarks
+
     def follow(self, image: NDArray[np.uint8], before: FaceMesh) -> FaceMesh | None:
         """Return the mesh of a face that was at `before` a frame ago, without a detector; None where one has to look.
 
