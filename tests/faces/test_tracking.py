@@ -39,6 +39,9 @@ class SceneFinder:
         found = [other for other in self.boxes_now if np.abs(other - box).max() < 30]
         return FaceBox(found[0], 0.9) if found else None
 
+    def follow(self, image: np.ndarray, before: list[DetectedFace]) -> list[DetectedFace]:
+        return self.landmark(image, [box for face in before if (box := self.near(image, face.box)) is not None])
+
     def landmark(self, image: np.ndarray, boxes: list[FaceBox]) -> list[DetectedFace]:
         return [DetectedFace(face.box[:2] + SHAPE * (face.box[2:] - face.box[:2]), face.box, 0.9) for face in boxes]
 

@@ -137,7 +137,7 @@ class FaceFinder:
         for face in before:
             mesh = None if face.mesh is None else self._landmarker.follow(image, face.mesh)
             if mesh is not None:
-                self._add(faces, DetectedFace(mesh.landmarks, mesh.box, face.score, mesh=mesh))
+                self._add(faces, DetectedFace(mesh.landmarks, mesh.box.astype(np.float32), face.score, mesh=mesh))
         return faces
 
     def _add(self, faces: list[DetectedFace], face: DetectedFace) -> None:

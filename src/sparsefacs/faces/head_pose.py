@@ -17,6 +17,9 @@ _NUMBERS = 3  # of the face its points: x, y, z (cm) and two of a texture;
 _WHICH, _WEIGHT = 1, 2  # of a weight the point and how much it counts
 
 
+_UP, _NEAR = np.array([1.0, -1.0, 1.0]), np.array([1.0, 1.0, -1.0])  # what turns y up, and z towards the camera
+
+
 class HeadPose:
     """Tells yaw, pitch and roll of meshes; `bundle`: the landmarker's file, which holds the canonical face."""
 
@@ -34,8 +37,9 @@ class HeadPose:
                 told = {one.number: one.value for one in fields(part.value)}
                 weights[int(told.get(_WHICH, 0))] = float(told[_WEIGHT])
         self._which = np.array(list(weights))
-        self._weights = np.array(list(weights.values())) / sum(weights.values())
-        self._face = face[self._which]
+        share = np.array(list(weights.values()))[:, None] / sum(weights.values())
+        apart = face[self._which] - (share * face[self._which]).sum(axis=0)
+        self._weighted, self._spread = (share * apart).T, float((share * apart**2).sum())
 
     def pose(self, mesh: NDArray[np.floating], side: float) -> NDArray[np.float32]:
         """Return yaw, pitch, roll (3,) in degrees (see `evidence.pose`) of a mesh (478, 3) in a picture `side` wide.
@@ -45,21 +49,19 @@ class HeadPose:
         tall = 2 * np.tan(_HALF_FOV)
         screen = np.asarray(mesh[:_FACE], np.float64) / side * tall
         middle = screen[:, 2].mean()
-        seen = screen[self._which] * [1, -1, 1] + [-tall / 2, tall / 2, 0]
-        scale, _ = self._fitted(seen * [1, 1, -1])
+        seen = screen[self._which] * _UP + np.array([-tall / 2, tall / 2, 0])
+        scale, _ = self._fitted(seen * _NEAR)
         again, _ = self._fitted(_unprojected(seen, middle, scale))
         return pose_of(self._fitted(_unprojected(seen, middle, scale * again))[1])
 
     def _fitted(self, points: F64) -> tuple[float, F64]:
         """Return scale and rotation (3, 3) that best take the canonical face to `points`, least weighted squares."""
-        source, target = (each - self._weights @ each for each in (self._face, points))
-        left, _, right = np.linalg.svd(target.T @ (source * self._weights[:, None]))
-        if np.linalg.det(left) * np.linalg.det(right) < 0:
+        both = (self._weighted @ points).T
+        left, strength, right = np.linalg.svd(both)
+        if np.linalg.det(both) < 0:  # a rotation is wanted, no reflection
             left[:, 2] *= -1
-        rotation = left @ right
-        turned = source @ rotation.T
-        scale = float((self._weights[:, None] * turned * target).sum() / (self._weights @ (source**2).sum(axis=1)))
-        return scale, rotation
+            strength[2] *= -1
+        return float(strength.sum()) / self._spread, left @ right
 
 
 def _unprojected(seen: F64, middle: float, scale: float) -> F64:

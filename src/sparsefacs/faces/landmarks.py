@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from ..evidence.blendshapes import BLENDSHAPES
 from ..facs import MEDIAPIPE_TO_68
-from .alignment import similarity
 from .head_pose import HeadPose
 from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector
 from .models import LANDMARKER, find_model
@@ -71,32 +70,46 @@ class _Looked:
     box: F64
 
     def on(self, mesh: F64) -> tuple[F64, F64]:
-        """Return where square and box lie on another mesh (478, 3) of the face, moved and turned as it is."""
-        matrix = similarity(self.steady, mesh[_STEADY, :2])
-        growth, turn = np.hypot(matrix[0, 0], matrix[1, 0]), np.arctan2(matrix[1, 0], matrix[0, 0])
-        square = np.array([*(matrix @ [*self.square[:2], 1]), *(self.square[2:4] * growth), self.square[4] + turn])
-        centre = matrix @ [*((self.box[:2] + self.box[2:]) / 2), 1]
-        half = (self.box[2:] - self.box[:2]) / 2 * growth
-        return square, np.concatenate([centre - half, centre + half])
+        """Return where square and box lie on another mesh (478, 3) of the face, moved and turned as it is.
+
+        Raises ValueError for a mesh that has fallen together or is not of numbers.
+        """
+        before, now = (np.ascontiguousarray(points).view(np.complex128)[:, 0] for points in (self.steady, mesh[_STEADY, :2]))
+        middle = before.mean()
+        apart = before - middle
+        turned = complex(np.vdot(apart, now)) / float(np.vdot(apart, apart).real)  # scaled and turned, least squares
+        growth = abs(turned)
+        if not 1e-3 < growth < 1e3:
+            raise ValueError("the mesh has fallen together")
+
+        def moved(x: float, y: float) -> tuple[float, float]:
+            point = turned * (complex(x, y) - middle) + now.mean()
+            return point.real, point.imag
+
+        x, y, width, height, turn = self.square.tolist()
+        x0, y0, x1, y1 = self.box.tolist()
+        square = np.array([*moved(x, y), width * growth, height * growth, turn + np.angle(turned)])
+        (x, y), half, tall = moved((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0) / 2 * growth, (y1 - y0) / 2 * growth
+        return square, np.array([x - half, y - tall, x + half, y + tall])
 
 
 @dataclass(frozen=True)
 class FaceMesh:
-    """MediaPipe's mesh on a face: points (478, 3) in pixels of the picture, and what it takes to follow the face."""
+    """MediaPipe's mesh on a face: points (478, 3) in pixels of the picture, and what it takes to follow the face.
+
+    square and box: where the detectors' ones lie on it (5,) and (4,).
+    """
 
     points: F64
     view: _View
     looked: _Looked
+    square: F64
+    box: F64
 
     @property
     def landmarks(self) -> F32:
         """The 68 landmarks (68, 2)."""
         return self.points[MEDIAPIPE_TO_68, :2].astype(np.float32)
-
-    @property
-    def box(self) -> F32:
-        """Where YuNet's box would be by now (4,): x0, y0, x1, y1."""
-        return self.looked.on(self.points)[1].astype(np.float32)
 
 
 class Landmarker:
@@ -122,7 +135,8 @@ class Landmarker:
             away = float(np.hypot(*((extent.min(axis=0) + extent.max(axis=0)) / 2 - middle)))
             if sure >= CONFIDENCE and away < 0.5 * size and np.isfinite(points).all():
                 seen = np.concatenate([view.outward(square[None, :2])[0], square[2:4] / view.scale, square[4:]])
-                return FaceMesh(points, view, _Looked(points[_STEADY, :2], seen, np.asarray(box, np.float64)))
+                looked = _Looked(points[_STEADY, :2], seen, np.asarray(box, np.float64))
+                return FaceMesh(points, view, looked, looked.square, looked.box)
         return None
 
     def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> F32 | None:
@@ -135,27 +149,27 @@ class Landmarker:
 
         The network sees the face in the square in which the detector last saw it, moved as the mesh moved since.
         """
-        mesh = before.points
+        square, box = before.square, before.box
         for _ in range(_TRIES):
-            try:
-                square, box = before.looked.on(mesh)
-            except ValueError:  # a mesh fallen together
-                return None
             middle = (box[:2] + box[2:]) / 2
             if not (box[3] - box[1] >= 8 and (middle >= 0).all() and (middle < image.shape[1::-1]).all()):
                 return None
             view = _view(box)
             inner = np.concatenate([view.inward(square[None, :2])[0], square[2:4] * view.scale, square[4:]])
             area = _covered(inner, view.side)
-            patch = _part(image, view, area)
             inner[:2] -= area[:2]
-            inside, sure = self._meshes.mesh(patch, inner)
+            inside, sure = self._meshes.mesh(_part(image, view, area), inner)
+            if sure < CONFIDENCE_FOLLOWED:
+                return None
             inside[:, :2] += area[:2]
             mesh = view.outward(inside)
-            if sure < CONFIDENCE_FOLLOWED or not np.isfinite(mesh).all():
+            laid = square
+            try:
+                square, box = before.looked.on(mesh)
+            except ValueError:
                 return None
-            if _apart(before.looked, mesh, square) <= SETTLED:
-                return FaceMesh(mesh, view, before.looked)
+            if _apart(laid, square) <= SETTLED:
+                return FaceMesh(mesh, view, before.looked, square, box)
         return None
 
 
@@ -172,15 +186,11 @@ class TraitReader:
         return Traits(self._shapes.blendshapes(inside), self._pose.pose(inside, mesh.view.side))
 
 
-def _apart(looked: _Looked, mesh: F64, square: F64) -> float:
+def _apart(laid: F64, asked: F64) -> float:
     """Return how far the square in which a mesh was laid is from the one that the mesh asks for, share of its side."""
-    try:
-        asked, _ = looked.on(mesh)
-    except ValueError:
-        return np.inf
-    moved = np.hypot(*(asked[:2] - square[:2])) / square[2]
-    turned = abs((asked[4] - square[4] + np.pi) % (2 * np.pi) - np.pi)
-    return float(max(moved, abs(np.log(asked[2] / square[2])), turned))
+    moved = np.hypot(*(asked[:2] - laid[:2])) / laid[2]
+    turned = abs((asked[4] - laid[4] + np.pi) % (2 * np.pi) - np.pi)
+    return float(max(moved, abs(np.log(asked[2] / laid[2])), turned))
 
 
 def _view(box: NDArray[np.floating]) -> _View:

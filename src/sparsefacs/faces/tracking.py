@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .alignment import FaceRecipe, align_face
+from .alignment import FaceRecipe, small_face
 from .detection import BoxFinder, DetectedFace, FaceBox, FaceFinder, overlap
 from .landmarks import UNKNOWN_TRAITS, FaceMesh, Traits
 
@@ -172,6 +172,8 @@ class FaceTracker:
         since = np.array([time_s - track.seen_s if self._timed else np.inf for track in self._tracks])[:, None]
         asked = np.maximum(_ALIKE_AFTER_GAP, _ALIKE_IN_PLACE - _ALIKE_LOST_A_S * since)
         stayed = assign(np.minimum(apart, 1e3), near & ~missing & (alike >= asked))
+        if len(stayed) == min(len(self._tracks), len(faces)):
+            return stayed
         free = np.ones_like(near)
         free[list(stayed.values())] = False
         free[:, list(stayed)] = False
@@ -212,7 +214,7 @@ def _look_of(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> _Look:
     import cv2
 
     try:
-        aligned = align_face(image, landmarks, _LOOK)[0]
+        aligned = small_face(image, landmarks, _LOOK)
     except ValueError:  # landmarks on one point: alike to nothing
         return _Look(np.zeros(_LOOK.size**2, np.float32), np.full(2 * _PATCHES**2, np.inf, np.float32))
     grey = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY).astype(np.float32)

@@ -4,18 +4,9 @@ Made once with mediapipe 1.2.2: its FaceLandmarker in IMAGE mode (confidences 0.
 as `faces.landmarks` cuts it, its points brought back to the picture and 0.5 taken away, since it counts from edges.
 """
 
-from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-
-from sparsefacs.faces.alignment import FaceRecipe
-from sparsefacs.synthetic.expression import Expression, Pose
-from sparsefacs.synthetic.grid import GRID_RECIPE
-from sparsefacs.synthetic.identity import make_subject
-from sparsefacs.synthetic.render import FaceRenderer
-from sparsefacs.synthetic.scene import make_scene
-
-SYNTHETIC = {"smile": ({12: 1.0, 6: 0.6}, Pose()), "turned": ({26: 0.7, 4: 0.8}, Pose(yaw=22, pitch=-8, roll=5))}
 
 
 def pictures() -> dict[str, np.ndarray]:
@@ -37,16 +28,7 @@ def pictures() -> dict[str, np.ndarray]:
         "mouth hidden": hidden,
         "at the border": np.ascontiguousarray(photo[60:200, 200:330]),
     }
-    return made | {name: synthetic_face(*what) for name, what in SYNTHETIC.items()}
-
-
-@lru_cache(maxsize=1)
-def _actor():
-    subject = make_subject(7, 1)
-    return FaceRenderer(subject, 1), make_scene(subject.rng(20), subject.colours.skin)
-
-
-def synthetic_face(weights: dict[int, float], pose: Pose) -> np.ndarray:
-    renderer, scene = _actor()
-    picture = renderer.render(Expression(weights), pose, scene, FaceRecipe(size=160, **GRID_RECIPE), 2)
-    return np.ascontiguousarray(np.clip(picture.colours, 0, 255).astype(np.uint8))
+    for name in ("smile", "turned"):  # of the generator of synthetic faces, kept since its pixels may change
+        kept = cv2.imread(str(Path(__file__).parent / "faces" / f"{name}.png"), cv2.IMREAD_COLOR)
+        made[name] = cv2.cvtColor(kept, cv2.COLOR_BGR2RGB)
+    return made
