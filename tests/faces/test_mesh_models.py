@@ -1,4 +1,4 @@
-"""The landmarker's networks, run one by one, against what MediaPipe's own task answered (see landmarker_pictures.py)."""
+"""The landmarker's networks, run one by one, against MediaPipe's own answers (see landmarker_pictures.py)."""
 
 import json
 from dataclasses import replace
@@ -71,7 +71,8 @@ def moved(image: np.ndarray, mesh: FaceMesh, turn: float, growth: float, shift: 
 
 
 @pytest.mark.parametrize(
-    ("turn", "growth", "shift"), [(0, 1.0, (0.04, 0.02)), (0, 1.0, (0.12, -0.05)), (12, 1.0, (0, 0)), (4, 1.1, (0.05, 0))]
+    ("turn", "growth", "shift"),
+    [(0, 1.0, (0.04, 0.02)), (0, 1.0, (0.12, -0.05)), (12, 1.0, (0, 0)), (4, 1.1, (0.05, 0))],
 )
 def test_a_face_that_moves_is_followed(shown, landmarker, turn, growth, shift) -> None:
     mesh = located(landmarker, shown["photo"], "photo")
@@ -99,7 +100,9 @@ def test_a_mirrored_face_has_mirrored_points(shown, landmarker) -> None:
     for name in ("photo", "smile"):
         image, width = shown[name], shown[name].shape[1]
         x0, y0, x1, y1 = ANSWERS[name]["box"]
-        seen = landmarker.points(np.ascontiguousarray(image[:, ::-1]), np.array([width - 1 - x1, y0, width - 1 - x0, y1]))
+        seen = landmarker.points(
+            np.ascontiguousarray(image[:, ::-1]), np.array([width - 1 - x1, y0, width - 1 - x0, y1])
+        )
         assert seen is not None
         back = seen[MIRROR_68] * [-1, 1] + [width - 1, 0]
         assert apart(back, located(landmarker, image, name).landmarks).mean() < 3

@@ -107,7 +107,7 @@ def align_face(
 
 
 def small_face(image: NDArray[np.uint8], landmarks: NDArray[np.floating], recipe: FaceRecipe) -> NDArray[np.uint8]:
-    """Return the face as `align_face` cuts it, (size, size, 3), to be looked at by a program: quicker and less smooth."""
+    """Return the face (size, size, 3) as `align_face` cuts it, quicker and less smooth: to be compared, not kept."""
     import cv2
 
     matrix = alignment_matrix(landmarks, recipe)

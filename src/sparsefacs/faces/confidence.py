@@ -66,7 +66,9 @@ def agreement(finder: FaceFinder | Landmarker, image: NDArray[np.uint8], face: T
     return float(max(WORST, min(1.0, 0.5 ** ((apart - AGREES) / HALVES))))
 
 
-def _mirrored(finder: FaceFinder | Landmarker, image: NDArray[np.uint8], face: TrackedFace) -> NDArray[np.float32] | None:
+def _mirrored(
+    finder: FaceFinder | Landmarker, image: NDArray[np.uint8], face: TrackedFace
+) -> NDArray[np.float32] | None:
     """Return the landmarks (68, 2) of `face` as they are found in its mirror picture, pixels of `image`."""
     height, width = image.shape[:2]
     centre, reach = (face.box[:2] + face.box[2:]) / 2, 1.25 * float(max(face.box[2:] - face.box[:2]))

@@ -84,8 +84,8 @@ class BoxFinder:
         reduced = image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         per_pixel = np.array([width / size[0], height / size[1]] * 2, np.float32)
         found = []
-        for box, score in zip(*self._yunet.detect(np.asarray(reduced, np.uint8), score_min), strict=True):
-            box *= per_pixel
+        reduced_boxes, scores = self._yunet.detect(np.asarray(reduced, np.uint8), score_min)
+        for box, score in zip(reduced_boxes * per_pixel, scores, strict=True):
             if box[2] - box[0] >= FACE_MIN:
                 found.append(FaceBox(box, float(score)))
         return found

@@ -74,7 +74,7 @@ class _Looked:
 
         Raises ValueError for a mesh that has fallen together or is not of numbers.
         """
-        before, now = (np.ascontiguousarray(points).view(np.complex128)[:, 0] for points in (self.steady, mesh[_STEADY, :2]))
+        before, now = (points[:, 0] + 1j * points[:, 1] for points in (self.steady, mesh[_STEADY]))
         middle = before.mean()
         apart = before - middle
         turned = complex(np.vdot(apart, now)) / float(np.vdot(apart, apart).real)  # scaled and turned, least squares
@@ -120,7 +120,7 @@ class Landmarker:
         self._squares, self._meshes = SquareDetector(path), MeshNetwork(path)
 
     def locate(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> FaceMesh | None:
-        """Return the mesh of the face in `box` (x0, y0, x1, y1), pixels of `image` (H, W, 3 RGB); None if there is none.
+        """Return the mesh of the face in `box` (x0, y0, x1, y1), pixels of `image` (H, W, 3 RGB); None for none.
 
         The result depends on picture and box only, and is what MediaPipe's own landmarker sees in that part.
         """

@@ -56,7 +56,7 @@ class Glance:
 
 
 class Glancer:
-    """Takes the glances at one video's frames, in order: at the whole picture at first, after a cut, and now and then."""
+    """Glances at one video's frames, in order; at the whole picture at first, after a cut, and now and then."""
 
     def __init__(self, finder: BoxFinder | FaceFinder, look_every: int = LOOK_EVERY) -> None:
         self._finder, self._look_every = finder, look_every
