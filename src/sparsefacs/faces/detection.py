@@ -1,6 +1,7 @@
-"""All faces of one image, small ones too: YuNet finds them, MediaPipe's landmarker looks at each."""
+"""All faces of one image, small ones too: YuNet finds them, the landmarker looks at each."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,9 +9,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .landmarks import UNKNOWN_TRAITS, Landmarker, Traits
-from .models import YUNET, find_model
-from .quiet import native_stderr_silenced
+from .landmarks import UNKNOWN_TRAITS, FaceMesh, Landmarker, TraitReader, Traits
+from .yunet import YuNet
 
 SCORE_MIN = 0.7  # YuNet's score of a face anywhere in the picture
 SCORE_MIN_TRACKED = 0.5  # and where a face was a frame ago
@@ -24,12 +24,16 @@ _OVERLAP = 0.3  # boxes that overlap more than this (intersection over union) ar
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """One face: `landmarks` (68, 2) float32 and `box` (4,) x0, y0, x1, y1, both in image pixels; YuNet's `score`."""
+    """One face: `landmarks` (68, 2) float32 and `box` (4,) x0, y0, x1, y1, both in image pixels; YuNet's `score`.
+
+    Of a face that was followed box and score are YuNet's last ones, the box moved with the face.
+    """
 
     landmarks: NDArray[np.float32]
     box: NDArray[np.float32]
     score: float
     traits: Traits = UNKNOWN_TRAITS
+    mesh: FaceMesh | None = None
 
 
 @dataclass(frozen=True)
@@ -40,37 +44,11 @@ class FaceBox:
     score: float
 
 
-class FaceFinder:
-    """Finds the faces of images; one instance a thread or process. A context manager.
+class BoxFinder:
+    """Finds where faces are; one instance a thread or process. Raises InputError when YuNet's file is missing."""
 
-    Raises InputError on opening when a model file is missing (see `models.find_model`).
-    """
-
-    def __init__(self, *, landmarker: Path | None = None, yunet: Path | None = None) -> None:
-        path = find_model(YUNET, yunet)
-        with native_stderr_silenced():
-            import cv2
-
-            # its content, since on Windows OpenCV opens no file below a folder with an umlaut
-            model, side = np.frombuffer(path.read_bytes(), np.uint8), (_SIDE, _SIDE)
-            self._yunet = cv2.FaceDetectorYN.create("onnx", model, model[:0], side, SCORE_MIN_TRACKED, _OVERLAP, 200)
-        self._landmarker = Landmarker(landmarker)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Release the models."""
-        self._landmarker.close()
-
-    def find(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        """Return all faces of `image` (H, W, 3 RGB), the surest first."""
-        return self.landmark(image, self.boxes(image))
+    def __init__(self, yunet: Path | None = None) -> None:
+        self._yunet = YuNet(yunet)
 
     def boxes(self, image: NDArray[np.uint8]) -> list[FaceBox]:
         """Return where faces are in `image` (H, W, 3 RGB), the surest first, without looking for landmarks."""
@@ -97,24 +75,6 @@ class FaceFinder:
                 best, nearest = FaceBox(moved, found.score), away
         return best
 
-    def landmark(self, image: NDArray[np.uint8], boxes: list[FaceBox]) -> list[DetectedFace]:
-        """Return the faces of `boxes` in which landmarks are found, each face once."""
-        faces: list[DetectedFace] = []
-        for box in boxes:
-            found = self._landmarker.locate(image, box.box)
-            if found is None:
-                continue
-            points, traits = found
-            extent = np.concatenate([points.min(axis=0), points.max(axis=0)])
-            if all(overlap(extent, landmark_box(face.landmarks)) < _OVERLAP for face in faces):
-                faces.append(DetectedFace(points, box.box, box.score, traits))
-        return faces
-
-    def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32] | None:
-        """Return the landmarks (68, 2) of the face in `box`, pixels of `image` (H, W, 3 RGB); None if there is none."""
-        found = self._landmarker.locate(image, box)
-        return None if found is None else found[0]
-
     def _detect(self, image: NDArray[np.uint8], side: int, score_min: float) -> list[FaceBox]:
         import cv2
 
@@ -122,17 +82,73 @@ class FaceFinder:
         scale = min(1.0, side / max(height, width))
         size = (max(16, round(width * scale)), max(16, round(height * scale)))
         reduced = image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        self._yunet.setInputSize(size)
-        _, rows = self._yunet.detect(cv2.cvtColor(np.ascontiguousarray(reduced), cv2.COLOR_RGB2BGR))
-        if rows is None:
-            return []
         per_pixel = np.array([width / size[0], height / size[1]] * 2, np.float32)
         found = []
-        for row in rows[np.argsort(-rows[:, 14], kind="stable")]:
-            box = np.concatenate([row[:2], row[:2] + row[2:4]]) * per_pixel
-            if row[14] >= score_min and box[2] - box[0] >= FACE_MIN:
-                found.append(FaceBox(box.astype(np.float32), float(row[14])))
+        reduced_boxes, scores = self._yunet.detect(np.asarray(reduced, np.uint8), score_min)
+        for box, score in zip(reduced_boxes * per_pixel, scores, strict=True):
+            if box[2] - box[0] >= FACE_MIN:
+                found.append(FaceBox(box, float(score)))
         return found
+
+
+class FaceFinder:
+    """Finds the faces of images; one instance a thread or process. A context manager.
+
+    traits: False leaves blendshapes and pose unknown, for whoever reads them off the meshes later.
+    Raises InputError on opening when a model file is missing (see `models.find_model`).
+    """
+
+    def __init__(self, *, landmarker: Path | None = None, yunet: Path | None = None, traits: bool = True) -> None:
+        self._boxes, self._landmarker = BoxFinder(yunet), Landmarker(landmarker)
+        self._traits = TraitReader(landmarker) if traits else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is to be released but memory."""
+
+    def find(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Return all faces of `image` (H, W, 3 RGB), the surest first."""
+        return self.landmark(image, self.boxes(image))
+
+    def boxes(self, image: NDArray[np.uint8]) -> list[FaceBox]:
+        """Return where faces are in `image`, see `BoxFinder`."""
+        return self._boxes.boxes(image)
+
+    def near(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> FaceBox | None:
+        """Return the face nearest to where it was, see `BoxFinder`."""
+        return self._boxes.near(image, box)
+
+    def landmark(self, image: NDArray[np.uint8], boxes: list[FaceBox]) -> list[DetectedFace]:
+        """Return the faces of `boxes` in which landmarks are found, each face once."""
+        faces: list[DetectedFace] = []
+        for box in boxes:
+            mesh = self._landmarker.locate(image, box.box)
+            if mesh is not None:
+                self._add(faces, DetectedFace(mesh.landmarks, box.box, box.score, mesh=mesh))
+        return faces
+
+    def follow(self, image: NDArray[np.uint8], before: Sequence[DetectedFace]) -> list[DetectedFace]:
+        """Return, each once, those of the faces of a frame ago that are seen without a detector."""
+        faces: list[DetectedFace] = []
+        for face in before:
+            mesh = None if face.mesh is None else self._landmarker.follow(image, face.mesh)
+            if mesh is not None:
+                self._add(faces, DetectedFace(mesh.landmarks, mesh.box.astype(np.float32), face.score, mesh=mesh))
+        return faces
+
+    def _add(self, faces: list[DetectedFace], face: DetectedFace) -> None:
+        extent = landmark_box(face.landmarks)
+        if all(overlap(extent, landmark_box(other.landmarks)) < _OVERLAP for other in faces):
+            traits = UNKNOWN_TRAITS if self._traits is None or face.mesh is None else self._traits.read(face.mesh)
+            faces.append(replace(face, traits=traits))
+
+    def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32] | None:
+        """Return the landmarks (68, 2) of the face in `box`, pixels of `image` (H, W, 3 RGB); None if there is none."""
+        return self._landmarker.points(image, box)
 
 
 def landmark_box(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:

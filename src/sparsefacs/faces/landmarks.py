@@ -1,6 +1,5 @@
-"""68 landmarks, blendshapes and pose of one face: MediaPipe's face landmarker on a crop round the face."""
+"""68 landmarks, blendshapes and pose of one face, found in a box or followed from the frame before."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +7,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evidence.blendshapes import BLENDSHAPES
-from ..evidence.pose import pose_of
 from ..facs import MEDIAPIPE_TO_68
+from .head_pose import HeadPose
+from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector
 from .models import LANDMARKER, find_model
-from .quiet import native_stderr_silenced
 
-CROP_SCALE = 2.0  # crop side over face size: MediaPipe's own detector, inside the crop, wants air round the face
-CROP_MAX = 448  # pixels; the landmark network sees 256 × 256, so more would only cost time
-CROP_MIN = 192  # pixels; smaller crops are enlarged, since MediaPipe's detector misses tiny pictures
+F32, F64 = NDArray[np.float32], NDArray[np.float64]
+CROP_SCALE = 2.0  # crop side over face size: the detector inside the crop wants air round the face
+CROP_MAX = 448  # pixels; the mesh network sees 256 × 256, so more would only cost time
+CROP_MIN = 192  # pixels; smaller crops are enlarged, since the detector misses faces in tiny pictures
 CONFIDENCE = 0.4  # MediaPipe's default of 0.5 drops some half-covered faces that YuNet is sure of
+CONFIDENCE_FOLLOWED = 0.7  # where no detector looked: below, one has to
 NEIGHBOURS = 3  # faces looked for in a crop, since a neighbour may stand in it
+# A mesh that says that its face is not where it was looked for is laid again there: the network is exact only for
+# faces that fill their square as the detector's faces do.
+SETTLED = 0.06  # of the square's side: how far off it may lie, be too large or too small (or so many radians turned)
+_TRIES = 3
+_STEADY = np.array([33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 2, 98, 327, 70, 300, 105, 334])
+"""Points of the mesh that expressions move least: eye corners, nose, outer brows."""
 
 
 @dataclass(frozen=True)
@@ -26,78 +33,216 @@ class Traits:
     pose (3,): yaw, pitch, roll in degrees (see `evidence.pose`). NaN where it was not asked, as for delivered points.
     """
 
-    blendshapes: NDArray[np.float32]
-    pose: NDArray[np.float32]
+    blendshapes: F32
+    pose: F32
 
 
 UNKNOWN_TRAITS = Traits(np.full(len(BLENDSHAPES), np.nan, np.float32), np.full(3, np.nan, np.float32))
 
 
+@dataclass(frozen=True)
+class _View:
+    """A square part of a picture: its corner (2,) in pixel edges, how many pixels it has a side, and scaled by what."""
+
+    corner: F64
+    side: int
+    scale: float
+
+    def inward(self, points: F64) -> F64:
+        """Return points (N, 2 or 3) of the picture in pixels of the part."""
+        moved = points * self.scale
+        moved[:, :2] += (0.5 - self.corner) * self.scale
+        return moved
+
+    def outward(self, points: F64) -> F64:
+        """Return points (N, 2 or 3) of the part in pixels of the picture; the mesh's count from edges."""
+        moved = points / self.scale
+        moved[:, :2] += self.corner - 0.5
+        return moved
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """How a detector saw a face: the steady points (18, 2) of its mesh, the square (5,) and YuNet's box (4,)."""
+
+    steady: F64
+    square: F64
+    box: F64
+
+    def on(self, mesh: F64) -> tuple[F64, F64]:
+        """Return where square and box lie on another mesh (478, 3) of the face, moved and turned as it is.
+
+        Raises ValueError for a mesh that has fallen together or is not of numbers.
+        """
+        before, now = (points[:, 0] + 1j * points[:, 1] for points in (self.steady, mesh[_STEADY]))
+        middle = before.mean()
+        apart = before - middle
+        turned = complex(np.vdot(apart, now)) / float(np.vdot(apart, apart).real)  # scaled and turned, least squares
+        growth = abs(turned)
+        if not 1e-3 < growth < 1e3:
+            raise ValueError("the mesh has fallen together")
+
+        def moved(x: float, y: float) -> tuple[float, float]:
+            point = turned * (complex(x, y) - middle) + now.mean()
+            return point.real, point.imag
+
+        x, y, width, height, turn = self.square.tolist()
+        x0, y0, x1, y1 = self.box.tolist()
+        square = np.array([*moved(x, y), width * growth, height * growth, turn + np.angle(turned)])
+        (x, y), half, tall = moved((x0 + x1) / 2, (y0 + y1) / 2), (x1 - x0) / 2 * growth, (y1 - y0) / 2 * growth
+        return square, np.array([x - half, y - tall, x + half, y + tall])
+
+
+@dataclass(frozen=True)
+class FaceMesh:
+    """MediaPipe's mesh on a face: points (478, 3) in pixels of the picture, and what it takes to follow the face.
+
+    square and box: where the detectors' ones lie on it (5,) and (4,).
+    """
+
+    points: F64
+    view: _View
+    looked: _Looked
+    square: F64
+    box: F64
+
+    @property
+    def landmarks(self) -> F32:
+        """The 68 landmarks (68, 2)."""
+        return self.points[MEDIAPIPE_TO_68, :2].astype(np.float32)
+
+
 class Landmarker:
-    """Finds the 68 landmarks of the face in a box; one instance a thread. Close it when done."""
+    """Lays a mesh over faces; one instance a thread. Raises InputError when the model file is missing."""
 
     def __init__(self, model: Path | None = None) -> None:
         path = find_model(LANDMARKER, model)
-        os.environ.setdefault("GLOG_minloglevel", "2")
-        with native_stderr_silenced():
-            import mediapipe as mp
-            from mediapipe.tasks.python import BaseOptions, vision
+        self._squares, self._meshes = SquareDetector(path), MeshNetwork(path)
 
-            self._image, self._format = mp.Image, mp.ImageFormat.SRGB
-            self._task = vision.FaceLandmarker.create_from_options(
-                vision.FaceLandmarkerOptions(
-                    base_options=BaseOptions(model_asset_buffer=path.read_bytes()),
-                    running_mode=vision.RunningMode.IMAGE,
-                    num_faces=NEIGHBOURS,
-                    min_face_detection_confidence=CONFIDENCE,
-                    min_face_presence_confidence=CONFIDENCE,
-                    output_face_blendshapes=True,
-                    output_facial_transformation_matrixes=True,
-                )
-            )
+    def locate(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> FaceMesh | None:
+        """Return the mesh of the face in `box` (x0, y0, x1, y1), pixels of `image` (H, W, 3 RGB); None for none.
 
-    def close(self) -> None:
-        """Release the model."""
-        self._task.close()
-
-    def locate(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> tuple[NDArray[np.float32], Traits] | None:
-        """Return the landmarks (68, 2), pixels of `image` (H, W, 3 RGB), of the face in `box` (x0, y0, x1, y1), and
-        its traits.
-
-        None when the landmarker sees no face there.
+        The result depends on picture and box only, and is what MediaPipe's own landmarker sees in that part.
         """
-        crop, scale, corner = _crop(image, box)
-        result = self._task.detect(self._image(image_format=self._format, data=crop))
-        height, width = crop.shape[:2]
-        centre, size = (box[:2] + box[2:]) / 2, float(max(box[2:] - box[:2]))
-        best, nearest = None, 0.5 * size
-        for number, mesh in enumerate(result.face_landmarks):
-            points = np.array([[mesh[i].x * width, mesh[i].y * height] for i in MEDIAPIPE_TO_68])
-            points = points / scale + corner - 0.5  # MediaPipe counts from the pixel's edge
-            away = float(np.hypot(*((points.min(axis=0) + points.max(axis=0)) / 2 - centre)))
-            if away < nearest and np.isfinite(points).all():
-                best, nearest = (number, points.astype(np.float32)), away
-        if best is None:
-            return None
-        number, found = best
-        shapes = np.array([each.score for each in result.face_blendshapes[number]], np.float32)
-        return found, Traits(shapes, pose_of(result.facial_transformation_matrixes[number][:3, :3]))
+        view = _view(box)
+        crop = _crop(image, view)
+        squares = self._squares.squares(crop, CONFIDENCE)[:NEIGHBOURS]
+        middle, size = (box[:2] + box[2:]) / 2, float(max(box[2:] - box[:2]))
+        for square in sorted(squares, key=lambda one: float(np.hypot(*(one[:2] - view.side / 2)))):
+            inside, sure = self._meshes.mesh(crop, square)
+            points = view.outward(inside)
+            extent = points[MEDIAPIPE_TO_68, :2]
+            away = float(np.hypot(*((extent.min(axis=0) + extent.max(axis=0)) / 2 - middle)))
+            if sure >= CONFIDENCE and away < 0.5 * size and np.isfinite(points).all():
+                seen = np.concatenate([view.outward(square[None, :2])[0], square[2:4] / view.scale, square[4:]])
+                looked = _Looked(points[_STEADY, :2], seen, np.asarray(box, np.float64))
+                return FaceMesh(points, view, looked, looked.square, looked.box)
+        return None
+
+    def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> F32 | None:
+        """Return the landmarks (68, 2) of the face in `box`, as `locate` finds it; None if there is none."""
+        mesh = self.locate(image, box)
+        return None if mesh is None else mesh.landmarks
+
+    def follow(self, image: NDArray[np.uint8], before: FaceMesh) -> FaceMesh | None:
+        """Return the mesh of a face that was at `before` a frame ago, without a detector; None where one has to look.
+
+        The network sees the face in the square in which the detector last saw it, moved as the mesh moved since.
+        """
+        square, box = before.square, before.box
+        for _ in range(_TRIES):
+            middle = (box[:2] + box[2:]) / 2
+            if not (box[3] - box[1] >= 8 and (middle >= 0).all() and (middle < image.shape[1::-1]).all()):
+                return None
+            view = _view(box)
+            inner = np.concatenate([view.inward(square[None, :2])[0], square[2:4] * view.scale, square[4:]])
+            area = _covered(inner, view.side)
+            inner[:2] -= area[:2]
+            inside, sure = self._meshes.mesh(_part(image, view, area), inner)
+            if sure < CONFIDENCE_FOLLOWED:
+                return None
+            inside[:, :2] += area[:2]
+            mesh = view.outward(inside)
+            laid = square
+            try:
+                square, box = before.looked.on(mesh)
+            except ValueError:
+                return None
+            if _apart(laid, square) <= SETTLED:
+                return FaceMesh(mesh, view, before.looked, square, box)
+        return None
 
 
-def _crop(image: NDArray[np.uint8], box: NDArray[np.floating]) -> tuple[NDArray[np.uint8], float, NDArray[np.float64]]:
-    """Return a square crop round `box`, its scale against the image, and its corner in image pixel edges."""
+class TraitReader:
+    """Reads blendshapes and pose off meshes; one instance a thread."""
+
+    def __init__(self, model: Path | None = None) -> None:
+        path = find_model(LANDMARKER, model)
+        self._shapes, self._pose = ShapeNetwork(path), HeadPose(path)
+
+    def read(self, mesh: FaceMesh) -> Traits:
+        """Return the traits of the face."""
+        inside = mesh.view.inward(mesh.points)
+        return Traits(self._shapes.blendshapes(inside), self._pose.pose(inside, mesh.view.side))
+
+
+def _apart(laid: F64, asked: F64) -> float:
+    """Return how far the square in which a mesh was laid is from the one that the mesh asks for, share of its side."""
+    moved = np.hypot(*(asked[:2] - laid[:2])) / laid[2]
+    turned = abs((asked[4] - laid[4] + np.pi) % (2 * np.pi) - np.pi)
+    return float(max(moved, abs(np.log(asked[2] / laid[2])), turned))
+
+
+def _view(box: NDArray[np.floating]) -> _View:
+    """Return the square part round `box` in which landmarks are looked for."""
+    wide = max(8, round(CROP_SCALE * float(max(box[2:] - box[:2]))))
+    corner = np.array([round(float(middle - wide / 2)) for middle in (box[:2] + box[2:]) / 2], np.float64)
+    side = min(max(wide, CROP_MIN), CROP_MAX)
+    return _View(corner, side, side / wide)
+
+
+def _covered(square: F64, side: int) -> NDArray[np.int64]:
+    """Return the pixels (x0, y0, x1, y1) of a part `side` wide that a turned square needs, one at least."""
+    reach = (abs(np.cos(square[4])) + abs(np.sin(square[4]))) * square[2:4] / 2 + 2
+    low = np.clip(np.floor(square[:2] - reach), 0, side - 1)
+    return np.concatenate([low, np.clip(np.ceil(square[:2] + reach), low + 1, side)]).astype(np.int64)
+
+
+def _crop(image: NDArray[np.uint8], view: _View) -> NDArray[np.uint8]:
+    """Return what a view shows of the picture; black beyond the picture."""
     import cv2
 
-    side = max(8, round(CROP_SCALE * float(max(box[2:] - box[:2]))))
-    x0, y0 = (round(float(centre - side / 2)) for centre in (box[:2] + box[2:]) / 2)
-    height, width = image.shape[:2]
-    inside = image[max(0, y0) : max(0, min(height, y0 + side)), max(0, x0) : max(0, min(width, x0 + side))]
-    crop = np.zeros((side, side, 3), np.uint8)
+    wide = round(view.side / view.scale)
+    left, top = (int(value) for value in view.corner)
+    crop = _with_border(image, left, top, wide, wide)
+    if wide == view.side:
+        return crop
+    # a slight shrink does not alias, and area averaging costs five times as much
+    way = cv2.INTER_AREA if wide > 1.5 * view.side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(crop, (view.side, view.side), interpolation=way), np.uint8)
+
+
+def _part(image: NDArray[np.uint8], view: _View, area: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return pixels `area` (x0, y0, x1, y1) of what a view shows of the picture."""
+    import cv2
+
+    wide = round(view.side / view.scale)
+    if wide == view.side or wide > 1.5 * view.side:
+        return _crop(image, view)[area[1] : area[3], area[0] : area[2]]
+    step = 1 / view.scale
+    shift = (area[:2] + 0.5) * step - 0.5 + view.corner
+    width, height = (int(value) for value in area[2:] - area[:2])
+    matrix, flags = np.array([[step, 0, shift[0]], [0, step, shift[1]]]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=flags), np.uint8)
+
+
+def _with_border(image: NDArray[np.uint8], x0: int, y0: int, width: int, height: int) -> NDArray[np.uint8]:
+    """Return a part of the picture, black where it reaches beyond."""
+    rows, columns = image.shape[:2]
+    inside = image[max(0, y0) : max(0, min(rows, y0 + height)), max(0, x0) : max(0, min(columns, x0 + width))]
+    if inside.shape[:2] == (height, width):
+        return inside
+    part = np.zeros((height, width, 3), np.uint8)
     top, left = max(0, -y0), max(0, -x0)
-    crop[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-    wanted = min(max(side, CROP_MIN), CROP_MAX)
-    if wanted != side:
-        # a slight shrink does not alias, and area averaging costs five times as much
-        way = cv2.INTER_AREA if side > 1.5 * wanted else cv2.INTER_LINEAR
-        crop = np.asarray(cv2.resize(crop, (wanted, wanted), interpolation=way), np.uint8)
-    return crop, wanted / side, np.array([x0, y0], np.float64)
+    part[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    return part

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pairing import cheapest_pairs
-from .alignment import FaceRecipe, align_face
-from .detection import DetectedFace, FaceBox, FaceFinder, overlap
-from .landmarks import UNKNOWN_TRAITS, Traits
+from .alignment import FaceRecipe, small_face
+from .detection import BoxFinder, DetectedFace, FaceBox, FaceFinder, overlap
+from .landmarks import UNKNOWN_TRAITS, FaceMesh, Traits
 
 LOOK_EVERY = 12  # frames between searches of the whole picture while no known face is missing
 GAP_S = 2.0  # seconds for which a lost face keeps its id
@@ -42,6 +42,41 @@ class TrackedFace:
     box: NDArray[np.float32]
     score: float
     traits: Traits = UNKNOWN_TRAITS
+    mesh: FaceMesh | None = None
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What is seen of a frame without knowing its faces: whether a cut lies before it, and where faces are in it.
+
+    boxes is None for a frame whose whole picture is not searched.
+    """
+
+    cut: bool
+    boxes: list[FaceBox] | None
+
+
+class Glancer:
+    """Glances at one video's frames, in order; at the whole picture at first, after a cut, and now and then."""
+
+    def __init__(self, finder: BoxFinder | FaceFinder, look_every: int = LOOK_EVERY) -> None:
+        self._finder, self._look_every = finder, look_every
+        self._frame = 0
+        self._before: NDArray[np.float32] | None = None
+
+    def look(self, image: NDArray[np.uint8]) -> Glance:
+        """Return the glance at the next frame (H, W, 3 RGB)."""
+        cut = self._is_cut(image)
+        due = cut or self._frame % self._look_every == 0
+        self._frame += 1
+        return Glance(cut, self._finder.boxes(image) if due else None)
+
+    def _is_cut(self, image: NDArray[np.uint8]) -> bool:
+        import cv2
+
+        before = self._before
+        self._before = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
+        return before is not None and float(np.abs(self._before - before).mean()) > _CUT
 
 
 @dataclass(frozen=True)
@@ -55,7 +90,7 @@ class _Look:
 @dataclass
 class _Track:
     face: int
-    box: NDArray[np.float32]
+    seen: DetectedFace
     look: _Look
     seen_s: float
     missing: bool = False
@@ -65,7 +100,7 @@ class FaceTracker:
     """Gives every frame of one video its faces; new person, new id, and a face lost for under `gap_s` keeps its id.
 
     The whole picture is searched on the first frame, after a cut, when a known face is missing or looks like another,
-    and every `look_every` frames; in between each face is looked for where it was. Within a shot faces are paired by
+    and every `look_every` frames; in between each face is followed from where it was. Within a shot faces are paired by
     place, as long as they look alike; across a cut, and after they were lost, by looks. So the result depends on
     nothing but the frames so far. timed: whether the times given are true; else (photos that are only numbered)
     neighbours may be far apart, and less likeness is asked of them.
@@ -74,43 +109,34 @@ class FaceTracker:
     def __init__(
         self, finder: FaceFinder, *, look_every: int = LOOK_EVERY, gap_s: float = GAP_S, timed: bool = True
     ) -> None:
-        self._finder, self._look_every, self._gap_s, self._timed = finder, look_every, gap_s, timed
+        self._finder, self._gap_s, self._timed = finder, gap_s, timed
+        self._glancer = Glancer(finder, look_every)
         self._tracks: list[_Track] = []
         self._next_face = 0
-        self._frame = 0
-        self._glance: NDArray[np.float32] | None = None
 
-    def update(self, image: NDArray[np.uint8], time_s: float) -> list[TrackedFace]:
-        """Return the faces of the next frame (H, W, 3 RGB, at `time_s`), by id."""
-        cut = self._is_cut(image)
+    def update(self, image: NDArray[np.uint8], time_s: float, glance: Glance | None = None) -> list[TrackedFace]:
+        """Return the faces of the next frame (H, W, 3 RGB, at `time_s`), by id.
+
+        glance: what a `Glancer` saw of the frame, where it was asked ahead; then of every frame.
+        """
+        glance = glance or self._glancer.look(image)
         self._tracks = [track for track in self._tracks if time_s - track.seen_s <= self._gap_s]
-        search = cut or self._frame % self._look_every == 0
-        search = search or not self._tracks or any(track.missing for track in self._tracks)
-        self._frame += 1
-        if not search:
-            near = [self._finder.near(image, track.box) for track in self._tracks]
-            faces = left_to_right(self._finder.landmark(image, [box for box in near if box is not None]))
+        if glance.boxes is None and self._tracks and not any(track.missing for track in self._tracks):
+            faces = left_to_right(self._finder.follow(image, [track.seen for track in self._tracks]))
             looks = [_look_of(image, face.landmarks) for face in faces]
             matched = self._match(faces, looks, time_s, cut=False)
             if len(matched) == len(self._tracks):
                 return self._name(faces, looks, matched, time_s)
-        faces = left_to_right(self._finder.landmark(image, self._searched(image, cut=cut)))
+        faces = left_to_right(self._finder.landmark(image, self._searched(image, glance)))
         looks = [_look_of(image, face.landmarks) for face in faces]
-        return self._name(faces, looks, self._match(faces, looks, time_s, cut=cut), time_s)
+        return self._name(faces, looks, self._match(faces, looks, time_s, cut=glance.cut), time_s)
 
-    def _is_cut(self, image: NDArray[np.uint8]) -> bool:
-        import cv2
-
-        before = self._glance
-        self._glance = cv2.resize(image, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32)
-        return before is not None and float(np.abs(self._glance - before).mean()) > _CUT
-
-    def _searched(self, image: NDArray[np.uint8], *, cut: bool) -> list[FaceBox]:
+    def _searched(self, image: NDArray[np.uint8], glance: Glance) -> list[FaceBox]:
         """Return every face of the picture, and known faces too faint to be found anew but still in their place."""
-        boxes = self._finder.boxes(image)
-        for track in [] if cut else self._tracks:
-            if all(overlap(track.box, box.box) < 0.2 for box in boxes):
-                still = self._finder.near(image, track.box)
+        boxes = list(self._finder.boxes(image) if glance.boxes is None else glance.boxes)
+        for track in [] if glance.cut else self._tracks:
+            if all(overlap(track.seen.box, box.box) < 0.2 for box in boxes):
+                still = self._finder.near(image, track.seen.box)
                 if still is not None and all(overlap(still.box, box.box) < 0.2 for box in boxes):
                     boxes.append(still)
         return boxes
@@ -126,11 +152,11 @@ class FaceTracker:
             if number in matched:
                 track = self._tracks[matched[number]]
             else:
-                track = _Track(self._next_face, face.box, look, time_s)
+                track = _Track(self._next_face, face, look, time_s)
                 self._next_face += 1
                 self._tracks.append(track)
-            track.box, track.look, track.seen_s, track.missing = face.box, look, time_s, False
-            named.append(TrackedFace(track.face, face.landmarks, face.box, face.score, face.traits))
+            track.seen, track.look, track.seen_s, track.missing = face, look, time_s, False
+            named.append(TrackedFace(track.face, face.landmarks, face.box, face.score, face.traits, face.mesh))
         return sorted(named, key=lambda face: face.face)
 
     def _match(self, faces: list[DetectedFace], looks: list[_Look], time_s: float, *, cut: bool) -> dict[int, int]:
@@ -141,12 +167,14 @@ class FaceTracker:
         if not self._tracks or not faces:
             return {}
         alike = _likeness([track.look for track in self._tracks], looks)
-        apart = distances([track.box for track in self._tracks], [face.box for face in faces])
+        apart = distances([track.seen.box for track in self._tracks], [face.box for face in faces])
         near = (apart <= _REACH) & (not cut)
         missing = np.array([track.missing for track in self._tracks])[:, None]
         since = np.array([time_s - track.seen_s if self._timed else np.inf for track in self._tracks])[:, None]
         asked = np.maximum(_ALIKE_AFTER_GAP, _ALIKE_IN_PLACE - _ALIKE_LOST_A_S * since)
         stayed = assign(np.minimum(apart, 1e3), near & ~missing & (alike >= asked))
+        if len(stayed) == min(len(self._tracks), len(faces)):
+            return stayed
         free = np.ones_like(near)
         free[list(stayed.values())] = False
         free[:, list(stayed)] = False
@@ -185,7 +213,7 @@ def _look_of(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> _Look:
     import cv2
 
     try:
-        aligned = align_face(image, landmarks, _LOOK)[0]
+        aligned = small_face(image, landmarks, _LOOK)
     except ValueError:  # landmarks on one point: alike to nothing
         return _Look(np.zeros(_LOOK.size**2, np.float32), np.full(2 * _PATCHES**2, np.inf, np.float32))
     grey = cv2.cvtColor(aligned, cv2.COLOR_RGB2GRAY).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..faces.tracking import TrackedFace
+from ..faces.tracking import Glance, TrackedFace
 from .codes import CodedFace, CodedFrame
 from .sources import Source
 
@@ -34,11 +34,15 @@ class Closed:
 
 @dataclass(frozen=True)
 class Picture:
-    """A frame as decoded: RGB (H, W, 3), 0-based index, seconds since the first frame (None for a photo)."""
+    """A frame as decoded: RGB (H, W, 3), 0-based index, seconds since the first frame (None for a photo).
+
+    glance: what was seen of it ahead, None where nobody looked.
+    """
 
     index: int
     time_s: float | None
     image: NDArray[np.uint8]
+    glance: Glance | None = None
 
 
 @dataclass(frozen=True)

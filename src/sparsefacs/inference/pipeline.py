@@ -31,12 +31,12 @@ from .people import Comparison, compared_in_two_passes, compared_so_far, compare
 from .plot import PLOT_SUFFIXES, plot_codes
 from .smoothing import Smoothing, smoothed
 from .sources import Source, list_sources
-from .stages import cut_faces, encode_frames, find_faces, read_pictures
+from .stages import cut_faces, encode_frames, find_faces, glance_at, judge_faces, read_pictures
 from .threads import cores_shared, overlapped
 
 T = TypeVar("T")
-DECODED_AHEAD = 8  # frames decoded before their landmarks are wanted
-LOCATED_AHEAD = 2  # frames with landmarks, which still have their pixels, before their faces are cut out
+DECODED_AHEAD = 8  # frames decoded before they are glanced at, and as many again before their landmarks are wanted
+LOCATED_AHEAD = 4  # frames with landmarks, which still have their pixels, before their faces are cut out
 CUT_AHEAD = 32  # frames whose faces are cut out before the network wants them
 CODED_AHEAD = 8  # coded frames before they are drawn and written
 
@@ -214,12 +214,12 @@ def _encoded_frames(
 ) -> Generator[Opened | EncodedFrame | Closed, None, None]:
     """Yield the frames of all `sources`, each face once through the network, which runs in the caller's thread.
 
-    Decoding, landmarks and cutting have a thread each: native code does the work (PyAV, MediaPipe, torch) and lets go
-    of Python's lock meanwhile.
+    Decoding, a glance at whole pictures, landmarks, and what is made of them have a thread each: native code does the
+    work (PyAV, OpenCV, ONNX Runtime, LiteRT) and lets go of Python's lock meanwhile.
     """
     decoded, located, cut = (DECODED_AHEAD, LOCATED_AHEAD, CUT_AHEAD) if pace.threads else (0, 0, 0)
-    pictures = overlapped(read_pictures(sources), decoded, "decode")
-    faces = overlapped(find_faces(pictures), located, "landmarks")
+    pictures = overlapped(glance_at(overlapped(read_pictures(sources), decoded, "decode")), decoded, "glance")
+    faces = judge_faces(overlapped(find_faces(pictures), located, "landmarks"))
     frames = overlapped(cut_faces(faces, coder.recipe, keep_images=keep_images), cut, "cut out")
     with closing(frames):
         yield from encode_frames(frames, coder, pace.batch_size)

@@ -1,6 +1,7 @@
 """The stages of `predict` up to the network: files → pictures → faces → cut-outs → encoded faces, as generators."""
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,10 @@ from ..errors import InputError
 from ..evidence.vectors import face_vectors
 from ..faces.alignment import FaceRecipe, align_face, alignment_matrix, transform_points
 from ..faces.confidence import Confidence
-from ..faces.detection import FaceFinder
+from ..faces.detection import BoxFinder, FaceFinder
+from ..faces.landmarks import Landmarker, TraitReader
 from ..faces.photos import read_photo
-from ..faces.tracking import FaceTracker, TrackedFace
+from ..faces.tracking import FaceTracker, Glancer, TrackedFace
 from ..faces.video import VideoReader
 from ..facs.landmarks import mean_face
 from .batching import encode_faces, whole_batches
@@ -43,21 +45,48 @@ def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Clo
             yield Closed(source, failed=error)
 
 
+def glance_at(
+    pictures: Iterator[Opened | Picture | Closed],
+) -> Generator[Opened | Picture | Closed, None, None]:
+    """Look for cuts, and now and then for faces in the whole picture, ahead of those who follow the faces."""
+    finder = BoxFinder()
+    glancer = Glancer(finder)
+    for item in pictures:
+        if isinstance(item, Opened):
+            glancer = Glancer(finder)
+        yield replace(item, glance=glancer.look(item.image)) if isinstance(item, Picture) else item
+
+
 def find_faces(
     pictures: Iterator[Opened | Picture | Closed],
 ) -> Generator[Opened | LocatedFrame | Closed, None, None]:
-    """Find and name the faces of every picture, and say how far each is to be trusted."""
-    with FaceFinder() as finder:
-        tracker, sure, source = FaceTracker(finder), Confidence(finder), None
+    """Find and name the faces of every picture; blendshapes and pose stay unknown."""
+    with FaceFinder(traits=False) as finder:
+        tracker, source = FaceTracker(finder), None
         for item in pictures:
             if isinstance(item, Opened):
-                tracker, sure, source = FaceTracker(finder), Confidence(finder), item.source
+                tracker, source = FaceTracker(finder), item.source
             if not isinstance(item, Picture):
                 yield item
                 continue
             assert source is not None
-            found = tracker.update(item.image, item.time_s or 0.0)
-            yield LocatedFrame(source, item, sure.lowered(item.image, found, item.time_s))
+            yield LocatedFrame(source, item, tracker.update(item.image, item.time_s or 0.0, item.glance))
+
+
+def judge_faces(
+    frames: Iterator[Opened | LocatedFrame | Closed],
+) -> Generator[Opened | LocatedFrame | Closed, None, None]:
+    """Read blendshapes and pose of the faces, and say how far each is to be trusted."""
+    landmarker, reader = Landmarker(), TraitReader()
+    sure = Confidence(landmarker)
+    for item in frames:
+        if isinstance(item, Opened):
+            sure = Confidence(landmarker)
+        if not isinstance(item, LocatedFrame):
+            yield item
+            continue
+        faces = [face if face.mesh is None else replace(face, traits=reader.read(face.mesh)) for face in item.found]
+        yield replace(item, found=sure.lowered(item.picture.image, faces, item.picture.time_s))
 
 
 def cut_faces(
