@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .engine.config import RunConfig
     from .faces.flow import FlowSummary
     from .inference.contract import Coder
-    from .inference.pipeline import Summary
+    from .inference.outcome import Summary
     from .protocols.folds import Protocol
 
 PathLike = str | Path
