@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import from_cell
-from ..row_files import TABLE_SUFFIXES
+from ..row_files import TABLE_SUFFIXES, is_manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,9 @@ def codes_files(path: Path) -> list[tuple[Path, str]]:
     """
     if path.is_dir():
         files = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in TABLE_SUFFIXES and not file.name.startswith(".")
+            file
+            for file in path.rglob("*")
+            if file.suffix.lower() in TABLE_SUFFIXES and not file.name.startswith(".") and not is_manifest(file)
         )
         if not files:
             raise InputError("holds no codes file (.csv or .parquet)", path=path, remedy=_AGAIN)

@@ -55,6 +55,16 @@ class Summary:
                 lines.append(f"{one.input}: no face was found {what}, so it has no rows")
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """Inputs whose lack is an error: none, since those that cannot be read are left out of the table."""
+        return ()
+
+    def text(self) -> str:
+        """Return the line at the end."""
+        rate = self.frames / max(self.seconds, 1e-9)
+        return f"{self.out}: {self.rows} rows of {self.frames} frames, {rate:.1f} frames/s"
+
     def as_json(self) -> dict[str, Any]:
         """Return the summary as JSON holds it."""
         return {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..data.store import Reject
 from ..errors import InputError
 from ..faces.video import VideoReader
-from ..files import refuse_existing, write_json
+from ..files import refuse_existing, sha256_file, write_json
 from ..progress import progress
 from ..row_files import check_table_path
 from .beside import beside_content, beside_path
@@ -67,6 +67,10 @@ class Way:
     def smoothing(self) -> Smoothing | None:
         """How codes are smoothed in time."""
         return None if self.smooth is None else Smoothing(self.smooth, self.causal)
+
+    def reference_sums(self) -> list[str]:
+        """Return the SHA-256 of each file of the reference."""
+        return [sha256_file(source.path) for source in list_sources(self.reference)] if self.reference else []
 
     def as_json(self) -> dict[str, Any]:
         """Return it as the file beside the codes holds it."""
