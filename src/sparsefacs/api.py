@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .inference.origin import Origin
     from .inference.outcome import Summary
     from .protocols.folds import Protocol
+    from .shards import Shard
 
 PathLike = str | Path
 Paths = PathLike | Sequence[PathLike]
@@ -49,10 +50,20 @@ def synth_tree(out: PathLike, layout: str, **settings: Any) -> Path:
 
 
 def prepare(source: PathLike, out: PathLike, *, labels: PathLike | None = None, **settings: Any) -> "Store":
-    """Turn images and videos into store `out` of aligned faces; settings as of `faces.prepare.prepare`."""
+    """Turn images and videos into store `out` of aligned faces; settings as of `faces.prepare.make_store`."""
     from .faces.prepare import prepare as run
 
     return run(Path(source), Path(out), labels=None if labels is None else Path(labels), **settings)
+
+
+def prepare_shard(
+    source: PathLike, out: PathLike, shard: "Shard", *, labels: PathLike | None = None, **settings: Any
+) -> "Store | None":
+    """Make a shard's share of store `out`; return the store once it is whole, None while others' parts are lacking."""
+    from .faces.prepare import make_store
+
+    labels = None if labels is None else Path(labels)
+    return make_store(Path(source), Path(out), shard=shard, labels=labels, **settings)
 
 
 def flow(store: PathLike, **settings: Any) -> "FlowSummary":

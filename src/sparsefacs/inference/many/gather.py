@@ -32,7 +32,8 @@ class Gathered:
     def text(self) -> str:
         """Return the line at the end."""
         made = f"{self.out}: {self.rows} rows of {self.done} inputs" if self.out else f"{self.folder}: no table made"
-        whole = "nothing missing, double or changed" if not self.problems else f"{len(self.problems)} problems"
+        bad = len(self.problems)
+        whole = f"{bad} missing, double or changed" if bad else "nothing missing, double or changed"
         return f"{made}; {self.done} of {self.expected} inputs coded, {whole}"
 
     def as_json(self) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _checked(plan: Plan) -> tuple[list[Entry], list[str]]:
         for entry in entries(plan):
             problem = _problem(plan, entry)
             if problem:
-                problems.append(f"{entry.input}: {problem}")
+                problems.append(problem)
             else:
                 sound.append(entry)
             bar.advance()
@@ -89,7 +90,7 @@ def _checked(plan: Plan) -> tuple[list[Entry], list[str]]:
 def _problem(plan: Plan, entry: Entry) -> str:
     told = entry.told
     if told is None:
-        return entry.damaged or "missing: it is not coded yet"
+        return entry.damaged or f"missing: {entry.input}: is not coded yet"
     if told["status"] == "failed":
         return f"missing: {told['reason']}"
     table = plan.table(entry.place)
@@ -115,7 +116,7 @@ def _strays(plan: Plan) -> list[str]:
     strays = (
         path for path in found if not path.name.startswith(".") and path not in expected and not is_manifest(path)
     )
-    return [f"{path}: double, or not of this folder: no input has this table" for path in strays]
+    return [f"double: {path}: no input has this table, so that its rows are others' or unknown" for path in strays]
 
 
 def _join(plan: Plan, tables: Sequence[Path], out: Path) -> None:
