@@ -17,7 +17,8 @@ from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.evidence.blendshapes import BLENDSHAPES
 from sparsefacs.faces.alignment import FaceRecipe
-from sparsefacs.faces.prepare import prepare
+from sparsefacs.faces.prepare import make_store, prepare
+from sparsefacs.shards import Shard
 
 
 def digests(store: Path) -> dict[str, str]:
@@ -208,3 +209,34 @@ def test_the_picture_shows_faces_and_refuses_to_overwrite(prepared, tmp_path) ->
     assert drawn.shape == (256, 512, 3)
     changed = np.abs(drawn.astype(int) - bare).max(axis=-1) > 40
     assert changed[:, 256:].any() and not changed[:, :256].any()
+
+
+def test_shards_make_the_same_store_and_the_last_one_makes_it_whole(source, prepared, tmp_path) -> None:
+    out = tmp_path / "store"
+    for number in (3, 1, 1):  # one is given twice, which does nothing
+        assert make_store(source, out, size=64, workers=1, shard=Shard(number, 3)) is None
+        with pytest.raises(InputError, match="unfinished"):
+            Store(out)
+    with pytest.raises(InputError, match="other settings"):
+        make_store(source, out, size=96, workers=1, shard=Shard(2, 3))
+    made = make_store(source, out, size=64, workers=1, shard=Shard(2, 3))
+    assert made is not None and digests(out) == digests(prepared.path)
+    assert make_store(source, out, size=64, workers=1, shard=Shard(1, 3)) is not None, "a task of an array begun again"
+
+
+def test_a_store_that_shards_work_on_is_not_finished_by_another(source, prepared, tmp_path) -> None:
+    out = tmp_path / "store"
+    assert make_store(source, out, size=64, workers=1, shard=Shard(1, 2)) is None
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom sparsefacs.files import SoleWriter\n"
+        "held = SoleWriter(Path(sys.argv[1]), shared=True)\nprint('held', flush=True)\nsys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdin is not None and other.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="another run is writing it"):
+            prepare(source, out, size=64, workers=1)
+        assert make_store(source, out, size=64, workers=1, shard=Shard(2, 2)) is None, "the other one will finish it"
+        other.stdin.close()
+    assert len(prepare(source, out, size=64, workers=1)) == len(prepared)

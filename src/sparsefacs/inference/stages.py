@@ -13,21 +13,26 @@ from ..faces.confidence import Confidence
 from ..faces.detection import BoxFinder, FaceFinder
 from ..faces.landmarks import Landmarker, TraitReader
 from ..faces.photos import read_photo
-from ..faces.tracking import FaceTracker, Glancer, TrackedFace
+from ..faces.tracking import LOOK_EVERY, FaceTracker, Glancer, TrackedFace
 from ..faces.video import VideoReader
 from ..facs.landmarks import mean_face
 from .batching import encode_faces, whole_batches
 from .contract import Coder
 from .frames import Closed, EncodedFrame, FoundFrame, LocatedFrame, Opened, Picture
 from .presence import Presence
+from .sampling import ALL_FRAMES, Sampling
 from .sources import Source
 
 HELD_FRAMES = 64  # frames that wait for the network at most, so that a stretch without faces does not pile up
 HELD_BYTES = 100_000_000  # and their pixels, where an overlay needs them
 
 
-def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Closed, None, None]:
-    """Yield the frames of all `sources`, each file's between its Opened and its Closed; no file's fault is raised."""
+def read_pictures(
+    sources: Sequence[Source], sampling: Sampling = ALL_FRAMES
+) -> Generator[Opened | Picture | Closed, None, None]:
+    """Yield the frames of all `sources` that are wanted, each file's between its Opened and its Closed; no file's fault
+    is raised.
+    """
     for source in sources:
         try:
             if source.is_photo:
@@ -37,8 +42,9 @@ def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Clo
                 yield Closed(source, note=photo.left_out)
                 continue
             with VideoReader(source.path) as reader:
-                yield Opened(source, reader.fps)
-                for frame in reader:
+                step = sampling.step(reader.fps)
+                yield Opened(source, reader.fps / step, step)
+                for frame in reader.every(step):
                     yield Picture(frame.index, frame.time_s, frame.image)
                 yield Closed(source, damaged=tuple(reader.rejected), note=reader.note)
         except InputError as error:
@@ -52,8 +58,8 @@ def glance_at(
     finder = BoxFinder()
     glancer = Glancer(finder)
     for item in pictures:
-        if isinstance(item, Opened):
-            glancer = Glancer(finder)
+        if isinstance(item, Opened):  # new faces are looked for as often in time, however many frames are left out
+            glancer = Glancer(finder, max(1, LOOK_EVERY // item.step))
         yield replace(item, glance=glancer.look(item.image)) if isinstance(item, Picture) else item
 
 
@@ -65,7 +71,7 @@ def find_faces(
         tracker, source = FaceTracker(finder), None
         for item in pictures:
             if isinstance(item, Opened):
-                tracker, source = FaceTracker(finder), item.source
+                tracker, source = FaceTracker(finder, gap_s=item.gap_s), item.source
             if not isinstance(item, Picture):
                 yield item
                 continue
@@ -96,7 +102,7 @@ def cut_faces(
     presence = Presence()
     for item in frames:
         if isinstance(item, Opened):
-            presence = Presence()
+            presence = Presence(item.gap_s)
         if not isinstance(item, LocatedFrame):
             yield item
             continue

@@ -92,3 +92,17 @@ def _hand_over(item: T | _Failure | _End, ready: "queue.Queue[T | _Failure | _En
             continue
         return True
     return False
+
+
+@contextmanager
+def network_on_one_core() -> Iterator[None]:
+    """While the block runs, give torch one core, where it is in use: with more, sums have other last digits."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 1
+    if torch is not None:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(before)
