@@ -25,16 +25,15 @@ a JSON object and readable lines.
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from measuring import give, machine, memory_mib, own_process
 
 METHOD = "pretrain/mae-face"
 WAYS = ("program", "plain")
@@ -43,17 +42,19 @@ PEAK_SIDES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
 STEPS_FOR_MEMORY = 3
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     import torch
 
-    given = parse()
+    given = parse(words)
     if given.threads:
         torch.set_num_threads(given.threads)
     if given.peak_of:
         print(json.dumps(peak_of(given)))
         return
     result: dict[str, Any] = {"benchmark": "pretraining_step", "backbone": given.backbone, "device": given.device}
-    result |= {"threads": torch.get_num_threads(), "compile": given.compile, **machine(given.device)}
+    result |= {"compile": given.compile, **machine()}
+    if given.device == "cuda":
+        result["gpu"] = torch.cuda.get_device_name()
     while True:
         try:
             result |= compare(given)
@@ -66,15 +67,13 @@ def main() -> None:
         print(f"the device cannot hold this batch: {given.batch}", file=sys.stderr)
     if not given.no_memory:
         for way in WAYS:
-            result[way] |= in_process(way)
+            result[way] |= own_process(__file__, *(sys.argv[1:] if words is None else words), "--peak-of", way)
         result["memory_ratio"] = round(result["program"]["peak_mib"] / result["plain"]["peak_mib"], 2)
     print_found(result)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    give(result, given.json)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -85,11 +84,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--recipe", default="paper")
     parser.add_argument("--compile", action="store_true", help="training.compile for the program's step")
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is given")
+    parser.add_argument("--peak-sides", type=int, nargs="+", help="sides of the square products of the matrix peak")
     parser.add_argument("--threads", type=int, help="default: torch's own choice")
     parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peak-of", choices=WAYS, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    given = parser.parse_args(words)
+    given.peak_sides = given.peak_sides or PEAK_SIDES[given.device]
     given.batch = given.batch or (CPU_BATCH if given.device == "cpu" else GPU_BATCH)
     return given
 
@@ -158,7 +159,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         raise SystemExit(f"the two ways begin from other losses: {losses}")
     per_image = operations(given)
     precisions = {step.precision for step in steps.values()}
-    peaks = {precision: matrix_peak(given.device, precision, given.repeats) for precision in precisions}
+    peaks = {precision: matrix_peak(given, precision) for precision in precisions}
     wall: dict[str, list[float]] = {way: [] for way in WAYS}
     processor: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(given.repeats):
@@ -167,7 +168,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
             wall[way].append(taken[0])
             processor[way].append(taken[1])
     for precision in precisions:
-        again = matrix_peak(given.device, precision, given.repeats)
+        again = matrix_peak(given, precision)
         most = max(peaks[precision]["tflop_a_processor_s"], again["tflop_a_processor_s"])
         peaks[precision] = max(peaks[precision], again, key=lambda each: each["tflops"]) | {"tflop_a_processor_s": most}
     count = sum(p.numel() for p in steps["program"].method.parameters() if p.requires_grad)
@@ -221,7 +222,7 @@ def operations(given: argparse.Namespace) -> float:
     return 3.0 * counter.get_total_flops()
 
 
-def matrix_peak(device: str, precision: str, repeats: int) -> dict[str, Any]:
+def matrix_peak(given: argparse.Namespace, precision: str) -> dict[str, Any]:
     """Return the best TFLOP/s of square products in `precision`, and the side of the one that reached it.
 
     On a CPU also the most operations a second of processor time.
@@ -229,10 +230,11 @@ def matrix_peak(device: str, precision: str, repeats: int) -> dict[str, Any]:
     import torch
 
     best: dict[str, Any] = {"tflops": 0.0, "side": 0, "tflop_a_processor_s": 0.0}
-    for side in PEAK_SIDES[device]:
+    device = given.device
+    for side in given.peak_sides:
         left, right = (torch.rand(side, side, device=device).to(getattr(torch, precision)) for _ in range(2))
         out = torch.empty_like(left)
-        taken = [timed(lambda: torch.matmul(left, right, out=out), device) for _ in range(repeats + 1)]  # noqa: B023
+        taken = [timed(lambda: torch.matmul(left, right, out=out), device) for _ in range(given.repeats + 1)]  # noqa: B023
         wall, processor = (min(each) for each in zip(*taken, strict=True))
         tflops = round(2 * side**3 / wall / 1e12, 4)
         if tflops > best["tflops"]:
@@ -240,14 +242,6 @@ def matrix_peak(device: str, precision: str, repeats: int) -> dict[str, Any]:
         if device == "cpu":
             best["tflop_a_processor_s"] = max(best["tflop_a_processor_s"], round(2 * side**3 / processor / 1e12, 4))
     return best
-
-
-def in_process(way: str) -> dict[str, float]:
-    """Return the peak memory of one way alone, in a process of its own."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--peak-of", way]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def peak_of(given: argparse.Namespace) -> dict[str, float]:
@@ -262,22 +256,11 @@ def peak_of(given: argparse.Namespace) -> dict[str, float]:
         return {"peak_mib": round(torch.cuda.max_memory_allocated() / 2**20, 1)}
     import sparsefacs.engine.pretrainer  # noqa: F401  what is imported counts before the model
 
-    before = resident("VmRSS")
+    before = memory_mib().get("resident", float("nan"))
     step = Step(given.peak_of, given)
     for _ in range(STEPS_FOR_MEMORY):
         step()
-    return {"peak_mib": resident("VmHWM"), "before_model_mib": before}
-
-
-def resident(what: str) -> float:
-    """Return this process's resident memory (VmRSS) or its peak (VmHWM), MiB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would hold the parent's peak too: it survives fork and exec
-        line = next(line for line in status.read_text().splitlines() if line.startswith(what))
-        return round(int(line.split()[1]) / 2**10, 1)
-    import resource
-
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
+    return {"peak_mib": memory_mib()["peak_resident"], "before_model_mib": before}
 
 
 def print_found(found: dict[str, Any]) -> None:
@@ -302,15 +285,6 @@ def print_found(found: dict[str, Any]) -> None:
         )
     less = f", {found['times_less_processor_time']} times less processor time" if found["device"] == "cpu" else ""
     print(f"{found['times_as_fast']} times as fast as the plain step{less}", file=sys.stderr)
-
-
-def machine(device: str) -> dict[str, Any]:
-    import torch
-
-    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    described = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    named = torch.cuda.get_device_name() if device == "cuda" else described
-    return {"machine": named, "torch": torch.__version__, "load_before": load}
 
 
 if __name__ == "__main__":

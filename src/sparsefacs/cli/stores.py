@@ -10,7 +10,8 @@ from .. import api
 from ..errors import InputError
 from ..events.model import CLOCKS
 from ..facs.units import parse_aus
-from .options import Aus, Json, listed, one_of, show
+from ..workers import cluster
+from .options import Aus, Dask, Json, listed, one_of, show
 
 if TYPE_CHECKING:
     from ..data.store import Store
@@ -28,6 +29,7 @@ def synth(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same faces, whatever --workers.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes. Not with --layout.")] = 2,
+    dask: Dask = None,
     profile: Annotated[
         str, typer.Option(help="Whose AU statistics to follow: bp4d or disfa. A --layout has its own.")
     ] = "bp4d",
@@ -88,6 +90,7 @@ def synth(
             resting=resting != "plain",
             points=points != "found",
             aus=aus,
+            dask=dask,
         )
         sized = {} if size is None else {"size": size}
         given = _variants(variant or ())
@@ -100,7 +103,7 @@ def synth(
     if variant:
         raise InputError("--variant goes with --layout only", remedy="Add --layout NAME")
     extra: dict[str, Any] = {} if aus is None else {"aus": parse_aus(aus)}
-    store = api.synth(
+    store = cluster(dask)(api.synth)(
         out,
         subjects=subjects,
         clips=clips,
@@ -186,6 +189,7 @@ def prepare(
         int | None, typer.Option(help="table: number of a video's first frame there. Default: 0; in OpenFace tables 1.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    dask: Dask = None,
     aus: Aus = None,
 ) -> None:
     """Find, align and store every face of a data set, or of your own images and videos, with its AU labels.
@@ -199,7 +203,7 @@ def prepare(
     offsets. These must say what was looked at (--coded): silence there means absent, silence elsewhere nothing.
     Every frame without a usable face is listed with its reason in STORE/store.json.
     """
-    store = api.prepare(
+    store = cluster(dask)(api.prepare)(
         source,
         out,
         dataset=dataset,
@@ -246,13 +250,14 @@ def flow(
     store: Annotated[Path, typer.Argument(help="Store folder; the flow is kept in STORE/flow. Needs clips.")],
     step: Annotated[int, typer.Option(min=1, help="Frames from a face to the later one.")] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    dask: Dask = None,
 ) -> None:
     """Compute optical flow from each face to the same face a few frames later, for methods that learn from it.
 
     TV-L1 flow, the later frame aligned as the earlier one. Photos, ends of clips and gaps have none. It is computed
     once and then read by `train`; a stopped command goes on when given again.
     """
-    made = api.flow(store, step=step, workers=workers)
+    made = cluster(dask)(api.flow)(store, step=step, workers=workers)
     there = "; it was there already" if made.already else ""
     faces = f"{made.known} of {_counted(made.rows, 'face')}"
     typer.echo(f"{made.folder}: optical flow of {faces}, {_counted(made.step, 'frame')} ahead{there}")
