@@ -106,6 +106,7 @@ def told(name: str, found: dict[str, Any]) -> str:
     values = [
         f"{key} {found[key]['value']:.3f} [{found[key]['low']:.3f}, {found[key]['high']:.3f}]"
         for key in ("predicted", "zero", "tv_l1", "predicted_minus_zero")
+        if key in found  # TV-L1 has an error only where true flow is known
     ]
     return f"{name} ({found['faces']} faces of {found['subjects']} people): {', '.join(values)}"
 

@@ -3,6 +3,7 @@
 In Python any backend of joblib can be named around a call (`joblib.parallel_config`); `cluster` does so for Dask.
 """
 
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -54,6 +55,7 @@ def cluster(scheduler: str | None) -> Iterator[None]:
         return
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port
     except ImportError as error:
         raise InputError(
             "Dask is not installed", remedy="pip install 'sparsefacs[dask]', here and on the workers"
@@ -61,11 +63,11 @@ def cluster(scheduler: str | None) -> Iterator[None]:
     from joblib import parallel_config
 
     remedy = "Start it with `dask scheduler`, and `dask worker tcp://HOST:8786 --nthreads 1` on each machine"
-    try:
-        client = Client(scheduler, timeout=_WAIT_S, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    try:  # by hand first: a client that found nobody hangs when it is thrown away
+        socket.create_connection(get_address_host_port(scheduler), timeout=_WAIT_S).close()
+    except (OSError, ValueError) as error:
         raise InputError(f"no Dask scheduler answers at {scheduler}", remedy=remedy) from error
-    with client:
+    with Client(scheduler, timeout=_WAIT_S, set_as_default=False) as client:
         if not client.scheduler_info()["workers"]:
             raise InputError(f"the Dask cluster at {scheduler} has no workers", remedy=remedy)
         with parallel_config(backend="dask", client=client):
