@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
     from .engine.config import RunConfig
     from .faces.flow import FlowSummary
     from .inference.contract import Coder
-    from .inference.pipeline import Summary
+    from .inference.many.folder import FolderSummary
+    from .inference.many.gather import Gathered
+    from .inference.origin import Origin
+    from .inference.outcome import Summary
     from .protocols.folds import Protocol
+    from .shards import Shard
 
 PathLike = str | Path
 Paths = PathLike | Sequence[PathLike]
@@ -45,10 +50,20 @@ def synth_tree(out: PathLike, layout: str, **settings: Any) -> Path:
 
 
 def prepare(source: PathLike, out: PathLike, *, labels: PathLike | None = None, **settings: Any) -> "Store":
-    """Turn images and videos into store `out` of aligned faces; settings as of `faces.prepare.prepare`."""
+    """Turn images and videos into store `out` of aligned faces; settings as of `faces.prepare.make_store`."""
     from .faces.prepare import prepare as run
 
     return run(Path(source), Path(out), labels=None if labels is None else Path(labels), **settings)
+
+
+def prepare_shard(
+    source: PathLike, out: PathLike, shard: "Shard", *, labels: PathLike | None = None, **settings: Any
+) -> "Store | None":
+    """Make a shard's share of store `out`; return the store once it is whole, None while others' parts are lacking."""
+    from .faces.prepare import make_store
+
+    labels = None if labels is None else Path(labels)
+    return make_store(Path(source), Path(out), shard=shard, labels=labels, **settings)
 
 
 def flow(store: PathLike, **settings: Any) -> "FlowSummary":
@@ -328,18 +343,18 @@ def export(run: PathLike, out: PathLike, *, batch: int | None = None) -> dict[st
     return write(run, out, batch=batch)
 
 
-def load(run: PathLike = LATEST) -> "Coder":
+def load(run: PathLike = LATEST, *, threads: int | None = None) -> "Coder":
     """Return the model of a run, an exported .onnx file or a packaged coder: call it on aligned faces.
 
     They are RGB, (B, S, S, 3) uint8; landmarks (B, 68, 2), pixels of them, are its second argument. Default: the
-    packaged coder.
+    packaged coder. threads: of an exported file; None: all cores but one.
     """
     if is_coder_name(str(run)):
         run = coder_folder(str(run))
     if Path(run).suffix.lower() == ".onnx":
         from .inference.onnx_model import OnnxCoder
 
-        return OnnxCoder(run)
+        return OnnxCoder(run, threads)
     from .inference.model import load_coder
 
     return load_coder(run)
@@ -355,29 +370,63 @@ def predict(
     reference: Paths = (),
     causal: bool = False,
     smooth: float | None = None,
-) -> "Summary":
-    """Code photos, folders and videos into a CSV or Parquet file `out`, with a .json beside it that says how.
+    every: int = 1,
+    fps: float | None = None,
+    **many: Any,
+) -> "Summary | FolderSummary":
+    """Code photos, folders and videos into a CSV or Parquet file `out`, with a .json beside it that says how; or, where
+    `out` has no suffix or is a folder, each video into a file of its own there.
 
     run: a run folder, an exported .onnx file, or a packaged coder's name. reference: photos or videos of a resting face
     that all faces are compared with, for inputs of one person; causal: compare a face only with what was seen of it
     before. Both concern models that look at the person. smooth: seconds of a window over which a video's codes are
-    smoothed; see `inference.pipeline.predict`.
+    smoothed; see `inference.pipeline.predict`. every, fps: which frames are coded, see `inference.sampling.Sampling`.
+    many: codes, shard and workers, for a folder; see `inference.many.folder.predict_folder`.
     """
     from .inference.origin import origin_of
+    from .inference.pipeline import Way
     from .inference.pipeline import predict as code
+    from .inference.sampling import Sampling
 
+    way = Way(tuple(map(Path, listed(reference))), causal, smooth, Sampling(every, fps))
+    shown, out = [Path(path) for path in listed(inputs)], Path(out)
+    if out.is_dir() or not out.suffix:
+        from .inference.many.folder import predict_folder
+
+        if overlay is not None or plot is not None:
+            option = "--plot" if overlay is None else "--overlay"
+            raise InputError(f"{option} goes with one table", path=out, remedy="Give --out a name ending in .csv")
+        return predict_folder(partial(_load_with_origin, run), shown, out, way, **many)
+    if many:
+        options = ", ".join(f"--{'format' if name == 'codes' else name}" for name in many)
+        raise InputError(f"{options}: for many files", path=out, remedy="Give --out a folder, a name without a suffix")
     coder = load(run)
     return code(
         coder,
-        [Path(path) for path in listed(inputs)],
-        Path(out),
+        shown,
+        out,
         overlay=None if overlay is None else Path(overlay),
         plot=None if plot is None else Path(plot),
-        reference=[Path(path) for path in listed(reference)],
+        reference=way.reference,
         causal=causal,
         smooth=smooth,
+        sampling=way.sampling,
         origin=origin_of(run, coder),
     )
+
+
+def _load_with_origin(run: PathLike) -> "tuple[Coder, Origin]":
+    from .inference.origin import origin_of
+
+    coder = load(run, threads=1)  # as of every network of many files, see `inference.threads`
+    return coder, origin_of(run, coder)
+
+
+def gather(folder: PathLike, out: PathLike | None = None, **settings: Any) -> "Gathered":
+    """Check a folder of codes and join its tables into one, `out`; settings as of `inference.many.gather.gather`."""
+    from .inference.many.gather import gather as run
+
+    return run(Path(folder), None if out is None else Path(out), **settings)
 
 
 def coder_and_inputs(given: Sequence[Path]) -> tuple[Path, list[Path]]:

@@ -9,6 +9,7 @@ import platform
 import re
 import stat
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import IO, Any
 from .errors import InputError
 
 _SHORT = 40  # letters of a name that its temporary file keeps
+_LOOK_S = 0.05  # how soon a lock is tried again
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 _TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})-(\d+)-\w{8}\.tmp(\.\w+)?")
 """Names of temporary files: beginning of the name, host, process, eight characters at random, suffix."""
@@ -116,44 +118,65 @@ def _disk_error(error: OSError, path: Path) -> InputError:
 class SoleWriter:
     """Keeps a second run from writing into `folder` while this process does; ends with `release` or the process.
 
+    shared: others may write there too that say so, as the shards of one work do. wait_s: how long to wait for others.
     Raises InputError where another process is writing there. Threads of one process are not told apart; the lock is not
     taken along into a worker process. Where the disk has no locks, as on some network drives, nothing is kept out.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shared: bool = False, wait_s: float = 0.0) -> None:
         make_folder(folder)
-        self.path = Path(folder) / ".lock"
-        try:
-            self._handle: IO[bytes] | None = self.path.open("ab")
-        except OSError as error:
-            raise _disk_error(error, self.path) from error
-        if not _locked(self._handle):
-            self._handle.close()
-            raise InputError(
-                "another run is writing it", path=folder, remedy="Wait until that has ended, or choose another name"
-            )
+        self.path, self._shared = Path(folder) / ".lock", shared
+        until = time.monotonic() + wait_s
+        while (handle := _locked_file(self.path, shared)) is None:
+            if time.monotonic() >= until:
+                raise InputError(
+                    "another run is writing it", path=folder, remedy="Wait until that has ended, or choose another name"
+                )
+            time.sleep(_LOOK_S)
+        self._handle: IO[bytes] | None = handle
 
     def release(self) -> None:
-        """Let others write, and take the lock's file away."""
+        """Let others write, and take the lock's file away, as long as it is not shared."""
         if self._handle is not None:
-            with suppress(OSError):  # Windows does not delete an open file
-                self.path.unlink(missing_ok=True)
+            if not self._shared:
+                with suppress(OSError):  # Windows does not delete an open file
+                    self.path.unlink(missing_ok=True)
             self._handle.close()
             self._handle = None
-            self.path.unlink(missing_ok=True)
+            if not self._shared and os.name != "posix":
+                with suppress(OSError):  # another may have it by now
+                    self.path.unlink(missing_ok=True)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_handle": None}
+        return {"path": self.path, "_shared": self._shared, "_handle": None}
 
 
-def _locked(handle: IO[bytes]) -> bool:
-    """Lock an open file, and say whether that was possible; True too where the system has no locks."""
+def _locked_file(path: Path, shared: bool) -> IO[bytes] | None:
+    """Return the file at `path`, made where it is not there, open and locked; None where another has it."""
+    while True:
+        try:
+            handle = path.open("a+b")
+        except OSError as error:
+            raise _disk_error(error, path) from error
+        if not _locked(handle, shared):
+            handle.close()
+            return None
+        try:
+            if os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                return handle
+        except FileNotFoundError:
+            pass
+        handle.close()  # whoever had it took it away meanwhile, so that a third could lock another of that name
+
+
+def _locked(handle: IO[bytes], shared: bool) -> bool:
+    """Lock an open file, and say whether that was possible; True too where the system has no such locks."""
     try:
         if os.name == "posix":
             import fcntl
 
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
+            fcntl.lockf(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        elif not shared:
             import msvcrt
 
             msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]

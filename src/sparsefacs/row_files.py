@@ -11,6 +11,8 @@ from .files import atomic_path, to_cell
 
 Cell = str | int | float | None
 TABLE_SUFFIXES = (".csv", ".parquet")
+MANIFEST, JOB = "manifest.csv", ".predict"
+"""In a folder of codes: the table that says what the others are of, and the folder of the work that makes them."""
 ROWS_PER_GROUP = 1024  # rows of a Parquet file held in memory at a time
 
 
@@ -18,6 +20,11 @@ def check_table_path(path: Path, what: str) -> None:
     """Raise InputError unless `path`, where `what` (in the plural) are written, ends in .csv or .parquet."""
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise InputError(f"{what} are written as CSV or Parquet", path=path, remedy="End its name in .csv or .parquet")
+
+
+def is_manifest(path: Path) -> bool:
+    """Say whether a table holds no codes but says what those in its folder are of."""
+    return path.name == MANIFEST and (path.parent / JOB).is_dir()
 
 
 class RowWriter(Protocol):

@@ -52,7 +52,7 @@ def test_a_json_beside_the_codes_says_how_they_were_made(coder: Any, clips: Path
     told = json.loads((tmp_path / "codes.json").read_text())
     assert told["coder"]["lineage"] == [MADE] and told["coder"]["cannot"] == ["It cannot fly."]
     assert (told["coder"]["name"], told["coder"]["weights_sha256"], told["coder"]["free"]) == (ORIGIN.name, "abc", True)
-    assert told["settings"] == {"reference": [], "causal": False, "smoothing": "around 0.5 s"}
+    assert told["settings"] == {"reference": [], "causal": False, "smoothing": "around 0.5 s", "frames": "all"}
     assert told["limits"] == {"AU01_p": 0.4, "AU12_p": 0.4, "AU25_p": 0.4} and told["codes"] == "codes.csv"
     assert [(one["input"], one["coded_rows"]) for one in told["inputs"]] == [((clips / "photo.png").as_posix(), 1)]
     assert [one["input"] for one in told["rejected"]] == [(clips / "zero.jpg").as_posix()]

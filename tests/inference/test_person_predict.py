@@ -269,7 +269,7 @@ def test_what_is_not_a_number_is_unknown(runs: dict[str, Path], name: str) -> No
         picture = rng.integers(0, 255, (1, 40, 40, 3), np.uint8)
         items.append(FoundFrame(source, index, index / 25, (face,), picture, landmarks[None], (), None))
     items.append(Closed(source))
-    stage = pipeline._comparison(coder, (), Path(), pipeline._Pace(32, False), [], causal=True)
+    stage = pipeline.comparison(coder, pipeline.Way(causal=True), Path(), pipeline.Pace(32, False), [])
     found = list(decode_frames(stage.frames(encode_frames(iter(items), coder, 32)), coder, 32))
     frames = [item for item in found if isinstance(item, CodedFrame)]
     assert all(np.isfinite(frame.faces[0].codes).all() for frame in frames)

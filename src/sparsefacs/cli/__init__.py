@@ -7,7 +7,7 @@ import warnings
 import typer
 
 from ..errors import InputError
-from . import coding, encoders, observation, reproducing, stores, training
+from . import coding, encoders, many, observation, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +34,7 @@ app.command()(encoders.probe)
 app.command()(encoders.features)
 app.command()(coding.export)
 app.command()(coding.predict)
+app.command()(many.gather)
 app.command()(coding.coders)
 app.command()(observation.events)
 app.command()(observation.summary)

@@ -8,6 +8,7 @@ import typer
 from .. import api, representation
 from ..coders.card import card_text
 from ..errors import InputError
+from .many import Every, Format, Fps, OneShard, Workers, for_folder
 from .options import Json, show
 
 
@@ -43,7 +44,10 @@ def predict(
             "them: a run folder, an .onnx file of `sparsefacs export`, or a name of `sparsefacs coders`.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Codes to write: a .csv or .parquet file.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Codes to write: a .csv or .parquet file; or a folder, with a file for each video in it."),
+    ],
     overlay: Annotated[
         Path | None, typer.Option(help="Also write the video (.mp4) or photo with codes drawn in.")
     ] = None,
@@ -68,6 +72,11 @@ def predict(
             "came before. A column `smoothing` then says so."
         ),
     ] = None,
+    every: Every = 1,
+    fps: Fps = None,
+    shard: OneShard = None,
+    workers: Workers = 1,
+    codes: Format = None,
     as_json: Json = False,
 ) -> None:
     """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p).
@@ -80,16 +89,31 @@ def predict(
     one person's, as long as each shows one face; photos given one by one, or lying directly in the folder, are each
     coded without comparison. The column `reference` says with how many other moments a face was compared.
     Where a face is lost, its row has success 0 and empty codes. Files that cannot be read are named and left out.
+
+    Many files: --out FOLDER writes each video's codes to a file named like it, in folders named like those it lies in
+    (the photos of a folder to one, photos.csv), whole or not at all, and FOLDER/manifest.csv. Given again it does what
+    is missing or failed. Exit code 2 where something could not be coded. Shards share FOLDER; `sparsefacs gather`
+    checks and joins it.
     """
     coder, shown = api.coder_and_inputs(inputs)
     summary = api.predict(
-        shown, out, coder, overlay=overlay, plot=plot, reference=reference or (), causal=causal, smooth=smooth
+        shown,
+        out,
+        coder,
+        overlay=overlay,
+        plot=plot,
+        reference=reference or (),
+        causal=causal,
+        smooth=smooth,
+        every=every,
+        fps=fps,
+        **for_folder(out, shard, workers, codes),
     )
     for line in summary.messages():
         typer.echo(line, err=True)
-    rate = summary.frames / max(summary.seconds, 1e-9)
-    text = f"{out}: {summary.rows} rows of {summary.frames} frames, {rate:.1f} frames/s"
-    show(summary.as_json(), as_json, text)
+    show(summary.as_json(), as_json, summary.text())
+    if summary.bad:
+        raise typer.Exit(2)
 
 
 def coders(

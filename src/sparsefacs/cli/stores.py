@@ -10,7 +10,9 @@ from .. import api
 from ..errors import InputError
 from ..events.model import CLOCKS
 from ..facs.units import parse_aus
+from ..shards import read_shard
 from ..workers import cluster
+from .many import OneShard
 from .options import Aus, Dask, Json, listed, one_of, show
 
 if TYPE_CHECKING:
@@ -190,6 +192,7 @@ def prepare(
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     dask: Dask = None,
+    shard: OneShard = None,
     aus: Aus = None,
 ) -> None:
     """Find, align and store every face of a data set, or of your own images and videos, with its AU labels.
@@ -202,10 +205,17 @@ def prepare(
     feat tables are read too, and files of events: BORIS, ELAN, Observer XT, Datavyu, BIDS, or a table of onsets and
     offsets. These must say what was looked at (--coded): silence there means absent, silence elsewhere nothing.
     Every frame without a usable face is listed with its reason in STORE/store.json.
+
+    Shards write their parts of one STORE, on any number of machines; the last to end makes it whole. Where one was
+    killed, give its command again, or the same without --shard (outside of an array), which does all that is missing.
     """
-    store = cluster(dask)(api.prepare)(
+    share = read_shard(shard)
+    if not share.is_whole:
+        typer.echo(share.name, err=True)
+    store = cluster(dask)(api.prepare_shard)(
         source,
         out,
+        share,
         dataset=dataset,
         labels=labels,
         size=size,
@@ -225,6 +235,9 @@ def prepare(
         workers=workers,
         aus=None if aus is None else parse_aus(aus),
     )
+    if store is None:
+        typer.echo(f"{out}: {share.name} is done; the store is not whole yet, other shards lack")
+        return
     info = store.info
     people = f"{_counted(info.subjects, 'subject')} in {_counted(info.clips, 'clip')}"
     typer.echo(f"{out}: {_counted(len(store), 'face')} of {people}, AUs {listed(store.aus)}")

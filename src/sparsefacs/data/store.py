@@ -29,7 +29,6 @@ from ..files import (
     atomic_path,
     check_new_name,
     hash_json,
-    make_folder,
     refuse_existing,
     sha256_file,
     write_json,
@@ -47,6 +46,7 @@ __all__ = ["STORE_FORMAT", "UNLABELLED", "FaceRow", "Reject", "Store", "StoreInf
 
 STORE_FORMAT = 1
 UNLABELLED = -1
+_WAIT_S = 60.0  # for another process that begins the same store, or finishes it
 _REBUILD = "Make the store again with `sparsefacs prepare` or `sparsefacs synth`"
 
 
@@ -98,17 +98,57 @@ class StoreInfo:
 class StoreWriter:
     """Builds a store part by part; `finish` makes it readable.
 
+    shared: other processes that say so may write other parts meanwhile, until one has it `alone` and finishes it.
     Opening refuses an existing finished store, and an unfinished one begun by a different `job` description.
     """
 
-    def __init__(self, path: Path, info: StoreInfo, job: dict[str, Any], extras: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        info: StoreInfo,
+        job: dict[str, Any],
+        extras: dict[str, Any] | None = None,
+        *,
+        shared: bool = False,
+    ) -> None:
         self.path, self.info, self.extras = Path(path), info, extras
         check_new_name(self.path)
-        job_file = self.path / "job.json"
         job = job | {"columns": list(features(len(info.aus), extras))}  # parts of another version's do not fit
-        if not job_file.exists():
-            refuse_existing(self.path, what="store")
-        self._sole = SoleWriter(self.path)
+        if not self._unfinished:
+            try:
+                refuse_existing(self.path, what="store")
+            except InputError:
+                if not self._unfinished:  # another shard has just begun it
+                    raise
+        self._sole = SoleWriter(self.path, shared=shared, wait_s=_WAIT_S if shared else 0.0)
+        beginning = SoleWriter(self.path / "done", wait_s=_WAIT_S)  # what is shared is begun by one after the other
+        try:
+            self._begin(job)
+        finally:
+            beginning.release()
+
+    @property
+    def _unfinished(self) -> bool:
+        return (self.path / "job.json").exists()
+
+    def alone(self) -> bool:
+        """Try to have the store alone, of which others wrote parts; False where they still do, or it is finished."""
+        self._sole.release()
+        try:
+            self._sole = SoleWriter(self.path)
+        except InputError:
+            return False
+        if not self._unfinished:
+            self._sole.release()
+        return self._unfinished
+
+    def release(self) -> None:
+        """Let others have the store, which is not finished."""
+        self._sole.release()
+
+    def _begin(self, job: dict[str, Any]) -> None:
+        """Write down what is being built, or check that it is this."""
+        path, job_file = self.path, self.path / "job.json"
         if job_file.exists():
             begun = read_record(job_file, Record, what="the record of an unfinished store", remedy="Delete this folder")
             if begun != json.loads(json.dumps(job)):
@@ -118,9 +158,8 @@ class StoreWriter:
                     remedy="Give the same command as before to go on, or choose another name",
                 )
         else:
-            refuse_existing(self.path, what="store")
+            refuse_existing(self.path / "store.json", what="store")  # finished by another meanwhile
             write_record(job_file, job)
-        make_folder(self.path / "done")
 
     def is_done(self, part: int) -> bool:
         """Say whether part number `part` is already written."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import from_cell
-from ..row_files import TABLE_SUFFIXES
+from ..row_files import TABLE_SUFFIXES, is_manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ class FaceCodes:
     ending. subject: "" where unknown. face: 0 where the table has no face ids. frame: (N,) from 1. time_s: (N,)
     seconds, NaN for photos and where the table has the same for all. success: (N,) whether the face was found. aus:
     (A,). occurrence: (N, A) 0 or 1, −1 where unknown, as it is where the face was lost. intensity: (N, A) 0–5,
-    probability: (N, A) 0–1, NaN where unknown.
+    probability: (N, A) 0–1, NaN where unknown. stride: the video's frames from one that was coded to the next.
     """
 
     input: str
@@ -51,6 +51,12 @@ class FaceCodes:
     occurrence: NDArray[np.int8]
     intensity: Floats
     probability: Floats
+    stride: int = 1
+
+    @property
+    def follows(self) -> NDArray[np.bool_]:
+        """Whether each frame's next row is of the next coded frame, (N − 1,)."""
+        return np.asarray(np.diff(self.frame) == self.stride)
 
     @property
     def shown_s(self) -> Floats:
@@ -58,18 +64,12 @@ class FaceCodes:
 
         A last frame, and one whose next has no row, is shown as long as the others usually are.
         """
-        return shown_for(self.time_s, self.frame)
-
-
-def shown_for(time_s: Floats, frame: NDArray[np.int64]) -> Floats:
-    """Return how long each of a video's frames is shown, as `FaceCodes.shown_s`; times and frame numbers rise."""
-    shown = np.full(len(time_s), np.nan)
-    following = np.diff(frame) == 1
-    gaps = np.diff(time_s)
-    shown[:-1][following] = gaps[following]
-    steps = np.diff(frame)
-    usual = float(np.median(gaps / steps)) if len(gaps) else np.nan
-    return np.where(np.isnan(shown) & ~np.isnan(time_s), usual, shown)
+        shown = np.full(len(self.time_s), np.nan)
+        gaps = np.diff(self.time_s)
+        shown[:-1][self.follows] = gaps[self.follows]
+        steps = np.diff(self.frame) / self.stride
+        usual = float(np.median(gaps / steps)) if len(gaps) else np.nan
+        return np.where(np.isnan(shown) & ~np.isnan(self.time_s), usual, shown)
 
 
 def read_codes(path: Path, *, problems: list[InputError] | None = None) -> Iterator[FaceCodes]:
@@ -97,7 +97,9 @@ def codes_files(path: Path) -> list[tuple[Path, str]]:
     """
     if path.is_dir():
         files = sorted(
-            file for file in path.rglob("*") if file.suffix.lower() in TABLE_SUFFIXES and not file.name.startswith(".")
+            file
+            for file in path.rglob("*")
+            if file.suffix.lower() in TABLE_SUFFIXES and not file.name.startswith(".") and not is_manifest(file)
         )
         if not files:
             raise InputError("holds no codes file (.csv or .parquet)", path=path, remedy=_AGAIN)
@@ -176,6 +178,7 @@ def _faces(held: Sequence[_Piece], aus: tuple[int, ...], file: Path, seen: dict[
     columns = zip(*(vars(piece).values() for piece in held), strict=True)
     whole = held[0] if len(held) == 1 else _Piece(*map(np.concatenate, columns))
     ids = whole.place[:, _FACE].astype(np.int64)
+    stride = int(np.gcd.reduce(np.diff(np.unique(whole.place[:, _FRAME].astype(np.int64))))) or 1
     for face in np.unique(ids):
         rows = np.flatnonzero(ids == face)
         rows = rows[np.argsort(whole.place[rows, _FRAME], kind="stable")]
@@ -197,6 +200,7 @@ def _faces(held: Sequence[_Piece], aus: tuple[int, ...], file: Path, seen: dict[
             whole.occurrence[rows],
             whole.intensity[rows],
             whole.probability[rows],
+            stride,
         )
 
 

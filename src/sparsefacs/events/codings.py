@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..data.adapters.columns import LabelTable, read_labels
 from ..data.adapters.timed_labels import LabelsInStretches, spans_by_au, stretches_by_au
 from ..errors import InputError
-from ..row_files import TABLE_SUFFIXES
+from ..row_files import TABLE_SUFFIXES, is_manifest
 from .coded_tables import FaceCodes, is_codes, read_codes
 from .formats import FORMATS, find_format
 from .model import EVERYTHING, Asked, Event, EventFile, Recording, Span
@@ -105,7 +105,9 @@ def _files(path: Path) -> list[tuple[Path, str]]:
         return [(path, path.stem)]
     endings = tuple({suffix for row in FORMATS.values() for suffix in row.suffixes} | set(_LABEL_SUFFIXES))
     found = sorted(
-        file for file in path.rglob("*") if file.name.lower().endswith(endings) and not file.name.startswith(".")
+        file
+        for file in path.rglob("*")
+        if file.name.lower().endswith(endings) and not file.name.startswith(".") and not is_manifest(file)
     )
     if not found:
         raise InputError(

@@ -96,7 +96,7 @@ def coded_spans(codes: FaceCodes) -> list[Span]:
 def _segments(codes: FaceCodes, place: int) -> list[Run]:
     """Return the runs of frames, without a gap, in which an AU is known."""
     known = codes.success & (codes.occurrence[:, place] >= 0)
-    return _runs(known, np.diff(codes.frame) == 1)
+    return _runs(known, codes.follows)
 
 
 def _runs(mask: NDArray[np.bool_], joined: NDArray[np.bool_] | None = None) -> list[Run]:

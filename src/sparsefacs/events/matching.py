@@ -181,7 +181,7 @@ def sample(a: Coding, b: Coding, aus: tuple[int, ...], *, fps: float | None = No
     framed = a.frames if a.frames is not None else b.frames
     note = ""
     if fps is None and framed is not None:
-        start_s, shown_s, frame = framed.time_s, framed.shown_s, framed.frame
+        start_s, shown_s, frame = framed.time_s, framed.shown_s, _evenly(framed.frame)
         if np.isnan(start_s).any():
             raise InputError(
                 f"{a.video}: frames without times cannot be compared with stretches of time",

@@ -1,5 +1,6 @@
 """From photos and videos to a store: plan by adapter, cut in parallel, go on after a kill."""
 
+import json
 import os
 import sys
 import threading
@@ -16,6 +17,7 @@ from ..data.store import Store, StoreInfo, StoreWriter
 from ..errors import InputError
 from ..files import has_died, sha256_file
 from ..progress import Progress, progress
+from ..shards import WHOLE, Shard
 from ..workers import elsewhere, in_parallel
 from .alignment import FaceRecipe
 from .cutting import CutSettings, PartCutter
@@ -26,10 +28,21 @@ _COUNT_EVERY = 25  # frames between two notes of a worker to the progress bar
 _LOOK_EVERY_S = 0.5
 
 
-def prepare(
+def prepare(source: Path, out: Path, **settings: Any) -> Store:
+    """Cut every face of `source` (a file or folder) into the store `out`, and return it; settings as of `make_store`.
+
+    Parts that shards have written are not made again. Raises InputError as `make_store` does.
+    """
+    store = make_store(source, out, **settings)
+    assert store is not None
+    return store
+
+
+def make_store(
     source: Path,
     out: Path,
     *,
+    shard: Shard = WHOLE,
     dataset: str = "folder",
     labels: Path | None = None,
     size: int = 112,
@@ -39,9 +52,10 @@ def prepare(
     unlabelled_frames: bool = True,
     min_face: float = 0.0,
     **options: Any,
-) -> Store:
-    """Cut every face of `source` (a file or folder) into the store `out`, and return it.
+) -> Store | None:
+    """Cut the faces of `source` (a file or folder) into the store `out`; return it, None while others' parts lack.
 
+    shard: whose parts are written; the shard that finds all parts written finishes the store, as does a call for all.
     dataset: a name of `data.adapters.DATA_SETS`. size: side of the stored faces, pixels. frame_step: keep every n-th
     frame of a clip (labelled ones always). unlabelled_frames: keep frames of a labelled clip that have no label.
     min_face: reject faces narrower than this, source pixels. options: what some data sets take, see `Request`
@@ -73,11 +87,34 @@ def prepare(
             find_model(model)
     parts = split(plan.items)
     job = {"source": info.source, "recipe": recipe.as_json(), "aus": list(plan.aus), "items": parts.digest}
-    writer = StoreWriter(out, info, job)
-    _run(writer, parts, settings, workers)
+    if not shard.is_whole and (made := _finished(out, info)) is not None:
+        return made
+    writer = StoreWriter(out, info, job, shared=not shard.is_whole)
+    mine = range(shard.number - 1, len(parts), shard.of)
+    _run(writer, parts, [number for number in mine if not writer.is_done(number)], settings, workers)
+    if not shard.is_whole and not _last(writer, len(parts)):
+        return None
     if not writer.is_done(len(parts)):
         writer.write_part(len(parts), [], plan.rejected)
     return writer.finish(len(parts) + 1)
+
+
+def _finished(out: Path, info: StoreInfo) -> Store | None:
+    """Return the store where shards have finished it by now, None where they have not or it is another."""
+    if not (out / "store.json").exists() or (out / "job.json").exists():
+        return None
+    store = Store(out)
+    same = (store.info.recipe, store.info.source) == (info.recipe, json.loads(json.dumps(info.source)))
+    return store if same else None
+
+
+def _last(writer: StoreWriter, parts: int) -> bool:
+    """Say whether this process is the one to finish the store, of which it has it alone then.
+
+    Of several shards that end together, each lets go of the store before it asks for it, so that the last one gets it.
+    """
+    writer.release()
+    return all(writer.is_done(number) for number in range(parts)) and writer.alone()
 
 
 def _described(request: Request, dataset: str, settings: CutSettings, plan: Plan) -> dict[str, object]:
@@ -99,9 +136,8 @@ def _described(request: Request, dataset: str, settings: CutSettings, plan: Plan
     }
 
 
-def _run(writer: StoreWriter, parts: Parts, settings: CutSettings, workers: int) -> None:
-    """Write the parts not yet written, in parallel, showing progress."""
-    waiting = [number for number in range(len(parts)) if not writer.is_done(number)]
+def _run(writer: StoreWriter, parts: Parts, waiting: list[int], settings: CutSettings, workers: int) -> None:
+    """Write the parts `waiting`, in parallel, showing progress."""
     counts = {number: parts.frames(number) for number in waiting}
     with progress("prepare", sum(counts.values()) or None) as bar, _watch(writer.path, counts, bar) as finished:
         # Unordered: the store puts parts in their place by number, so a slow one holds nothing up.

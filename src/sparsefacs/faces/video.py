@@ -109,11 +109,15 @@ class VideoReader:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame]:
+        return self.every(1)
+
+    def every(self, step: int) -> Iterator[Frame]:
+        """Yield each so manieth frame, from the first on; the others are decoded, and nothing is made of them."""
         index, until_s = 0, 0.0
         for raw, last, until_s in self._timed_frames():
             if raw.is_corrupt:
                 self.rejected.append((index, _DAMAGED))
-            else:
+            elif index % step == 0:
                 yield Frame(index, last, self._upright(raw), until_s)
             index += 1
         damaged = sum(reason == _DAMAGED for _, reason in self.rejected)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..facs.units import column
-from ..files import read_json, write_json
+from ..files import read_json
 from ..version import VERSION
 from .contract import Coder
 from .origin import Origin
@@ -29,20 +29,20 @@ def told_beside(codes: Path) -> tuple[str, ...]:
     return tuple(map(str, notes)) if isinstance(notes, list) else ()
 
 
-def write_beside(
-    codes: Path,
+def beside_content(
+    codes: str,
     coder: Coder,
     origin: Origin,
     settings: Mapping[str, Any],
     inputs: Sequence[Mapping[str, Any]],
     rejected: Sequence[tuple[str, str]],
     notes: Sequence[str],
-) -> None:
-    """Write the file beside `codes`; the same codes give the same file, so it holds neither date nor duration."""
-    content = {
+) -> dict[str, Any]:
+    """Return what the file beside the table called `codes` holds: the same of the same codes, so without dates."""
+    return {
         "format": FORMAT,
         "program": f"sparsefacs {VERSION}",
-        "codes": codes.name,
+        "codes": codes,
         "coder": origin.as_json() | {"task": coder.task, "aus": list(coder.aus)},
         "limits": {column(au, "p" if coder.task == "occurrence" else "r"): limit
                    for au, limit in zip(coder.aus, coder.limits, strict=True)},
@@ -51,4 +51,3 @@ def write_beside(
         "rejected": [{"input": name, "reason": reason} for name, reason in rejected],
         "notes": list(notes),
     }  # fmt: skip
-    write_json(beside_path(codes), content)

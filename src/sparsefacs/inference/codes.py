@@ -91,7 +91,7 @@ def _beyond(aus: Sequence[int], further: Sequence[str]) -> list[str]:
 def open_codes(path: Path, columns: Sequence[str]) -> AbstractContextManager[RowWriter]:
     """Open a table of codes at `path`, as `open_rows`; raises InputError for another suffix than .csv or .parquet."""
     check_table_path(path, "codes")
-    return open_rows(path, {name: _type(name) for name in columns})
+    return open_rows(path, {name: column_type(name) for name in columns})
 
 
 class CodesWriter:
@@ -190,7 +190,8 @@ def _angles(pose: NDArray[np.float32] | None) -> list[Cell]:
     return [round(float(angle), 4) for angle in openface_angles(pose)]
 
 
-def _type(column: str) -> str:
+def column_type(column: str) -> str:
+    """Return the type of a column of codes, as Arrow names it."""
     if column in ("input", "subject", "smoothing"):
         return "string"
     if column in ("frame", "face_id", "reference"):

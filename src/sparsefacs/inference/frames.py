@@ -6,17 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..faces.tracking import TrackedFace
+from ..faces.tracking import GAP_S, TrackedFace
 from .codes import CodedFace, CodedFrame
 from .sources import Source
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A file was opened; fps is None for a photo."""
+    """A file was opened; fps: of the frames that are given, None for a photo; step: how many of the file's own frames
+    lie from one that is given to the next.
+    """
 
     source: Source
     fps: float | None
+    step: int = 1
+
+    @property
+    def gap_s(self) -> float:
+        """Seconds for which a lost face keeps its id: more where frames are so far apart that one would end them."""
+        return GAP_S if self.fps is None else max(GAP_S, 2.5 / self.fps)
 
 
 @dataclass(frozen=True)

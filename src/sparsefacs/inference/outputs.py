@@ -48,7 +48,7 @@ def _in_folder(
     taken: set[str] = set()
     for source in sources:
         place = source.place or PurePath(source.path.name)
-        own = _shortened(place.stem)
+        own = shortened(place.stem)
         stem, number = own, 2
         while str(place.with_name(stem)).lower() in taken:
             stem, number = f"{own}-{number}", number + 1
@@ -57,6 +57,6 @@ def _in_folder(
     return planned
 
 
-def _shortened(stem: str) -> str:
+def shortened(stem: str) -> str:
     """Return a name without its suffix as text, short enough that a suffix and a number can follow."""
     return readable(stem).encode()[:_LONGEST].decode(errors="ignore")

@@ -56,6 +56,7 @@ def compared_so_far(frames: Iterator[Encoded], known: int) -> Generator[Encoded,
             people.add(item)
             yield people.compared(item)
         else:
+            people.open(item)
             yield item
 
 
@@ -96,6 +97,7 @@ class _Unit:
 
     def add(self, item: Encoded) -> None:
         if not isinstance(item, EncodedFrame):
+            self.people.open(item)
             self.items.append(item)
             return
         self.people.add(item)
@@ -129,6 +131,12 @@ class People:
         self._samples: dict[Hashable, PersonSample] = {}
         self._seen_s: dict[Hashable, float] = {}
         self._left: dict[Hashable, F32] = {}  # references of those who cannot come back
+        self._gap_s = GAP_S
+
+    def open(self, item: Opened | Closed) -> None:
+        """Note how long a face of the file keeps its id."""
+        if isinstance(item, Opened):
+            self._gap_s = item.gap_s
 
     def add(self, frame: EncodedFrame) -> None:
         """Count the faces of a frame."""
@@ -160,6 +168,6 @@ class People:
 
     def _let_go(self, time_s: float) -> None:
         """Keep no more than the reference of those whose id the tracker gives to nobody any more."""
-        for person in [one for one, seen_s in self._seen_s.items() if time_s - seen_s > 2 * GAP_S]:
+        for person in [one for one, seen_s in self._seen_s.items() if time_s - seen_s > 2 * self._gap_s]:
             self._left[person] = self._samples.pop(person).reference(self._known)
             del self._seen_s[person]

@@ -1,12 +1,12 @@
 """`predict`: photos and videos in, a table of codes out, with decoding, landmarks and network at work together."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -15,20 +15,22 @@ from numpy.typing import NDArray
 from ..data.store import Reject
 from ..errors import InputError
 from ..faces.video import VideoReader
-from ..files import refuse_existing
+from ..files import refuse_existing, sha256_file, write_json
 from ..progress import progress
 from ..row_files import check_table_path
-from .beside import beside_path, write_beside
+from .beside import beside_content, beside_path
 from .clips import decode_frames
 from .codes import CodedFrame, CodesWriter, code_columns, open_codes
 from .contract import Coder
 from .frames import Closed, EncodedFrame, Opened
 from .given_reference import given_reference
 from .origin import UNKNOWN, Origin
+from .outcome import InputSummary, Summary
 from .outputs import plan_outputs
 from .overlay import OverlayWriter, open_overlay, overlay_suffixes, with_pictures
 from .people import Comparison, compared_in_two_passes, compared_so_far, compared_with, not_compared
 from .plot import PLOT_SUFFIXES, plot_codes
+from .sampling import ALL_FRAMES, Sampling
 from .smoothing import Smoothing, smoothed
 from .sources import Source, list_sources
 from .stages import cut_faces, encode_frames, find_faces, read_pictures
@@ -41,70 +43,43 @@ CUT_AHEAD = 32  # frames whose faces are cut out before the network wants them
 CODED_AHEAD = 8  # coded frames before they are drawn and written
 
 
-@dataclass
-class InputSummary:
-    """What came of one input: frames read, distinct faces, rows of coded and of lost faces, damage met, other notes."""
-
-    input: str
-    frames: int = 0
-    faces: int = 0
-    coded_rows: int = 0
-    lost_rows: int = 0
-    damaged: list[tuple[int, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
-class Summary:
-    """What `predict` did. rejected: (input, reason) of files nothing could be read of; notes: what else to know."""
-
-    out: Path
-    inputs: tuple[InputSummary, ...]
-    rejected: tuple[tuple[str, str], ...]
-    seconds: float
-    notes: tuple[str, ...] = ()
-
-    @property
-    def frames(self) -> int:
-        """Frames read in all."""
-        return sum(one.frames for one in self.inputs)
-
-    @property
-    def rows(self) -> int:
-        """Rows written in all."""
-        return sum(one.coded_rows + one.lost_rows for one in self.inputs)
-
-    def messages(self) -> list[str]:
-        """Return what a person should know, a line each: rejected files, damage, inputs without a face, notes."""
-        lines = [f"rejected: {reason}" for _, reason in self.rejected]
-        for one in self.inputs:
-            lines += [f"{one.input}: frame {index + 1}: {reason}" for index, reason in one.damaged]
-            lines += [f"{one.input}: {note}" for note in one.notes]
-            if not one.coded_rows:
-                what = "in the photo" if one.frames == 1 else f"in any of its {one.frames} frames"
-                lines.append(f"{one.input}: no face was found {what}, so it has no rows")
-        return [*lines, *(f"note: {note}" for note in self.notes)]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the summary as JSON holds it."""
-        return {
-            "out": str(self.out),
-            "about": str(beside_path(self.out)),
-            "notes": list(self.notes),
-            "frames": self.frames,
-            "rows": self.rows,
-            "seconds": round(self.seconds, 3),
-            "inputs": [asdict(one) for one in self.inputs],
-            "rejected": [{"input": name, "reason": reason} for name, reason in self.rejected],
-        }
-
-
-@dataclass(frozen=True)
-class _Pace:
+class Pace:
     """How faces go through the stages: how many are gathered for the network, and whether stages have threads."""
 
-    batch_size: int
-    threads: bool
+    batch_size: int = 32
+    threads: bool = True
+
+
+@dataclass(frozen=True)
+class Way:
+    """How inputs are coded, as the arguments of `predict` say. Raises InputError for what does not fit together."""
+
+    reference: tuple[Path, ...] = ()
+    causal: bool = False
+    smooth: float | None = None
+    sampling: Sampling = ALL_FRAMES
+
+    def __post_init__(self) -> None:
+        _ = self.smoothing  # refuses what is out of range
+
+    @property
+    def smoothing(self) -> Smoothing | None:
+        """How codes are smoothed in time."""
+        return None if self.smooth is None else Smoothing(self.smooth, self.causal)
+
+    def reference_sums(self) -> list[str]:
+        """Return the SHA-256 of each file of the reference."""
+        return [sha256_file(source.path) for source in list_sources(self.reference)] if self.reference else []
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the file beside the codes holds it."""
+        return {
+            "reference": [path.as_posix() for path in self.reference],
+            "causal": self.causal,
+            "smoothing": None if self.smoothing is None else self.smoothing.name,
+            "frames": self.sampling.name,
+        }
 
 
 def predict(
@@ -117,6 +92,7 @@ def predict(
     reference: Sequence[Path] = (),
     causal: bool = False,
     smooth: float | None = None,
+    sampling: Sampling = ALL_FRAMES,
     origin: Origin = UNKNOWN,
     batch_size: int = 32,
     threads: bool = True,
@@ -129,13 +105,13 @@ def predict(
     file (of photos: their sub-folder) shows of its person, so a video's rows follow its last frame; causal: with what
     was shown so far; reference: with the largest faces of these photos and videos, for inputs of one person.
     smooth: seconds of the window over which a video's codes are smoothed (`inference.smoothing`), None for none.
+    sampling: which frames of a video are coded; the others are decoded alone.
     origin: what the coder is, for that file and for captions.
     batch_size: faces gathered for the network; codes do not depend on it. threads: False does one thing after the
     other, for comparison. Memory does not grow with the length of a video. Damaged files are passed over and listed.
     Raises InputError, before any work, if an output exists, an input is not there or is of no known kind; and if
     nothing could be read at all.
     """
-    started = time.monotonic()
     check_table_path(out, "codes")
     refuse_existing(out, what="--out file")
     refuse_existing(beside_path(out), what="file beside the codes, which says what coded them,")
@@ -145,18 +121,51 @@ def predict(
     sources = list_sources(inputs, passed_over)
     overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
     plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
-    pace = _Pace(batch_size, threads)
-    smoothing = None if smooth is None else Smoothing(smooth, causal)
-    compare = _comparison(coder, reference, out.parent, pace, passed_over, causal=causal)
-    with (
-        open_codes(out, _columns(coder, smoothing)) as rows,
-        progress("predict", _claimed_frames(sources)) as bar,
-    ):
+    way, pace = Way(tuple(map(Path, reference)), causal, smooth, sampling), Pace(batch_size, threads)
+    compare = comparison(coder, way, out.parent, pace, passed_over)
+    with progress("predict", claimed_frames(sources, sampling)) as bar:
+        summary, told = code_sources(
+            coder, sources, out, way, compare, origin,
+            pace=pace, overlays=overlays, passed_over=passed_over, done=bar.advance,
+        )  # fmt: skip
+    write_json(beside_path(out), told)
+    coded = {one.input for one in summary.inputs if one.coded_rows}
+    for source, path in plots.items():
+        if source.name in coded:
+            try:
+                plot_codes(out, path, source=source.name, limits=coder.limits, caption=origin.caption)
+            except InputError as error:  # the codes are there and stay
+                next(one for one in summary.inputs if one.input == source.name).notes.append(
+                    f"the plot was not written: {error}"
+                )
+    return summary
+
+
+def code_sources(
+    coder: Coder,
+    sources: Sequence[Source],
+    out: Path,
+    way: Way,
+    compare: Comparison,
+    origin: Origin,
+    *,
+    pace: Pace,
+    done: Callable[[], object],
+    overlays: Mapping[Source, Path] = MappingProxyType({}),
+    passed_over: Sequence[Reject] = (),
+) -> tuple[Summary, dict[str, Any]]:
+    """Code `sources` into the table `out`; return what came of them, and what the file beside the table is to hold.
+
+    done: told of each frame that the network has seen. Raises InputError if nothing could be read at all.
+    """
+    started = time.monotonic()
+    smoothing = way.smoothing
+    with open_codes(out, _columns(coder, smoothing)) as rows:
         writer = CodesWriter(
             rows, coder.aus, coder.task, coder.limits, further=coder.further,
             smoothing=None if smoothing is None else smoothing.name,
         )  # fmt: skip
-        coded = coded_frames(coder, sources, compare, pace, smoothing, keep_images=bool(overlays), done=bar.advance)
+        coded = coded_frames(coder, sources, compare, pace, way, keep_images=bool(overlays), done=done)
         with closing(coded), _Run(writer, coder, overlays, origin.caption) as run:
             run.rejected += [(one.source, f"{one.source}: {one.reason}") for one in passed_over]
             for item in coded:
@@ -164,53 +173,47 @@ def predict(
             run.check_any_read(len(sources))
     seconds, notes = time.monotonic() - started, tuple(origin.notes)
     summary = Summary(out, tuple(run.summaries.values()), tuple(run.rejected), seconds, notes)
-    settings = {
-        "reference": [Path(path).as_posix() for path in reference], "causal": causal,
-        "smoothing": None if smoothing is None else smoothing.name,
-    }  # fmt: skip
     inputs_told = [{**asdict(one), "subject": source.subject} for source, one in run.summaries.items()]
-    write_beside(out, coder, origin, settings, inputs_told, run.rejected, summary.messages())
-    for source, path in plots.items():
-        if source in run.summaries and run.summaries[source].coded_rows:
-            try:
-                plot_codes(out, path, source=source.name, limits=coder.limits, caption=origin.caption)
-            except InputError as error:  # the codes are there and stay
-                run.summaries[source].notes.append(f"the plot was not written: {error}")
-    return summary
+    told = beside_content(out.name, coder, origin, way.as_json(), inputs_told, run.rejected, summary.messages())
+    return summary, told
 
 
 def _columns(coder: Coder, smoothing: Smoothing | None) -> list[str]:
     return code_columns(coder.aus, further=coder.further, smoothing=smoothing is not None)
 
 
-def _comparison(
-    coder: Coder, reference: Sequence[Path], folder: Path, pace: _Pace, rejected: list[Reject], *, causal: bool
-) -> Comparison:
-    """Return the stage that says what each face is compared with; raises InputError for a reference of no use."""
-    if reference:
+def comparison(coder: Coder, way: Way, folder: Path, pace: Pace, rejected: list[Reject]) -> Comparison:
+    """Return the stage that says what each face is compared with; raises InputError for a way the coder cannot go."""
+    if coder.clip[0] > 1 and way.sampling != ALL_FRAMES:
+        raise InputError(
+            f"this model codes a frame within the {coder.clip[0]} neighbouring ones, so that none can be left out",
+            remedy="Leave --every and --fps out, or code with a model of single frames",
+        )
+    if way.reference:
         if not coder.person:
             raise InputError(
                 "this model does not compare a face with its person, so that --reference would change nothing",
                 remedy="Leave --reference out, or train with network.evidence=person",
             )
-        return Comparison(partial(compared_with, reference_R=_given(coder, list_sources(reference, rejected), pace)))
+        given_R = _given(coder, list_sources(way.reference, rejected), pace)
+        return Comparison(partial(compared_with, reference_R=given_R))
     if not coder.person:
         return Comparison(not_compared)
-    if causal:
+    if way.causal:
         return Comparison(partial(compared_so_far, known=coder.known))
     return Comparison(partial(compared_in_two_passes, known=coder.known, folder=folder), at_end=True)
 
 
-def _given(coder: Coder, shown: Sequence[Source], pace: _Pace) -> NDArray[np.float32]:
+def _given(coder: Coder, shown: Sequence[Source], pace: Pace) -> NDArray[np.float32]:
     """Return the reference that photos and videos `shown` make."""
-    with progress("look at the reference", _claimed_frames(shown)) as bar:
+    with progress("look at the reference", claimed_frames(shown)) as bar:
         encoded = _counted(_encoded_frames(coder, shown, pace, keep_images=False), bar.advance)
         with closing(_sharing_cores(encoded) if pace.threads else encoded) as frames:
             return given_reference(frames, coder, shown)
 
 
 def _encoded_frames(
-    coder: Coder, sources: Sequence[Source], pace: _Pace, *, keep_images: bool
+    coder: Coder, sources: Sequence[Source], pace: Pace, sampling: Sampling = ALL_FRAMES, *, keep_images: bool
 ) -> Generator[Opened | EncodedFrame | Closed, None, None]:
     """Yield the frames of all `sources`, each face once through the network, which runs in the caller's thread.
 
@@ -218,7 +221,7 @@ def _encoded_frames(
     of Python's lock meanwhile.
     """
     decoded, located, cut = (DECODED_AHEAD, LOCATED_AHEAD, CUT_AHEAD) if pace.threads else (0, 0, 0)
-    pictures = overlapped(read_pictures(sources), decoded, "decode")
+    pictures = overlapped(read_pictures(sources, sampling), decoded, "decode")
     faces = overlapped(find_faces(pictures), located, "landmarks")
     frames = overlapped(cut_faces(faces, coder.recipe, keep_images=keep_images), cut, "cut out")
     with closing(frames):
@@ -229,18 +232,18 @@ def coded_frames(
     coder: Coder,
     sources: Sequence[Source],
     compare: Comparison,
-    pace: _Pace,
-    smoothing: Smoothing | None = None,
+    pace: Pace,
+    way: Way,
     *,
     keep_images: bool,
     done: Callable[[], object],
 ) -> Generator[Opened | CodedFrame | Closed, None, None]:
     """Yield the coded frames of all `sources` in order; done: told of each frame that the network has seen."""
     ahead = CODED_AHEAD if pace.threads else 0
-    encoded = _encoded_frames(coder, sources, pace, keep_images=keep_images and not compare.at_end)
+    encoded = _encoded_frames(coder, sources, pace, way.sampling, keep_images=keep_images and not compare.at_end)
     coded = decode_frames(compare.frames(_counted(encoded, done)), coder, pace.batch_size)
-    if smoothing is not None:
-        coded = smoothed(coded, smoothing)
+    if way.smoothing is not None:
+        coded = smoothed(coded, way.smoothing)
     coded = overlapped(_sharing_cores(coded) if pace.threads else coded, ahead, "network")
     if keep_images and compare.at_end:  # pictures of a whole video do not wait for its codes: they are decoded again
         coded = overlapped(with_pictures(coded), ahead, "decode again")
@@ -261,8 +264,10 @@ def _sharing_cores(items: Iterator[T]) -> Generator[T, None, None]:
         yield from items
 
 
-def _claimed_frames(sources: Sequence[Source]) -> int | None:
-    """Return how many frames all files claim to hold, None if one does not say; unreadable ones count nothing."""
+def claimed_frames(sources: Sequence[Source], sampling: Sampling = ALL_FRAMES) -> int | None:
+    """Return how many frames of what all files claim to hold are wanted, None if one does not say; unreadable ones
+    count nothing.
+    """
     total = 0
     for source in sources:
         if source.is_photo:
@@ -270,19 +275,19 @@ def _claimed_frames(sources: Sequence[Source]) -> int | None:
             continue
         try:
             with VideoReader(source.path) as reader:
-                frames = reader.frames
+                frames, step = reader.frames, sampling.step(reader.fps)
         except InputError:
             continue
         if frames is None:
             return None
-        total += frames
+        total += -(-frames // step)
     return total
 
 
 class _Run:
     """Takes what the stages deliver: writes rows, draws overlays, keeps count."""
 
-    def __init__(self, writer: CodesWriter, coder: Coder, overlays: dict[Source, Path], caption: str) -> None:
+    def __init__(self, writer: CodesWriter, coder: Coder, overlays: Mapping[Source, Path], caption: str) -> None:
         self._writer, self._coder, self._overlays, self._caption = writer, coder, overlays, caption
         self.summaries: dict[Source, InputSummary] = {}
         self.rejected: list[tuple[str, str]] = []
@@ -321,7 +326,7 @@ class _Run:
         )
 
     def _open(self, item: Opened) -> None:
-        self._now = self.summaries[item.source] = InputSummary(item.source.name)
+        self._now = self.summaries[item.source] = InputSummary(item.source.name, item.step)
         self._next_face = 0
         self._writer.next_source()
         if item.source in self._overlays:

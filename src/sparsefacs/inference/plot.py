@@ -104,7 +104,8 @@ def _with_gaps(rows: Any, column: str) -> tuple[NDArray[np.float64], NDArray[np.
     """Return times and values of one face, with NaN where frames between two rows have none, so that lines break."""
     times = rows["timestamp"].to_numpy(np.float64)
     values = rows[column].to_numpy(np.float64)
-    holes = np.flatnonzero(np.diff(rows["frame"].to_numpy()) > 1) + 1
+    steps = np.diff(rows["frame"].to_numpy())
+    holes = np.flatnonzero(steps > min(steps, default=1)) + 1
     return np.insert(times, holes, np.nan), np.insert(values, holes, np.nan)
 
 

@@ -11,21 +11,26 @@ from ..faces.alignment import FaceRecipe, align_face, alignment_matrix, transfor
 from ..faces.confidence import Confidence
 from ..faces.detection import FaceFinder
 from ..faces.photos import read_photo
-from ..faces.tracking import FaceTracker, TrackedFace
+from ..faces.tracking import LOOK_EVERY, FaceTracker, TrackedFace
 from ..faces.video import VideoReader
 from ..facs.landmarks import mean_face
 from .batching import encode_faces, whole_batches
 from .contract import Coder
 from .frames import Closed, EncodedFrame, FoundFrame, LocatedFrame, Opened, Picture
 from .presence import Presence
+from .sampling import ALL_FRAMES, Sampling
 from .sources import Source
 
 HELD_FRAMES = 64  # frames that wait for the network at most, so that a stretch without faces does not pile up
 HELD_BYTES = 100_000_000  # and their pixels, where an overlay needs them
 
 
-def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Closed, None, None]:
-    """Yield the frames of all `sources`, each file's between its Opened and its Closed; no file's fault is raised."""
+def read_pictures(
+    sources: Sequence[Source], sampling: Sampling = ALL_FRAMES
+) -> Generator[Opened | Picture | Closed, None, None]:
+    """Yield the frames of all `sources` that are wanted, each file's between its Opened and its Closed; no file's fault
+    is raised.
+    """
     for source in sources:
         try:
             if source.is_photo:
@@ -35,8 +40,9 @@ def read_pictures(sources: Sequence[Source]) -> Generator[Opened | Picture | Clo
                 yield Closed(source, note=photo.left_out)
                 continue
             with VideoReader(source.path) as reader:
-                yield Opened(source, reader.fps)
-                for frame in reader:
+                step = sampling.step(reader.fps)
+                yield Opened(source, reader.fps / step, step)
+                for frame in reader.every(step):
                     yield Picture(frame.index, frame.time_s, frame.image)
                 yield Closed(source, damaged=tuple(reader.rejected), note=reader.note)
         except InputError as error:
@@ -50,8 +56,9 @@ def find_faces(
     with FaceFinder() as finder:
         tracker, sure, source = FaceTracker(finder), Confidence(finder), None
         for item in pictures:
-            if isinstance(item, Opened):
-                tracker, sure, source = FaceTracker(finder), Confidence(finder), item.source
+            if isinstance(item, Opened):  # new faces are looked for as often in time, however many frames are left out
+                tracker = FaceTracker(finder, look_every=max(1, LOOK_EVERY // item.step), gap_s=item.gap_s)
+                sure, source = Confidence(finder), item.source
             if not isinstance(item, Picture):
                 yield item
                 continue
@@ -67,7 +74,7 @@ def cut_faces(
     presence = Presence()
     for item in frames:
         if isinstance(item, Opened):
-            presence = Presence()
+            presence = Presence(item.gap_s)
         if not isinstance(item, LocatedFrame):
             yield item
             continue

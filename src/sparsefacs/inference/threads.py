@@ -1,6 +1,7 @@
 """Stages of a pipeline that work at the same time: each runs ahead of the next by a bounded number of items."""
 
 import queue
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -89,3 +90,17 @@ def _hand_over(item: T | _Failure | _End, ready: "queue.Queue[T | _Failure | _En
             continue
         return True
     return False
+
+
+@contextmanager
+def network_on_one_core() -> Iterator[None]:
+    """While the block runs, give torch one core, where it is in use: with more, sums have other last digits."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 1
+    if torch is not None:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(before)

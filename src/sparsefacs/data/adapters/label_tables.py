@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...events.sheets import SHEET_SUFFIXES
+from ...row_files import is_manifest
 from . import facereader, imotions
 from .columns import LabelTable, read_labels
 
@@ -39,6 +40,7 @@ def tables_in(folder: Path) -> list[Path]:
         for path in folder.rglob("*")
         if path.is_file()
         and not path.name.startswith((".", "~$"))
+        and not is_manifest(path)
         and (path.suffix.lower() in TABLE_SUFFIXES or (path.suffix.lower() == ".txt" and _program_of(path)))
     )
 

@@ -1,0 +1,58 @@
+"""Options of work on many files, and `gather`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .. import api
+from ..shards import read_shard
+from .options import Json, one_of, show
+
+Every = Annotated[int, typer.Option(help="Code each so manieth frame of a video: 1 all, 5 each fifth.")]
+Fps = Annotated[
+    float | None,
+    typer.Option(help="Code about so many frames a second: each Nth, N being the video's own rate over this, rounded."),
+]
+OneShard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Do the I-th of N about equal shares, from 1. Default: as the task of a Slurm array, else all.",
+    ),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Into a folder: processes, each with models of its own.")]
+Format = Annotated[str | None, typer.Option("--format", help="Into a folder: csv (default) or parquet.")]
+
+
+def for_folder(out: Path, shard: str | None, workers: int, codes: str | None) -> dict[str, Any]:
+    """Return what `api.predict` takes for many files; of a single table, what was given alone, to be refused there."""
+    given: dict[str, Any] = {} if codes is None else {"codes": one_of("--format", codes, ("csv", "parquet"))}
+    given |= {} if workers == 1 else {"workers": workers}
+    if shard is not None or out.is_dir() or not out.suffix:
+        given["shard"] = read_shard(shard)
+    if given.get("shard") and not given["shard"].is_whole:
+        typer.echo(given["shard"].name, err=True)
+    return given
+
+
+def gather(
+    folder: Annotated[Path, typer.Argument(help="Folder of codes, of `sparsefacs predict --out FOLDER`.")],
+    out: Annotated[Path | None, typer.Argument(help="Table to write: .csv or .parquet. Default: only check.")] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Join what is there, even if something is missing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Join the tables of a folder of codes into one, and say what is missing, double or changed.
+
+    What is expected was written down when coding began, by whichever shard. FOLDER/manifest.csv is written anew: a row
+    an input, with status, reason, hashes, frames, rows and seconds. With anything missing, double or changed no table
+    is made, unless --partial, and the exit code is 2 (with --partial 0).
+    """
+    told = api.gather(folder, out, partial=partial)
+    for line in told.problems:
+        typer.echo(line, err=True)
+    show(told.as_json(), as_json, told.text())
+    if told.problems and not partial:
+        raise typer.Exit(2)

@@ -1,0 +1,231 @@
+"""`gather`: one table of all the tables of a folder of codes, and what of them is missing, double or changed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ...errors import InputError
+from ...files import atomic_path, from_cell, make_folder, refuse_existing, sha256_file, to_cell, write_json
+from ...progress import progress
+from ...row_files import TABLE_SUFFIXES, check_table_path, is_manifest
+from ..beside import FORMAT, beside_path
+from ..codes import column_type
+from .manifest import Entry, entries, write_manifest
+from .plan import Plan, read_plan
+
+_ROWS = 65_536  # of a Parquet table's group; a group is what is held in memory
+_COPIED = 1 << 20
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What is in a folder of codes. out: the table made of it, None for none; problems: a line each."""
+
+    folder: Path
+    out: Path | None
+    expected: int
+    done: int
+    rows: int
+    problems: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return the line at the end."""
+        made = f"{self.out}: {self.rows} rows of {self.done} inputs" if self.out else f"{self.folder}: no table made"
+        bad = len(self.problems)
+        whole = f"{bad} missing, double or changed" if bad else "nothing missing, double or changed"
+        return f"{made}; {self.done} of {self.expected} inputs coded, {whole}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON holds it."""
+        return {
+            "folder": str(self.folder), "out": None if self.out is None else str(self.out), "inputs": self.expected,
+            "done": self.done, "rows": self.rows, "problems": list(self.problems),
+        }  # fmt: skip
+
+
+def gather(folder: Path, out: Path | None = None, *, partial: bool = False) -> Gathered:
+    """Check a folder of codes against its plan, write its manifest, and join its tables into `out`, by place.
+
+    out: .csv or .parquet, None for no table; not made where anything is missing, double or changed, unless partial:
+    then of what is as it should be. Memory does not grow with the tables. Raises InputError where the folder is none of
+    `predict --out FOLDER`, or `out` exists.
+    """
+    plan = read_plan(folder)
+    if out is not None:
+        check_table_path(out, "codes")
+        refuse_existing(out)
+        refuse_existing(beside_path(out), what="file beside the codes, which says what coded them,")
+        if out.resolve().is_relative_to(folder.resolve()):
+            raise InputError(
+                "lies in the folder that is gathered, where it would be there twice", path=out,
+                remedy="Choose a place outside of it",
+            )  # fmt: skip
+    sound, problems = _checked(plan)
+    problems += _strays(plan)
+    write_manifest(plan)
+    rows = sum(int((entry.told or {})["rows"]) for entry in sound)
+    made = out if out is not None and sound and (partial or not problems) else None
+    if made is not None:
+        make_folder(made.parent)
+        _join(plan, [plan.table(entry.place) for entry in sound], made)
+        write_json(beside_path(made), _about(plan, sound, made, problems))
+    return Gathered(folder, made, len(plan.inputs), len(sound), rows, tuple(problems))
+
+
+def _checked(plan: Plan) -> tuple[list[Entry], list[str]]:
+    """Return the inputs whose tables are as they were written, and what is wrong with the others."""
+    sound, problems = [], []
+    with progress("check", len(plan.inputs), "inputs") as bar:
+        for entry in entries(plan):
+            problem = _problem(plan, entry)
+            if problem:
+                problems.append(problem)
+            else:
+                sound.append(entry)
+            bar.advance()
+    return sound, problems
+
+
+def _problem(plan: Plan, entry: Entry) -> str:
+    told = entry.told
+    if told is None:
+        return entry.damaged or f"missing: {entry.input}: is not coded yet"
+    if told["status"] == "failed":
+        return f"missing: {told['reason']}"
+    table = plan.table(entry.place)
+    if (told["input"], told["coder_hash"], told["codes"]) != (entry.input, plan.told["coder_hash"], table.name):
+        return f"changed: {plan.record(entry.place)} is of other codes"
+    if sha256_file(table) != told["codes_sha256"]:
+        return f"changed: {table} is not as it was written"
+    for file in told["files"]:
+        try:
+            stat = Path(file["input"]).stat()
+        except OSError:  # kept elsewhere by now
+            continue
+        same = (stat.st_size, stat.st_mtime_ns) == (file["bytes"], file["changed_ns"])
+        if not same and (stat.st_size != file["bytes"] or sha256_file(Path(file["input"])) != file["sha256"]):
+            return f"changed: {file['input']} is another file than was coded"
+    return ""
+
+
+def _strays(plan: Plan) -> list[str]:
+    """Return the tables in the folder that no input of the plan has."""
+    expected = {plan.table(one["place"]) for one in plan.inputs}
+    found = (path for path in sorted(plan.folder.rglob("*")) if path.suffix.lower() in TABLE_SUFFIXES)
+    strays = (
+        path for path in found if not path.name.startswith(".") and path not in expected and not is_manifest(path)
+    )
+    return [f"double: {path}: no input has this table, so that its rows are others' or unknown" for path in strays]
+
+
+def _join(plan: Plan, tables: Sequence[Path], out: Path) -> None:
+    same = out.suffix.lower() == f".{plan.told['codes']}"
+    with atomic_path(out, new=True) as temporary, progress("gather", len(tables), "inputs") as bar:
+        if out.suffix.lower() == ".csv" and same:
+            with temporary.open("wb") as handle:
+                _copy_csv(tables, handle, bar.advance)
+        else:
+            _copy_rows(tables, temporary, out.suffix.lower() == ".csv", bar.advance)
+
+
+def _copy_csv(tables: Sequence[Path], sink: IO[bytes], done: Callable[[], object]) -> None:
+    """Write the lines of all tables, under one header."""
+    header: bytes | None = None
+    for path in tables:
+        with path.open("rb") as handle:
+            own = handle.readline()
+            if header is None:
+                header = own
+                sink.write(own)
+            if own != header:
+                raise _other_columns(path)
+            while block := handle.read(_COPIED):
+                sink.write(block)
+        done()
+
+
+def _copy_rows(tables: Sequence[Path], out: Path, to_csv: bool, done: Callable[[], object]) -> None:
+    """Write the rows of all tables to a Parquet file, or a CSV, some at a time."""
+    import pyarrow as pa
+
+    first, _ = _batches(tables[0])
+    held: list[Any] = []
+    with _open_rows(out, first, to_csv) as writer:
+        for path in tables:
+            schema, batches = _batches(path)
+            if schema != first:
+                raise _other_columns(path)
+            for batch in batches:
+                held.append(_with_texts(batch, to_cell) if to_csv else batch)
+                if sum(len(one) for one in held) >= _ROWS:
+                    writer.write_table(pa.Table.from_batches(held))
+                    held.clear()
+            done()
+        if held:
+            writer.write_table(pa.Table.from_batches(held))
+
+
+def _open_rows(out: Path, schema: Any, to_csv: bool) -> Any:
+    """Return a writer of Arrow's tables, to be used in a with block."""
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    if to_csv:
+        return pc.CSVWriter(str(out), schema, write_options=pc.WriteOptions(quoting_style="needed"))
+    return pq.ParquetWriter(out, schema, write_page_checksum=True)
+
+
+def _batches(path: Path) -> tuple[Any, Iterator[Any]]:
+    """Return the columns of a table of codes as Arrow has them, and its rows in batches."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    if path.suffix.lower() == ".parquet":
+        opened = pq.ParquetFile(path, page_checksum_verification=True)
+        return opened.schema_arrow, opened.iter_batches(batch_size=_ROWS)
+    with path.open("rb") as handle:
+        names = handle.readline().decode().strip().split(",")
+        any_rows = bool(handle.read(1))
+    schema = pa.schema([(name, pa.type_for_alias(column_type(name))) for name in names])
+    if not any_rows:
+        return schema, iter(())
+    convert = pc.ConvertOptions(
+        column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+    )
+    reader = pc.open_csv(path, convert_options=convert, parse_options=pc.ParseOptions(newlines_in_values=True))
+    return schema, (_with_texts(batch, from_cell) for batch in reader)
+
+
+def _with_texts(batch: Any, change: Callable[[str], str]) -> Any:
+    """Return a batch with its texts changed, each different one once."""
+    import pyarrow as pa
+
+    columns = []
+    for column in batch.columns:
+        if not pa.types.is_string(column.type):
+            columns.append(column)
+            continue
+        told = column.dictionary_encode()
+        texts = [None if text is None else change(text) for text in told.dictionary.to_pylist()]
+        columns.append(pa.array(texts, pa.string()).take(told.indices))
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+
+def _other_columns(path: Path) -> InputError:
+    return InputError("has other columns than the tables before it", path=path, remedy="Code into another folder")
+
+
+def _about(plan: Plan, sound: Sequence[Entry], out: Path, problems: Sequence[str]) -> dict[str, Any]:
+    """Return what stands beside the joined table, as beside one that `predict` wrote."""
+    told = plan.told
+    records = [entry.told or {} for entry in sound]
+    notes = [*dict.fromkeys(note for record in records for note in record.get("notes", [])), *problems]
+    return {
+        "format": FORMAT, "program": told["program"], "codes": out.name, "coder": told["coder"],
+        "limits": told["limits"], "settings": told["settings"],
+        "inputs": [one for record in records for one in record.get("inputs", [])],
+        "rejected": [one for record in records for one in record.get("rejected", [])],
+        "notes": notes,
+    }  # fmt: skip

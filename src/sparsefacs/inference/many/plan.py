@@ -1,0 +1,177 @@
+"""The plan of a folder of codes: coder, settings and inputs, agreed on by all processes that work in it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ...data.store import Reject
+from ...errors import InputError
+from ...files import SoleWriter, file_problem, hash_json, refuse_existing
+from ...records import Count, Record, read_record, write_record
+from ...row_files import JOB
+from ...shards import Shard, deal
+from ...version import VERSION
+from ..contract import Coder
+from ..origin import Origin
+from ..pipeline import Way
+from ..sources import Source
+from .units import Unit, units_of
+
+FORMAT = 1
+_WAIT_S = 60.0  # for others that read or write the plan
+_OTHER = "Choose another folder for --out, or code as before"
+Codes = Literal["csv", "parquet"]
+
+
+class PlannedRecord(Record):
+    """An input that is expected."""
+
+    input: str
+    place: str
+    bytes: Count
+
+
+class PlanRecord(Record):
+    """plan.json."""
+
+    format: int
+    program: str
+    codes: Codes
+    coder: dict[str, Any]
+    coder_hash: str
+    limits: dict[str, float]
+    settings: dict[str, Any]
+    inputs: list[PlannedRecord]
+    passed_over: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `plan.json` of a folder of codes says."""
+
+    folder: Path
+    told: Mapping[str, Any]
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        """The inputs that are expected, by place."""
+        return list(self.told["inputs"])
+
+    @property
+    def passed_over(self) -> list[tuple[str, str]]:
+        """What lay among the inputs and is not read: name and why."""
+        return [(name, reason) for name, reason in self.told["passed_over"]]
+
+    def table(self, place: str) -> Path:
+        """Return the name of the table at `place`."""
+        return self.folder / f"{place}.{self.told['codes']}"
+
+    def record(self, place: str) -> Path:
+        """Return the name of the record at `place`."""
+        return self.folder / f"{place}.json"
+
+    def of_shard(self, shard: Shard) -> set[str]:
+        """Return the places of a shard's inputs; each has about as many bytes."""
+        dealt = deal([one["bytes"] for one in self.inputs], shard.of)
+        return {one["place"] for one, number in zip(self.inputs, dealt, strict=True) if number == shard.number}
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return the plan of a folder of codes; raises InputError where it is none."""
+    path = folder / JOB / "plan.json"
+    if file_problem(path):
+        raise InputError(
+            "is no folder that `sparsefacs predict --out FOLDER` made", path=folder, remedy="Check the name"
+        )
+    told = read_record(path, PlanRecord, what="the plan of this folder of codes", remedy="Code into another folder")
+    return Plan(folder, told)
+
+
+def job_of(coder: Coder, origin: Origin, way: Way, codes: Codes, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must be the same for all tables of a folder; told: `coder` and `limits` as the records hold them."""
+    same = [origin.weights, coder.recipe.as_json(), coder.clip, coder.known, coder.person, coder.further]
+    coder_hash = hash_json([told["coder"]["aus"], told["coder"]["task"], told["limits"], *same])
+    return {
+        "format": FORMAT,
+        "program": f"sparsefacs {VERSION}",
+        "codes": codes,
+        "coder": told["coder"],
+        "coder_hash": coder_hash,
+        "limits": told["limits"],
+        "settings": way.as_json() | {"reference_sha256": way.reference_sums()},
+    }
+
+
+def agree(
+    folder: Path, job: Mapping[str, Any], sources: Sequence[Source], passed_over: Sequence[Reject]
+) -> tuple[Plan, list[Unit]]:
+    """Return the folder's plan, begun or with new inputs added, and the units that `sources` make.
+
+    Inputs once planned stay expected, unless they were never coded and are gone. Raises InputError where the folder
+    holds codes of another coder, other settings or another version, and where a new input's table is already there.
+    """
+    with _alone(folder):
+        path = folder / JOB / "plan.json"
+        before = read_plan(folder) if path.exists() else None
+        if before is not None:
+            _check_same(before, job)
+        planned = {} if before is None else {one["input"]: one for one in before.inputs}
+        units = units_of(sources, {name: one["place"] for name, one in planned.items()})
+        begun = Plan(folder, dict(job) | {"inputs": [], "passed_over": []})
+        for unit in units:
+            if unit.input not in planned:
+                for file in (begun.table(unit.place), begun.record(unit.place)):
+                    refuse_existing(file, what="file to be written")
+        listed = {unit.input for unit in units}
+        kept = [one for name, one in planned.items() if name in listed or not _given_up(begun, one)]
+        new = [
+            {"input": unit.input, "place": unit.place, "bytes": unit.size}
+            for unit in units
+            if unit.input not in planned
+        ]
+        told = dict(job) | {
+            "inputs": sorted([*kept, *new], key=lambda one: one["place"]),
+            "passed_over": [[one.source, one.reason] for one in passed_over],
+        }
+        if before is None or told != dict(before.told):
+            write_record(path, told)
+        return Plan(folder, told), units
+
+
+def _given_up(plan: Plan, planned: Mapping[str, Any]) -> bool:
+    """Say whether an input is gone and has no codes, so that nothing is to be expected of it."""
+    return not plan.table(planned["place"]).exists() and not Path(planned["input"]).exists()
+
+
+def _check_same(plan: Plan, job: Mapping[str, Any]) -> None:
+    was = plan.told
+    differs = ""
+    if was["coder_hash"] != job["coder_hash"]:
+        differs = f"another coder ({was['coder'].get('name')})"
+    elif was["settings"] != job["settings"]:
+        names = {**was["settings"], **job["settings"]}
+        name = next(name for name in names if was["settings"].get(name) != job["settings"].get(name))
+        differs = f"other settings ({name}: {was['settings'].get(name)}, now {job['settings'].get(name)})"
+    elif was["codes"] != job["codes"]:
+        differs = f"another format ({was['codes']})"
+    elif was["program"] != job["program"]:
+        differs = f"another version ({was['program']})"
+    if differs:
+        raise InputError(f"holds codes made with {differs}", path=plan.folder, remedy=_OTHER)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others from reading or writing the plan meanwhile."""
+    sole = SoleWriter(folder / JOB, wait_s=_WAIT_S)
+    try:
+        yield
+    finally:
+        sole.release()
+
+
+def hold(folder: Path, shard: Shard) -> SoleWriter:
+    """Keep other processes from doing the same shard; raises InputError where one does."""
+    return SoleWriter(folder / JOB / f"shard-{shard.number}-of-{shard.of}")

@@ -1,0 +1,357 @@
+"""`predict --out FOLDER` and `gather`: whole tables, resumed, sharded, joined."""
+
+import csv
+import errno
+import os
+import subprocess
+import sys
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pixel_coders import BrightnessCoder
+from sparsefacs.errors import InputError
+from sparsefacs.events.coded_tables import read_codes
+from sparsefacs.faces.landmarks import UNKNOWN_TRAITS
+from sparsefacs.faces.tracking import TrackedFace
+from sparsefacs.facs.landmarks import mean_face
+from sparsefacs.inference import pipeline
+from sparsefacs.inference.codes import CodesWriter
+from sparsefacs.inference.frames import LocatedFrame, Opened, Picture
+from sparsefacs.inference.many import work
+from sparsefacs.inference.many.folder import predict_folder
+from sparsefacs.inference.many.gather import gather
+from sparsefacs.inference.origin import UNKNOWN
+from sparsefacs.inference.pipeline import Way
+from sparsefacs.inference.pipeline import predict as predict_table
+from sparsefacs.inference.sampling import Sampling
+from sparsefacs.shards import Shard
+
+FRAMES = 3
+
+
+def load(task="occurrence"):
+    return BrightnessCoder(task), UNKNOWN
+
+
+def load_and_die_once(marker: Path):
+    """Load a coder whose process is killed at the first face that any process sees."""
+
+    class Dying(BrightnessCoder):
+        def encode(self, *given):
+            try:
+                marker.touch(exist_ok=False)
+            except FileExistsError:
+                return super().encode(*given)
+            os._exit(9)
+
+    return Dying(), UNKNOWN
+
+
+def find_faces_quickly(pictures):
+    """A face in the middle of every picture, found without a model."""
+    source = None
+    for item in pictures:
+        source = item.source if isinstance(item, Opened) else source
+        if not isinstance(item, Picture):
+            yield item
+            continue
+        points = (mean_face() * 30 + np.array(item.image.shape[1::-1]) / 2).astype(np.float32)
+        box = np.array([*points.min(axis=0), *points.max(axis=0)], np.float32)
+        yield LocatedFrame(source, item, [TrackedFace(0, points, box, 0.9, UNKNOWN_TRAITS)])
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(pipeline, "find_faces", find_faces_quickly)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory, write_video) -> Path:
+    """Videos of three frames in two people's folders, one that cannot be read, and photos."""
+    from PIL import Image
+
+    folder, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
+    for number, name in enumerate(("ann/a.mp4", "ann/b.mp4", "bob/a.mp4", "c.mp4", "d.mp4")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        images = [rng.integers(0, 255 - 40 * number, (120, 160, 3), np.uint8) for _ in range(FRAMES)]
+        write_video(folder / name, images)
+    (folder / "bob" / "bad.mp4").write_bytes(b"no video" * 20)
+    for name in ("1.png", "2.png"):
+        Image.fromarray(rng.integers(0, 255, (120, 160, 3), np.uint8)).save(folder / "ann" / name)
+    return folder
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*.*")
+        if path.suffix in (".csv", ".parquet") and path.name != "manifest.csv"
+    }
+
+
+def manifest(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "manifest.csv").open(newline="") as handle:
+        return {row["input"]: row for row in csv.DictReader(handle)}
+
+
+def rows_of(folder: Path) -> Counter:
+    """How often each frame of each input has a row."""
+    counted: Counter = Counter()
+    for path in tables(folder):
+        table = pd.read_csv(folder / path)
+        counted.update(zip(table["input"], table["frame"], strict=True))
+    return counted
+
+
+@pytest.fixture
+def whole(quick, films, tmp_path) -> Path:
+    predict_folder(load, [films], tmp_path / "whole", Way())
+    return tmp_path / "whole"
+
+
+def test_each_video_has_its_table_and_record_and_the_manifest_tells_all(whole, films):
+    assert set(tables(whole)) == {"ann/a.csv", "ann/b.csv", "ann/photos.csv", "bob/a.csv", "c.csv", "d.csv"}
+    told = manifest(whole)
+    assert {row["status"] for name, row in told.items() if not name.endswith("bad.mp4")} == {"done"}
+    bad = told[f"{films}/bob/bad.mp4"]
+    assert bad["status"] == "failed" and "cannot be read as a video" in bad["reason"] and not bad["codes"]
+    row = told[f"{films}/ann/a.mp4"]
+    assert (row["codes"], row["frames"], row["rows"], row["settings"]) == ("ann/a.csv", "3", "3", "frames all")
+    assert int(row["bytes"]) == (films / "ann" / "a.mp4").stat().st_size and len(row["sha256"]) == 64
+    assert told[f"{films}/ann"]["rows"] == "2", "photos of a folder are one table"
+    assert set(rows_of(whole).values()) == {1} and rows_of(whole).total() == 5 * FRAMES + 2
+    subjects = pd.read_csv(whole / "ann" / "photos.csv")["subject"]
+    assert set(subjects) == {"ann"}
+
+
+def test_given_again_it_does_what_is_missing_or_failed_alone(whole, films):
+    before = {name: (whole / name).stat().st_mtime_ns for name in tables(whole)}
+    (whole / "ann" / "b.csv").unlink()
+    again = predict_folder(load, [films], whole, Way())
+    assert [one.place for one in again.outcomes if one.status == "done"] == ["ann/b"]
+    assert [one.place for one in again.bad] == ["bob/bad"] and again.before == 5
+    after = {name: (whole / name).stat().st_mtime_ns for name in tables(whole)}
+    assert {name for name in before if before[name] != after[name]} == {"ann/b.csv"}
+    assert "6 of" not in again.text() and "1 of 7 inputs coded, 5 were already, 1 could not be" in again.text()
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_at(monkeypatch, moment: int) -> None:
+    """Die at the `moment`-th row or record that is written, counted over both."""
+    count = iter(range(1000))
+
+    def dying(function):
+        def call(*given, **named):
+            if next(count) == moment:
+                raise Killed
+            return function(*given, **named)
+
+        return call
+
+    monkeypatch.setattr(CodesWriter, "write", dying(CodesWriter.write))
+    monkeypatch.setattr(work, "write_record", dying(work.write_record))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shards_killed_at_random_and_begun_again_leave_every_row_once(quick, whole, films, tmp_path, monkeypatch, seed):
+    rng, out, shards = np.random.default_rng(seed), tmp_path / "out", [Shard(1, 3), Shard(2, 3), Shard(3, 3)]
+    kills = 0
+    for _ in range(8):
+        with monkeypatch.context() as patch:
+            kill_at(patch, int(rng.integers(0, 8)))
+            try:
+                predict_folder(load, [films], out, Way(), shard=shards[rng.integers(3)])
+            except Killed:
+                kills += 1
+    assert kills >= 3
+    for shard in shards:
+        predict_folder(load, [films], out, Way(), shard=shard)
+    told = gather(out, tmp_path / "all.csv", partial=True)
+    assert [line for line in told.problems if "bad.mp4" not in line] == []
+    assert tables(out) == tables(whole) and not list(out.rglob("*.tmp*"))
+    joined = pd.read_csv(tmp_path / "all.csv")
+    assert Counter(zip(joined["input"], joined["frame"], strict=True)) == rows_of(whole)
+    statuses = {name: row["status"] for name, row in manifest(out).items()}
+    assert statuses == {name: row["status"] for name, row in manifest(whole).items()}
+
+
+def test_shards_part_the_inputs_and_a_manifest_is_never_stale(quick, whole, films, tmp_path):
+    parts = [predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(one, 2)) for one in (1, 2)]
+    places = [one.place for part in parts for one in part.outcomes]
+    assert len(places) == len(set(places)) == 7 and all(part.outcomes for part in parts)
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    assert tables(tmp_path / "out") == tables(whole)
+    predict_folder(load, [films], whole, Way(), shard=Shard(1, 2))
+    assert not (whole / "manifest.csv").exists(), "what it says could have changed"
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_is_finished(quick, films, tmp_path, monkeypatch):
+    out, written = tmp_path / "out", CodesWriter.write
+
+    def full(self, frame):
+        if frame.source.endswith("c.mp4"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written(self, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesWriter, "write", full)
+        with pytest.raises(InputError, match=r"c\.csv: cannot be written \(No space left on device\)"):
+            predict_folder(load, [films], out, Way())
+    done = tables(out)
+    assert done and "c.csv" not in done and not list(out.rglob("*.tmp*"))
+    assert {name for name, row in manifest(out).items() if row["status"] == "failed"} <= {f"{films}/bob/bad.mp4"}
+    predict_folder(load, [films], out, Way())
+    assert "c.csv" in tables(out) and done.items() <= tables(out).items()
+
+
+def test_ctrl_c_ends_with_one_line_and_a_true_manifest(quick, films, tmp_path, monkeypatch):
+    def stop(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CodesWriter, "write", stop)
+    with pytest.raises(InputError, match=r"stopped with \d of 7 inputs to go"):
+        predict_folder(load, [films], tmp_path / "out", Way())
+    assert {row["status"] for row in manifest(tmp_path / "out").values()} <= {"missing", "failed"}
+
+
+def copied(films: Path, folder: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(films, folder))
+
+
+def test_a_changed_input_is_named_and_its_codes_stay(quick, films, tmp_path):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    predict_folder(load, [inputs], out, Way())
+    before = tables(out)
+    os.utime(inputs / "c.mp4", (1, 1))  # copied again, with the same content
+    (inputs / "d.mp4").write_bytes((inputs / "c.mp4").read_bytes())
+    (inputs / "ann" / "2.png").unlink()
+    again = predict_folder(load, [inputs], out, Way())
+    assert {one.place for one in again.bad} == {"d", "ann/photos", "bob/bad"} and tables(out) == before
+    (line,) = [line for line in again.messages() if "/d.mp4" in line]
+    assert line.startswith("changed: ") and "was changed after it was coded" in line and "d.json" in line
+    assert any("changed:" in line and "/d.mp4" in line for line in gather(out).problems)
+    (out / "d.json").unlink()
+    predict_folder(load, [inputs], out, Way())
+    assert tables(out)["d.csv"] != before["d.csv"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"way": Way(sampling=Sampling(2))}, r"other settings \(frames: all, now every 2\)"),
+        ({"load": partial(load, "intensity")}, "another coder"),
+        ({"codes": "parquet"}, r"another format \(csv\)"),
+    ],
+)
+def test_nothing_is_mixed(quick, films, tmp_path, given, says):
+    photos = [films / "ann" / "1.png"]
+    predict_folder(load, photos, tmp_path / "out", Way())
+    given = {"load": load, "way": Way(), **given}
+    with pytest.raises(InputError, match=says):
+        predict_folder(given.pop("load"), photos, tmp_path / "out", given.pop("way"), **given)
+
+
+def test_new_inputs_are_added_and_other_names_of_old_ones_refused(quick, films, tmp_path, monkeypatch):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    (inputs / "c.mp4").rename(tmp_path / "c.mp4")
+    predict_folder(load, [inputs], out, Way())
+    (tmp_path / "c.mp4").rename(inputs / "c.mp4")
+    (inputs / "c.mov").write_bytes((inputs / "d.mp4").read_bytes())
+    (inputs / "bob" / "bad.mp4").unlink()
+    added = predict_folder(load, [inputs], out, Way())
+    assert [one.place for one in added.outcomes] == ["c", "c-2"] and added.planned == 7 and not added.bad
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="Name the inputs as before"):
+        predict_folder(load, [Path("in")], out, Way())
+
+
+def test_what_was_there_before_is_not_overwritten(quick, films, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    (tmp_path / "out" / "d.csv").write_text("mine")
+    with pytest.raises(InputError, match=r"d\.csv: the file to be written already exists"):
+        predict_folder(load, [films], tmp_path / "out", Way())
+    (tmp_path / "out" / "d.csv").unlink()
+    predict_folder(load, [films / "d.mp4"], tmp_path / "out", Way())
+    assert (tmp_path / "out" / "notes.txt").read_text() == "mine" and (tmp_path / "out" / "d.csv").exists()
+
+
+def test_two_processes_do_not_do_one_shard(quick, films, tmp_path):
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom sparsefacs.files import SoleWriter\n"
+        "held = SoleWriter(Path(sys.argv[1]))\nprint('held', flush=True)\nsys.stdin.read()\n"
+    )
+    where = tmp_path / "out" / ".predict" / "shard-1-of-2"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(where)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="another run is writing it"):
+            predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(1, 2))
+        predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(2, 2))
+        other.stdin.close()
+    predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(1, 2))
+    assert len(tables(tmp_path / "out")) == 6
+
+
+def test_several_processes_one_of_which_is_killed_write_the_same_bytes(clips, tmp_path):
+    inputs = [clips / "face.mp4", clips / "photo.png", clips / "broken.mp4"]
+    predict_folder(load, inputs, tmp_path / "one", Way())
+    dying = partial(load_and_die_once, tmp_path / "marker")
+    told = predict_folder(dying, inputs, tmp_path / "two", Way(), workers=2)
+    assert (tmp_path / "marker").exists() and [one.place for one in told.bad] == ["broken"]
+    assert len(tables(tmp_path / "one")) == 2 and tables(tmp_path / "two") == tables(tmp_path / "one")
+
+
+def test_gather_tells_what_is_missing_double_and_changed(quick, whole, films, tmp_path):
+    (whole / "bob" / "bad.json").unlink()
+    (whole / "c.csv").unlink()
+    (whole / "ann" / "a (copy).csv").write_bytes((whole / "ann" / "a.csv").read_bytes())
+    (whole / "d.csv").write_bytes((whole / "d.csv").read_bytes().replace(b",1,", b",0,", 1))
+    told = gather(whole, tmp_path / "all.csv")
+    assert told.out is None and not (tmp_path / "all.csv").exists()
+    kinds = {(line.partition(":")[0], Path(line.split(": ")[1]).name) for line in told.problems}
+    assert kinds == {("missing", "bad.mp4"), ("missing", "c.mp4"), ("double", "a (copy).csv"), ("changed", "d.csv")} | (
+        set() if ("changed", "d.csv") in kinds else {("changed", f"{whole}/d.csv is not as it was written")}
+    )
+    assert {row["status"] for row in manifest(whole).values()} == {"done", "missing"}
+    some = gather(whole, tmp_path / "all.csv", partial=True)
+    assert (some.done, some.expected) == (4, 7) and len(pd.read_csv(tmp_path / "all.csv")) == 3 * FRAMES + 2
+
+
+def test_joined_tables_are_those_of_predict_in_either_format(quick, tmp_path, films):
+    inputs = copied(films, tmp_path / "in")
+    (inputs / "bob" / "bad.mp4").unlink()
+    (inputs / "=ann").mkdir()
+    (inputs / "ann" / "a.mp4").rename(inputs / "=ann" / "NA.mp4")
+    os.chdir(inputs)
+    predict_table(load()[0], [Path("=ann"), Path("c.mp4")], tmp_path / "table.csv")
+    wanted = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
+    for codes in ("csv", "parquet"):
+        predict_folder(load, [Path("=ann"), Path("c.mp4")], tmp_path / codes, Way(), codes=codes)
+        for suffix in (".csv", ".parquet"):
+            out = gather(tmp_path / codes, tmp_path / f"from-{codes}{suffix}").out
+            faces = {face.input: face for face in read_codes(out)}
+            assert set(faces) == {"=ann/NA.mp4", "c.mp4"} and faces["=ann/NA.mp4"].frame.tolist() == [1, 2, 3]
+    assert (tmp_path / "from-csv.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
+    exact = pd.read_parquet(tmp_path / "from-csv.parquet")
+    pd.testing.assert_frame_equal(exact, pd.read_parquet(tmp_path / "from-parquet.parquet"))
+    assert exact["input"].tolist() == wanted["input"].str.removeprefix("'").tolist()
+    assert exact["AU12_p"].tolist() == pytest.approx(pd.to_numeric(wanted["AU12_p"]).tolist())
+    with pytest.raises(InputError, match="lies in the folder"):
+        gather(tmp_path / "csv", tmp_path / "csv" / "all.csv")
+
+
+def test_a_folder_of_codes_is_read_as_codes(whole):
+    problems: list[InputError] = []
+    assert len(list(read_codes(whole, problems=problems))) == 7 and not problems
