@@ -1,13 +1,19 @@
 """Images a second and peak memory of one MAE-Face pre-training step, beside a plain step, in one run.
 
     python benchmarks/pretraining_step.py [--device cpu] [--batch 8] [--backbone vit_base_patch16_224] [--compile]
-                                          [--set key=value ...] [--repeats 3] [--threads N] [--no-memory] [--json FILE]
+                                          [--ways WAY …] [--profile N] [--set key=value …] [--repeats 3] [--threads N]
+                                          [--no-memory] [--json FILE]
 
 A step is forward, backward and AdamW over random faces that are on the device already, 75 % of the patches masked.
 Default: the paper's model, ViT-B/16 at 224 pixels with a decoder of 8 × 512. Side by side:
 
 program  as `sparsefacs pretrain mae-face` trains: precision auto, fused attention, its optimiser
 plain    the same model, eager, float32 (no TF32), attention as matmul, softmax, matmul; torch's default AdamW
+
+and, where --ways names them, the program's step changed in one respect: compiled, max-autotune and cuda-graphs (its
+networks compiled, by torch's modes), unfused (AdamW of many kernels), channels-last (all patches embedded by the
+convolution in channels-last order, then masked), indexed (masking by one flat index, without gather), all (cuda-graphs
+and indexed). --profile N adds the N operations of the program's step that take the longest.
 
 The two take turns, so that other load meets both; the best time of each is given, and the slowest. On a CPU also the
 least processor time, which other load hardly touches. Ends with an error where the first losses of the two on the same
@@ -37,6 +43,15 @@ from measuring import give, machine, memory_mib, own_process
 
 METHOD = "pretrain/mae-face"
 WAYS = ("program", "plain")
+CHANGED = {  # how the program's step is changed
+    "compiled": {"compile": {}},
+    "max-autotune": {"compile": {"mode": "max-autotune-no-cudagraphs"}},
+    "cuda-graphs": {"compile": {"mode": "reduce-overhead"}},
+    "unfused": {"fused": False},
+    "channels-last": {"embed": "channels-last"},
+    "indexed": {"embed": "indexed"},
+    "all": {"compile": {"mode": "max-autotune"}, "embed": "indexed"},
+}
 CPU_BATCH, GPU_BATCH = 8, 256
 PEAK_SIDES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
 STEPS_FOR_MEMORY = 3
@@ -66,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> None:
         given.batch //= 2
         print(f"the device cannot hold this batch: {given.batch}", file=sys.stderr)
     if not given.no_memory:
-        for way in WAYS:
+        for way in given.ways:
             result[way] |= own_process(__file__, *(sys.argv[1:] if words is None else words), "--peak-of", way)
         result["memory_ratio"] = round(result["program"]["peak_mib"] / result["plain"]["peak_mib"], 2)
     print_found(result)
@@ -82,14 +97,17 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--backbone", default="vit_base_patch16_224", help="a vision transformer of timm")
     parser.add_argument("--set", dest="settings", action="append", default=[], help="settings, as of the command")
     parser.add_argument("--recipe", default="paper")
+    parser.add_argument("--ways", nargs="+", choices=(*WAYS, *CHANGED), default=WAYS, help="beside program and plain")
+    parser.add_argument("--profile", type=int, default=0, help="operations of the program's step to tell")
     parser.add_argument("--compile", action="store_true", help="training.compile for the program's step")
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is given")
     parser.add_argument("--peak-sides", type=int, nargs="+", help="sides of the square products of the matrix peak")
     parser.add_argument("--threads", type=int, help="default: torch's own choice")
     parser.add_argument("--no-memory", action="store_true", help="leave peak memory out")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--peak-of", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--peak-of", choices=(*WAYS, *CHANGED), help=argparse.SUPPRESS)
     given = parser.parse_args(words)
+    given.ways = tuple(dict.fromkeys((*WAYS, *given.ways)))
     given.peak_sides = given.peak_sides or PEAK_SIDES[given.device]
     given.batch = given.batch or (CPU_BATCH if given.device == "cpu" else GPU_BATCH)
     return given
@@ -114,16 +132,25 @@ class Step:
         generator = torch.Generator().manual_seed(1)
         faces = torch.rand(given.batch, 3, side, side, generator=generator).to(self.device)
         self.batches: Any = SimpleNamespace(faces=lambda: SimpleNamespace(image=faces))
-        if way == "program":
+        changed: Any = CHANGED.get(way, {"compile": {}} if given.compile and way == "program" else {})
+        if way != "plain":
             fabric = make_fabric(1, self.config.training.precision)
             if fabric.device.type != given.device:
                 raise SystemExit(f"the program trains on {fabric.device.type} here: hide the GPU, or measure it")
             self.method.to(self.device).to(memory_format=torch.channels_last)
-            if given.compile:
+            if "embed" in changed:
+                embed_otherwise(self.method.network, changed["embed"])
+            if "compile" in changed:
                 for child in self.method.children():
-                    child.compile()
+                    child.compile(**changed["compile"])
             parts = self.method.parameters_by_optimiser()
             self.optimiser: Any = make_optimisers(parts, self.config.optimiser, given.batch)["all"]
+            if changed.get("fused") is False:
+                groups = [
+                    {name: each[name] for name in ("params", "lr", "weight_decay")}
+                    for each in self.optimiser.param_groups
+                ]
+                self.optimiser = torch.optim.AdamW(groups, betas=self.config.optimiser.betas, fused=False)
             self.autocast: Callable[[], Any] = fabric.autocast
             self.precision = "float32" if fabric._precision.precision == "32-true" else "bfloat16"
         else:
@@ -142,6 +169,72 @@ class Step:
         return float(update.loss.detach())
 
 
+def embed_otherwise(network: Any, how: str) -> None:
+    """Let a masked autoencoder embed the patches that are seen in another way; the numbers are the same."""
+    import torch
+    import torch.nn.functional as F
+
+    encoder, patches_of = network.encoder, network.patches
+
+    def encode(image: Any, noise_BN: Any, ratio: float) -> Any:
+        kept = max(1, int(network.patch_count * (1 - ratio)))
+        order_BN = noise_BN.argsort(dim=1, stable=True)
+        restore_BN, keep_BK = order_BN.argsort(dim=1), order_BN[:, :kept]
+        starts = torch.arange(len(image), device=image.device)[:, None] * network.patch_count
+        flat = (keep_BK + starts).flatten()
+        if how == "channels-last":
+            scaled = (image - network.trunk.mean) / network.trunk.deviation
+            whole = encoder.patch_embed.proj(scaled.contiguous(memory_format=torch.channels_last))
+            tokens = whole.flatten(2).transpose(1, 2).flatten(0, 1).index_select(0, flat)
+        else:
+            convolution = encoder.patch_embed.proj
+            weight = convolution.weight.permute(0, 2, 3, 1).reshape(convolution.out_channels, -1)
+            seen = patches_of(image).flatten(0, 1).index_select(0, flat)
+            tokens = F.linear(seen, weight, convolution.bias)
+        tokens = encoder.patch_embed.norm(tokens.view(len(image), kept, -1)) + encoder.pos_embed[0][1:][keep_BK]
+        first = (encoder.cls_token + encoder.pos_embed[0][:1]).expand(len(tokens), -1, -1)
+        tokens = encoder.norm_pre(torch.cat([first, tokens], dim=1))
+        return encoder.norm(encoder.blocks(tokens)), restore_BN >= kept, restore_BN
+
+    network.encode = encode
+
+
+def profiled(step: Callable[[], Any], device: str, count: int) -> list[dict[str, Any]]:
+    """Return the `count` operations of a step that take the longest by themselves, in ms, and their share."""
+    from torch.profiler import ProfilerActivity, profile
+
+    on_gpu = device == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=activities) as profiler:
+        timed(step, device)
+    own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    found = [(each.key, getattr(each, own), each.count) for each in profiler.key_averages()]
+    total = max(sum(taken for _, taken, _ in found), 1e-9)
+    longest = sorted(found, key=lambda each: -each[1])[:count]
+    return [
+        {"operation": name, "ms": round(taken / 1000, 3), "share": round(taken / total, 3), "calls": calls}
+        for name, taken, calls in longest
+    ]
+
+
+def synchronisations(step: Callable[[], Any], device: str) -> int | None:
+    """Return how often the processor waits for the GPU in a step; None where there is none."""
+    import warnings
+
+    import torch
+
+    if device != "cuda":
+        return None
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(each.message) for each in heard)
+
+
 def write_attention_out(module: Any) -> None:
     """Let timm's attention multiply, take the softmax, and multiply, as its equation is printed."""
     found = [each for each in module.modules() if hasattr(each, "fused_attn")]
@@ -153,15 +246,17 @@ def write_attention_out(module: Any) -> None:
 
 def compare(given: argparse.Namespace) -> dict[str, Any]:
     """Return images/s of both ways and what share of the measured peak they use, after making sure that they agree."""
-    steps = {way: Step(way, given) for way in WAYS}
+    steps = {way: Step(way, given) for way in given.ways}
     losses = {way: step() for way, step in steps.items()}  # also warms up
-    if abs(losses["program"] - losses["plain"]) > 0.02 * losses["plain"]:
-        raise SystemExit(f"the two ways begin from other losses: {losses}")
+    if max(abs(loss - losses["plain"]) for loss in losses.values()) > 0.02 * losses["plain"]:
+        raise SystemExit(f"the ways begin from other losses: {losses}")
+    for step in steps.values():  # compiled ones record their graphs
+        step()
     per_image = operations(given)
     precisions = {step.precision for step in steps.values()}
     peaks = {precision: matrix_peak(given, precision) for precision in precisions}
-    wall: dict[str, list[float]] = {way: [] for way in WAYS}
-    processor: dict[str, list[float]] = {way: [] for way in WAYS}
+    wall: dict[str, list[float]] = {way: [] for way in given.ways}
+    processor: dict[str, list[float]] = {way: [] for way in given.ways}
     for _ in range(given.repeats):
         for way, step in steps.items():
             taken = timed(step, given.device)
@@ -173,7 +268,12 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         peaks[precision] = max(peaks[precision], again, key=lambda each: each["tflops"]) | {"tflop_a_processor_s": most}
     count = sum(p.numel() for p in steps["program"].method.parameters() if p.requires_grad)
     found: dict[str, Any] = {"batch": given.batch, "side": steps["program"].config.network.input_size}
-    found |= {"parameters": count, "gflops_per_image": round(per_image / 1e9, 2), "matrix_peak": peaks}
+    found |= {
+        "ways": list(given.ways),
+        "parameters": count,
+        "gflops_per_image": round(per_image / 1e9, 2),
+        "matrix_peak": peaks,
+    }
     for way, step in steps.items():
         best, work = min(wall[way]), per_image * given.batch / 1e12
         tflops, peak = work / best, peaks[step.precision]
@@ -183,6 +283,8 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
             "slowest_images_per_s": round(given.batch / max(wall[way]), 3),
             "tflops": round(tflops, 4),
             "share_of_peak": round(tflops / peak["tflops"], 3),
+            "times_plain": round(min(wall["plain"]) / best, 2),
+            "synchronisations": synchronisations(step, given.device),
             "first_loss": round(losses[way], 5),
         }
         if given.device == "cpu":
@@ -191,6 +293,8 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
                 "processor_s_a_step": round(spent, 3),
                 "share_of_peak_by_processor_time": round(work / spent / peak["tflop_a_processor_s"], 3),
             }
+    if given.profile:
+        found["profile"] = profiled(steps["program"], given.device, given.profile)
     found["times_as_fast"] = round(min(wall["plain"]) / min(wall["program"]), 2)
     if given.device == "cpu":
         found["times_less_processor_time"] = round(min(processor["plain"]) / min(processor["program"]), 2)
@@ -270,7 +374,7 @@ def print_found(found: dict[str, Any]) -> None:
         f", {found['gflops_per_image']} GFLOP a face and step; matrix peak {peaks}",
         file=sys.stderr,
     )
-    for way in WAYS:
+    for way in found["ways"]:
         each = found[way]
         memory = f", {each['peak_mib']:.0f} MiB" if "peak_mib" in each else ""
         if "processor_s_a_step" in each:
@@ -281,6 +385,11 @@ def print_found(found: dict[str, Any]) -> None:
         print(
             f"{way}: {each['images_per_s']} images/s (slowest {each['slowest_images_per_s']}) in {each['precision']}, "
             f"{100 * each['share_of_peak']:.1f} % of the peak{memory}",
+            file=sys.stderr,
+        )
+    for each in found.get("profile", ()):
+        print(
+            f"  {each['ms']:9.2f} ms {100 * each['share']:5.1f} % {each['calls']:5d} × {each['operation']}",
             file=sys.stderr,
         )
     less = f", {found['times_less_processor_time']} times less processor time" if found["device"] == "cpu" else ""

@@ -86,7 +86,8 @@ def onnx_student(tmp_path: Path, faces: Store) -> list[str]:
 def pretraining_step(tmp_path: Path, faces: Store) -> list[str]:
     own = settings("network.input_size=32", SMALL_VIT, "method.decoder.width=24", "method.decoder.depth=1")
     sizes = ["--batch", "2", "--recipe", "small", "--backbone", "vit_tiny_patch16_224", "--peak-sides", "32"]
-    return ["--device", "cpu", "--repeats", "1", *sizes, *own]
+    ways = ["--ways", "unfused", "channels-last", "indexed", "--profile", "3"]
+    return ["--device", "cpu", "--repeats", "1", *sizes, *ways, *own]
 
 
 SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
