@@ -66,14 +66,20 @@ def trained(method: Any, batches: Any, config: Any) -> Any:
     yield None
     for step in range(config.training.steps):
         set_rates(optimisers, rate_factor(step, config.training.steps, config.optimiser))
-        for update in method.updates(batches, step):
-            used = [optimisers[name] for name in (update.optimiser, *update.also)]
-            for optimiser in used:
-                optimiser.zero_grad(set_to_none=True)
-            update.loss.backward()
-            for optimiser in used:
-                optimiser.step()
+        take_step(method, batches, optimisers, step)
         yield None
+
+
+def take_step(method: Any, batches: Any, optimisers: Any, step: int) -> None:
+    """Do all updates of one step."""
+    for update in method.updates(batches, step):
+        used = [optimisers[name] for name in (update.optimiser, *update.also)]
+        for optimiser in used:
+            optimiser.zero_grad(set_to_none=True)
+        update.loss.backward()
+        for optimiser in used:
+            optimiser.step()
+    method.after_step(step)
 
 
 def groups(fold: Any) -> dict[str, tuple[str, ...]]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 _FPS = 25
+_PART = 10_000  # faces a part of a store
 _TESTS = Path(__file__).resolve().parents[1] / "tests"
 
 
@@ -63,6 +64,55 @@ def best(work: Callable[[], object], repeats: int) -> float:
     return min(taken)
 
 
+def timed(work: Callable[[], Any], device: str) -> tuple[float, float]:
+    """Return the seconds that `work` takes, on the device too, and the processor time of this process."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+    started, worked = time.perf_counter(), time.process_time()
+    work()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started, time.process_time() - worked
+
+
+def profiled(step: Callable[[], Any], device: str, count: int) -> list[dict[str, Any]]:
+    """Return the `count` operations of a step that take the longest by themselves, in ms, and their share."""
+    from torch.profiler import ProfilerActivity, profile
+
+    on_gpu = device == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    with profile(activities=activities) as profiler:
+        timed(step, device)
+    own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    found = [(each.key, getattr(each, own), each.count) for each in profiler.key_averages()]
+    total = max(sum(taken for _, taken, _ in found), 1e-9)
+    longest = sorted(found, key=lambda each: -each[1])[:count]
+    return [
+        {"operation": name, "ms": round(taken / 1000, 3), "share": round(taken / total, 3), "calls": calls}
+        for name, taken, calls in longest
+    ]
+
+
+def synchronisations(step: Callable[[], Any], device: str) -> int | None:
+    """Return how often the processor waits for the GPU in a step; None where there is none."""
+    import warnings
+
+    import torch
+
+    if device != "cuda":
+        return None
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("synchroniz" in str(each.message) for each in heard)
+
+
 def own_process(file: str, *words: object) -> Any:
     """Return the JSON that the script `file`, called with `words` in a process of its own, printed last."""
     command = [sys.executable, file, *map(str, words)]
@@ -99,6 +149,39 @@ def random_run(folder: Path, network: dict[str, Any], **more: Any) -> Path:
     finally:
         sys.path.remove(str(_TESTS))
     return write_run(folder, {"init": "none"} | network, aus=AUS, **more)
+
+
+def faces_store(path: Path, images: int, side: int) -> Any:
+    """Write and return a store of blurred noise, 20 faces a person, their labels drawn by chance."""
+    import cv2
+
+    from sparsefacs.data.store import FaceRow, StoreInfo, StoreWriter
+    from sparsefacs.faces.alignment import FaceRecipe
+
+    rng = np.random.default_rng(0)
+
+    def row(number: int) -> FaceRow:
+        noise = cv2.GaussianBlur(rng.integers(0, 256, (side, side, 3), np.uint8), (0, 0), 2)
+        return FaceRow(
+            image=cv2.imencode(".jpg", cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX))[1].tobytes(),
+            subject=f"s{number // 20}",
+            clip="c",
+            frame=number % 20,
+            time=0.0,
+            face=0,
+            landmarks=rng.uniform(0, side, (68, 2)).astype(np.float32),
+            matrix=np.eye(2, 3, dtype=np.float32),
+            occurrence=rng.integers(0, 2, 12).astype(np.int8),
+            intensity=np.full(12, np.nan, np.float32),
+            score=1.0,
+            source=f"{number}.jpg",
+        )
+
+    writer = StoreWriter(path, StoreInfo(AUS, FaceRecipe(size=side).as_json(), {}), {})
+    parts = -(-images // _PART)
+    for part in range(parts):
+        writer.write_part(part, map(row, range(part * _PART, min(images, (part + 1) * _PART))), [])
+    return writer.finish(parts)
 
 
 def pan_and_zoom(frames: int) -> Iterator[NDArray[np.uint8]]:

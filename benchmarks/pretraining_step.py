@@ -32,40 +32,37 @@ a JSON object and readable lines.
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from measuring import give, machine, memory_mib, own_process
+from measuring import give, machine, memory_mib, own_process, profiled, synchronisations, timed
+from step_changes import CHANGED, embed_otherwise, write_attention_out
 
 METHOD = "pretrain/mae-face"
 WAYS = ("program", "plain")
-CHANGED = {  # how the program's step is changed
-    "compiled": {"compile": {}},
-    "max-autotune": {"compile": {"mode": "max-autotune-no-cudagraphs"}},
-    "cuda-graphs": {"compile": {"mode": "reduce-overhead"}},
-    "unfused": {"fused": False},
-    "channels-last": {"embed": "channels-last"},
-    "indexed": {"embed": "indexed"},
-    "all": {"compile": {"mode": "max-autotune"}, "embed": "indexed"},
-}
 CPU_BATCH, GPU_BATCH = 8, 256
 PEAK_SIDES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
 STEPS_FOR_MEMORY = 3
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    given = parse(words)
+    if given.peak_of:
+        print(json.dumps(peak_of(given)))
+    else:
+        give(measured(sys.argv[1:] if words is None else words), given.json)
+
+
+def measured(words: Sequence[str]) -> dict[str, Any]:
+    """Return, and tell in lines, what is found of the steps that the options `words` describe."""
     import torch
 
     given = parse(words)
     if given.threads:
         torch.set_num_threads(given.threads)
-    if given.peak_of:
-        print(json.dumps(peak_of(given)))
-        return
     result: dict[str, Any] = {"benchmark": "pretraining_step", "backbone": given.backbone, "device": given.device}
     result |= {"compile": given.compile, **machine()}
     if given.device == "cuda":
@@ -81,11 +78,11 @@ def main(words: Sequence[str] | None = None) -> None:
         given.batch //= 2
         print(f"the device cannot hold this batch: {given.batch}", file=sys.stderr)
     if not given.no_memory:
-        for way in given.ways:
-            result[way] |= own_process(__file__, *(sys.argv[1:] if words is None else words), "--peak-of", way)
+        for way in result["ways"]:
+            result[way] |= own_process(__file__, *words, "--peak-of", way)
         result["memory_ratio"] = round(result["program"]["peak_mib"] / result["plain"]["peak_mib"], 2)
     print_found(result)
-    give(result, given.json)
+    return result
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -169,94 +166,40 @@ class Step:
         return float(update.loss.detach())
 
 
-def embed_otherwise(network: Any, how: str) -> None:
-    """Let a masked autoencoder embed the patches that are seen in another way; the numbers are the same."""
-    import torch
-    import torch.nn.functional as F
-
-    encoder, patches_of = network.encoder, network.patches
-
-    def encode(image: Any, noise_BN: Any, ratio: float) -> Any:
-        kept = max(1, int(network.patch_count * (1 - ratio)))
-        order_BN = noise_BN.argsort(dim=1, stable=True)
-        restore_BN, keep_BK = order_BN.argsort(dim=1), order_BN[:, :kept]
-        starts = torch.arange(len(image), device=image.device)[:, None] * network.patch_count
-        flat = (keep_BK + starts).flatten()
-        if how == "channels-last":
-            scaled = (image - network.trunk.mean) / network.trunk.deviation
-            whole = encoder.patch_embed.proj(scaled.contiguous(memory_format=torch.channels_last))
-            tokens = whole.flatten(2).transpose(1, 2).flatten(0, 1).index_select(0, flat)
-        else:
-            convolution = encoder.patch_embed.proj
-            weight = convolution.weight.permute(0, 2, 3, 1).reshape(convolution.out_channels, -1)
-            seen = patches_of(image).flatten(0, 1).index_select(0, flat)
-            tokens = F.linear(seen, weight, convolution.bias)
-        tokens = encoder.patch_embed.norm(tokens.view(len(image), kept, -1)) + encoder.pos_embed[0][1:][keep_BK]
-        first = (encoder.cls_token + encoder.pos_embed[0][:1]).expand(len(tokens), -1, -1)
-        tokens = encoder.norm_pre(torch.cat([first, tokens], dim=1))
-        return encoder.norm(encoder.blocks(tokens)), restore_BN >= kept, restore_BN
-
-    network.encode = encode
-
-
-def profiled(step: Callable[[], Any], device: str, count: int) -> list[dict[str, Any]]:
-    """Return the `count` operations of a step that take the longest by themselves, in ms, and their share."""
-    from torch.profiler import ProfilerActivity, profile
-
-    on_gpu = device == "cuda"
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
-    with profile(activities=activities) as profiler:
-        timed(step, device)
-    own = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    found = [(each.key, getattr(each, own), each.count) for each in profiler.key_averages()]
-    total = max(sum(taken for _, taken, _ in found), 1e-9)
-    longest = sorted(found, key=lambda each: -each[1])[:count]
-    return [
-        {"operation": name, "ms": round(taken / 1000, 3), "share": round(taken / total, 3), "calls": calls}
-        for name, taken, calls in longest
-    ]
-
-
-def synchronisations(step: Callable[[], Any], device: str) -> int | None:
-    """Return how often the processor waits for the GPU in a step; None where there is none."""
-    import warnings
-
+def warmed_up(given: argparse.Namespace) -> tuple[dict[str, Step], dict[str, float], dict[str, str]]:
+    """Return each way's step, done three times, the loss of its first one, and what went wrong with the others."""
     import torch
 
-    if device != "cuda":
-        return None
-    torch.cuda.set_sync_debug_mode("warn")
-    try:
-        with warnings.catch_warnings(record=True) as heard:
-            warnings.simplefilter("always")
-            step()
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(each.message) for each in heard)
-
-
-def write_attention_out(module: Any) -> None:
-    """Let timm's attention multiply, take the softmax, and multiply, as its equation is printed."""
-    found = [each for each in module.modules() if hasattr(each, "fused_attn")]
-    if not found:
-        raise SystemExit("no attention was found to write out")
-    for each in found:
-        each.fused_attn = False
+    steps: dict[str, Step] = {}
+    losses: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    for way in given.ways:
+        try:
+            step = Step(way, given)
+            losses[way] = step()
+            step(), step()  # compiled ones record their graphs
+            steps[way] = step
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # of a compiler anything; the other ways are measured all the same
+            if way in WAYS:
+                raise
+            losses.pop(way, None)
+            failed[way] = f"{type(error).__name__}: {str(error)[:300]}"
+            print(f"{way}: {failed[way]}", file=sys.stderr)
+    return steps, losses, failed
 
 
 def compare(given: argparse.Namespace) -> dict[str, Any]:
     """Return images/s of both ways and what share of the measured peak they use, after making sure that they agree."""
-    steps = {way: Step(way, given) for way in given.ways}
-    losses = {way: step() for way, step in steps.items()}  # also warms up
+    steps, losses, failed = warmed_up(given)
     if max(abs(loss - losses["plain"]) for loss in losses.values()) > 0.02 * losses["plain"]:
         raise SystemExit(f"the ways begin from other losses: {losses}")
-    for step in steps.values():  # compiled ones record their graphs
-        step()
     per_image = operations(given)
     precisions = {step.precision for step in steps.values()}
     peaks = {precision: matrix_peak(given, precision) for precision in precisions}
-    wall: dict[str, list[float]] = {way: [] for way in given.ways}
-    processor: dict[str, list[float]] = {way: [] for way in given.ways}
+    wall: dict[str, list[float]] = {way: [] for way in steps}
+    processor: dict[str, list[float]] = {way: [] for way in steps}
     for _ in range(given.repeats):
         for way, step in steps.items():
             taken = timed(step, given.device)
@@ -299,19 +242,6 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     if given.device == "cpu":
         found["times_less_processor_time"] = round(min(processor["plain"]) / min(processor["program"]), 2)
     return found
-
-
-def timed(work: Callable[[], Any], device: str) -> tuple[float, float]:
-    """Return the seconds that `work` takes, on the device too, and the processor time of this process."""
-    import torch
-
-    if device == "cuda":
-        torch.cuda.synchronize()
-    started, worked = time.perf_counter(), time.process_time()
-    work()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - started, time.process_time() - worked
 
 
 def operations(given: argparse.Namespace) -> float:

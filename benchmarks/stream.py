@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from measuring import give, machine, memory_mib, own_process
+from measuring import faces_store, give, machine, memory_mib, own_process
 
-PART = 10_000  # faces a part of the store
 FOLDER = 1000  # files a folder of the tree
 
 
@@ -39,7 +38,8 @@ def main(words: Sequence[str] | None = None) -> None:
         result: dict[str, Any] = {"benchmark": "stream", "images": given.images, "side": given.side}
         result |= {"batch": given.batch, "batches": given.batches, **machine()}
         if given.images:
-            result["store_mib"] = make_store(Path(temporary) / "store", given.images, given.side)
+            place = faces_store(Path(temporary) / "store", given.images, given.side).path
+            result["store_mib"] = round(sum(file.stat().st_size for file in place.glob("*.arrow")) / 2**20, 1)
             for name in ("idle", "stream1", "stream2", "array"):
                 result[name] = in_process(name, Path(temporary) / "store", given)
             result["times_as_fast"] = round(rate(result, "stream2") / rate(result, "array"), 2)
@@ -71,40 +71,6 @@ def in_process(name: str, place: Path, given: argparse.Namespace) -> dict[str, A
     numbers = [f"--{key}={getattr(given, key)}" for key in ("images", "side", "batch", "batches", "names")]
     found: dict[str, Any] = own_process(__file__, "--measure", name, "--place", place, *numbers)
     return found
-
-
-def make_store(path: Path, images: int, side: int) -> float:
-    """Write a store of blurred noise, and return the size of its parts in MiB."""
-    import cv2
-
-    from sparsefacs.data.store import FaceRow, StoreInfo, StoreWriter
-    from sparsefacs.faces.alignment import FaceRecipe
-
-    rng = np.random.default_rng(0)
-
-    def row(number: int) -> FaceRow:
-        noise = cv2.GaussianBlur(rng.integers(0, 256, (side, side, 3), np.uint8), (0, 0), 2)
-        return FaceRow(
-            image=cv2.imencode(".jpg", cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX))[1].tobytes(),
-            subject=f"s{number // 20}",
-            clip="c",
-            frame=number % 20,
-            time=0.0,
-            face=0,
-            landmarks=rng.uniform(0, side, (68, 2)).astype(np.float32),
-            matrix=np.eye(2, 3, dtype=np.float32),
-            occurrence=np.full(12, -1, np.int8),
-            intensity=np.full(12, np.nan, np.float32),
-            score=1.0,
-            source=f"{number}.jpg",
-        )
-
-    writer = StoreWriter(path, StoreInfo(tuple(range(1, 13)), FaceRecipe(size=side).as_json(), {}), {})
-    parts = -(-images // PART)
-    for part in range(parts):
-        writer.write_part(part, map(row, range(part * PART, min(images, (part + 1) * PART))), [])
-    writer.finish(parts)
-    return round(sum(file.stat().st_size for file in path.glob("*.arrow")) / 2**20, 1)
 
 
 def make_tree(root: Path, names: int) -> None:

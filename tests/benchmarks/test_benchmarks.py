@@ -3,6 +3,7 @@
 import io
 import json
 import runpy
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from sparsefacs import api, cli
 from sparsefacs.data.store import Store
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "measuring")
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if "def main(" in path.read_text(encoding="utf-8"))
 TINY = ("network.backbone=test_resnet", "network.options={}", "network.input_size=32", "training.precision='32'")
 SMALL_BATCHES = ("data.labelled_batch=4", "data.unlabelled_batch=4", "data.workers=1")
 SMALL_VIT = "network.options={img_size: 32, patch_size: 8, depth: 1}"
@@ -90,11 +91,19 @@ def pretraining_step(tmp_path: Path, faces: Store) -> list[str]:
     return ["--device", "cpu", "--repeats", "1", *sizes, *ways, *own]
 
 
+def gpu(tmp_path: Path, faces: Store) -> list[str]:
+    small = " ".join(shlex.quote(word) for word in pretraining_step(tmp_path, faces)[2:])
+    own = settings(*TINY, *SMALL_BATCHES)
+    sizes = ["--faces", "120", "--size", "32", "--steps", "1", "--methods", "supervised", "fixmatch"]
+    return ["--device", "cpu", *sizes, f"--step-words={small}", *own]
+
+
 SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
     "clips": ["--recipe", "small", "--frames", "8", "--repeats", "1", *settings(*TINY[:3], "method.width=16")],
     "comparison": comparison,
     "contrastive": ["--images", "2", "--repeats", "1"],
     "events": ["--frames", "40", "--files", "10", "--repeats", "1"],
+    "gpu": gpu,
     "flow_estimation": flow_estimation,
     "onnx_student": onnx_student,
     "predict": ["--frames", "3", "--long", "6", "--repeats", "1", "--backbone", "test_resnet", "--size", "32"],
