@@ -1,6 +1,7 @@
 """How fast a network of clips codes a video in one pass, against sending every frame's window through the backbones.
 
-    python benchmarks/clips.py [--recipe small paper] [--length 5] [--frames 240] [--repeats 5] [--json FILE]
+    python benchmarks/clips.py [--recipe small paper] [--set key=value] [--length 5] [--frames 240]
+                                [--repeats 5] [--json FILE]
 
 Knowledge-Spreader with random weights, which costs what a trained one costs, on faces that are cut out already. Side by
 side, in batches of 16 throughout:
@@ -19,45 +20,44 @@ asked for. Prints a JSON object and readable lines.
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+from measuring import give, machine, memory_mib, own_process, random_run
+
 METHOD = "knowledge-spreader"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     import torch
 
-    given = parse()
+    given = parse(words)
     torch.set_num_threads(given.threads)
     if given.peak_of:
-        print(peak_mib(given.peak_of, given.recipe[0], given.length))
+        coder = random_coder(given.recipe[0], given.length, tuple(given.settings))
+        print(json.dumps(peak_mib(given.peak_of, coder)))
         return
     result: dict[str, Any] = {"benchmark": "clips", "length": given.length, "frames": given.frames}
     result |= {"threads": given.threads, **machine()}
     for recipe in given.recipe:
         found = result[recipe] = compare(recipe, given)
         if not given.no_memory:
-            found |= {f"peak_mib_{n}": in_process(n, recipe, given.length) for n in (given.frames, 10 * given.frames)}
+            found |= {f"peak_mib_{n}": in_process(n, recipe, given) for n in (given.frames, 10 * given.frames)}
         print_found(recipe, given, found)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    give(result, given.json)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", nargs="+", default=["small", "paper"], help="recipes of Knowledge-Spreader")
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="settings, as of `train`")
     parser.add_argument("--length", type=int, default=5, help="L, frames a clip")
     parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--repeats", type=int, default=5, help="the best of so many is given")
@@ -65,12 +65,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--no-memory", action="store_true", help="leave the memory of long videos out")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def compare(recipe: str, given: argparse.Namespace) -> dict[str, Any]:
     """Return frames/s of the three, after making sure that both ways of coding agree."""
-    coder = RandomCoder(recipe, given.length)
+    coder = random_coder(recipe, given.length, tuple(given.settings))
     video = [face(coder.recipe.size, number) for number in range(given.frames)]
     ways: dict[str, Callable[[], Any]] = {
         "one_pass": lambda: one_pass(coder, video),
@@ -103,51 +103,30 @@ def compare(recipe: str, given: argparse.Namespace) -> dict[str, Any]:
     return found | {"largest_difference": float(apart)}
 
 
-class RandomCoder:
-    """Knowledge-Spreader of a recipe as a coder, its weights drawn from a seed."""
+def random_coder(recipe: str, length: int, small: tuple[str, ...] = ()) -> Any:
+    """Return Knowledge-Spreader of a recipe, clips of `length`, as a coder; small: settings of a smaller one."""
+    from sparsefacs.engine.config import resolve
+    from sparsefacs.inference.model import load_coder
 
-    aus, task, limits, known, person = AUS, "occurrence", (0.5,) * len(AUS), 0, False
+    config = resolve(METHOD, recipe, (f"method.clip_length={length}", *small), network__evidence="pixels")
+    sees = config.network.model_dump() | {"init": "none"}
+    with tempfile.TemporaryDirectory() as folder:
+        size = round(config.network.input_size / config.network.crop)
+        run = random_run(Path(folder) / "run", sees, method=METHOD, settings=config.method, size=size)
+        return load_coder(run)
 
-    def __init__(self, recipe: str, length: int) -> None:
-        import torch
 
-        from sparsefacs.engine.config import resolve
-        from sparsefacs.faces.alignment import FaceRecipe
-        from sparsefacs.methods.contract import Setting
-        from sparsefacs.methods.registry import method_class
+def branch(coder: Any, trunk: Any) -> Any:
+    """Return a coder whose features are those of one branch alone."""
+    import torch
 
-        torch.manual_seed(0)
-        config = resolve(METHOD, recipe, network__init="none", method__clip_length=length)
-        self.sees = config.network
-        setting = Setting("occurrence", AUS, self.sees)
-        network = method_class(METHOD).build_predictor(setting, config.method_config())
-        self.network: Any = network.eval().to(memory_format=torch.channels_last)
-        self.clip = (self.network.clip_length, self.network.key)
-        self.recipe = FaceRecipe(size=round(self.sees.input_size / self.sees.crop))
+    from sparsefacs.networks.answers import network_input
 
-    def encode(self, faces_BHWC: Any, landmarks_BPC: Any, vectors_BW: Any = None) -> Any:
-        """Return both backbones' features of faces."""
-        from sparsefacs.networks.answers import frame_features
+    def encode(faces_BHWC: Any, landmarks_BPC: Any) -> Any:
+        with torch.inference_mode():
+            return trunk(network_input(faces_BHWC, landmarks_BPC, coder.sees, torch.device("cpu"))[0]).numpy()
 
-        return frame_features(self.network, faces_BHWC, landmarks_BPC, self.sees)
-
-    def decode(self, features_BLE: Any, references_BR: Any = None) -> Any:
-        """Return the codes of windows of features."""
-        from sparsefacs.networks.answers import window_answers
-
-        return window_answers(self.network, features_BLE, "occurrence")
-
-    def branch(self, trunk: Any) -> Any:
-        """Return a coder whose features are those of one branch alone."""
-        import torch
-
-        from sparsefacs.networks.answers import network_input
-
-        def encode(faces_BHWC: Any, landmarks_BPC: Any) -> Any:
-            with torch.inference_mode():
-                return trunk(network_input(faces_BHWC, landmarks_BPC, self.sees, torch.device("cpu"))[0]).numpy()
-
-        return SimpleNamespace(encode=encode)
+    return SimpleNamespace(encode=encode)
 
 
 def face(size: int, number: int) -> Any:
@@ -171,7 +150,7 @@ def frames(faces: Any) -> Iterator[Any]:
     yield Closed(source)
 
 
-def code_frames(coder: RandomCoder, faces: Any) -> Iterator[Any]:
+def code_frames(coder: Any, faces: Any) -> Iterator[Any]:
     """Yield what `predict` makes of the frames of a video, one face each."""
     from sparsefacs.inference.clips import decode_frames
     from sparsefacs.inference.stages import encode_frames
@@ -179,7 +158,7 @@ def code_frames(coder: RandomCoder, faces: Any) -> Iterator[Any]:
     return decode_frames(encode_frames(frames(faces), coder, 32), coder, 32)
 
 
-def one_pass(coder: RandomCoder, video: Any) -> Any:
+def one_pass(coder: Any, video: Any) -> Any:
     """Return the codes (frames, A) as `predict` makes them."""
     from sparsefacs.inference.codes import CodedFrame
 
@@ -187,12 +166,12 @@ def one_pass(coder: RandomCoder, video: Any) -> Any:
     return np.stack([item.faces[0].codes for item in coded if isinstance(item, CodedFrame)])
 
 
-def window_by_window(coder: RandomCoder, video: list[Any]) -> Any:
+def window_by_window(coder: Any, video: list[Any]) -> Any:
     """Return the same codes, no feature being kept from one window to the next."""
     from sparsefacs.inference.batching import NETWORK_BATCH, decode_windows, encode_faces
 
     length, key = coder.clip
-    single, clip = coder.branch(coder.network.spatial.trunk), coder.branch(coder.network.trunk)
+    single, clip = branch(coder, coder.network.spatial.trunk), branch(coder, coder.network.trunk)
     coded = []
     for first in range(0, len(video), NETWORK_BATCH):
         at = np.arange(first, min(first + NETWORK_BATCH, len(video)))
@@ -206,7 +185,7 @@ def window_by_window(coder: RandomCoder, video: list[Any]) -> Any:
     return np.concatenate(coded)
 
 
-def encoded(coder: RandomCoder, video: list[Any]) -> Any:
+def encoded(coder: Any, video: list[Any]) -> Any:
     """Return the features of every face, batch by batch."""
     from sparsefacs.inference.batching import NETWORK_BATCH, encode_faces
 
@@ -214,17 +193,16 @@ def encoded(coder: RandomCoder, video: list[Any]) -> Any:
     return np.concatenate([encode_faces(coder, part, np.zeros((len(part), 68, 2), np.float32)) for part in parts])
 
 
-def in_process(count: int, recipe: str, length: int) -> float:
+def in_process(count: int, recipe: str, given: argparse.Namespace) -> float:
     """Return the memory of coding `count` frames in a process of its own."""
-    command = [sys.executable, __file__, "--peak-of", str(count), "--recipe", recipe, "--length", str(length)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+    words = ["--peak-of", count, "--recipe", recipe, "--length", given.length]
+    return float(own_process(__file__, *words, *(f"--set={setting}" for setting in given.settings)))
 
 
-def peak_mib(count: int, recipe: str, length: int) -> float:
+def peak_mib(count: int, coder: Any) -> float:
     """Code `count` frames, made one by one, in this process; return the most private memory beyond the first frames."""
     from sparsefacs.inference.codes import CodedFrame
 
-    coder = RandomCoder(recipe, length)
     one_pass(coder, [face(coder.recipe.size, number) for number in range(40)])
     start = peak = private_mib()
     faces = (face(coder.recipe.size, number) for number in range(count))
@@ -236,9 +214,7 @@ def peak_mib(count: int, recipe: str, length: int) -> float:
 
 def private_mib() -> float:
     """Return the private memory of this process, MiB; NaN where the system does not tell."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 2**10 for line in lines if line.startswith("RssAnon")), float("nan"))
+    return memory_mib().get("private", float("nan"))
 
 
 def print_found(recipe: str, given: argparse.Namespace, found: dict[str, Any]) -> None:
@@ -253,14 +229,6 @@ def print_found(recipe: str, given: argparse.Namespace, found: dict[str, Any]) -
         f"{(1 + given.length) / 2:g} to 1)" + (f"; memory beyond the first frames {memory}" if memory else ""),
         file=sys.stderr,
     )
-
-
-def machine() -> dict[str, Any]:
-    import torch
-
-    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    described = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    return {"machine": described, "torch": torch.__version__, "load_before": load}
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ over AUs, 95 % intervals over subjects), the paired difference of each from the 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from measuring import give, machine
 from sparsefacs.reports.comparison import difference, is_clear
 from sparsefacs.reports.results import METRIC_NAMES, METRICS_OF_TASK, read_results
 
@@ -53,17 +53,22 @@ COMPARISONS: dict[str, dict[str, tuple[str, tuple[str, ...]]]] = {
 }
 
 
-def main() -> None:
-    given = parse()
+def main(words: Sequence[str] | None = None) -> None:
+    given = parse(words)
     given.out.mkdir(parents=True, exist_ok=True)
     trainings = COMPARISONS[given.comparison]
     with ThreadPoolExecutor(given.together) as pool:
         list(pool.map(lambda each: train(given, each, *trainings[each]), trainings))
-    result = {"comparison": given.comparison, "labels": given.labels, "steps": given.steps, **machine()}
+    result = {
+        "benchmark": "comparison",
+        "comparison": given.comparison,
+        "labels": given.labels,
+        "steps": given.steps,
+        **machine(),
+    }
     result["runs"] = {name: scores(given.out / name) for name in trainings}
     first, *others = trainings
     result["differences"] = {name: paired(given.out / name, given.out / first) for name in others}
-    (given.out / "comparison.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, run in result["runs"].items():
         beside = result["differences"].get(name)
         scored = [metric for metric in METRIC_NAMES if metric in run]
@@ -72,6 +77,7 @@ def main() -> None:
         if beside is not None:
             told = "  ".join(f"{METRIC_NAMES[metric]} {beside[metric]}" for metric in scored)
             print(f"{'':12} from {first}: {told}")
+    give(result, given.out / "comparison.json")
 
 
 def train(given: argparse.Namespace, training: str, method: str, settings: tuple[str, ...]) -> None:
@@ -84,7 +90,7 @@ def train(given: argparse.Namespace, training: str, method: str, settings: tuple
     words += ["--recipe", recipe or "small"]
     settings = settings if given.labels != "all" else labelled_alone(settings)
     words += ["--protocol", given.protocol, "--seed", str(given.seed), "--set", f"training.steps={given.steps}"]
-    words += [word for setting in settings for word in ("--set", setting)]
+    words += [word for setting in (*settings, *given.settings) for word in ("--set", setting)]
     words += ["--init", str(given.init)] if given.init and "network.init=none" not in settings else []
     words += ["--resume"] if run.exists() else []
     with (given.out / f"{training}.log").open("w") as log:
@@ -128,10 +134,12 @@ def paired(run: Path, baseline: Path) -> dict[str, Any]:
 
 
 def told(score: Mapping[str, Any], sign: str = "") -> str:
+    if any(score[key] is None for key in ("value", "low", "high")):
+        return "undefined on so few faces"
     return f"{score['value']:{sign}.3f} [{score['low']:{sign}.3f}, {score['high']:{sign}.3f}]"
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("comparison", choices=COMPARISONS)
     parser.add_argument("store", type=Path)
@@ -139,20 +147,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--labels", default="5%")
     parser.add_argument("--protocol", default="holdout:33%")
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="settings of all, as of `train`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--init", type=Path, help="run of pretrain that all start from")
     parser.add_argument("--together", type=int, default=2, help="trainings at a time")
-    return parser.parse_args()
-
-
-def machine() -> dict[str, Any]:
-    import torch
-
-    return {
-        "cores": os.cpu_count(),
-        "processor": platform.processor() or platform.machine(),
-        "torch": torch.__version__,
-    }
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

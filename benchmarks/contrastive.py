@@ -12,22 +12,21 @@ object and readable lines.
 """
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from measuring import give, machine
 
 DIMENSIONS, TEMPERATURE = 128, 0.07
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     import torch
 
-    given = parse()
+    given = parse(words)
     torch.set_num_threads(given.threads)
     result: dict[str, Any] = {"benchmark": "contrastive", "threads": given.threads, **machine(), "images": {}}
     for images in given.images:
@@ -40,18 +39,16 @@ def main() -> None:
             f"{found['times_as_fast']} times as fast in {found['memory_ratio']} times the memory",
             file=sys.stderr,
         )
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    give(result, given.json)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, nargs="+", default=[32, 64, 128], help="N, images a batch")
     parser.add_argument("--repeats", type=int, default=5, help="the best of so many is given")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def compare(images: int, repeats: int) -> dict[str, Any]:
@@ -134,12 +131,6 @@ def anchor_by_anchor(views_2N8D: Any) -> Any:
 
 
 LOSSES: dict[str, Callable[[Any], Any]] = {"matrix": matrix, "anchor_by_anchor": anchor_by_anchor}
-
-
-def machine() -> dict[str, Any]:
-    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    described = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    return {"machine": described, "load_before": load}
 
 
 if __name__ == "__main__":

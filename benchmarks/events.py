@@ -3,56 +3,57 @@
     python benchmarks/events.py [--frames 2000] [--files 1000] [--repeats 5] [--json FILE]
 
 Makes codes of a face with 19 AUs. Times are the best of the repeats, without start-up and imports, with reading and
-writing of files. Memory: how far the highest resident memory of a process that summarises a tenth of the files, and of
-one that summarises them all, goes beyond what it was after a single file.
+writing of files; the baseline is pandas reading one such file. Memory: how far the highest resident memory of a process
+that summarises a tenth of the files, and of one that summarises them all, goes beyond what it was after a single file.
 """
 
 import argparse
 import json
-import platform
-import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from measuring import give, machine, memory_mib, own_process
 from sparsefacs import observation
 from sparsefacs.inference.codes import CodedFace, CodedFrame, CodesWriter, code_columns, open_codes
 
+JOBS = ("events", "summary", "summary_wide", "agreement")
 AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26, 28, 45)
 
 
-def main() -> None:
-    given = parse()
+def main(words: Sequence[str] | None = None) -> None:
+    given = parse(words)
     if given.measure:
         print(measured(given.place, given.measure))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         result: dict[str, Any] = {"benchmark": "events", "frames": given.frames, "aus": len(AUS)}
-        result |= {"platform": platform.platform(), "python": platform.python_version()}
+        result |= machine()
         one, two = (write_codes(folder / f"{seed}.csv", given.frames, seed) for seed in range(2))
-        result["events_s"] = best(given.repeats, lambda n: observation.write_events(one, folder / f"events-{n}.boris"))
-        result["summary_s"] = best(given.repeats, lambda n: observation.summary(one, folder / f"summary-{n}.csv"))
-        result["summary_wide_s"] = best(
-            given.repeats, lambda n: observation.summary(one, folder / f"wide-{n}.csv", wide=True)
-        )
-        result["agreement_s"] = best(
-            given.repeats, lambda n: observation.agreement(one, two, out=folder / f"out-{n}.csv")
-        )
+        jobs: dict[str, Callable[[int], Any]] = {
+            "reading": lambda n: pd.read_csv(one),
+            "events": lambda n: observation.write_events(one, folder / f"events-{n}.boris"),
+            "summary": lambda n: observation.summary(one, folder / f"summary-{n}.csv"),
+            "summary_wide": lambda n: observation.summary(one, folder / f"wide-{n}.csv", wide=True),
+            "agreement": lambda n: observation.agreement(one, two, out=folder / f"out-{n}.csv"),
+        }
+        result |= {f"{name}_s": best(given.repeats, job) for name, job in jobs.items()}
+        times = {name: round(result[f"{name}_s"] / max(result["reading_s"], 1e-3), 1) for name in JOBS}
+        result["times_reading"] = times
         if given.files:
             result |= many(folder / "many", given.files, given.frames)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result, indent=1))
+    print_found(result)
+    give(result, given.json)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=2000, help="frames of a clip")
     parser.add_argument("--files", type=int, default=1000, help="files summarised; 0: none")
@@ -60,7 +61,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def write_codes(path: Path, frames: int, seed: int) -> Path:
@@ -97,8 +98,7 @@ def many(folder: Path, files: int, frames: int) -> dict[str, Any]:
         (folder / f"{number}.csv").write_bytes(first.replace(b"\n0,", f"\n{number},".encode()))
     told: dict[str, Any] = {"files": files}
     for name, count in (("tenth", files // 10), ("all", files)):
-        command = [sys.executable, __file__, "--measure", str(count), "--place", str(folder)]
-        told[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        told[name] = own_process(__file__, "--measure", count, "--place", folder)
     return told
 
 
@@ -119,7 +119,20 @@ def measured(folder: Path, count: int) -> str:
 
 
 def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return memory_mib()["peak_resident"]
+
+
+def print_found(result: dict[str, Any]) -> None:
+    for name in JOBS:
+        times = result["times_reading"][name]
+        print(f"{name:12s} {result[f'{name}_s']:.3f} s, {times} times what reading the file takes", file=sys.stderr)
+    if "all" in result:
+        tenth, whole = result["tenth"], result["all"]
+        print(
+            f"{whole['files']} files in {whole['seconds']} s; memory {whole['peak_above_mib']} MiB above that of one "
+            f"file, {tenth['peak_above_mib']} for {tenth['files']}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

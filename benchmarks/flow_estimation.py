@@ -9,9 +9,8 @@ cells, in pixels of the network's image, with 95 % intervals over people. Prints
 """
 
 import argparse
-import json
-import os
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from measuring import give, machine
+
 SETTINGS = ("method.auxiliary=[flow]", "method.semi_supervised=none", "data.labelled_batch=64", "selection.rule=last")
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     from sparsefacs.data.store import Store
     from sparsefacs.engine.config import resolve
     from sparsefacs.engine.trainer import make_method
@@ -30,9 +31,9 @@ def main() -> None:
     from sparsefacs.protocols.folds import make_protocol
     from sparsefacs.reports.flow_errors import LaterFaces
 
-    given = parse()
+    given = parse(words)
     store = Store(given.store)
-    settings = (*SETTINGS, f"training.steps={given.steps}", f"method.flow.weight={given.weight}")
+    settings = (*SETTINGS, f"training.steps={given.steps}", f"method.flow.weight={given.weight}", *given.settings)
     config = resolve("wsrtl", "small", settings, aus=store.aus, network__init=given.init)
     fold = make_protocol("holdout:33%", store.strings("subject").tolist(), 0).folds[0]
     data = training_set(store, None, fold, "all", config)
@@ -42,7 +43,7 @@ def main() -> None:
     checks = sorted({round(given.steps * n / given.checks) for n in range(given.checks + 1)})
     result: dict[str, Any] = {
         "benchmark": "flow_estimation",
-        "cores": os.cpu_count(),
+        **machine(),
         "steps": given.steps,
         "checks": [],
     }
@@ -53,28 +54,32 @@ def main() -> None:
                 found = {name: errors(method, store, later, config, rows) for name, rows in samples.items()}
                 result["checks"].append({"step": step, "images": batches.images()} | found)
                 print(f"step {step}: " + "; ".join(told(name, each) for name, each in found.items()), file=sys.stderr)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    give(result, given.json)
 
 
 def trained(method: Any, batches: Any, config: Any) -> Any:
     """Train, giving way before the first step and after each."""
     from sparsefacs.engine.optimisers import make_optimisers, rate_factor, set_rates
 
-    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser)
+    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.labelled_batch)
     method.train()
     yield None
     for step in range(config.training.steps):
         set_rates(optimisers, rate_factor(step, config.training.steps, config.optimiser))
-        for update in method.updates(batches, step):
-            used = [optimisers[name] for name in (update.optimiser, *update.also)]
-            for optimiser in used:
-                optimiser.zero_grad(set_to_none=True)
-            update.loss.backward()
-            for optimiser in used:
-                optimiser.step()
+        take_step(method, batches, optimisers, step)
         yield None
+
+
+def take_step(method: Any, batches: Any, optimisers: Any, step: int) -> None:
+    """Do all updates of one step."""
+    for update in method.updates(batches, step):
+        used = [optimisers[name] for name in (update.optimiser, *update.also)]
+        for optimiser in used:
+            optimiser.zero_grad(set_to_none=True)
+        update.loss.backward()
+        for optimiser in used:
+            optimiser.step()
+    method.after_step(step)
 
 
 def groups(fold: Any) -> dict[str, tuple[str, ...]]:
@@ -107,20 +112,22 @@ def told(name: str, found: dict[str, Any]) -> str:
     values = [
         f"{key} {found[key]['value']:.3f} [{found[key]['low']:.3f}, {found[key]['high']:.3f}]"
         for key in ("predicted", "zero", "tv_l1", "predicted_minus_zero")
+        if key in found  # TV-L1 has an error only where true flow is known
     ]
     return f"{name} ({found['faces']} faces of {found['subjects']} people): {', '.join(values)}"
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--checks", type=int, default=8)
     parser.add_argument("--faces", type=int, default=500)
     parser.add_argument("--weight", type=float, default=0.2, help="of the flow task, beside recognition's 1")
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="settings, as of `train`")
     parser.add_argument("--init", help="run of pretrain to start from")
     parser.add_argument("--json", type=Path)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

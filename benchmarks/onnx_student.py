@@ -9,19 +9,19 @@ is busy for all, and the best of each is given.
 """
 
 import argparse
-import json
-import os
-import platform
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from measuring import give, machine
 
-def main() -> None:
+
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("student", type=Path, help="run folder of the student")
     parser.add_argument("teacher", type=Path, help="run folder of its teacher")
@@ -30,20 +30,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="rounds of timing")
     parser.add_argument("--calls", type=int, default=8, help="calls a round")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    arguments = parser.parse_args(words)
+    import torch
+
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         result = measured(arguments, arguments.out or Path(folder) / "student.onnx")
     tell(result)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    give(result, arguments.json)
 
 
 def measured(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
+    import onnxruntime
     import torch
 
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     from sparsefacs import api
     from sparsefacs.engine.run import RunFolder
     from sparsefacs.inference.onnx_model import OnnxCoder
@@ -54,7 +54,8 @@ def measured(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
         "student, torch": api.load(arguments.student),
         "teacher, torch": api.load(arguments.teacher),
     }
-    result: dict[str, Any] = {"machine": machine(), "max_difference": exported["max_difference"]}
+    result: dict[str, Any] = {"benchmark": "onnx_student", **machine(), "onnxruntime": onnxruntime.__version__}
+    result["max_difference"] = exported["max_difference"]
     result["size_bytes"] = {
         "student.onnx": exported["bytes"],
         "student": RunFolder(arguments.student).weights.stat().st_size,
@@ -67,6 +68,8 @@ def measured(arguments: argparse.Namespace, out: Path) -> dict[str, Any]:
         name: RunFolder(getattr(arguments, name)).read_model()["network"] for name in result["parameters"]
     }
     result["images_per_second"] = speeds(coders, arguments.repeats, arguments.calls)
+    rates = result["images_per_second"]
+    result["times_as_fast"] = round(rates["student, onnxruntime"] / rates["teacher, torch"], 2)
     result["scores"] = scores(coders, arguments)
     return result
 
@@ -121,19 +124,6 @@ def scores(coders: dict[str, Any], arguments: argparse.Namespace) -> dict[str, A
     return found | {"faces": len(rows), "subjects": len(np.unique(subject_M)), "largest_difference": float(agreed)}
 
 
-def machine() -> dict[str, Any]:
-    import onnxruntime
-    import torch
-
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-    }
-
-
 def tell(result: dict[str, Any]) -> None:
     for name, size in result["size_bytes"].items():
         print(f"{name:22s} {size / 1e6:8.2f} MB", file=sys.stderr)
@@ -142,6 +132,7 @@ def tell(result: dict[str, Any]) -> None:
         told = f"{mean['value']:.3f} [{mean['low']:.3f}, {mean['high']:.3f}]"
         lost = f"{less['value']:+.3f} [{less['low']:+.3f}, {less['high']:+.3f}] against the teacher"
         print(f"{name:22s} {rate:8.1f} images/s on one core   {told}   {lost}", file=sys.stderr)
+    print(f"the exported student is {result['times_as_fast']} times as fast as its teacher", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,58 +4,56 @@
 
 Without VIDEO: 640 × 360, 25 frames/s, one face about 200 pixels wide, made by panning over the astronaut photo of
 scikit-image. Without RUN: a ResNet-18 at 112 pixels with random weights, which costs what a trained one costs.
+Baseline: one stage after the other, and each stage alone.
 Target: 40 frames/s on 2 cores; peak memory at 4,000 frames within 10 % of that at 500.
 """
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-FPS = 25
-AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+from measuring import best, give, machine, memory_mib, own_process, random_run, write_clip
+
 TARGET_FPS, TARGET_RATIO = 40.0, 1.10
 
 
-def main() -> None:
-    arguments = parse()
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = parse(words)
     if arguments.peak_of:
-        print(peak_mib(arguments))
+        print(json.dumps(peak_mib(arguments)))
         return
     with tempfile.TemporaryDirectory() as folder:
-        video = arguments.video or make_video(Path(folder) / "short.mp4", arguments.frames)
-        result = {"machine": machine(), "speed": speed(video, arguments.run, Path(folder), arguments.repeats)}
+        video = arguments.video or write_clip(Path(folder) / "short.mp4", arguments.frames)
+        result: dict[str, Any] = {"benchmark": "predict", **machine()}
+        result |= {"speed": speed(video, arguments, Path(folder))}
         print_speed(result["speed"])
         if arguments.long:
             result["memory"] = memory(arguments, Path(folder))
             print_memory(result["memory"])
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    give(result, arguments.json)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path, nargs="?", help="default: a generated one")
     parser.add_argument("--run", type=Path, help="run folder; default: ResNet-18 with random weights")
+    parser.add_argument("--backbone", default="resnet18", help="without a run: a timm model")
+    parser.add_argument("--size", type=int, default=112, help="without a run: side of the aligned faces, pixels")
     parser.add_argument("--frames", type=int, default=500, help="length of the generated video")
     parser.add_argument("--long", type=int, default=4000, help="length of the long video for memory; 0: no memory test")
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is given")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def speed(video: Path, run: Path | None, folder: Path, repeats: int) -> dict[str, float]:
+def speed(video: Path, given: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Return frames/s of decoding, landmarks and network alone, of all in sequence, and of `predict`."""
     from sparsefacs.faces.alignment import align_face
     from sparsefacs.faces.detection import FaceFinder
@@ -64,7 +62,7 @@ def speed(video: Path, run: Path | None, folder: Path, repeats: int) -> dict[str
     from sparsefacs.inference.batching import code_faces
     from sparsefacs.inference.pipeline import predict
 
-    coder = make_coder(run)
+    coder, repeats = make_coder(given, folder), given.repeats
     kept = []
     for frame in decode(video):
         kept.append(frame)
@@ -93,28 +91,18 @@ def speed(video: Path, run: Path | None, folder: Path, repeats: int) -> dict[str
             drawn = out.with_suffix(".mp4") if overlay else None
             taken.append(predict(coder, [video], out.with_suffix(".csv"), overlay=drawn, threads=threads).seconds)
         rates[f"{name}_fps"] = frames / min(taken)
-    return {name: round(rate, 1) for name, rate in rates.items()}
-
-
-def best(work: Callable[[], object], repeats: int) -> float:
-    """Return the least time, s, that `work` took."""
-    taken = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - started)
-    return min(taken)
+    told = {name: round(rate, 1) for name, rate in rates.items()}
+    return told | {"times_sequential": round(rates["predict_fps"] / rates["sequential_fps"], 2)}
 
 
 def memory(arguments: argparse.Namespace, folder: Path) -> dict[str, float]:
     """Return peak memory, MiB, of coding a short and a long video, each in a process of its own, and their ratio."""
     peaks = {}
     for frames in (arguments.frames, arguments.long):
-        video = make_video(folder / f"{frames}.mp4", frames)
-        command = [sys.executable, __file__, "--peak-of", str(video)]
-        command += ["--run", str(arguments.run)] if arguments.run else []
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        peaks[f"peak_mib_{frames}"] = float(done.stdout.split()[-1])
+        video = write_clip(folder / f"{frames}.mp4", frames)
+        own = ["--run", arguments.run] if arguments.run else []
+        own += ["--backbone", arguments.backbone, "--size", arguments.size]
+        peaks[f"peak_mib_{frames}"] = float(own_process(__file__, "--peak-of", video, *own))
     short, long = peaks.values()
     return peaks | {"ratio": round(long / short, 3)}
 
@@ -124,81 +112,23 @@ def peak_mib(arguments: argparse.Namespace) -> float:
     from sparsefacs.inference.pipeline import predict
 
     with tempfile.TemporaryDirectory() as folder:
-        predict(make_coder(arguments.run), [arguments.peak_of], Path(folder) / "codes.csv")
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would hold the parent's peak too: it survives fork and exec
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return round(int(line.split()[1]) / 2**10, 1)
-    import resource
-
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 1)
+        coder = make_coder(arguments, Path(folder))
+        predict(coder, [arguments.peak_of], Path(folder) / "codes.csv")
+    return memory_mib()["peak_resident"]
 
 
-def make_coder(run: Path | None):
-    if run is not None:
-        from sparsefacs.inference.model import load_coder
+def make_coder(given: argparse.Namespace, folder: Path) -> Any:
+    """Return the coder of the run, or one of random weights."""
+    from sparsefacs.inference.model import load_coder
 
-        return load_coder(run)
-    import timm
-    import torch
-
-    from sparsefacs.faces.alignment import FaceRecipe
-
-    torch.manual_seed(0)
-    network = timm.create_model("resnet18", num_classes=len(AUS)).eval().to(memory_format=torch.channels_last)
-
-    class RandomCoder:
-        aus, recipe, task, limits = AUS, FaceRecipe(size=112), "occurrence", (0.5,) * len(AUS)
-
-        def __call__(self, faces_BHWC: np.ndarray, landmarks_BPC: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                faces = torch.from_numpy(faces_BHWC).permute(0, 3, 1, 2).float() / 255
-                return network(faces).sigmoid().numpy()
-
-    return RandomCoder()
-
-
-def make_video(path: Path, frames: int) -> Path:
-    """Write a 640 × 360 H.264 video that pans slowly over a photo of one face."""
-    import av
-    import cv2
-    from skimage.data import astronaut
-
-    photo = astronaut()
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(FPS), options={"crf": "23", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for number in range(frames):
-            turn = 2 * np.pi * number / 200
-            zoom = 2.0 + 0.1 * np.sin(turn)
-            centre = np.array([225 + 20 * np.sin(1.7 * turn), 120 + 8 * np.cos(2.3 * turn)])
-            matrix = np.array([[zoom, 0, 320 - zoom * centre[0]], [0, zoom, 180 - zoom * centre[1]]])
-            image = cv2.warpAffine(photo, matrix, (640, 360), borderMode=cv2.BORDER_REFLECT)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode(None):
-            container.mux(packet)
-    return path
-
-
-def machine() -> dict[str, object]:
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "cores": cores,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torch_threads": torch.get_num_threads(),
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-    }
+    network = {"backbone": given.backbone, "input_size": given.size}
+    return load_coder(given.run or random_run(folder / "random", network, size=given.size))
 
 
 def print_speed(rates: dict[str, float]) -> None:
     for name, rate in rates.items():
-        print(f"{name:22s} {rate:8.1f} frames/s", file=sys.stderr)
+        unit = "frames/s" if name.endswith("_fps") else ""
+        print(f"{name:22s} {rate:8.1f} {unit}".rstrip(), file=sys.stderr)
     met = "met" if rates["predict_fps"] >= TARGET_FPS else "MISSED"
     print(f"target {TARGET_FPS:.0f} frames/s end to end: {met}", file=sys.stderr)
 

@@ -12,13 +12,11 @@ layout (empty files) is listed, parted and hashed; the baseline makes every item
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +24,13 @@ from typing import Any
 
 import numpy as np
 
-PART = 10_000  # faces a part of the store
+from measuring import faces_store, give, machine, memory_mib, own_process
+
 FOLDER = 1000  # files a folder of the tree
 
 
-def main() -> None:
-    given = parse()
+def main(words: Sequence[str] | None = None) -> None:
+    given = parse(words)
     if given.measure:
         print(json.dumps(MEASURES[given.measure](given)))
         return
@@ -39,9 +38,11 @@ def main() -> None:
         result: dict[str, Any] = {"benchmark": "stream", "images": given.images, "side": given.side}
         result |= {"batch": given.batch, "batches": given.batches, **machine()}
         if given.images:
-            result["store_mib"] = make_store(Path(temporary) / "store", given.images, given.side)
+            place = faces_store(Path(temporary) / "store", given.images, given.side).path
+            result["store_mib"] = round(sum(file.stat().st_size for file in place.glob("*.arrow")) / 2**20, 1)
             for name in ("idle", "stream1", "stream2", "array"):
                 result[name] = in_process(name, Path(temporary) / "store", given)
+            result["times_as_fast"] = round(rate(result, "stream2") / rate(result, "array"), 2)
             result["private_ratio"] = round(above_idle(result, "stream2") / above_idle(result, "array"), 3)
             print_streaming(result)
         if given.names:
@@ -49,12 +50,10 @@ def main() -> None:
             for name in ("plan", "plan_at_once"):
                 result[name] = in_process(name, Path(temporary) / "tree", given)
             print_planning(result)
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result))
+    give(result, given.json)
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100_000, help="faces of the store; 0: no streaming")
     parser.add_argument("--side", type=int, default=48, help="side of the faces, pixels")
@@ -64,49 +63,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def in_process(name: str, place: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Return what measure `name` finds in a process of its own."""
     numbers = [f"--{key}={getattr(given, key)}" for key in ("images", "side", "batch", "batches", "names")]
-    command = [sys.executable, __file__, "--measure", name, "--place", str(place), *numbers]
-    found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    found: dict[str, Any] = own_process(__file__, "--measure", name, "--place", place, *numbers)
     return found
-
-
-def make_store(path: Path, images: int, side: int) -> float:
-    """Write a store of blurred noise, and return the size of its parts in MiB."""
-    import cv2
-
-    from sparsefacs.data.store import FaceRow, StoreInfo, StoreWriter
-    from sparsefacs.faces.alignment import FaceRecipe
-
-    rng = np.random.default_rng(0)
-
-    def row(number: int) -> FaceRow:
-        noise = cv2.GaussianBlur(rng.integers(0, 256, (side, side, 3), np.uint8), (0, 0), 2)
-        return FaceRow(
-            image=cv2.imencode(".jpg", cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX))[1].tobytes(),
-            subject=f"s{number // 20}",
-            clip="c",
-            frame=number % 20,
-            time=0.0,
-            face=0,
-            landmarks=rng.uniform(0, side, (68, 2)).astype(np.float32),
-            matrix=np.eye(2, 3, dtype=np.float32),
-            occurrence=np.full(12, -1, np.int8),
-            intensity=np.full(12, np.nan, np.float32),
-            score=1.0,
-            source=f"{number}.jpg",
-        )
-
-    writer = StoreWriter(path, StoreInfo(tuple(range(12)), FaceRecipe(size=side).as_json(), {}), {})
-    parts = -(-images // PART)
-    for part in range(parts):
-        writer.write_part(part, map(row, range(part * PART, min(images, (part + 1) * PART))), [])
-    writer.finish(parts)
-    return round(sum(file.stat().st_size for file in path.glob("*.arrow")) / 2**20, 1)
 
 
 def make_tree(root: Path, names: int) -> None:
@@ -116,17 +80,6 @@ def make_tree(root: Path, names: int) -> None:
         if not file:
             (root / f"{folder:07d}").mkdir(parents=True)
         os.close(os.open(f"{root}/{folder:07d}/{file:03d}.jpg", os.O_CREAT | os.O_WRONLY))
-
-
-def memory_mib() -> dict[str, float]:
-    """Return resident, peak resident and private (anonymous) memory of this process in MiB, where Linux tells."""
-    names = {"VmRSS": "resident", "VmHWM": "peak_resident", "RssAnon": "private"}
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)
-    return {name: round(int(fields[key].split()[0]) / 1024, 1) for key, name in names.items() if key in fields}
 
 
 @contextmanager
@@ -237,13 +190,18 @@ def above_idle(result: dict[str, Any], name: str) -> float:
     return max(result[name].get("private", 0.0) - result["idle"].get("private", 0.0), 0.1)
 
 
+def rate(result: dict[str, Any], name: str) -> float:
+    """Return the faces a second of measure `name`."""
+    return float(result[name]["faces_per_second"])
+
+
 def print_streaming(result: dict[str, Any]) -> None:
     streamed, held = result["stream2"], result["array"]
     print(
         f"{result['images']} faces, {result['side']} px, {result['store_mib']} MiB on disk: "
         f"{result['stream1']['faces_per_second']} and {streamed['faces_per_second']} faces/s with 1 and 2 threads "
-        f"(held in an array {held['faces_per_second']}); private memory beyond an idle process "
-        f"{above_idle(result, 'stream2'):.0f} MiB against {above_idle(result, 'array'):.0f} "
+        f"(held in an array {held['faces_per_second']}, × {result['times_as_fast']}); private memory beyond an idle "
+        f"process {above_idle(result, 'stream2'):.0f} MiB against {above_idle(result, 'array'):.0f} "
         f"(× {result['private_ratio']}); peak resident {streamed.get('peak_resident')} MiB, "
         f"array {held.get('peak_resident')}, idle {result['idle'].get('peak_resident')}",
         file=sys.stderr,
@@ -258,12 +216,6 @@ def print_planning(result: dict[str, Any]) -> None:
         f"with every item held {at_once['seconds']} s, {all_grown:.0f} MiB",
         file=sys.stderr,
     )
-
-
-def machine() -> dict[str, Any]:
-    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    described = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    return {"machine": described, "load_before": load}
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ Target: 40 frames/s at 128 × 128 with 2 × 2 supersampling on 2 cores. Prints o
 """
 
 import argparse
-import json
-import os
-import platform
+import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from measuring import give, machine
 from sparsefacs.synthetic import synth
 
 TARGET = 40.0
@@ -26,23 +26,17 @@ def rate(size: int, frames: int, workers: int) -> float:
         return 8 * (frames // 8) / (time.perf_counter() - started)
 
 
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--frames", type=int, default=1600)
     parser.add_argument("--repeats", type=int, default=2, help="the best of these counts; the first also warms caches")
-    given = parser.parse_args()
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args(words)
     rates = {n: max(rate(given.size, given.frames, n) for _ in range(given.repeats)) for n in (1, 2)}
     result = {
         "benchmark": "synth",
+        **machine(),
         "size": given.size,
         "supersample": 2,
         "frames": given.frames,
@@ -50,16 +44,13 @@ def main() -> None:
         "ratio": round(rates[2] / rates[1], 2),
         "target": TARGET,
         "met": rates[2] >= TARGET,
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "load_before": os.getloadavg()[0],
-        "python": platform.python_version(),
     }
     print(
         f"synth {given.size} px: {rates[1]:.1f} frames/s with 1 process, {rates[2]:.1f} with 2 (× {result['ratio']}); "
-        f"target {TARGET:.0f} on 2 cores"
+        f"target {TARGET:.0f} on 2 cores",
+        file=sys.stderr,
     )
-    print(json.dumps(result))
+    give(result, given.json)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ Recipe = Annotated[str, typer.Option(help="Settings to start from: a recipe's na
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of weights and batches.")]
 Devices = Annotated[int, typer.Option(min=1, help="GPUs, or CPU processes where there is no GPU.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in OUT.")]
+Dask = Annotated[
+    str | None,
+    typer.Option(help="Scheduler of a Dask cluster, tcp://HOST:8786, whose workers work in place of processes here."),
+]
 Task = Annotated[str | None, typer.Option(help="occurrence or intensity.")]
 
 

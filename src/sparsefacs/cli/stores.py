@@ -11,8 +11,9 @@ from ..errors import InputError
 from ..events.model import CLOCKS
 from ..facs.units import parse_aus
 from ..shards import read_shard
+from ..workers import cluster
 from .many import OneShard
-from .options import Aus, Json, listed, one_of, show
+from .options import Aus, Dask, Json, listed, one_of, show
 
 if TYPE_CHECKING:
     from ..data.store import Store
@@ -30,6 +31,7 @@ def synth(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same faces, whatever --workers.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes. Not with --layout.")] = 2,
+    dask: Dask = None,
     profile: Annotated[
         str, typer.Option(help="Whose AU statistics to follow: bp4d or disfa. A --layout has its own.")
     ] = "bp4d",
@@ -90,6 +92,7 @@ def synth(
             resting=resting != "plain",
             points=points != "found",
             aus=aus,
+            dask=dask,
         )
         sized = {} if size is None else {"size": size}
         given = _variants(variant or ())
@@ -102,7 +105,7 @@ def synth(
     if variant:
         raise InputError("--variant goes with --layout only", remedy="Add --layout NAME")
     extra: dict[str, Any] = {} if aus is None else {"aus": parse_aus(aus)}
-    store = api.synth(
+    store = cluster(dask)(api.synth)(
         out,
         subjects=subjects,
         clips=clips,
@@ -188,6 +191,7 @@ def prepare(
         int | None, typer.Option(help="table: number of a video's first frame there. Default: 0; in OpenFace tables 1.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    dask: Dask = None,
     shard: OneShard = None,
     aus: Aus = None,
 ) -> None:
@@ -208,7 +212,7 @@ def prepare(
     share = read_shard(shard)
     if not share.is_whole:
         typer.echo(share.name, err=True)
-    store = api.prepare_shard(
+    store = cluster(dask)(api.prepare_shard)(
         source,
         out,
         share,
@@ -259,13 +263,14 @@ def flow(
     store: Annotated[Path, typer.Argument(help="Store folder; the flow is kept in STORE/flow. Needs clips.")],
     step: Annotated[int, typer.Option(min=1, help="Frames from a face to the later one.")] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    dask: Dask = None,
 ) -> None:
     """Compute optical flow from each face to the same face a few frames later, for methods that learn from it.
 
     TV-L1 flow, the later frame aligned as the earlier one. Photos, ends of clips and gaps have none. It is computed
     once and then read by `train`; a stopped command goes on when given again.
     """
-    made = api.flow(store, step=step, workers=workers)
+    made = cluster(dask)(api.flow)(store, step=step, workers=workers)
     there = "; it was there already" if made.already else ""
     faces = f"{made.known} of {_counted(made.rows, 'face')}"
     typer.echo(f"{made.folder}: optical flow of {faces}, {_counted(made.step, 'frame')} ahead{there}")

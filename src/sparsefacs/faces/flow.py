@@ -4,7 +4,6 @@ Head motion is reduced as the paper reduces it: the later frame is seen through 
 """
 
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..errors import InputError
 from ..files import SoleWriter, refuse_existing, write_with
 from ..progress import progress
 from ..records import FlowRecord, Record, read_record, write_record
+from ..workers import in_parallel
 
 if TYPE_CHECKING:
     pass
@@ -183,30 +183,16 @@ def _write_parts(store: Store, later: NDArray[np.int64], settings: FlowSettings,
         for first in range(part * part_rows, min((part + 1) * part_rows, rows), _CHUNK)
     ]
     jobs = ((store.path, chunk.start, later[chunk.start : chunk.stop], settings) for _, chunk in chunks)
+    made_chunks = in_parallel(chunk_flow, jobs, min(workers, len(chunks) or 1), ordered=True)
     with progress("flow", sum(len(chunk) for _, chunk in chunks), unit="faces") as bar:
         made: list[NDArray[np.float16]] = []
-        for (part, chunk), flows in zip(chunks, _run(jobs, workers, len(chunks)), strict=True):
+        for (part, chunk), flows in zip(chunks, made_chunks, strict=True):
             made.append(flows)
             bar.advance(len(chunk))
             if chunk.stop == min((part + 1) * part_rows, rows):
                 whole = np.concatenate(made)
                 write_with(part_path(folder, part), lambda handle, whole=whole: np.save(handle, whole))  # type: ignore[misc]
                 made.clear()
-
-
-_Job = tuple[Path, int, NDArray[np.int64], FlowSettings]
-
-
-def _run(jobs: Iterator[_Job], workers: int, count: int) -> Iterable[NDArray[np.float16]]:
-    """Return the flow of every job, in order."""
-    if workers == 1 or count < 2:
-        return (chunk_flow(*job) for job in jobs)
-    from joblib import Parallel, delayed, parallel_config
-
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        run = Parallel(n_jobs=min(workers, count), return_as="generator", batch_size=1, pre_dispatch="3*n_jobs")
-        made: Iterable[NDArray[np.float16]] = run(delayed(chunk_flow)(*job) for job in jobs)
-        return made
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from ..errors import InputError
 from ..files import has_died, sha256_file
 from ..progress import Progress, progress
 from ..shards import WHOLE, Shard
+from ..workers import elsewhere, in_parallel
 from .alignment import FaceRecipe
 from .cutting import CutSettings, PartCutter
 from .models import LANDMARKER, YUNET, find_model
@@ -138,28 +138,26 @@ def _described(request: Request, dataset: str, settings: CutSettings, plan: Plan
 
 def _run(writer: StoreWriter, parts: Parts, waiting: list[int], settings: CutSettings, workers: int) -> None:
     """Write the parts `waiting`, in parallel, showing progress."""
-    from joblib import Parallel, delayed
-
     counts = {number: parts.frames(number) for number in waiting}
     with progress("prepare", sum(counts.values()) or None) as bar, _watch(writer.path, counts, bar) as finished:
         # Unordered: the store puts parts in their place by number, so a slow one holds nothing up.
-        main = (platform.node(), os.getpid())
-        jobs = (delayed(_write)(writer, number, parts[number], settings, *main) for number in waiting)
-        pool = Parallel(
-            n_jobs=min(workers, len(waiting) or 1), return_as="generator_unordered", pre_dispatch="2*n_jobs"
-        )
-        for number, frames in pool(jobs):
+        main = None if elsewhere() else os.getpid()
+        jobs = ((writer, number, parts[number], settings, main) for number in waiting)
+        for number, frames in in_parallel(_write, jobs, min(workers, len(waiting) or 1)):
             finished(number, frames)
 
 
 def _write(
-    writer: StoreWriter, number: int, items: tuple[MediaItem, ...], settings: CutSettings, host: str, parent: int
+    writer: StoreWriter, number: int, items: tuple[MediaItem, ...], settings: CutSettings, parent: int | None
 ) -> tuple[int, int]:
-    """Write part `number` and return it with its count of frames; runs in a worker process."""
+    """Write part `number` and return it with its count of frames; runs in a worker process.
+
+    parent: the main process, where the worker is its own and ends with it.
+    """
     note = _note_path(writer.path, number)
 
     def looked_at(frames: int) -> None:
-        if host == platform.node() and has_died(parent):
+        if parent is not None and has_died(parent):
             os._exit(1)  # the main process was killed: leave the store to its successor
         if frames % _COUNT_EVERY == 0:
             note.write_text(str(frames))

@@ -1,6 +1,6 @@
 """`synth`: a store of synthetic faces, made by several processes, the same bytes however many there are."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -17,6 +17,7 @@ from ..faces.cutting import NO_FACE
 from ..faces.detection import FaceFinder
 from ..faces.models import LANDMARKER, YUNET
 from ..progress import progress
+from ..workers import in_parallel
 from .appearance import load_appearance
 from .dynamics import DEFAULT_AUS
 from .expression import au_to_units
@@ -157,7 +158,8 @@ def synth(
     parts = job.parts()
     todo = [part for part in range(len(parts)) if not writer.is_done(part)]
     with progress("synth", total=sum(len(parts[part][1]) for part in todo) * frames) as shown:
-        for made in _run(writer, job, todo, workers):
+        jobs = ((writer, job, part) for part in todo)
+        for made in in_parallel(make_part, jobs, min(workers, len(todo) or 1)):
             shown.advance(made)
     return writer.finish(len(parts))
 
@@ -226,17 +228,6 @@ def extra_columns(job: Job) -> "dict[str, pa.DataType]":
     if job.flow:
         columns["flow"] = pa.binary()
     return columns
-
-
-def _run(writer: StoreWriter, job: Job, todo: list[int], workers: int) -> Iterable[int]:
-    if workers == 1 or len(todo) < 2:
-        return (make_part(writer, job, part) for part in todo)
-    from joblib import Parallel, delayed, parallel_config
-
-    with parallel_config(backend="loky", inner_max_num_threads=1):
-        run = Parallel(n_jobs=min(workers, len(todo)), return_as="generator_unordered", batch_size=1)
-        made: Iterable[int] = run(delayed(make_part)(writer, job, part) for part in todo)
-        return made
 
 
 def make_part(writer: StoreWriter, job: Job, part: int) -> int:

@@ -1,0 +1,139 @@
+"""Each benchmark runs, at a size that a test has time for, and prints its figures, its baseline and the machine."""
+
+import io
+import json
+import runpy
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from joblib import parallel_config
+
+from made_stores import build_store
+from sparsefacs import api, cli
+from sparsefacs.data.store import Store
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if "def main(" in path.read_text(encoding="utf-8"))
+TINY = ("network.backbone=test_resnet", "network.options={}", "network.input_size=32", "training.precision='32'")
+SMALL_BATCHES = ("data.labelled_batch=4", "data.unlabelled_batch=4", "data.workers=1")
+SMALL_VIT = "network.options={img_size: 32, patch_size: 8, depth: 1}"
+
+
+def settings(*given: str) -> list[str]:
+    return [word for setting in given for word in ("--set", setting)]
+
+
+def called(file: str, words: Sequence[str]) -> str:
+    """Call the script `file` as python would, in this process; return what it prints."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        runpy.run_path(file)["main"](list(words))
+    return printed.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What benchmarks start as processes of their own runs in this one: starting python and torch takes seconds."""
+
+    def run(command: list[str], **_: Any) -> Any:
+        assert command[0] == sys.executable
+        if command[1] != "-m":
+            return subprocess.CompletedProcess(command, 0, stdout=called(command[1], command[2:]))
+        monkeypatch.setattr(sys, "argv", ["sparsefacs", *command[3:]])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setattr(subprocess, "run", run)
+    threads = torch.get_num_threads()
+    with parallel_config(backend="threading", n_jobs=2):
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Store:
+    return build_store(tmp_path / "faces", frames=4, faces=True)
+
+
+def comparison(tmp_path: Path, faces: Store) -> list[str]:
+    own = settings(*TINY[2:], "network.backbone=vit_tiny_patch16_224", SMALL_VIT, *SMALL_BATCHES)
+    return ["mae-face", str(faces.path), str(tmp_path / "out"), "--steps", "1", "--together", "1", *own]
+
+
+def flow_estimation(tmp_path: Path, faces: Store) -> list[str]:
+    api.flow(faces.path, workers=1)
+    own = settings(*TINY, *SMALL_BATCHES, "data.labelled_batch=4")
+    return [str(faces.path), "--steps", "1", "--checks", "1", "--faces", "4", *own]
+
+
+def onnx_student(tmp_path: Path, faces: Store) -> list[str]:
+    own = (*TINY, *SMALL_BATCHES, "training.steps=1", "network.evidence=pixels", "selection.rule=last")
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    api.train("supervised", faces.path, teacher, settings=own)
+    api.train("distil", faces.path, student, settings=(*own, f"method.teacher={teacher}"))
+    return [str(student), str(teacher), "--repeats", "1", "--calls", "1"]
+
+
+def pretraining_step(tmp_path: Path, faces: Store) -> list[str]:
+    own = settings("network.input_size=32", SMALL_VIT, "method.decoder.width=24", "method.decoder.depth=1")
+    sizes = ["--batch", "2", "--recipe", "small", "--backbone", "vit_tiny_patch16_224", "--peak-sides", "32"]
+    ways = ["--ways", "unfused", "channels-last", "indexed", "--profile", "3"]
+    return ["--device", "cpu", "--repeats", "1", *sizes, *ways, *own]
+
+
+def gpu(tmp_path: Path, faces: Store) -> list[str]:
+    small = " ".join(shlex.quote(word) for word in pretraining_step(tmp_path, faces)[2:])
+    own = settings(*TINY, *SMALL_BATCHES)
+    sizes = ["--faces", "120", "--size", "32", "--steps", "1", "--methods", "supervised", "fixmatch"]
+    return ["--device", "cpu", *sizes, f"--step-words={small}", *own]
+
+
+SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
+    "clips": ["--recipe", "small", "--frames", "8", "--repeats", "1", *settings(*TINY[:3], "method.width=16")],
+    "comparison": comparison,
+    "contrastive": ["--images", "2", "--repeats", "1"],
+    "events": ["--frames", "40", "--files", "10", "--repeats", "1"],
+    "gpu": gpu,
+    "flow_estimation": flow_estimation,
+    "onnx_student": onnx_student,
+    "predict": ["--frames", "3", "--long", "6", "--repeats", "1", "--backbone", "test_resnet", "--size", "32"],
+    "prepare": ["--frames", "4", "--photos", "4"],
+    "pretraining_step": pretraining_step,
+    "stream": ["--images", "40", "--batch", "8", "--batches", "3", "--side", "32", "--names", "40"],
+    "synth": ["--frames", "8", "--size", "32", "--repeats", "1"],
+}
+"""The words that make each benchmark small."""
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_benchmark_runs_at_a_tiny_size(name: str, tmp_path: Path, faces: Store) -> None:
+    small = SIZES[name]
+    words = small if isinstance(small, list) else small(tmp_path, faces)
+    found = json.loads(called(str(FOLDER / f"{name}.py"), words).splitlines()[-1])
+    assert found["benchmark"] == name and "cores" in found["machine"] and found["processor"]
+    assert numbers(found) >= 4
+    assert any(word in key for key in keys(found) for word in ("ratio", "times", "difference", "minus")), "no baseline"
+
+
+def numbers(found: Any) -> int:
+    """Count the numbers above 0 in what was printed, deep."""
+    if isinstance(found, dict | list):
+        return sum(map(numbers, found.values() if isinstance(found, dict) else found))
+    return isinstance(found, int | float) and found > 0
+
+
+def keys(found: Any) -> list[str]:
+    """Return the names of all that was printed, deep."""
+    if isinstance(found, list):
+        return [key for each in found for key in keys(each)]
+    return [*found, *(key for each in found.values() for key in keys(each))] if isinstance(found, dict) else []

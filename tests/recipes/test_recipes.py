@@ -1,0 +1,161 @@
+"""The recipes of docs/recipes for more than one machine, run: as Slurm and Snakemake run them."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from doc_pages import DOCS
+from quick_program import install
+from sparsefacs.shards import read_shard
+
+RECIPES = DOCS / "recipes"
+SCRIPTS = sorted(RECIPES.glob("*.sbatch"))
+
+
+def array_of(script: Path) -> tuple[int, int]:
+    """Return the first and last number of a script's array, as `#SBATCH --array=` says."""
+    found = re.search(r"^#SBATCH --array=(\d+)-(\d+)$", script.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert found
+    return int(found[1]), int(found[2])
+
+
+def task_of(number: int, first: int, last: int) -> dict[str, str]:
+    """Return what Slurm tells a task of an array."""
+    count = {"COUNT": last - first + 1, "MIN": first, "MAX": last, "STEP": 1}
+    return {f"SLURM_ARRAY_TASK_{key}": str(value) for key, value in ({"ID": number} | count).items()}
+
+
+def sbatch(
+    script: Path, array: tuple[int, int] | None, environment: dict[str, str], died: tuple[int, ...] = ()
+) -> None:
+    """Stand in for `sbatch [--array=FIRST-LAST] SCRIPT`: the array's tasks as processes at once; died: not started."""
+    first, last = array or array_of(script)
+    tasks = [
+        subprocess.Popen(["bash", str(script)], env=environment | task_of(number, first, last), cwd=script.parent)
+        for number in range(first, last + 1)
+        if number not in died
+    ]
+    assert [task.wait(120) for task in tasks] == [0] * len(tasks)
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return install(tmp_path_factory.mktemp("bin"))
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three videos of three frames."""
+    import av
+
+    folder, rng = tmp_path_factory.mktemp("films") / "my videos", np.random.default_rng(0)
+    for name in ("ann/a.mp4", "ann/b.mp4", "bob/a.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+            for _ in range(3):
+                image = rng.integers(0, 255, (120, 160, 3), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode())
+    return folder
+
+
+def rows_of(table: Path) -> dict[str, int]:
+    codes = pd.read_parquet(table)
+    assert not codes.duplicated(["input", "frame", "face_id"]).any()
+    return {Path(name).as_posix()[-9:]: int(count) for name, count in codes["input"].value_counts().items()}
+
+
+ALL = {"ann/a.mp4": 3, "ann/b.mp4": 3, "bob/a.mp4": 3}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_are_sound_and_name_what_they_need(script: Path) -> None:
+    subprocess.run(["bash", "-n", str(script)], check=True)
+    text = script.read_text(encoding="utf-8")
+    assert text.startswith("#!/bin/bash\n#SBATCH ") and "\nset -euo pipefail\n" in text
+    options = [line.split()[1] for line in text.splitlines() if line.startswith("#SBATCH")]
+    assert all(re.fullmatch(r"--[a-z-]+(=\S+)?", option) for option in options)
+    last_comment, first_command = text.rindex("#SBATCH"), text.index("\nset ")
+    assert last_comment < first_command, "Slurm reads no option behind the first command"
+
+
+@pytest.mark.parametrize("name", ["predict.sbatch", "prepare.sbatch"])
+def test_each_task_of_the_array_is_a_shard(name: str) -> None:
+    first, last = array_of(RECIPES / name)
+    shards = [read_shard(None, task_of(number, first, last)) for number in range(first, last + 1)]
+    assert [(one.number, one.of) for one in shards] == [(n, last - first + 1) for n in range(1, last - first + 2)]
+    assert len(shards) > 1
+
+
+def test_an_array_that_lost_a_task_is_submitted_again(
+    videos: Path, environment: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    codes, script = tmp_path / "codes", RECIPES / "predict.sbatch"
+    given = environment | {"VIDEOS": str(videos), "CODES": str(codes)}
+    gather = ["sparsefacs", "gather", str(codes), str(tmp_path / "all.parquet")]
+    sbatch(script, (1, 2), given, died=(2,))
+    done = {path: path.stat().st_mtime_ns for path in codes.rglob("*.csv")}
+    assert 0 < len(done) < 3
+    lacking = subprocess.run(gather, env=environment, check=False, capture_output=True, text=True)
+    assert lacking.returncode == 2 and "missing" in lacking.stderr
+    sbatch(script, (1, 2), given)
+    assert all(path.stat().st_mtime_ns == then for path, then in done.items())
+    subprocess.run(gather, env=environment, check=True)
+    assert rows_of(tmp_path / "all.parquet") == ALL
+    assert "shard 2 of 2 (task of a Slurm array)" in capfd.readouterr().err
+
+
+def test_snakemake_codes_and_joins(videos: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    if importlib.util.find_spec("snakemake") is None:
+        pytest.skip("snakemake is not installed")
+    codes = tmp_path / "codes"
+    flow = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(RECIPES / "Snakefile"),
+        "--cores",
+        "2",
+        "--quiet",
+        "all",
+    ]
+    config = ["--config", f"videos={videos}", f"codes={codes}", "shards=2"]
+    done = subprocess.run(
+        [*flow, *config], env=environment, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert rows_of(tmp_path / "codes.parquet") == ALL
+
+
+def test_torchrun_of_the_recipe_goes_on_where_a_run_stopped(tmp_path: Path) -> None:
+    """The recipe's own command, with stand-ins for Slurm's programs: what it would start, begun and begun before."""
+    program = tmp_path / "bin"
+    program.mkdir()
+    for name, text in {"scontrol": "echo node1; echo node2", "srun": 'printf "%s\\n" "$@"'}.items():
+        (program / name).write_text(f"#!/bin/sh\n{text}\n")
+        (program / name).chmod(0o755)
+    told = {"SLURM_JOB_NODELIST": "node[1-2]", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "7", "STORE": "s"}
+    told |= {"PATH": f"{program}:/usr/bin:/bin", "RUN": str(tmp_path / "run"), "SLURM_GPUS_ON_NODE": "4"}
+
+    def words() -> list[str]:
+        script = ["bash", str(RECIPES / "train.sbatch")]
+        return subprocess.run(script, env=told, check=True, capture_output=True, text=True).stdout.split()
+
+    wanted = shlex.split(
+        "python -m torch.distributed.run --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint node1:29500 "
+        f"--rdzv-id 7 -m sparsefacs.cli pretrain mae-face s {tmp_path}/run --recipe paper"
+    )
+    assert words() == wanted
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").touch()
+    assert words() == [*wanted, "--resume"]
