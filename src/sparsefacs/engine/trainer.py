@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.batches import Batch, Batches
 from ..data.joined import AnyStore, paths_of
-from ..files import hash_json, sha256_file
+from ..files import hash_json, sha256_file, write_bytes
 from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
 from ..protocols.card import card_text, protocol_card
@@ -103,7 +103,7 @@ def train_fold(
         # what cannot be built is told before there is a run folder, which would be in the way of the next attempt
         built = None if finished else _build(fabric, config, data, pool)
         if fabric.is_global_zero:
-            run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
+            run.begin(config.as_json(), plan, resume, first=lambda: _keep_labels(data, run))
             found = reach(data, store, data.fold, config)
             print(card_text(plan | {"reach": found}), file=sys.stderr)
             _print_notes(config, data, built, warnings(found, learns=data.budget["spec"] != "none"))
@@ -112,6 +112,13 @@ def train_fold(
             _train(fabric, config, data, run, built, resume)
     fabric.barrier()
     return run
+
+
+def _keep_labels(data: TrainingSet, run: RunFolder) -> None:
+    """Write which labels may be seen, and the answers they come from, where they are not the store's own."""
+    if (given := data.stores[0].given) is not None:
+        write_bytes(run.answers, given.content)
+    data.visible.save(run.labels)
 
 
 def with_precision(config: RunConfig, run: RunFolder, resume: bool) -> RunConfig:
