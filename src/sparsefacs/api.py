@@ -102,10 +102,10 @@ def train(
     """Train `method` on a store and score it on the fold's held-out subjects; return the metrics.
 
     store: one, or several to be joined (subjects are then called `corpus:subject`). fold: 1-based, or "all" for one
-    run a fold in OUT/fold-1 … and pooled scores in OUT. labels_from: answers of `label`, in place of the store's labels;
-    people whose faces were kept for the test are then tested on, unless another protocol is named. overrides: dotted settings with `__` for the dot. A recipe with
-    a sweep makes a run a value in OUT/setting-value, and the metrics of each are returned under `runs`.
-    Raises InputError on anything the user can mend.
+    run a fold in OUT/fold-1 … and pooled scores in OUT. labels_from: answers of `label`, in place of the store's
+    labels; people whose faces were kept for the test are then tested on, unless another protocol is named. overrides:
+    dotted settings with `__` for the dot. A recipe with a sweep makes a run a value in OUT/setting-value, and the
+    metrics of each are returned under `runs`. Raises InputError on anything the user can mend.
     """
     from .engine.config import read_sweep, sweep_runs
 

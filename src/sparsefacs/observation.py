@@ -54,9 +54,9 @@ def agreement(
 
     out, page: also write the coefficients as a table, and a web page. coded, names: of files of events, what marks
     the stretches that were looked at ("all": everything; coded_b: in B, where it is called otherwise), and a table of
-    what words mean. coder, coder_b: of answers of `sparsefacs label`, whose. Two events match whose onsets and common time are as `onset_tolerance_s` and `overlap` say;
-    bridge_s, shortest_s: what an event is in codes. settings: `fps`, `first_frame`, `main_face` of
-    `events.agreement.compare`.
+    what words mean. coder, coder_b: of answers of `sparsefacs label`, whose. Two events match whose onsets and common
+    time are as `onset_tolerance_s` and `overlap` say; bridge_s, shortest_s: what an event is in codes. settings: `fps`,
+    `first_frame`, `main_face` of `events.agreement.compare`.
     """
     from .events.agreement import Matching, compare
     from .events.finding import Rules

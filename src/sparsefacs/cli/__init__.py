@@ -7,7 +7,7 @@ import warnings
 import typer
 
 from ..errors import InputError
-from . import coding, encoders, observation, reproducing, stores, training
+from . import coding, encoders, labelling, observation, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +25,7 @@ app.command()(stores.synth)
 app.command()(stores.prepare)
 app.command()(stores.flow)
 app.command()(stores.inspect)
+app.command()(labelling.label)
 app.command()(training.methods)
 app.command("protocol")(training.show_protocol)
 app.command()(encoders.pretrain)

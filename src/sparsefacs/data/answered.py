@@ -7,8 +7,8 @@ import numpy as np
 
 from ..errors import InputError
 from .answers import Answer, FaceKey, read_answers
-from .joined import AnyStore, JoinedStore
 from .given_labels import GivenLabels
+from .joined import AnyStore, JoinedStore
 from .store import UNLABELLED, Store
 
 
@@ -50,9 +50,7 @@ def tested_people(store: AnyStore) -> list[str]:
     return sorted(set(store.strings("subject")[marks].tolist()))
 
 
-def _labelled(
-    store: Store, held: dict[FaceKey, Answer], aus: tuple[int, ...], path: Path, content: bytes
-) -> Store:
+def _labelled(store: Store, held: dict[FaceKey, Answer], aus: tuple[int, ...], path: Path, content: bytes) -> Store:
     occurrence = np.full((len(store), len(aus)), UNLABELLED, np.int8)
     intensity = np.full((len(store), len(aus)), np.nan, np.float32)
     tested = np.zeros(len(store), bool)

@@ -24,7 +24,8 @@ def make_protocol(
 
     spec: `holdout:P%` (one fold, P % of the subjects tested on); `kfold:K` (each subject tested on once);
     `60-20-20` or `split:A-B[-C]` (one fold: train, validation where there are three, test, in %);
-    `everyone` (all are trained on, nobody is tested on); `leave-one-data-set-out` (a fold for each data set of a joined store, subjects called `data set:subject`);
+    `everyone` (all are trained on, nobody is tested on);
+    `leave-one-data-set-out` (a fold for each data set of a joined store, subjects called `data set:subject`);
     a published partition (`protocol_names`), `name@order` for the same folds in another order; or a JSON file
     `{"name": …, "folds": [{"train": […], "validation": […], "test": […]}]}`, where a fold without "train" trains on
     every other subject. The seed matters to `holdout`, `kfold` and splits alone.
@@ -45,10 +46,8 @@ def make_protocol(
         return kfold(int(match[1]), known, seed, person)
     if match := re.fullmatch(rf"split:({_NUMBER}(?:-{_NUMBER})+)|(60-20-20)", text):
         return split([float(share) for share in (match[1] or match[2]).split("-")], known, seed, person)
-    if text == EVERYONE:
-        return everyone(known)
-    if text in (LEAVE_ONE_OUT, "leave-one-dataset-out"):
-        return leave_one_out(known, person)
+    if text in (EVERYONE, LEAVE_ONE_OUT, "leave-one-dataset-out"):
+        return everyone(known) if text == EVERYONE else leave_one_out(known, person)
     names = ", ".join([*protocol_names(), *partition_orders()])
     hint = f"{text}%? " if re.fullmatch(rf"holdout:{_NUMBER}", text) else ""
     raise InputError(f"{text!r} is not a protocol", remedy=f"{hint}Write one of: {FORMS}, {names}")
