@@ -64,7 +64,7 @@ def test_label_then_train_then_score_on_the_people_kept_for_the_test(seen, tmp_p
     assert (plan["protocol"]["name"], plan["fold"]["test"]) == ("kept", ["s01", "s06"])
     assert metrics["pooled"]["mean"]["auc"]["value"] > 0.9
     predictions = pd.read_parquet(tmp_path / "run" / "predictions.parquet")
-    assert predictions["AU12_true"].notna().sum() == 16  # of the 32 faces of these two, every other is coded
+    assert (predictions["AU12_true"] >= 0).sum() == 16  # of the 32 faces of these two, every other is coded
     capsys.readouterr()
     coded(path, seen, [0, 2, 4])  # coding goes on; the run keeps what it learned from
     assert (tmp_path / "run" / "answers.csv").read_bytes() != path.read_bytes()
