@@ -103,9 +103,9 @@ def train(
 
     store: one, or several to be joined (subjects are then called `corpus:subject`). fold: 1-based, or "all" for one
     run a fold in OUT/fold-1 … and pooled scores in OUT. labels_from: answers of `label`, in place of the store's
-    labels; people whose faces were kept for the test are then tested on, unless another protocol is named. overrides:
-    dotted settings with `__` for the dot. A recipe with a sweep makes a run a value in OUT/setting-value, and the
-    metrics of each are returned under `runs`. Raises InputError on anything the user can mend.
+    labels; people kept for the test are then tested on (nobody, in a store of one), or whom `protocol` names.
+    overrides: dotted settings with `__` for the dot. A recipe with a sweep makes a run a value in OUT/setting-value, and
+    the metrics of each are returned under `runs`. Raises InputError on anything the user can mend.
     """
     from .engine.config import read_sweep, sweep_runs
 
@@ -182,7 +182,7 @@ def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
     """Return the protocol of that name for the people of `store`."""
     from .data.answered import tested_people
     from .data.people import person_names
-    from .protocols.drawn import tested_on
+    from .protocols.drawn import everyone, tested_on
     from .protocols.folds import make_protocol
     from .protocols.partitions import partition_people
 
@@ -198,6 +198,8 @@ def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
     people = store.strings("subject").tolist()
     if protocol == DEFAULT_PROTOCOL and (tested := tested_people(store)):
         return tested_on(tested, sorted(set(people)), person_names(store))
+    if protocol == DEFAULT_PROTOCOL and len(set(people)) == 1 and store.parts[0].given is not None:
+        return everyone(people)
     return make_protocol(protocol, people, split_seed, person=person_names(store))
 
 

@@ -148,3 +148,21 @@ def test_two_coders_of_one_file_are_compared(tmp_path):
     assert told.figures[1]["kappa"].value == pytest.approx(0.8)
     with pytest.raises(InputError, match="has no answer of carl"):
         observation.agreement(path, path, coder="anna", coder_b="carl")
+
+
+def test_moments_kept_of_people_who_are_learned_from_are_not_learned_from(tmp_path, capsys):
+    alone = evident_store(tmp_path / "store", subjects=1, frames=32)
+    path = coded(tmp_path / "a.csv", alone, range(0, 16))
+    without = api.train("instant", alone.path, tmp_path / "without", recipe="evidence", labels_from=path)
+    file, flipped = AnswerFile(path), 1 - alone.occurrence(AUS)
+    for row in range(16, 20):
+        told = dict(zip(AUS, flipped[row].tolist(), strict=True))
+        file.add(Answer(face_keys(alone)[row], "anna", "coded", told, test=True))
+    file.close()
+    capsys.readouterr()
+    assert api.train("instant", alone.path, tmp_path / "kept", recipe="evidence", labels_from=path) == without == {}
+    err = capsys.readouterr().err
+    assert "4 coded faces are kept for the test" in err
+    assert "nobody is left to test on" in err
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("without", "kept")]
+    assert weights[0] == weights[1]

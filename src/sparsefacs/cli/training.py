@@ -115,8 +115,8 @@ def train(
     labels_from: Annotated[
         Path | None,
         typer.Option(
-            help="Answers of `sparsefacs label`, in place of STORE's own labels. Tested on: the people whose faces "
-            "`label` kept for that; --protocol everyone if there are none."
+            help="Answers of `sparsefacs label`, in place of STORE's own labels. Tested on: the people whom `label` "
+            "kept for that, unless --protocol says otherwise; nobody in a store of one person."
         ),
     ] = None,
     protocol: Protocol = api.DEFAULT_PROTOCOL,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .answers import Answer, FaceKey, read_answers
+from .answers import Answer, AnswerTable, FaceKey, read_answers
 from .given_labels import GivenLabels
 from .joined import AnyStore, JoinedStore
 from .store import UNLABELLED, Store
@@ -15,12 +15,15 @@ from .store import UNLABELLED, Store
 def with_answers(store: AnyStore, path: Path) -> AnyStore:
     """Return the store, or the joined ones, with the answers at `path` as their labels; their own are not read.
 
+    Faces kept for the test whose person has others that are not, as in a store of one person, have no label then.
     Raises InputError where the file is none of answers, or none of them is about a face of the store.
     """
     table = read_answers(path)
     held = {key: answer for key, answer in table.of(None).items() if answer.occurrence}
-    content = path.read_bytes()
-    parts = [_labelled(part, held, table.aus, path, content) for part in store.parts]
+    learned = {key.subject for key, answer in held.items() if not answer.test}
+    moments = {key for key, answer in held.items() if answer.test and key.subject in learned}
+    used = {key: answer for key, answer in held.items() if key not in moments}
+    parts = [_labelled(part, used, table) for part in store.parts]
     found = sum(int((part.occurrence() != UNLABELLED).any(axis=1).sum()) for part in parts)
     if not found:
         raise InputError(
@@ -28,8 +31,14 @@ def with_answers(store: AnyStore, path: Path) -> AnyStore:
             path=path,
             remedy=f"Code faces of {store.path} with `sparsefacs label`",
         )
-    if found < len(held):
-        print(f"note: {path}: {len(held) - found} of its {len(held)} coded faces are not in the store", file=sys.stderr)
+    if found < len(used):
+        print(f"note: {path}: {len(used) - found} of its {len(held)} coded faces are not in the store", file=sys.stderr)
+    if moments:
+        print(
+            f"note: {path}: {len(moments)} coded faces are kept for the test and show people who are learned from; "
+            "they are not learned from",
+            file=sys.stderr,
+        )
     if table.torn:
         print(f"note: {path}: its last line was cut off in writing and is left out", file=sys.stderr)
     return parts[0] if len(parts) == 1 else JoinedStore(parts)
@@ -50,7 +59,8 @@ def tested_people(store: AnyStore) -> list[str]:
     return sorted(set(store.strings("subject")[marks].tolist()))
 
 
-def _labelled(store: Store, held: dict[FaceKey, Answer], aus: tuple[int, ...], path: Path, content: bytes) -> Store:
+def _labelled(store: Store, held: dict[FaceKey, Answer], table: AnswerTable) -> Store:
+    aus = table.aus
     occurrence = np.full((len(store), len(aus)), UNLABELLED, np.int8)
     intensity = np.full((len(store), len(aus)), np.nan, np.float32)
     tested = np.zeros(len(store), bool)
@@ -59,4 +69,4 @@ def _labelled(store: Store, held: dict[FaceKey, Answer], aus: tuple[int, ...], p
             occurrence[row] = [answer.occurrence.get(au, UNLABELLED) for au in aus]
             intensity[row] = [answer.intensity.get(au, np.nan) for au in aus]
             tested[row] = answer.test
-    return store.labelled(GivenLabels(aus, occurrence, intensity, tested, path.name, content))
+    return store.labelled(GivenLabels(aus, occurrence, intensity, tested, table.content))

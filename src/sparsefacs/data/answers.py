@@ -207,12 +207,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class AnswerTable:
-    """A file of answers, read: AUs, what holds, and whether its last line was torn."""
+    """A file of answers, read: AUs, what holds, whether its last line was torn, and its bytes."""
 
     path: Path
     aus: tuple[int, ...]
     standing: Standing
     torn: bool
+    content: bytes
 
     def of(self, coder: str | None) -> dict[FaceKey, Answer]:
         """Return what holds of `coder`, or of all (see `Standing.merged`); raises InputError for nobody's name."""
@@ -247,7 +248,7 @@ def read_answers(path: Path) -> AnswerTable:
     standing = Standing()
     for answer in answers:
         standing.add(answer)
-    return AnswerTable(path, aus, standing, torn)
+    return AnswerTable(path, aus, standing, torn, content)
 
 
 def split_answers(content: bytes, path: Path) -> tuple[tuple[int, ...], int, list[Answer], bool]:
