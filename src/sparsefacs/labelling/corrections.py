@@ -65,8 +65,8 @@ def _doubt(share: Floats, present: NDArray[np.int8]) -> Floats:
         if not known.any():
             continue
         on, off = share[known & (present[:, place] == 1), place], share[known & (present[:, place] == 0), place]
-        limit = 0.5 if not len(on) or not len(off) else (on.min() + off.max()) / 2
-        apart = np.abs(_log_odds(share[:, place]) - _log_odds(np.array(limit)))
+        limit = np.clip(0.5, off.max(initial=0.0), on.min(initial=1.0))  # codes do not tell it, but it lies between
+        apart = np.abs(_log_odds(share[:, place]) - _log_odds(limit))
         nearest = np.fmax(nearest, np.where(known, 1 - apart / _DOUBT, 0))
     return np.clip(nearest, 0, 1)
 
