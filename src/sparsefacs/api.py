@@ -237,7 +237,7 @@ def protocol(
     for each in chosen:
         data = training_set(labelled, extra, each, labels, config)
         found = reach(data, labelled, data.fold, config)
-        told = {"reach": found, "warnings": warnings(found, learns=labels != "none")}
+        told = {"reach": found, "warnings": warnings(found, learns=labels != "none", tests=bool(each.test))}
         cards.append(describe(labelled, extra, plan, data) | told)
     if out is not None:
         refuse_existing(Path(out), what="file of folds")

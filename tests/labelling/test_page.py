@@ -115,7 +115,7 @@ def test_forty_faces_by_keyboard_undo_reload_and_a_second_tab(browser, serve, tm
 def test_every_key_does_what_the_page_says_of_it(browser, serve, tmp_path):
     page = look_at(browser, serve().address)
     press(page, "3", "Shift+C", "v", "1", "x")
-    assert (said(page, 12), said(page, 1)) == ("left C", "cannot judge")
+    assert (said(page, 12), said(page, 1)) == ("left C", "? unclear")
     press(page, "z")
     assert said(page, 1) == "✓ present"
     press(page, "x", "ArrowDown", "n")

@@ -106,7 +106,8 @@ def train_fold(
             run.begin(config.as_json(), plan, resume, first=lambda: _keep_labels(data, run))
             found = reach(data, store, data.fold, config)
             print(card_text(plan | {"reach": found}), file=sys.stderr)
-            _print_notes(config, data, built, warnings(found, learns=data.budget["spec"] != "none"))
+            told = warnings(found, learns=data.budget["spec"] != "none", tests=bool(data.fold.test))
+            _print_notes(config, data, built, told)
         fabric.barrier()
         if built is not None:
             _train(fabric, config, data, run, built, resume)

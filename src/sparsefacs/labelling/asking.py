@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..data.answers import Answer
 
-AHEAD = 4  # faces chosen in advance, so that nobody waits
+AHEAD = 6  # faces chosen in advance, so that nobody waits
 LEARN_EVERY = 8  # answers, at least, before the model learns again
 
 
@@ -126,14 +126,14 @@ class Asker:
 
     def _fill(self, own: Mapping[int, Answer], others: Mapping[int, Answer]) -> None:
         """Choose some faces in advance."""
-        if self._filling or len(self._ready) >= AHEAD // 2:
+        if self._filling or len(self._ready) > AHEAD // 2:
             return
         self._filling = True
         taken = {ask.row for ask in (*self._handed.values(), *self._ready)}
 
         def fill() -> None:
             try:
-                found = self._chosen(own, others, taken, AHEAD)
+                found = self._chosen(own, others, taken, AHEAD - len(self._ready))
                 with self._lock:
                     self._ready.extend(found)
             except Exception as error:  # of another thread, which nobody would hear of
@@ -153,8 +153,9 @@ class Asker:
         def learn() -> None:
             try:
                 self._queue.learn(told)
-                with self._lock:
-                    self._ready.clear()  # chosen by what the model believed before
+                found = self._chosen(own, others, {ask.row for ask in self._handed.values()}, AHEAD)
+                with self._lock:  # until here, what was chosen before is asked: nobody waits
+                    self._ready = deque(found)
             except Exception as error:  # likewise
                 self.problem = f"learning from the answers failed: {error}"
             finally:

@@ -144,7 +144,13 @@ class VideoFaces:
                 self._around[row] = [row_of[place] for place in near if place in row_of]
                 self.moments.append(Ask(row, moment.why))
         for place in kept:
-            key = FaceKey(self.video.name, codes.subject, self.video.stem, int(codes.frame[place]) - 1, codes.face)
+            key = FaceKey(
+                self.video.name,
+                codes.subject or self.video.stem,
+                self.video.stem,
+                int(codes.frame[place]) - 1,
+                codes.face,
+            )
             self.keys.append(key)
             self._codes.append((codes, place))
             self._usual.append(row_of[least])

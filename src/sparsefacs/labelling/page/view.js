@@ -41,7 +41,7 @@ export function drawAus(about, press) {
 }
 
 export function said(draft, au, graded) {
-  if (draft.occurrence[au] === null) return "cannot judge";
+  if (draft.occurrence[au] === null) return "? unclear";
   if (!draft.occurrence[au]) return "absent";
   const side = draft.sides[au] ? `${draft.sides[au] === "L" ? "left" : "right"} ` : "";
   const level = draft.intensity[au];
