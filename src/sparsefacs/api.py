@@ -103,6 +103,7 @@ def train(
     out: PathLike,
     *,
     unlabelled: Paths | None = None,
+    labels_from: PathLike | None = None,
     protocol: str = DEFAULT_PROTOCOL,
     fold: int | str = 1,
     labels: str = "all",
@@ -116,13 +117,15 @@ def train(
     """Train `method` on a store and score it on the fold's held-out subjects; return the metrics.
 
     store: one, or several to be joined (subjects are then called `corpus:subject`). fold: 1-based, or "all" for one
-    run a fold in OUT/fold-1 … and pooled scores in OUT. overrides: dotted settings with `__` for the dot. A recipe with
-    a sweep makes a run a value in OUT/setting-value, and the metrics of each are returned under `runs`.
-    Raises InputError on anything the user can mend.
+    run a fold in OUT/fold-1 … and pooled scores in OUT. labels_from: answers of `label`, in place of the store's
+    labels; people kept for the test are then tested on (nobody, in a store of one), or whom `protocol` names.
+    overrides: dotted settings with `__` for the dot. A recipe with a sweep makes a run a value in OUT/setting-value,
+    and the metrics of each are returned under `runs`. Raises InputError on anything the user can mend.
     """
     from .engine.config import read_sweep, sweep_runs
 
     given: dict[str, Any] = {"unlabelled": unlabelled, "protocol": protocol, "fold": fold, "labels": labels}
+    given |= {"labels_from": None if labels_from is None else Path(labels_from)}
     given |= {"recipe": recipe, "aus": listed_aus(aus), "devices": devices} | overrides
     settings = listed(settings)
     sweep = read_sweep(method, recipe)
@@ -143,6 +146,7 @@ def _train_folds(
     resume: bool,
     *,
     unlabelled: Paths | None,
+    labels_from: Path | None,
     protocol: str,
     fold: int | str,
     labels: str,
@@ -152,6 +156,7 @@ def _train_folds(
     **overrides: Any,
 ) -> dict[str, Any]:
     """Train one fold, or all, with one value of every setting; arguments as of `train`."""
+    from .data.answered import with_answers
     from .data.joined import open_stores
     from .engine.config import resolve
     from .engine.processes import first_process
@@ -161,6 +166,9 @@ def _train_folds(
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)
+    if labels_from is not None:
+        kept = RunFolder(out).answers
+        labelled = with_answers(labelled, kept if resume and kept.is_file() else labels_from)
     plan = make_plan(labelled, protocol, config.split_seed)
     for note in plan.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -187,7 +195,9 @@ def listed_aus(given: Aus) -> tuple[int, ...]:
 
 def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
     """Return the protocol of that name for the people of `store`."""
+    from .data.answered import tested_people
     from .data.people import person_names
+    from .protocols.drawn import everyone, tested_on
     from .protocols.folds import make_protocol
     from .protocols.partitions import partition_people
 
@@ -200,7 +210,12 @@ def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":
                 path=part.path,
                 remedy="Use that data set's own protocol, or kfold:3",
             )
-    return make_protocol(protocol, store.strings("subject").tolist(), split_seed, person=person_names(store))
+    people = store.strings("subject").tolist()
+    if protocol == DEFAULT_PROTOCOL and (tested := tested_people(store)):
+        return tested_on(tested, sorted(set(people)), person_names(store))
+    if protocol == DEFAULT_PROTOCOL and len(set(people)) == 1 and store.parts[0].given is not None:
+        return everyone(people)
+    return make_protocol(protocol, people, split_seed, person=person_names(store))
 
 
 def protocol(
@@ -237,7 +252,7 @@ def protocol(
     for each in chosen:
         data = training_set(labelled, extra, each, labels, config)
         found = reach(data, labelled, data.fold, config)
-        told = {"reach": found, "warnings": warnings(found, learns=labels != "none")}
+        told = {"reach": found, "warnings": warnings(found, learns=labels != "none", tests=bool(each.test))}
         cards.append(describe(labelled, extra, plan, data) | told)
     if out is not None:
         refuse_existing(Path(out), what="file of folds")
@@ -289,6 +304,9 @@ def _train_one(
         return {}
     if run.metrics.exists():
         return read_record(run.metrics, MetricsRecord, what="the scores", remedy="Evaluate the run again")
+    if not fold.test:
+        print("note: nobody is left to test on, so the run is not scored", file=sys.stderr)
+        return {}
     if labels == "none" and not _has_labels(store):
         print(f"note: {store.path} has no labels, so the run is not scored", file=sys.stderr)
         return {}

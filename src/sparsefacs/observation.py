@@ -41,6 +41,8 @@ def agreement(
     page: PathLike | None = None,
     coded: str | None = None,
     coded_b: str | None = None,
+    coder: str | None = None,
+    coder_b: str | None = None,
     names: PathLike | None = None,
     onset_tolerance_s: float = 0.5,
     overlap: float = 0.5,
@@ -52,9 +54,9 @@ def agreement(
 
     out, page: also write the coefficients as a table, and a web page. coded, names: of files of events, what marks
     the stretches that were looked at ("all": everything; coded_b: in B, where it is called otherwise), and a table of
-    what words mean. Two events match whose onsets and common time are as `onset_tolerance_s` and `overlap` say;
-    bridge_s, shortest_s: what an event is in codes. settings: `fps`, `first_frame`, `main_face` of
-    `events.agreement.compare`.
+    what words mean. coder, coder_b: of answers of `sparsefacs label`, whose. Two events match whose onsets and common
+    time are as `onset_tolerance_s` and `overlap` say; bridge_s, shortest_s: what an event is in codes. settings: `fps`,
+    `first_frame`, `main_face` of `events.agreement.compare`.
     """
     from .events.agreement import Matching, compare
     from .events.finding import Rules
@@ -69,8 +71,8 @@ def agreement(
     told = compare(
         Path(a),
         Path(b),
-        asked=Asked(words, coded),
-        asked_b=None if coded_b is None else Asked(words, coded_b),
+        asked=Asked(words, coded, coder),
+        asked_b=Asked(words, coded if coded_b is None else coded_b, coder_b),
         matching=Matching(onset_tolerance_s, overlap, Rules(bridge_s=bridge_s, shortest_s=shortest_s)),
         out=None if out is None else Path(out),
         **settings,

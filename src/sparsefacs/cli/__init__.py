@@ -9,7 +9,7 @@ import typer
 
 from ..errors import InputError
 from ..extras import needs_extra
-from . import coding, encoders, many, observation, reproducing, stores, training
+from . import coding, encoders, labelling, many, observation, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +27,7 @@ app.command()(stores.synth)
 app.command()(stores.prepare)
 app.command()(stores.flow)
 app.command()(stores.inspect)
+app.command()(labelling.label)
 app.command()(training.methods)
 app.command("protocol")(training.show_protocol)
 app.command()(encoders.pretrain)

@@ -98,6 +98,10 @@ def agreement(
     coded_b: Annotated[
         str | None, typer.Option(help="The same in B, where it is called otherwise. Default: as --coded.")
     ] = None,
+    coder: Annotated[
+        str | None, typer.Option(help="Answers of `label`: whose. Two coders of one file: give it as A and as B.")
+    ] = None,
+    coder_b: Annotated[str | None, typer.Option(help="The same in B.")] = None,
     names: Annotated[
         Path | None, typer.Option("--map", help="Files of events: table of what words mean, columns name and au.")
     ] = None,
@@ -130,6 +134,8 @@ def agreement(
         fps=fps,
         coded=coded,
         coded_b=coded_b,
+        coder=coder,
+        coder_b=coder_b,
         names=names,
         first_frame=first_frame,
         main_face=main_face,

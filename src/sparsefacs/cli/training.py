@@ -112,6 +112,13 @@ def train(
     out: Annotated[Path, typer.Argument(help="Run folder to make.")],
     also: With = None,
     unlabelled: Unlabelled = None,
+    labels_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Answers of `sparsefacs label`, in place of STORE's own labels. Tested on: the people whom `label` "
+            "kept for that, unless --protocol says otherwise; nobody in a store of one person."
+        ),
+    ] = None,
     protocol: Protocol = api.DEFAULT_PROTOCOL,
     fold: Fold = "1",
     labels: Labels = "all",
@@ -144,6 +151,7 @@ def train(
         [store, *(also or ())],
         out,
         unlabelled=unlabelled,
+        labels_from=labels_from,
         protocol=protocol,
         fold=fold,
         labels=labels,

@@ -10,6 +10,7 @@ Parts are written whole or not at all, in any order, by any process, so a killed
 What is checked when it is read: see `store_files`.
 """
 
+import copy
 import io
 import json
 import shutil
@@ -36,6 +37,7 @@ from ..files import (
 )
 from ..records import PartRecord, Record, StoreRecord, read_record, sums_of, write_record
 from .face_row import FaceRow, as_record, hf_features, schema, vector
+from .given_labels import GivenLabels
 from .rejects import LISTED, Reject, gather, read_rejected, too_narrow
 from .store_files import DESCRIPTION, STATE, StoreFiles, mapped
 
@@ -276,6 +278,7 @@ class Store:
             rejected=read_rejected(self.path, raw),
             reasons=raw.get("rejected_reasons", {}),
         )
+        self.given: GivenLabels | None = None
         self._files = StoreFiles(self.path, raw, _REBUILD)
         self._table = self._files.load(len(self.info.aus))
         if len(self._table) != self.info.faces:
@@ -297,6 +300,13 @@ class Store:
     def parts(self) -> "tuple[Store, ...]":
         """The stores that this one is made of: itself (several in a `JoinedStore`)."""
         return (self,)
+
+    def labelled(self, given: GivenLabels) -> "Store":
+        """Return this store with other labels in place of its own, none of which is read then."""
+        other = copy.copy(self)
+        other.given = given
+        other.info = replace(self.info, aus=given.aus, source=self.info.source | {"labels": given.as_json()})
+        return other
 
     def subject_name(self, part: "Store", name: str) -> str:
         """Return what subject `name` of store `part` is called here: the same."""
@@ -324,7 +334,7 @@ class Store:
 
     def has(self, name: str) -> bool:
         """Say whether the store has the column `name`; one made by an older version may lack it."""
-        return name in self._table.column_names
+        return name in self._table.column_names and (self.given is None or name != "sides")
 
     def optional_vectors(self, name: str, width: int) -> NDArray[np.float32]:
         """Return the vector column `name` (blendshapes, pose) as (M, width) float32: NaN where there is no column."""
@@ -334,11 +344,13 @@ class Store:
 
     def occurrence(self, aus: tuple[int, ...] | None = None) -> NDArray[np.int8]:
         """Return occurrence labels (M, A) of `aus` (default: the store's): −1 unlabelled, 0, 1."""
-        return np.asarray(self.vectors("occurrence")[:, self._columns(aus)], dtype=np.int8)
+        known = self.vectors("occurrence") if self.given is None else self.given.occurrence
+        return np.asarray(known[:, self._columns(aus)], dtype=np.int8)
 
     def intensity(self, aus: tuple[int, ...] | None = None) -> NDArray[np.float32]:
         """Return intensity labels (M, A) of `aus` (default: the store's): 0–5, NaN unlabelled."""
-        return np.asarray(self.vectors("intensity")[:, self._columns(aus)], dtype=np.float32)
+        known = self.vectors("intensity") if self.given is None else self.given.intensity
+        return np.asarray(known[:, self._columns(aus)], dtype=np.float32)
 
     def _columns(self, aus: tuple[int, ...] | None) -> list[int]:
         wanted = self.aus if aus is None else aus
@@ -378,6 +390,21 @@ class Store:
         """Return what column `name` holds in row `row`: a number, text, bytes or list; raises InputError on damage."""
         self._checked(row)
         return self._table.column(name)[int(row)].as_py()
+    def encoded(self, row: int) -> bytes:
+        """Return the picture of row `row` as it is stored, JPEG or PNG; raises InputError where the store is damaged.
+
+        For eyes alone: unlike `image` it does not read the whole part to check it first.
+        """
+        piece, place = self._at(int(row))
+        if piece not in self._seen:
+            self._files.refuse_bad(self._chunks[1][piece], "image")
+            self._seen.add(piece)
+        return bytes(self._chunks[1][piece][place].as_py())
+
+    @cached_property
+    def _seen(self) -> set[int]:
+        """The pieces whose pictures lie within the file."""
+        return set()
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """Decode the face of row `row` to RGB, (H, W, 3) uint8; raises InputError where it is damaged."""

@@ -31,7 +31,7 @@ from .config import RunConfig
 from .labels import learned, spread, targets_of
 from .light import Light, load_light
 from .lineage import lineage
-from .plan import describe, print_start
+from .plan import describe, keep_labels, print_start
 from .processes import first_process
 from .run import CsvLog, RunFolder
 from .selection import MAIN_METRIC, best_threshold
@@ -84,7 +84,7 @@ def train_at_once(
     if not first_process():
         return run
     try:
-        run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
+        run.begin(config.as_json(), plan, resume, first=lambda: keep_labels(data, run))
         print_start(config, store, data, plan)
         if found is not None:
             _write(run, found, data, config, started)

@@ -4,11 +4,12 @@ import sys
 from typing import Any
 
 from ..data.joined import AnyStore, paths_of
-from ..files import hash_json
+from ..files import hash_json, write_bytes
 from ..protocols.card import card_text, protocol_card
 from ..protocols.folds import Protocol
 from .config import RunConfig
 from .reach import reach, warnings
+from .run import RunFolder
 from .training_set import TrainingSet
 
 
@@ -26,11 +27,18 @@ def describe(store: AnyStore, unlabelled: AnyStore | None, protocol: Protocol, d
     return protocol_card(protocol, data.fold, data.budget, data.rule, facts)
 
 
+def keep_labels(data: TrainingSet, run: RunFolder) -> None:
+    """Write which labels may be seen, and the answers they come from, where they are not the store's own."""
+    if (given := data.stores[0].given) is not None:
+        write_bytes(run.answers, given.content)
+    data.visible.save(run.labels)
+
+
 def print_start(config: RunConfig, store: AnyStore, data: TrainingSet, plan: dict[str, Any]) -> None:
     """Tell who trains and who tests, what is not as was asked for, and what cannot be had from these labels."""
     found = reach(data, store, data.fold, config)
     print(card_text(plan | {"reach": found}), file=sys.stderr)
-    for each in warnings(found, learns=data.budget["spec"] != "none"):
+    for each in warnings(found, learns=data.budget["spec"] != "none", tests=bool(data.fold.test)):
         print(f"note: {each}", file=sys.stderr)
     if config.selection.rule != data.rule:
         print("note: no labelled subject can be spared to validate on, so the last epoch is kept", file=sys.stderr)

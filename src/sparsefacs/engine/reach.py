@@ -45,8 +45,10 @@ def _counts(truth_MA: NDArray[Any], subject_M: NDArray[np.str_], config: RunConf
     return found
 
 
-def warnings(found: dict[str, Counts], *, learns: bool = True) -> list[str]:
-    """Return what cannot be learned, scored or given an interval, a sentence each; learns: labels may be learned from.
+def warnings(found: dict[str, Counts], *, learns: bool = True, tests: bool = True) -> list[str]:
+    """Return what cannot be learned, scored or given an interval, a sentence each.
+
+    learns: labels may be learned from; tests: there is somebody to test on.
 
     An AU of which labels say nothing else than present, or nothing else than absent, cannot be learned.
     """
@@ -59,7 +61,7 @@ def warnings(found: dict[str, Counts], *, learns: bool = True) -> list[str]:
             "code frames that do, or take --protocol kfold:3 --fold all",
         ),
     ):
-        if side == "train" and not learns:
+        if not (learns if side == "train" else tests):
             continue
         counts = found[side]
         never = [au for au, one in counts.items() if not one["active"]]
@@ -71,7 +73,7 @@ def warnings(found: dict[str, Counts], *, learns: bool = True) -> list[str]:
     if learns and (alone := [au for au, one in found["train"].items() if one["active_people"] == 1]):
         told.append(f"{_named(alone)}: one person alone shows {'it' if len(alone) == 1 else 'them'} in training")
     people = max((one["people"] for one in found["test"].values()), default=0)
-    if people < FEWEST_PEOPLE:
+    if tests and people < FEWEST_PEOPLE:
         told.append(
             f"{people} {'person' if people == 1 else 'people'} with labels to test on: too few people for an interval; "
             "--protocol kfold:3 --fold all tests everybody once and pools them"

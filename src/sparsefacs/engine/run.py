@@ -1,6 +1,7 @@
 """The run folder: what a training leaves behind, each file whole or absent.
 
 config.yaml  protocol.json  labels.parquet   what was asked: settings, folds, the labels that may be seen
+answers.csv                                  the answers of `label` that it learned from, if it did, as they were then
 log.csv  tensorboard/  checkpoint/last.pt    how it went, and the whole state to go on from
 model.safetensors  model.json                all that coding faces needs
 encoder.safetensors  encoder.json            of a pre-training, in their place: what it learned, under timm's names
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _RETRAIN = "Train again with `sparsefacs train`, or give a run folder that `train` finished"
 _ANEW = "Delete the run folder and begin again"
-_FIRST_FILES = {"labels.parquet", "protocol.json", ".lock"}
+_FIRST_FILES = {"answers.csv", "labels.parquet", "protocol.json", ".lock"}
 """What `begin` writes before config.yaml; a folder of these alone is of a run that had not begun when it was killed."""
 
 
@@ -40,6 +41,7 @@ class RunFolder:
         self.config = self.path / "config.yaml"
         self.protocol = self.path / "protocol.json"
         self.labels = self.path / "labels.parquet"
+        self.answers = self.path / "answers.csv"
         self.log = self.path / "log.csv"
         self.tensorboard = self.path / "tensorboard"
         self.checkpoint = self.path / "checkpoint" / "last.pt"

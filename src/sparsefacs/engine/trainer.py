@@ -21,7 +21,7 @@ from .evidence import learn_evidence, weigh_pixels
 from .lineage import lineage
 from .loop import Training, fit
 from .optimisers import make_optimisers
-from .plan import describe, print_start
+from .plan import describe, keep_labels, print_start
 from .run import RunFolder
 from .selection import FIXED_THRESHOLD, Selector, check_steps
 from .trained import load_trained
@@ -88,7 +88,7 @@ def train_fold(
         # what cannot be built is told before there is a run folder, which would be in the way of the next attempt
         built = None if finished else _build(fabric, config, data, pool)
         if fabric.is_global_zero:
-            run.begin(config.as_json(), plan, resume, first=lambda: data.visible.save(run.labels))
+            run.begin(config.as_json(), plan, resume, first=lambda: keep_labels(data, run))
             print_start(config, store, data, plan)
             if built is not None and built[0].needs().unlabelled and built[1].unlabelled_faces is None:
                 print(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.adapters import answers
 from ..data.adapters.columns import LabelTable, read_labels
 from ..data.adapters.timed_labels import LabelsInStretches, spans_by_au, stretches_by_au
 from ..errors import InputError
@@ -124,6 +125,10 @@ def _read(file: Path, name: str, asked: Asked, first_frame: int | None, notes: l
         told = kind.module.read(file, asked)
         notes.extend(told.told)
         return told.what, list(_of_events(told, asked, name))
+    if answers.recognises(file):
+        table = answers.read(file, asked.coder)
+        notes.extend(table.notes)
+        return f"answers of {asked.coder}" if asked.coder else "answers of all coders", list(_of_table(table, name))
     table = read_labels(file, first_frame=first_frame)
     return "table of labels", list(_of_table(table, name))
 

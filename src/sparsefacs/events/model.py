@@ -119,11 +119,13 @@ class EventFile:
 class Asked:
     """What the user says of a file: what names mean, and which behaviour, tier or code marks what was looked at.
 
-    coded: such a name, EVERYTHING, or None where the file itself must say.
+    coded: such a name, EVERYTHING, or None where the file itself must say. coder: whose answers are meant, of a file of
+    `sparsefacs label`; None: all.
     """
 
     names: Names = field(default_factory=Names)
     coded: str | None = None
+    coder: str | None = None
 
     def marks_coded(self, name: str) -> bool:
         """Say whether `name` is the behaviour, tier or code that marks what was looked at."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.answered import with_answers
 from ..data.joined import AnyStore, open_stores
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
@@ -36,7 +37,7 @@ def unseen_faces(run: str | Path, store: AnyStore | None = None) -> Unseen:
     own = store is None or hash_json(store.info.as_json()) == plan["store_hash"]
     if own and plan.get("fold") is None:
         raise InputError("kept nobody out to test on", path=run, remedy="Name a run that was made with a protocol")
-    found = store or _training_store(plan)
+    found = store or _training_store(plan, RunFolder(run))
     wanted = np.isin(found.strings("subject"), plan["fold"]["test"]) if own else ~SeenPeople.of_plan(plan).rows(found)
     if not wanted.any():
         raise InputError(
@@ -45,8 +46,10 @@ def unseen_faces(run: str | Path, store: AnyStore | None = None) -> Unseen:
     return Unseen(found, np.flatnonzero(wanted), own, plan)
 
 
-def _training_store(plan: Mapping[str, Any]) -> AnyStore:
+def _training_store(plan: Mapping[str, Any], run: RunFolder) -> AnyStore:
     store = open_stores(plan["store"])
+    if run.answers.is_file():
+        store = with_answers(store, run.answers)
     if hash_json(store.info.as_json()) != plan["store_hash"]:
         raise InputError(
             "is no longer the store this run was trained on", path=store.path, remedy="Name the store to evaluate on"

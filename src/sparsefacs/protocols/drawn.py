@@ -7,6 +7,21 @@ from .division import Fold, Person, Protocol, against_rest, few, who
 from .draw import shuffled
 
 LEAVE_ONE_OUT = "leave-one-data-set-out"
+EVERYONE = "everyone"
+
+
+def everyone(known: Sequence[str]) -> Protocol:
+    """Return the fold that trains on all people, so that nobody is left to score it on."""
+    note = "nobody is left to test on, so the run is not scored: score it on other people"
+    return Protocol(EVERYONE, (Fold(EVERYONE, tuple(sorted(set(known))), ()),), "all people of the store", (note,))
+
+
+def tested_on(people: Sequence[str], known: Sequence[str], person: Person | None = None) -> Protocol:
+    """Return the fold that tests on `people`, whose faces `sparsefacs label` kept for it, and trains on the rest."""
+    fold = against_rest("kept", people, known, person)
+    if not fold.train:
+        raise InputError("all people with labels are kept for the test", remedy="Code some faces of others")
+    return Protocol("kept", (fold,), "the people whose faces `sparsefacs label` kept for the test")
 
 
 def holdout(percent: float, known: Sequence[str], seed: int, person: Person | None = None) -> Protocol:

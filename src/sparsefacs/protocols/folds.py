@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ..errors import InputError
 from .division import Fold, Person, Protocol
-from .drawn import LEAVE_ONE_OUT, holdout, kfold, leave_one_out, split
+from .drawn import EVERYONE, LEAVE_ONE_OUT, everyone, holdout, kfold, leave_one_out, split
 from .fold_files import read_folds
 from .partitions import ORDER_SIGN, partition, partition_names, partition_orders
 
 __all__ = ["DEFAULT_PROTOCOL", "FORMS", "Fold", "Protocol", "make_protocol", "protocol_names"]
 
 DEFAULT_PROTOCOL = "holdout:25%"
-FORMS = f"holdout:25%, kfold:3, 60-20-20, split:70-30, {LEAVE_ONE_OUT}, a .json file of folds"
+FORMS = f"holdout:25%, kfold:3, 60-20-20, split:70-30, {LEAVE_ONE_OUT}, {EVERYONE}, a .json file of folds"
 _NUMBER = r"\d+(?:\.\d+)?"
 
 
@@ -24,6 +24,7 @@ def make_protocol(
 
     spec: `holdout:P%` (one fold, P % of the subjects tested on); `kfold:K` (each subject tested on once);
     `60-20-20` or `split:A-B[-C]` (one fold: train, validation where there are three, test, in %);
+    `everyone` (all are trained on, nobody is tested on);
     `leave-one-data-set-out` (a fold for each data set of a joined store, subjects called `data set:subject`);
     a published partition (`protocol_names`), `name@order` for the same folds in another order; or a JSON file
     `{"name": …, "folds": [{"train": […], "validation": […], "test": […]}]}`, where a fold without "train" trains on
@@ -45,8 +46,8 @@ def make_protocol(
         return kfold(int(match[1]), known, seed, person)
     if match := re.fullmatch(rf"split:({_NUMBER}(?:-{_NUMBER})+)|(60-20-20)", text):
         return split([float(share) for share in (match[1] or match[2]).split("-")], known, seed, person)
-    if text in (LEAVE_ONE_OUT, "leave-one-dataset-out"):
-        return leave_one_out(known, person)
+    if text in (EVERYONE, LEAVE_ONE_OUT, "leave-one-dataset-out"):
+        return everyone(known) if text == EVERYONE else leave_one_out(known, person)
     names = ", ".join([*protocol_names(), *partition_orders()])
     hint = f"{text}%? " if re.fullmatch(rf"holdout:{_NUMBER}", text) else ""
     raise InputError(f"{text!r} is not a protocol", remedy=f"{hint}Write one of: {FORMS}, {names}")

@@ -25,7 +25,7 @@ from ...files import file_problem, from_cell
 from ..store import UNLABELLED
 from .long_tables import decimal_points, read_frame
 
-Kind = Literal["plain", "openface", "fex", "facereader", "imotions"]
+Kind = Literal["plain", "openface", "fex", "facereader", "imotions", "answers"]
 FEX_PRESENT = 0.5
 _NAMES = {
     "path": ("path", "input", "file", "filename", "image", "video"),

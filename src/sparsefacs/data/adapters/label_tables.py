@@ -5,7 +5,7 @@ from typing import Protocol
 
 from ...events.sheets import SHEET_SUFFIXES
 from ...row_files import is_manifest
-from . import facereader, imotions
+from . import answers, facereader, imotions
 from .columns import LabelTable, read_labels
 
 TABLE_SUFFIXES = (".csv", ".parquet", ".tsv", ".xlsx")
@@ -21,7 +21,7 @@ class _Program(Protocol):
         """Read it; raises InputError naming file and line."""
 
 
-_PROGRAMS: tuple[_Program, ...] = (facereader, imotions)
+_PROGRAMS: tuple[_Program, ...] = (answers, facereader, imotions)
 
 
 def read_label_table(path: Path, *, first_frame: int | None = None) -> LabelTable:

@@ -201,7 +201,7 @@ def _labels(table: LabelTable, aus: tuple[int, ...]) -> list[FaceLabel]:
     occurrence = np.where(order < 0, UNLABELLED, table.occurrence[:, order]).astype(np.int8)
     intensity = np.where(order < 0, np.nan, table.intensity[:, order]).astype(np.float32)
     faces: list[int | None] = [None] * len(occurrence)
-    if table.face is not None and len(set(table.face[table.face >= 0])) > 1:
+    if table.face is not None and (table.kind == "answers" or len(set(table.face[table.face >= 0])) > 1):
         faces = [int(face) if face >= 0 else None for face in table.face]
     boxes: list[tuple[float, float, float, float] | None] = [None] * len(occurrence)
     if table.box is not None:

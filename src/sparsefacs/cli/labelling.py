@@ -1,0 +1,76 @@
+"""Commands for coding by hand: label."""
+
+import getpass
+import sys
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+from ..facs.units import parse_aus
+from .options import listed
+
+_DEFAULT_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+
+
+def label(
+    source: Annotated[Path, typer.Argument(help="Store of faces; with --codes the video that was coded.")],
+    answers: Annotated[
+        Path | None,
+        typer.Argument(help="CSV of answers to begin or to go on with. Default with --codes: VIDEO-corrected.csv."),
+    ] = None,
+    aus: Annotated[
+        str | None,
+        typer.Option("--aus", help=f"AUs to code. Default: those of the file, else {listed(_DEFAULT_AUS)}."),
+    ] = None,
+    codes: Annotated[
+        Path | None, typer.Option(help="Codes of `predict` of this video: correct these, in moments of doubt.")
+    ] = None,
+    coder: Annotated[str | None, typer.Option(help="Your name in the file. Default: who is logged in.")] = None,
+    blind: Annotated[bool, typer.Option("--blind", help="Never show what the model believes.")] = False,
+    double: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of your faces that another coder of the file has coded as well.")
+    ] = 0.1,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1. Default: any that is free.")] = 0,
+) -> None:
+    """Code faces by hand, on a page in your browser; nothing leaves this computer.
+
+    Each answer is on the disk before the next face is shown, and undo goes back without end; the file can be read at
+    any time by train --labels-from ANSWERS.csv, by prepare --labels ANSWERS.csv and, for two coders, by agreement
+    ANSWERS.csv ANSWERS.csv --coder ANNA --coder-b BEN. Ctrl-C ends.
+    """
+    from ..labelling.opening import correct_codes, label_store
+    from ..labelling.server import LabelServer
+
+    wanted = () if aus is None else parse_aus(aus)
+    name = _logged_in() if coder is None else coder
+    if codes is None and answers is None:
+        raise InputError("no file for the answers was named", remedy="Name one behind the store, such as labels.csv")
+    if codes is not None:
+        answers = answers or source.with_name(f"{source.stem}-corrected.csv")
+        opened = correct_codes(source, codes, answers, wanted, coder=name, blind=blind)
+    else:
+        assert answers is not None
+        opened = label_store(source, answers, wanted, coder=name, blind=blind, double=double, default_aus=_DEFAULT_AUS)
+    with opened as session:
+        server = LabelServer(session, port)
+        typer.echo(server.address)
+        print(f"Answers of {name} go to {answers} at once. Ctrl-C ends.", file=sys.stderr)
+        if not no_browser:
+            with suppress(webbrowser.Error):
+                webbrowser.open(server.address)
+        sys.stdout.flush()
+        server.serve()
+        server.close()
+        print(f"{answers}: {session.told()}", file=sys.stderr)
+
+
+def _logged_in() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a machine without names
+        return "coder"

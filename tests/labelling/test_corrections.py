@@ -1,0 +1,148 @@
+"""Correcting codes: which moments are walked through, what is shown of them, and what becomes of the corrections."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from made_answers import said
+from sparsefacs.data.adapters.plan import Request
+from sparsefacs.data.adapters.table import plan_table
+from sparsefacs.data.answers import read_answers
+from sparsefacs.errors import InputError
+from sparsefacs.events.coded_tables import read_codes
+from sparsefacs.labelling.corrections import moments
+from sparsefacs.labelling.opening import correct_codes
+
+FRAMES = 80
+
+
+def make_video(path: Path) -> Path:
+    """Write 80 frames whose left half has the frame's number, times 3, as grey; the right half is black."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=Fraction(25), options={"qscale": "1"})
+        stream.width, stream.height, stream.pix_fmt = 128, 64, "yuv420p"
+        for frame in range(FRAMES):
+            image = np.zeros((64, 128, 3), np.uint8)
+            image[:, :64] = 3 * frame
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def codes(path: Path, share: np.ndarray, *, video="clip.mp4", lost=()) -> Path:
+    """Write codes of one face: AU12 has these probabilities (N,), AU4 none; it is present from .5 on."""
+    frames = np.arange(len(share))
+    table = pd.DataFrame({"input": video, "subject": "", "frame": frames + 1, "face_id": 0, "timestamp": frames / 25})
+    table["confidence"] = 1.0
+    table["success"] = np.where(np.isin(frames, lost), 0, 1)
+    table[["face_x0", "face_y0", "face_x1", "face_y1"]] = [22.0, 22.0, 42.0, 42.0]
+    for au, chance in ((1, np.full(len(share), 0.01)), (4, np.full(len(share), 0.02)), (12, share)):
+        table[f"AU{au:02d}_c"], table[f"AU{au:02d}_p"] = (chance >= 0.5).astype(int), chance
+    table.to_csv(path, index=False)
+    return path
+
+
+def smile() -> np.ndarray:
+    """Return probabilities: absent, in doubt around frame 20, suddenly present from frame 50 on."""
+    share = np.full(FRAMES, 0.03)
+    share[20] = 0.48
+    share[19], share[21] = 0.25, 0.25
+    share[50:] = 0.95
+    return share
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    return make_video(tmp_path_factory.mktemp("video") / "clip.mp4")
+
+
+@pytest.fixture
+def correct(video, tmp_path):
+    """Return a session on the moments of the video, and its file of corrections."""
+    told = codes(tmp_path / "codes.csv", smile())
+    with correct_codes(video, told, tmp_path / "c.csv", (), coder="anna", later=lambda work: work()) as session:
+        yield session, tmp_path / "c.csv"
+
+
+def test_moments_are_where_codes_doubt_jump_or_flicker(tmp_path):
+    share = np.full(FRAMES, 0.03)
+    share[[10, 11]] = 0.9  # two frames alone: 0.08 s
+    share[40] = 0.45
+    (face,) = read_codes(codes(tmp_path / "codes.csv", share))
+    found = moments(face, (1, 4, 12))
+    assert [(moment.place, moment.why) for moment in found] == [(10, "sudden"), (40, "doubt")]
+    (calm,) = read_codes(codes(tmp_path / "calm.csv", np.full(FRAMES, 0.03)))
+    assert moments(calm, (1, 4, 12)) == []
+
+
+def test_it_walks_through_them_in_time_and_begins_with_the_codes(correct):
+    session, _ = correct
+    first = session.next("tab")["face"]
+    assert (first["frame"], first["why"], first["prefill"]) == (20, "doubt", {1: 0, 4: 0, 12: 0})
+    assert first["beliefs"][12] == pytest.approx(0.48)
+    assert [session.faces.keys[row].frame for row in first["around"]] == list(range(45))
+    second = session.answer("tab", said(first["row"], 12))["face"]
+    assert (second["frame"], second["why"], second["prefill"][12]) == (50, "sudden", 1)
+    assert session.answer("tab", said(second["row"], 12))["face"] is None
+    assert session.undo("tab")["face"]["frame"] == 50
+
+
+def test_faces_are_cut_out_of_the_frame_that_is_meant(correct):
+    session, _ = correct
+    for row in (0, 20, len(session.faces.keys) - 1):
+        picture = np.asarray(Image.open(io.BytesIO(session.faces.picture(row))))
+        assert picture.mean() == pytest.approx(3 * session.faces.keys[row].frame, abs=4)
+        assert picture.shape[:2] == (34, 34)  # of a face 20 wide
+    usual = session.faces.reference(0)
+    assert session.faces.believed(usual)[12] == pytest.approx(0.03)
+
+
+def test_corrections_are_a_table_of_labels_of_the_video(correct, video):
+    session, path = correct
+    row = session.next("tab")["face"]["row"]
+    session.answer("tab", said(row, 4, 12))
+    (answer,) = read_answers(path).of("anna").values()
+    assert (answer.key.path, answer.key.frame, answer.time_s) == ("clip.mp4", 20, 0.8)
+    (item,) = plan_table(Request(video, path)).items
+    assert item.by_frame[20][0].occurrence.tolist() == [0, 1, 1]
+
+
+def test_what_is_corrected_once_is_not_asked_again(video, tmp_path):
+    told = codes(tmp_path / "codes.csv", smile(), lost=range(22, 30))
+    for frame in (20, 50):
+        with correct_codes(video, told, tmp_path / "c.csv", (12,), coder="anna", later=lambda work: work()) as session:
+            face = session.next("tab")["face"]
+            assert face["frame"] == frame
+            session.answer("tab", {**said(face["row"]), "occurrence": {"12": 1}})
+
+
+@pytest.mark.parametrize(
+    ("share", "given", "message"),
+    [
+        (smile(), {"video": "other.mp4"}, "has no codes of clip.mp4"),
+        (np.full(FRAMES, 0.03), {}, "no moment of doubt"),
+    ],
+)
+def test_codes_of_another_video_and_codes_without_doubt_are_told(video, tmp_path, share, given, message):
+    told = codes(tmp_path / "codes.csv", share, **given)
+    with (
+        pytest.raises(InputError, match=message),
+        correct_codes(video, told, tmp_path / "c.csv", (), coder="anna"),
+    ):
+        pass
+    assert not (tmp_path / "c.csv").exists()
+
+
+def test_a_video_shorter_than_its_codes_is_told(video, tmp_path):
+    told = codes(tmp_path / "codes.csv", np.concatenate([smile(), np.full(40, 0.5)]))
+    with correct_codes(video, told, tmp_path / "c.csv", (), coder="anna", later=lambda work: work()) as session:
+        with pytest.raises(InputError, match="fewer frames than its codes"):
+            session.faces.picture(len(session.faces.keys) - 1)
+        session.faces.picture(0)
