@@ -7,7 +7,7 @@ import warnings
 import typer
 
 from ..errors import InputError
-from . import coding, encoders, observation, reproducing, stores, training
+from . import coding, encoders, labelling_next, observation, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +35,7 @@ app.command()(encoders.features)
 app.command()(coding.export)
 app.command()(coding.predict)
 app.command()(coding.coders)
+app.command("next")(labelling_next.next_faces)
 app.command()(observation.events)
 app.command()(observation.summary)
 app.command()(observation.agreement)

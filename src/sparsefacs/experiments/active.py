@@ -6,12 +6,14 @@ scored on the same people, none of whose faces is looked at or asked for.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.store import Store
+from ..files import write_with
 from ..labelling.choosing import choose
 from ..labelling.features import NO_CODER, Features, store_features, with_pixels
 from ..labelling.learner import Beliefs
@@ -93,20 +95,36 @@ def _scores(people: People, beliefs: Beliefs, rates_A: F64, weights_BS: F64) -> 
 
 
 def compare(
-    people: People, coder: str, strategies: Sequence[str], seeds: int, budgets: Sequence[int], resamples: int = 300
+    people: People,
+    coder: str,
+    strategies: Sequence[str],
+    seeds: int,
+    budgets: Sequence[int],
+    resamples: int = 300,
+    kept: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Return a row a strategy: its scores at each budget with intervals, and less `random`'s, paired.
+    """Return a row a strategy, `random` first: its scores at each budget with intervals, and less `random`'s, paired.
 
-    Intervals are over people and seeds, both resampled, the same for all strategies.
+    Intervals are over people and seeds, both resampled, the same for all strategies. kept: a folder of finished curves,
+    which are taken from there.
     """
     tested = int(people.subject_T.max()) + 1
     weights = np.concatenate([np.ones((1, tested)), *subject_weights(tested, resamples, 0)])
     drawn = np.random.default_rng(1).integers(seeds, size=(resamples, seeds))
     features = people.features(coder)
-    every = {
-        name: np.stack([curve(people, features, name, seed, budgets, weights) for seed in range(seeds)])
-        for name in dict.fromkeys(("random", *strategies))
-    }
+
+    def done(name: str, seed: int) -> F64:
+        if kept is None:
+            return curve(people, features, name, seed, budgets, weights)
+        path = kept / f"{name}-{seed}-{'-'.join(map(str, budgets))}-{resamples}.npy"
+        if not path.exists():
+            found = curve(people, features, name, seed, budgets, weights)
+            write_with(path, lambda handle: np.save(handle, found))
+        return np.asarray(np.load(path, allow_pickle=False), np.float64)
+
+    names = tuple(dict.fromkeys(("random", *strategies)))
+    by_seed = [{name: done(name, seed) for name in names} for seed in range(seeds)]
+    every = {name: np.stack([each[name] for each in by_seed]) for name in names}
     means = {name: _over_seeds(values, drawn) for name, values in every.items()}
     return [
         {
@@ -116,7 +134,7 @@ def compare(
                 {
                     "frames": budget,
                     **{rule: _told(found[n, r], tested) for r, rule in enumerate(RULES)},
-                    **{f"{rule}_less_random": _told((found - means["random"])[n, r], tested) for r, rule in enumerate(RULES)},
+                    **{f"{rule}_less": _told((found - means["random"])[n, r], tested) for r, rule in enumerate(RULES)},
                 }
                 for n, budget in enumerate(budgets)
             ],

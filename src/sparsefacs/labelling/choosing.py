@@ -25,9 +25,9 @@ _PUBLISHED: dict[str, tuple[Strategy, Why]] = {
 }
 STRATEGIES = (OURS, *_PUBLISHED)
 
-MOST_CANDIDATES = 2_000
+MOST_CANDIDATES = 1_000
 """Faces looked at for a choice: of a larger store as many are drawn anew each time, of every person alike."""
-MOST_COVERED = 1_000
+MOST_COVERED = 600
 """Faces that stand for all that are to be known well."""
 RARE = 0.1
 """An AU expected on fewer faces is called rare."""
