@@ -19,7 +19,7 @@ from ..data.store import Store
 from ..errors import InputError
 from ..evidence.linear import LinearEvidence
 from ..evidence.vectors import VECTOR_WIDTH
-from ..files import atomic_path, hash_json
+from ..files import atomic_path, sha256_file
 from ..progress import progress
 
 F32 = NDArray[np.float32]
@@ -116,8 +116,7 @@ def _file(store: Store, coder: str) -> Path:
 
 
 def _fingerprint(store: Store) -> str:
-    info = store.info.as_json()
-    return hash_json([info[name] for name in ("recipe_hash", "source", "faces", "subjects", "clips")])
+    return sha256_file(store.path / "store.json")  # which holds the sums of all files
 
 
 def _kept(store: Store, coder: str) -> NDArray[np.float16] | None:
