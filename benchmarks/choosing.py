@@ -88,9 +88,13 @@ def main(argv: Sequence[str]) -> None:
         kept._keep(store, CODER, np.random.default_rng(1).normal(0, 2, (given.faces, width)).astype(np.float32))
         for strategy in given.strategies.split(","):
             queue = measured(f"{strategy}: opening", lambda name=strategy: Queue(store, AUS, strategy=name))
+            measured(f"{strategy}: numbers read", lambda of=queue: of.beliefs(0))
             rng = np.random.default_rng(2)
             rows = rng.choice(queue.pool.train, min(given.answered, len(queue.pool.train) // 2), replace=False)
-            answers = {int(row): dict(zip(AUS, rng.integers(2, size=len(AUS)), strict=True)) for row in rows}
+            answers = {
+                int(row): {au: int(rng.random() < chance) for au, chance in queue.beliefs(int(row)).items()}
+                for row in rows
+            }
             measured(f"{strategy}: learning from {len(answers)}", lambda of=queue, by=answers: of.learn(by))
             for count in (1, 50):
                 measured(f"{strategy}: next {count}", lambda of=queue, by=answers, n=count: of.next(by, n))

@@ -65,9 +65,6 @@ def choose(
     covered = free[np.linspace(0, len(free) - 1, min(len(free), MOST_COVERED)).round().astype(np.int64)]
     if strategy == OURS:
         return _ours(beliefs, candidates, trained, covered, count, allowance)
-    if strategy == "random":
-        empty = View(*(np.zeros((len(candidates), 0), np.float32),) * 5)
-        return [Chosen(int(candidates[n]), "random") for n in strategies.random(empty, count, rng, allowance)]
     rule, why = _PUBLISHED[strategy]
     chance = beliefs.probabilities
     view = View(

@@ -81,7 +81,8 @@ def answers_of(store: Store, path: Path, aus: tuple[int, ...]) -> dict[int, dict
         if not {"path", "subject", "clip", "frame", "face", "state"} <= set(table.fieldnames or ()):
             raise InputError("is no file of answers of `sparsefacs label`", path=path, remedy="Name that, or a new one")
         for row in table:
-            place = rows.get(_key(row))
+            key = _key(row)
+            place = None if key is None else rows.get(key)
             if place is None or not row["state"]:
                 continue
             given = held.setdefault(place, [])

@@ -189,15 +189,15 @@ class Allowance:
     @property
     def open(self) -> NDArray[np.bool_]:
         """Which may be chosen now, (N,)."""
-        free = ~self._taken
+        free: NDArray[np.bool_] = ~self._taken
         if not self._fair:
             return free
         fair = free & (self._people[self._pool.person_M[self._rows]] < self._most_person)
         fair &= self._clips[self._pool.clip_M[self._rows]] < self._most_clip
-        for some in (fair & ~self._near, fair):
-            if some.any():
-                return some
-        return free
+        apart = fair & ~self._near
+        if apart.any():
+            return apart
+        return fair if fair.any() else free
 
     def best(self, score_N: NDArray[np.floating]) -> int | None:
         """Take the candidate of the highest score that is open and return its place; None where none is left."""

@@ -1,11 +1,13 @@
 """The queue of faces to be coded: a strategy's choice for training, and a random share that is kept for the test."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock, RLock, Thread
 
 import numpy as np
 
+from ..coders import coder_folder
 from ..data.store import Store
 from ..errors import InputError
 from .choosing import OURS, Why, check_strategy, choose
@@ -32,7 +34,8 @@ class Queue:
     strategy: of `choosing.STRATEGIES`. coder: a packaged coder to begin from, or `none`. seed: draws who is tested on.
     test_share: of people (moments, where the store holds one or two people) set aside, and of faces asked from among
     them, at random. wait: do the coder's pass over all faces now where none is kept; else it goes on beside, and faces
-    are known by their points and blendshapes until it is done. Raises InputError for unknown names and shares.
+    are known by their points and blendshapes until it is done; `problem` says why it was not. Raises InputError for
+    unknown names and shares.
     """
 
     def __init__(
@@ -52,19 +55,31 @@ class Queue:
         self._store, self._seed, self._share, self._coder = store, seed, test_share, coder
         self.pool = Pool.of(store, seed=seed, test_share=test_share)
         self._tests = np.random.default_rng([seed, 1]).permutation(self.pool.test)
+        if coder != NO_CODER:
+            coder_folder(coder)
         self._guard, self._one_pass = RLock(), Lock()
         self._answers: Answers = {}
-        self._beliefs = Beliefs.learned(store_features(store, aus, coder, self.pool.train), aus, {})
+        self._learned: Beliefs | None = None
         self.problem = ""
-        if not self.known.whole and wait:
+        self._opened: Future[Beliefs] = Future()
+        if wait:
+            self._open()
             self.look()
-        elif not self.known.whole:
-            Thread(target=self._look_beside, name="looking at faces", daemon=True).start()
+        else:
+            Thread(target=self._open_and_look, name="looking at faces", daemon=True).start()
 
     @property
     def known(self) -> Features:
         """What is known of the faces now."""
-        return self._beliefs.features
+        return self._now.features
+
+    @property
+    def _now(self) -> Beliefs:
+        """What is believed now; waits until the store's numbers are read."""
+        with self._guard:
+            if self._learned is not None:
+                return self._learned
+        return self._opened.result()
 
     @property
     def told(self) -> str:
@@ -86,8 +101,7 @@ class Queue:
         answered: rows that were asked before, whatever was answered. The same rows give the same faces, as long as
         nothing was learned between.
         """
-        with self._guard:
-            beliefs = self._beliefs
+        beliefs = self._now
         rows = np.array(sorted(answered), np.int64)
         tests = int(self.pool.test_M[rows].sum())
         due = int(self._share * (len(rows) + count)) - tests
@@ -106,13 +120,11 @@ class Queue:
         with self._one_pass:
             learned = Beliefs.learned(self.known, self.aus, own)
             with self._guard:
-                self._answers, self._beliefs = own, learned
+                self._answers, self._learned = own, learned
 
     def beliefs(self, row: int) -> dict[int, float]:
         """Return AU → probability that the model gives it now on the face of `row`."""
-        with self._guard:
-            beliefs = self._beliefs
-        chance_A = beliefs.probabilities(np.array([row], np.int64))[0]
+        chance_A = self._now.probabilities(np.array([row], np.int64))[0]
         return {au: float(chance) for au, chance in zip(self.aus, chance_A, strict=True)}
 
     def look(self) -> None:
@@ -123,9 +135,17 @@ class Queue:
         with self._one_pass:
             learned = Beliefs.learned(features, self.aus, self._answers)
             with self._guard:
-                self._beliefs = learned
+                self._learned = learned
 
-    def _look_beside(self) -> None:
+    def _open(self) -> None:
+        try:
+            features = store_features(self._store, self.aus, self._coder, self.pool.train)
+            self._opened.set_result(Beliefs.learned(features, self.aus, {}))
+        except BaseException as error:  # told to whoever waits
+            self._opened.set_exception(error)
+
+    def _open_and_look(self) -> None:
+        self._open()
         try:
             self.look()
         except (InputError, OSError, RuntimeError) as error:
