@@ -71,6 +71,7 @@ def take(folder: Path, into: Path) -> Path:
 def pages(results: Path, introduction: str) -> dict[str, str]:
     """Return file name → text of the page and its figures."""
     contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
+    contents = [each for each in contents if "paper" in each]  # active.json is of another page
     boards = {each["item"]: each for each in contents if each["paper"] == "benchmark"}
     parts, files = [introduction.rstrip()], {}
     for task in MAIN:

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import InputError
 from ..extras import needs_extra
-from . import coding, encoders, labelling, many, observation, reproducing, stores, training
+from . import coding, encoders, labelling, labelling_next, many, observation, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +39,7 @@ app.command()(coding.export)
 app.command()(coding.predict)
 app.command()(many.gather)
 app.command()(coding.coders)
+app.command("next")(labelling_next.next_faces)
 app.command()(observation.events)
 app.command()(observation.summary)
 app.command()(observation.agreement)

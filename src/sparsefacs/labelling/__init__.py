@@ -1,1 +1,1 @@
-"""Coding by hand: a page that asks for the frames worth coding, and the file that it writes."""
+"""Which faces are worth a coder's time, the page that asks for them, and the file that it writes."""

@@ -111,7 +111,7 @@ class StoreFaces:
 
     def _taken(self, column: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return a vector column of `rows` alone, (N, length)."""
-        chunks = self.store.dataset.data.table.column(column).chunks
+        chunks = self.store.texts(column).chunks
         firsts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
         places = np.searchsorted(firsts, rows, "right") - 1
         found = [chunks[at][int(row - firsts[at])].values for row, at in zip(rows, places, strict=True)]

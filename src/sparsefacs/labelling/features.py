@@ -1,0 +1,141 @@
+"""What is known of a store's faces before any is coded: evidence, what the packaged coder's pixels say, and weights.
+
+The pass of the coder over all faces takes minutes for a large store and is kept in the store's folder; until it is
+done faces are known by points, blendshapes and the person.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..coders import coder_folder, read_card
+from ..data.evidence import EvidenceTable, store_vectors
+from ..data.store import Store
+from ..errors import InputError
+from ..evidence.linear import LinearEvidence
+from ..evidence.vectors import VECTOR_WIDTH
+from ..files import atomic_path, sha256_file
+from ..progress import progress
+
+F32 = NDArray[np.float32]
+Rows = NDArray[np.int64]
+Encode = Callable[[NDArray[np.uint8], F32, F32], F32]
+"""Faces (B, S, S, 3), landmarks (B, 68, 2), vectors (B, VECTOR_WIDTH) → vectors with what pixels say behind them."""
+
+NO_CODER = "none"
+_AT_ONCE = 64
+_MOST_FREE = 2_000
+
+
+@dataclass(frozen=True)
+class Features:
+    """The faces of a store as numbers.
+
+    begin: weights to learn from, None without a coder. whole: no pass is missing. train: rows of people who are not
+    tested.
+    """
+
+    table: EvidenceTable
+    begin: LinearEvidence | None
+    whole: bool
+    train: Rows
+
+    @cached_property
+    def free(self) -> Rows:
+        """At most 2,000 rows of `train`, evenly spread, that say what evidence is measured in."""
+        places = np.linspace(0, len(self.train) - 1, min(len(self.train), _MOST_FREE))
+        return self.train[places.round().astype(np.int64)]
+
+
+def store_features(store: Store, aus: tuple[int, ...], coder: str, train: Rows) -> Features:
+    """Return what is known of the faces at once: without the coder's pass where none is kept."""
+    vectors_MV = store_vectors(store)
+    if coder == NO_CODER:
+        return Features(EvidenceTable([store], person=True, vectors_ME=vectors_MV), None, True, train)
+    begin, said = coder_weights(coder, aus)
+    kept = _kept(store, coder)
+    whole = kept is not None and kept.shape == (len(store), said)
+    pixels = kept if kept is not None and whole else np.full((len(store), said), np.nan, np.float16)
+    table = EvidenceTable(
+        [store], person=True, vectors_ME=np.concatenate([vectors_MV, pixels.astype(np.float32)], axis=1)
+    )
+    return Features(table, begin, whole, train)
+
+
+def with_pixels(store: Store, features: Features, coder: str, encode: Encode | None = None) -> Features:
+    """Return the features with the coder's pass, done now and kept in the store's folder where that can be written."""
+    vectors_ME = features.table.vectors_ME.copy()
+    run = encode or packaged_encoder(coder)
+    landmarks = np.asarray(store.vectors("landmarks"), np.float32).reshape(-1, 68, 2)
+    with progress("looking at faces", len(store), "faces") as told:
+        for first in range(0, len(store), _AT_ONCE):
+            part = slice(first, min(first + _AT_ONCE, len(store)))
+            faces = np.stack([store.image(row) for row in range(part.start, part.stop)])
+            vectors_ME[part] = run(faces, landmarks[part], vectors_ME[part, :VECTOR_WIDTH])
+            told.advance(part.stop - part.start)
+    _keep(store, coder, vectors_ME[:, VECTOR_WIDTH:])
+    said = vectors_ME[:, VECTOR_WIDTH:].astype(np.float16).astype(np.float32)  # as they are when read again
+    vectors_ME[:, VECTOR_WIDTH:] = said
+    return Features(EvidenceTable([store], person=True, vectors_ME=vectors_ME), features.begin, True, features.train)
+
+
+def packaged_encoder(coder: str) -> Encode:
+    """Return the pass of the packaged coder over faces."""
+    from ..inference.model import load_coder  # loads torch
+
+    return load_coder(coder_folder(coder)).encode
+
+
+def coder_weights(coder: str, aus: tuple[int, ...]) -> tuple[LinearEvidence, int]:
+    """Return a packaged coder's weights for the occurrence of `aus`, zeros for those it does not know, and how many
+    answers of its pixels they look at.
+    """
+    from safetensors.numpy import load_file
+
+    folder = coder_folder(coder)
+    held: dict[str, Any] = load_file(folder / "model.safetensors")
+    known = [int(au) for au in read_card(folder.name)["aus"]]
+    width = len(held["evidence.mean_E"])
+    blank = LinearEvidence.blank(width, len(aus)).arrays()
+    for name in ("mean_E", "scale_E", "changed_E"):
+        blank[name] = np.asarray(held[f"evidence.{name}"], np.float32)
+    for place, au in enumerate(aus):
+        if au in known:
+            for name in ("face_EA", "face_A", "own_EA", "change_EA", "person_A"):
+                blank[name][..., place] = held[f"evidence.{name}"][..., known.index(au)]
+    return LinearEvidence(**blank), width - VECTOR_WIDTH
+
+
+def _file(store: Store, coder: str) -> Path:
+    return store.path / f"features-{coder_folder(coder).name}.npz"
+
+
+def _fingerprint(store: Store) -> str:
+    return sha256_file(store.path / "store.json")  # which holds the sums of all files
+
+
+def _kept(store: Store, coder: str) -> NDArray[np.float16] | None:
+    """Return what an earlier pass has kept of this very store; None where there is none, or it cannot be read."""
+    try:
+        with np.load(_file(store, coder), allow_pickle=False) as held:
+            if str(held["store"]) == _fingerprint(store):
+                return np.asarray(held["said"], np.float16)
+    except (OSError, ValueError, KeyError, EOFError):
+        pass
+    except Exception as error:  # a damaged zip: done again
+        if type(error).__module__ not in ("zipfile", "zlib"):
+            raise
+    return None
+
+
+def _keep(store: Store, coder: str, said: F32) -> None:
+    try:
+        with atomic_path(_file(store, coder)) as temporary, temporary.open("wb") as handle:
+            np.savez(handle, said=said.astype(np.float16), store=np.str_(_fingerprint(store)))
+    except InputError:
+        pass  # a store that cannot be written to: the next session does the pass again

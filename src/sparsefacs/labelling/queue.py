@@ -1,0 +1,176 @@
+"""The queue of faces to be coded: a strategy's choice for training, and a random share that is kept for the test."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock, RLock, Thread
+
+import numpy as np
+
+from ..coders import coder_folder
+from ..data.store import Store
+from ..errors import InputError
+from .choosing import OURS, Why, check_strategy, choose
+from .features import NO_CODER, Features, Rows, store_features, with_pixels
+from .learner import Answers, Beliefs
+from .pool import APART_S, Pool, near
+
+CODER = "coder-1"
+TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A face to be asked: its row, why, and whether its answer is kept for scoring and never learned from."""
+
+    row: int
+    why: Why
+    test: bool = False
+
+
+class Queue:
+    """Which face of a store is asked next, and what is believed of it. All functions may be called by several threads.
+
+    strategy: of `choosing.STRATEGIES`. coder: a packaged coder to begin from, or `none`. seed: draws who is tested on.
+    test_share: of people (moments, where the store holds one or two people) set aside, and of faces asked from among
+    them, at random. wait: do the coder's pass over all faces now where none is kept; else it goes on beside, and faces
+    are known by their points and blendshapes until it is done; `problem` says why it was not. Raises InputError for
+    unknown names and shares.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        aus: tuple[int, ...],
+        *,
+        strategy: str = OURS,
+        coder: str = CODER,
+        seed: int = 0,
+        test_share: float = TEST_SHARE,
+        wait: bool = False,
+    ) -> None:
+        if not 0 <= test_share < 1:
+            raise InputError(f"{test_share:g} is no share for the test", remedy="Give 0 to 0.9, such as 0.2")
+        self.aus, self.strategy = aus, check_strategy(strategy)
+        self._store, self._seed, self._share, self._coder = store, seed, test_share, coder
+        self.pool = Pool.of(store, seed=seed, test_share=test_share)
+        self._tests = np.random.default_rng([seed, 1]).permutation(self.pool.test)
+        if coder != NO_CODER:
+            coder_folder(coder)
+        self._guard, self._one_pass = RLock(), Lock()
+        self._answers: Answers = {}
+        self._learned: Beliefs | None = None
+        self.problem = ""
+        self._opened: Future[Beliefs] = Future()
+        if wait:
+            self._open()
+            self.look()
+        else:
+            Thread(target=self._open_and_look, name="looking at faces", daemon=True).start()
+
+    @property
+    def known(self) -> Features:
+        """What is known of the faces now."""
+        return self._now.features
+
+    @property
+    def _now(self) -> Beliefs:
+        """What is believed now; waits until the store's numbers are read."""
+        with self._guard:
+            if self._learned is not None:
+                return self._learned
+        return self._opened.result()
+
+    @property
+    def told(self) -> str:
+        """What is kept for the test, in a sentence."""
+        tests, everyone = len(np.unique(self.pool.person_M[self.pool.test])), len(np.unique(self.pool.person_M))
+        if not len(self.pool.test):
+            return "nothing is kept for a test"
+        if self.pool.people_tested:
+            return f"{tests} of {everyone} people are kept for the test"
+        who = "one person" if everyone == 1 else f"{everyone} people"
+        return (
+            f"the store shows {who}: stretches of time are kept for the test, so that scores are of other moments of "
+            "the same faces and say nothing about other people"
+        )
+
+    def next(self, answered: Mapping[int, object], count: int = 1) -> list[Asked]:
+        """Return the next faces, none of them answered; fewer, or none, where there are no more.
+
+        answered: rows that were asked before, whatever was answered. The same rows give the same faces, as long as
+        nothing was learned between.
+        """
+        beliefs = self._now
+        rows = np.array(sorted(answered), np.int64)
+        tests = int(self.pool.test_M[rows].sum())
+        due = int(self._share * (len(rows) + count)) - tests
+        kept = self._random(rows, min(max(due, 0), count))
+        rng = np.random.default_rng([self._seed, 2, len(rows)])
+        chosen = choose(self.strategy, beliefs, self.pool, rows, count - len(kept), rng)
+        train = [Asked(row, why) for row, why in chosen]
+        short = count - len(kept) - len(train)
+        if short > 0 and not train:  # training is coded to its end
+            kept = self._random(rows, len(kept) + short)
+        return _mixed(train, [Asked(row, "random", True) for row in kept])
+
+    def learn(self, answers: Answers) -> None:
+        """Learn from answers (row → AU → 1, 0, or None where it cannot be judged); those for the test are not read."""
+        own = {row: told for row, told in answers.items() if not self.pool.test_M[row]}
+        with self._one_pass:
+            learned = Beliefs.learned(self.known, self.aus, own)
+            with self._guard:
+                self._answers, self._learned = own, learned
+
+    def beliefs(self, row: int) -> dict[int, float]:
+        """Return AU → probability that the model gives it now on the face of `row`."""
+        chance_A = self._now.probabilities(np.array([row], np.int64))[0]
+        return {au: float(chance) for au, chance in zip(self.aus, chance_A, strict=True)}
+
+    def look(self) -> None:
+        """Do the coder's pass over all faces, keep it, and learn again."""
+        if self._coder == NO_CODER or self.known.whole:
+            return
+        features = with_pixels(self._store, self.known, self._coder)
+        with self._one_pass:
+            learned = Beliefs.learned(features, self.aus, self._answers)
+            with self._guard:
+                self._learned = learned
+
+    def _open(self) -> None:
+        try:
+            features = store_features(self._store, self.aus, self._coder, self.pool.train)
+            self._opened.set_result(Beliefs.learned(features, self.aus, {}))
+        except BaseException as error:  # told to whoever waits
+            self._opened.set_exception(error)
+
+    def _open_and_look(self) -> None:
+        self._open()
+        try:
+            self.look()
+        except (InputError, OSError, RuntimeError) as error:
+            self.problem = str(error)
+
+    def _random(self, rows: Rows, count: int) -> list[int]:
+        """Return the next `count` faces of the test, in the order of a draw that no answer and no belief changes."""
+        pool, found = self.pool, list[int]()
+        free = self._tests[~np.isin(self._tests, rows)]
+        for apart in (APART_S, 0.0):
+            for row in free.tolist():
+                if len(found) >= count:
+                    return found
+                taken = np.concatenate([rows, found]).astype(np.int64)
+                taken = taken[~pool.still_M[taken]]
+                if row not in found and not near(
+                    pool.clip_M[[row]], pool.time_M[[row]], pool.clip_M[taken], pool.time_M[taken], apart
+                ):
+                    found.append(row)
+        return found
+
+
+def _mixed(train: list[Asked], kept: list[Asked]) -> list[Asked]:
+    """Return both, the faces of the test spread evenly among the others."""
+    total = len(train) + len(kept)
+    places = {int((n + 1) * total / len(kept)) - 1 for n in range(len(kept))}
+    rest, tests = iter(train), iter(kept)
+    return [next(tests) if place in places else next(rest) for place in range(total)]
