@@ -390,6 +390,7 @@ class Store:
         """Return what column `name` holds in row `row`: a number, text, bytes or list; raises InputError on damage."""
         self._checked(row)
         return self._table.column(name)[int(row)].as_py()
+
     def encoded(self, row: int) -> bytes:
         """Return the picture of row `row` as it is stored, JPEG or PNG; raises InputError where the store is damaged.
 

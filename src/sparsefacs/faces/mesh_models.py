@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from .quiet import native_stderr_silenced
 
-F32, F64 = NDArray[np.float32], NDArray[np.float64]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 MESH_POINTS = 478
 _DETECTOR_SIDE, _MESH_SIDE = 128, 256
 _GROWN = 1.5  # a square round a face, over the box that the detector gives
