@@ -29,7 +29,7 @@ class Shuffled:
 
     def next(self, answered: Mapping[int, Mapping[int, int]], count: int = 1) -> list[Ask]:
         """Return the next faces that have no answer."""
-        found = []
+        found: list[Ask] = []
         for row in self._order.tolist():
             if len(found) == count:
                 break
