@@ -84,7 +84,9 @@ def test_moments_are_where_codes_doubt_jump_or_flicker(tmp_path):
 
 def test_it_walks_through_them_in_time_and_begins_with_the_codes(correct):
     session, _ = correct
-    first = session.next("tab")["face"]
+    found = session.next("tab")
+    first = found["face"]
+    assert found["progress"]["faces"] == 2
     assert (first["frame"], first["why"], first["prefill"]) == (20, "doubt", {1: 0, 4: 0, 12: 0})
     assert first["beliefs"][12] == pytest.approx(0.48)
     assert [session.faces.keys[row].frame for row in first["around"]] == list(range(45))

@@ -69,7 +69,7 @@ def correct_codes(
         file = _answers(stack, answers, aus, faces.aus)
         asker = Asker(MomentQueue(faces), 0.0, later)
         stack.callback(asker.close)
-        setting = Setting(_coder(coder), blind, corrects=True, title=video.name)
+        setting = Setting(_coder(coder), blind, corrects=True, title=video.name, asks=len(faces.moments))
         yield Session(faces, file, asker, setting)
 
 

@@ -26,13 +26,15 @@ _LONGEST_S = 3600.0
 class Setting:
     """How the page is set: the coder, whether beliefs are hidden for good, and whether codes are corrected.
 
-    corrects: codes are corrected, so that what they say is always shown. title: what is coded.
+    corrects: codes are corrected, so that what they say is always shown. title: what is coded. asks: how many
+    faces can be asked; 0: all.
     """
 
     coder: str
     blind: bool = False
     corrects: bool = False
     title: str = ""
+    asks: int = 0
 
 
 class Session:
@@ -162,7 +164,7 @@ class Session:
             "answered": len(own),
             "coded": len(coded),
             "today": len(own) - self._begun,
-            "faces": len(self.faces.keys),
+            "faces": self.setting.asks or len(self.faces.keys),
             "people": [len({answer.key.subject for answer in coded}), self._people],
             "clips": [len({(answer.key.subject, answer.key.clip) for answer in coded}), self._clips],
             "present": {au: seen[au] for au in self.aus},

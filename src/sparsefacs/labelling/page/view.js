@@ -94,7 +94,8 @@ export function drawFace(state) {
   at("reference").style.visibility = known ? "visible" : "hidden";
   if (known) at("reference").src = picture(face.reference);
   at("reference").alt = known ? "The person's usual look" : "";
-  at("usual").textContent = known ? "usual look of this person" : "no other face of this person";
+  at("usual").textContent = !known ? "no other face of this person" :
+    state.about.corrects ? "where the codes see least" : "usual look of this person";
   drawFrame(state);
 }
 
