@@ -12,7 +12,8 @@ from .head_pose import HeadPose
 from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector
 from .models import LANDMARKER, find_model
 
-F32, F64 = NDArray[np.float32], NDArray[np.float64]
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 CROP_SCALE = 2.0  # crop side over face size: the detector inside the crop wants air round the face
 CROP_MAX = 448  # pixels; the mesh network sees 256 × 256, so more would only cost time
 CROP_MIN = 192  # pixels; smaller crops are enlarged, since the detector misses faces in tiny pictures
