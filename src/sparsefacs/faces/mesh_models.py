@@ -6,6 +6,7 @@ own answers in tests/faces/test_mesh_models.py), so that models trained with the
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class _Network:
         self._into = self._runner.get_input_details()[0]["index"]
         self._out = {detail["name"]: detail["index"] for detail in self._runner.get_output_details()}
 
-    def run(self, values: NDArray[np.floating], *names: str) -> list[F32]:
+    def run(self, values: NDArray[Any], *names: str) -> list[F32]:
         """Return the outputs called `names` for an input less its first axis."""
         self._runner.set_tensor(self._into, values[None].astype(np.float32, copy=False))
         self._runner.invoke()
@@ -140,12 +141,12 @@ def _square(parts: F64) -> F64:
     return np.array([x, y, *(_GROWN * size), turn])
 
 
-def _whole(crop: NDArray[np.generic]) -> F64:
+def _whole(crop: NDArray[Any]) -> F64:
     height, width = crop.shape[:2]
     return np.array([width / 2, height / 2, width, height, 0.0])
 
 
-def _cut(picture: NDArray[np.generic], square: NDArray[np.floating], side: int) -> NDArray[np.generic]:
+def _cut(picture: NDArray[Any], square: NDArray[np.floating], side: int) -> NDArray[Any]:
     """Return what lies in a square, (side, side, 3). Beyond the picture its last pixels are repeated.
 
     As in MediaPipe, the square's corner is met by the middle of the first pixel.
