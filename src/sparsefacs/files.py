@@ -92,7 +92,12 @@ def _umask() -> int:
 
 @lru_cache(maxsize=64)
 def _sweep(folder: Path, process: int) -> None:
-    """Take away what killed processes of this machine left half-written in `folder`; once a process, itself `process`.
+    """Sweep `folder`, once a process; itself `process`."""
+    sweep(folder, process)
+
+
+def sweep(folder: Path, process: int) -> None:
+    """Take away what killed processes of this machine, other than `process`, left half-written in `folder`.
 
     What another process is writing now stays, and so does anything under another kind of name.
     """

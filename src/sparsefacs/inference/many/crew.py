@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from ...errors import InputError
+from ...files import sweep
 from .units import Unit
 from .work import Job, Outcome, Worker, failed
 
@@ -124,11 +125,14 @@ class _Hand:
             self.process.terminate()
 
     def gone(self, until: float) -> None:
-        """Wait for its end, at most until then."""
+        """Wait for its end, at most until then, and take away what it has not finished."""
         self.process.join(max(0.0, until - time.monotonic()))
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+        folder = None if self.unit is None else self._job.plan.table(self.unit.place).parent
+        if folder is not None and folder.is_dir():
+            sweep(folder, os.getpid())
 
 
 def _work(pipe: Connection, job: Job) -> None:
