@@ -84,8 +84,8 @@ def small_networks(given: argparse.Namespace) -> dict[str, Any]:
             threads, device = (found[name][way] for way in WAYS)
             print(
                 f"{name}: {1000 * threads['s_a_step']:.1f} ms a step, {100 * threads['waiting']:.0f} % of it waiting "
-                f"for faces; with faces on the device {1000 * device['s_a_step']:.1f} ms, {100 * device['waiting']:.0f} % "
-                f"({found[name]['times_as_fast']} times as fast; {device['faces_mib']} MiB of faces)",
+                f"for faces; with faces on the device {1000 * device['s_a_step']:.1f} ms, "
+                f"{100 * device['waiting']:.0f} % ({found[name]['times_as_fast']} times as fast; {device['faces_mib']} MiB of faces)",
                 file=sys.stderr,
             )
     totals = [sum(found[name][way]["s_a_step"] for name in given.methods) for way in WAYS]

@@ -63,9 +63,7 @@ def pretrained(rank: int, world: int, port: int, store: str, out: str, stop: int
             assert stop is not None and "--resume" in str(error), error
             stopped = True
     assert stopped == (stop is not None)
-    assert {(first, count) for _, first, count in loaded} == {(rank * 4, 4)}, (
-        "not its own half of each batch"
-    )
+    assert {(first, count) for _, first, count in loaded} == {(rank * 4, 4)}, "not its own half of each batch"
     first_draw = min(draw for draw, _, _ in loaded)
     assert first_draw == (2 if resume else 0), "it goes on from the checkpoint"
 
