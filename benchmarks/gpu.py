@@ -3,8 +3,8 @@
     python benchmarks/gpu.py [--device cuda] [--batch 256] [--faces 4096] [--steps 60] [--methods supervised kdsrl …]
                              [--only step small] [--json FILE]
 
-step   `pretraining_step.py` with every way (compiled, autotuned, CUDA graphs, AdamW of many kernels, …), the matrix peak
-       of the same run, each way's share of it, how often the processor waits for the GPU, and a profile.
+step   `pretraining_step.py` with every way (compiled, autotuned, CUDA graphs, AdamW of many kernels, …), the matrix
+       peak of the same run, each way's share of it, how often the processor waits for the GPU, and a profile.
 small  trainings of small networks, as the benchmark's board has them: steps as `train` does them (faces decoded and
        augmented by threads of the processor, batch by batch) beside the same with all faces decoded once, kept as
        uint8 on the device and augmented there in batches. The two take turns. Of each the seconds a step, the share of
@@ -84,8 +84,9 @@ def small_networks(given: argparse.Namespace) -> dict[str, Any]:
             threads, device = (found[name][way] for way in WAYS)
             print(
                 f"{name}: {1000 * threads['s_a_step']:.1f} ms a step, {100 * threads['waiting']:.0f} % of it waiting "
-                f"for faces; with faces on the device {1000 * device['s_a_step']:.1f} ms, {100 * device['waiting']:.0f} % "
-                f"({found[name]['times_as_fast']} times as fast; {device['faces_mib']} MiB of faces)",
+                f"for faces; with faces on the device {1000 * device['s_a_step']:.1f} ms, "
+                f"{100 * device['waiting']:.0f} % ({found[name]['times_as_fast']} times as fast; "
+                f"{device['faces_mib']} MiB of faces)",
                 file=sys.stderr,
             )
     totals = [sum(found[name][way]["s_a_step"] for name in given.methods) for way in WAYS]

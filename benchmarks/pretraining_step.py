@@ -212,7 +212,8 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     count = sum(p.numel() for p in steps["program"].method.parameters() if p.requires_grad)
     found: dict[str, Any] = {"batch": given.batch, "side": steps["program"].config.network.input_size}
     found |= {
-        "ways": list(given.ways),
+        "ways": list(steps),
+        "failed": failed,
         "parameters": count,
         "gflops_per_image": round(per_image / 1e9, 2),
         "matrix_peak": peaks,

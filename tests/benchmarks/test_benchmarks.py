@@ -110,7 +110,7 @@ SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
     "prepare": ["--frames", "4", "--photos", "4"],
     "pretraining_step": pretraining_step,
     "stream": ["--images", "40", "--batch", "8", "--batches", "3", "--side", "32", "--names", "40"],
-    "synth": ["--frames", "8", "--size", "32", "--repeats", "1"],
+    "synth": ["--frames", "2", "--subjects", "1", "--size", "32", "--repeats", "1"],
 }
 """The words that make each benchmark small."""
 

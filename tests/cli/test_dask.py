@@ -51,7 +51,7 @@ def test_a_cluster_makes_the_bytes_of_one_process(
 ) -> None:  # type: ignore[no-untyped-def]
     celeba, faces = write_celeba(tmp_path / "celeba"), build_store(tmp_path / "faces", frames=24)
     alone, out = tmp_path / "alone", tmp_path / "out"
-    made = ("--subjects", 3, "--clips", 1, "--frames", 2, "--size", 32, "--points", "true")
+    made = ("--subjects", 2, "--clips", 1, "--frames", 1, "--size", 32, "--points", "true")
     cut = ("--dataset", "celeba", "--landmarks", "delivered", "--size", 32)
     command("synth", alone / "made", "--workers", 1, *made)
     command("prepare", celeba, alone / "cut", "--workers", 1, *cut)

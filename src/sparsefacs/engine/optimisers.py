@@ -35,9 +35,8 @@ def _make(parameters: list[nn.Parameter], lr: float, config: OptimiserConfig) ->
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    fused = (
-        _on_gpu(parameters) or None
-    )  # one kernel a step in place of dozens; on a CPU torch's own choice, bit for bit
+    # one kernel a step in place of dozens; on a CPU torch's own choice, so that its bits stay as they are
+    fused = _on_gpu(parameters) or None
     made: torch.optim.Optimizer
     if config.name == "adam":
         made = torch.optim.Adam(groups, lr=lr, betas=config.betas, fused=fused)
