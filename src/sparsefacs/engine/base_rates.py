@@ -40,7 +40,12 @@ def limits_by_base_rate(
     expected_A: how often a coder that was begun from expects each AU, NaN where there was none.
     """
     rates_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
-    return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
+    return _rounded(base_rate_limits(predicted_MA, rates_A))
+
+
+def _rounded(limits_A: NDArray[np.float64]) -> list[float]:
+    """Return limits as a model's description tells them."""
+    return [round(float(limit), _DIGITS) for limit in limits_A]
 
 
 def trained_limits(
@@ -50,9 +55,10 @@ def trained_limits(
     chosen: float,
     rule: str,
 ) -> list[float]:
-    """Return the limit of each AU of a finished training, by `rule`: base-rate, fixed or chosen.
+    """Return the limit of each AU of a finished training, by `rule`: base-rate, expected, fixed or chosen.
 
-    network: with the weights that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
+    expected: an AU is present as often as the network says on the training people's faces; where the frames to be
+    coded were chosen for their doubt, the rates of their labels say nothing about other frames. network: with the weights that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
     Intensity has no limits: one half.
     """
     if setting.task == "intensity" or rule == "fixed":
@@ -61,5 +67,8 @@ def trained_limits(
         return [chosen] * len(setting.aus)
     clips: Any = network
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
+    predicted_MA = data.coder.code(network, setting, faces_for_limits(data, most))
+    if rule == "expected":
+        return _rounded(base_rate_limits(predicted_MA, np.nanmean(predicted_MA, axis=0)))
     expected_A = clips.expected_A.cpu().numpy() if isinstance(network, InstantNetwork) else None
-    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)), expected_A)
+    return limits_by_base_rate(data, predicted_MA, expected_A)
