@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.limits import HALF, base_rate_limits, base_rates
+from ..metrics.limits import HALF, base_rate_limits, base_rates, rates_of_chosen
 from ..networks.clip_answers import is_of_clips
 from ..networks.instant import InstantNetwork
 from .training_set import TrainingSet
@@ -55,10 +55,11 @@ def trained_limits(
     chosen: float,
     rule: str,
 ) -> list[float]:
-    """Return the limit of each AU of a finished training, by `rule`: base-rate, expected, fixed or chosen.
+    """Return the limit of each AU of a finished training, by `rule`: base-rate, chosen-frames, fixed or chosen.
 
-    expected: an AU is present as often as the network says on the training people's faces; where the frames to be
-    coded were chosen for their doubt, the rates of their labels say nothing about other frames. network: with the weights that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
+    chosen-frames: by rates between those of the labels and those that the network expects of the training people's
+    faces, since frames that were chosen for their doubt show AUs more often than others. network: with the weights
+    that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
     Intensity has no limits: one half.
     """
     if setting.task == "intensity" or rule == "fixed":
@@ -68,7 +69,8 @@ def trained_limits(
     clips: Any = network
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
     predicted_MA = data.coder.code(network, setting, faces_for_limits(data, most))
-    if rule == "expected":
-        return _rounded(base_rate_limits(predicted_MA, np.nanmean(predicted_MA, axis=0)))
     expected_A = clips.expected_A.cpu().numpy() if isinstance(network, InstantNetwork) else None
+    if rule == "chosen-frames":
+        told_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
+        return _rounded(base_rate_limits(predicted_MA, rates_of_chosen(told_A, np.nanmean(predicted_MA, axis=0))))
     return limits_by_base_rate(data, predicted_MA, expected_A)
