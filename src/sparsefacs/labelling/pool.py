@@ -192,7 +192,7 @@ class Allowance:
         free: NDArray[np.bool_] = ~self._taken
         if not self._fair:
             return free
-        fair = free & (self._people[self._pool.person_M[self._rows]] < self._most_person)
+        fair: NDArray[np.bool_] = free & (self._people[self._pool.person_M[self._rows]] < self._most_person)
         fair &= self._clips[self._pool.clip_M[self._rows]] < self._most_clip
         apart = fair & ~self._near
         if apart.any():
