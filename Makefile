@@ -1,5 +1,5 @@
 # make demo: the whole path on this machine.  make test: the tests.  make docs: the pages of docs/ as a site in site/.
-# make results: docs/results.md and docs/guide/which-frames.md of the result files in docs/results/.  Each builds .venv first.
+# make results: docs/results.md and docs/guide/which-frames.md of docs/results/.  Each builds .venv first.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -19,7 +19,7 @@ from sparsefacs.labelling.choosing import STRATEGIES
 from sparsefacs.labelling.features import NO_CODER
 from sparsefacs.labelling.queue import CODER
 
-PROTOCOL, SPLIT_SEED = "holdout:33%", 0
+PROTOCOL = "holdout:33%"
 GOAL_FRAMES = 160
 
 
@@ -33,13 +33,14 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
     parser.add_argument("--coders", default=f"{NO_CODER},{CODER}")
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
+    parser.add_argument("--split-seed", type=int, default=0, help="draws the people tested on; 0: the benchmark's")
     parser.add_argument("--minutes", type=float, default=1.0, help="assumed minutes to code a frame")
     given = parser.parse_args(argv)
     budgets = [int(each) for each in given.budgets.split(",")]
     goal = GOAL_FRAMES if GOAL_FRAMES in budgets else budgets[-1]
     rows = []
     for data, folder in (("frequent", given.frequent), ("rare", given.rare)):
-        people = People.of(Store(folder), PROTOCOL, SPLIT_SEED)
+        people = People.of(Store(folder), PROTOCOL, given.split_seed)
         for coder in given.coders.split(","):
             kept = given.out.with_suffix(".curves") / data / coder
             found = compare(people, coder, given.strategies.split(","), given.seeds, budgets, kept=kept)
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
                 rows.append({"data": data} | row | {"frames_needed": needed, "minutes_saved": saved})
                 print(data, coder, row["strategy"], [each["f1"]["value"] for each in row["scores"]], needed, flush=True)
     content = {
-        "protocol": PROTOCOL, "split_seed": SPLIT_SEED, "seeds": given.seeds, "goal_frames": goal,
+        "protocol": PROTOCOL, "split_seed": given.split_seed, "seeds": given.seeds, "goal_frames": goal,
         "minutes_a_frame": given.minutes, "rows": rows,
     }  # fmt: skip
     write_json(given.out, content)

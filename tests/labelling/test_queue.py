@@ -12,7 +12,7 @@ from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.evidence.vectors import VECTOR_WIDTH
 from sparsefacs.labelling import features as kept
-from sparsefacs.labelling.choosing import STRATEGIES
+from sparsefacs.labelling.choosing import STRATEGIES, choose
 from sparsefacs.labelling.features import Features, with_pixels
 from sparsefacs.labelling.pool import APART_S, Pool
 from sparsefacs.labelling.queue import Asked, Queue
@@ -70,6 +70,20 @@ def test_the_random_share_depends_on_no_answer_and_no_strategy(faces: Store) -> 
         next(each.row for each in queue_of(faces, seed=seed).next({}, 5) if each.test) for seed in range(12)
     )
     assert len(first) >= 9  # another draw with every seed
+
+
+def test_random_is_alike_for_all(faces: Store) -> None:
+    """χ² of how often each face is drawn."""
+    queue = queue_of(faces, strategy="random")
+    beliefs, drawn = queue._now, Counter[int]()
+    for seed in range(300):
+        drawn.update(
+            row for row, _ in choose("random", beliefs, queue.pool, np.array([2]), 10, np.random.default_rng(seed))
+        )
+    left = [row for row in queue.pool.train.tolist() if row != 2]
+    assert set(drawn) <= set(left)
+    expected = 300 * 10 / len(left)
+    assert sum((drawn[row] - expected) ** 2 / expected for row in left) < 150  # of 95 degrees: 1 in 4,000
 
 
 def test_labels_of_the_test_are_not_learned(faces: Store) -> None:

@@ -1,6 +1,5 @@
 """Strategies against slow literal transcriptions of their papers' algorithms."""
 
-from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,17 +79,6 @@ def test_badge(view: View) -> None:
     assert found == literal.badge(view.seen_ND.astype(np.float64), view.chance_NA, 6, rng())
 
 
-def test_random_is_alike_for_all_and_never_twice(view: View) -> None:
-    drawn = Counter[int]()
-    for seed in range(300):
-        found = list(strategies.random(view, 5, np.random.default_rng(seed), allowance()))
-        assert len(set(found)) == 5
-        drawn.update(found)
-    assert len(drawn) == N
-    expected = 300 * 5 / N
-    assert sum((drawn[n] - expected) ** 2 / expected for n in range(N)) < 60  # χ² of 29 degrees: 1 in 1,500
-
-
 @pytest.mark.parametrize("begun", [False, True])
 def test_ours_is_the_best_design(begun: bool) -> None:
     draw, c = np.random.default_rng(2), 0.5
@@ -117,7 +105,7 @@ def test_ours_is_the_best_design(begun: bool) -> None:
 
 def test_all_strategies_end_where_no_face_is_left(view: View) -> None:
     for rule in (
-        strategies.random, strategies.margin, strategies.max_herding, strategies.uncertainty_herding,
+        strategies.margin, strategies.max_herding, strategies.uncertainty_herding,
         strategies.typiclust, strategies.badge,
     ):  # fmt: skip
         found = list(rule(view, N + 5, rng(), allowance(N + 5)))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.limits import HALF, base_rate_limits, base_rates
+from ..metrics.limits import HALF, base_rate_limits, base_rates, rates_of_chosen
 from ..networks.clip_answers import is_of_clips
 from .training_set import TrainingSet
 
@@ -39,7 +39,12 @@ def limits_by_base_rate(
     expected_A: how often a coder that was begun from expects each AU, NaN where there was none.
     """
     rates_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
-    return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
+    return _rounded(base_rate_limits(predicted_MA, rates_A))
+
+
+def _rounded(limits_A: NDArray[np.float64]) -> list[float]:
+    """Return limits as a model's description tells them."""
+    return [round(float(limit), _DIGITS) for limit in limits_A]
 
 
 def trained_limits(
@@ -49,9 +54,11 @@ def trained_limits(
     chosen: float,
     rule: str,
 ) -> list[float]:
-    """Return the limit of each AU of a finished training, by `rule`: base-rate, fixed or chosen.
+    """Return the limit of each AU of a finished training, by `rule`: base-rate, chosen-frames, fixed or chosen.
 
-    network: with the weights that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
+    chosen-frames: by rates between those of the labels and those that the network expects of the training people's
+    faces, since frames that were chosen for their doubt show AUs more often than others. network: with the weights
+    that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
     Intensity has no limits: one half.
     """
     if setting.task == "intensity" or rule == "fixed":
@@ -60,4 +67,13 @@ def trained_limits(
         return [chosen] * len(setting.aus)
     clips: Any = network
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
+<<<<<<< HEAD
     return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)))
+=======
+    predicted_MA = data.coder.code(network, setting, faces_for_limits(data, most))
+    expected_A = clips.expected_A.cpu().numpy() if isinstance(network, InstantNetwork) else None
+    if rule == "chosen-frames":
+        told_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
+        return _rounded(base_rate_limits(predicted_MA, rates_of_chosen(told_A, np.nanmean(predicted_MA, axis=0))))
+    return limits_by_base_rate(data, predicted_MA, expected_A)
+>>>>>>> w-choose

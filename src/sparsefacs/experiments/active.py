@@ -19,8 +19,8 @@ from ..labelling.features import NO_CODER, Features, store_features, with_pixels
 from ..labelling.learner import Beliefs
 from ..labelling.pool import Pool
 from ..metrics.bootstrap import interval, mean_over_aus, subject_weights
-from ..metrics.limits import base_rate_limits, base_rates
-from ..metrics.occurrence import OccurrenceSums
+from ..metrics.limits import HALF, base_rate_limits, base_rates, rates_of_chosen
+from ..metrics.occurrence import OccurrenceSums, f1
 from ..protocols.folds import make_protocol
 
 F64 = NDArray[np.float64]
@@ -28,8 +28,9 @@ F64 = NDArray[np.float64]
 BUDGETS = (8, 16, 32, 64, 80, 160, 320, 640)
 MOST_AT_ONCE = 64
 """Faces asked before the model learns again, at most."""
-RULES = ("f1", "f1_labels", "auc")
-"""f1: at limits by how often AUs are expected over all faces; f1_labels: over the asked ones, as a training has it."""
+RULES = ("f1", "f1_expected", "f1_labels", "auc")
+"""f1: at limits by `metrics.limits.rates_of_chosen`; f1_expected, f1_labels: by the expected rates, and by those of the
+labels, alone."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,21 @@ def curve(
 def _scores(people: People, beliefs: Beliefs, rates_A: F64, weights_BS: F64) -> F64:
     known = beliefs.probabilities(beliefs.features.free)
     predicted, truth = beliefs.probabilities(people.test), people.labels_MA[people.test]
+    expected_A = beliefs.rates()
+    used = np.isfinite(truth)
     rows = []
-    for rates in (beliefs.rates(), rates_A):
-        limits = np.broadcast_to(base_rate_limits(known, rates), predicted.shape)
-        sums = OccurrenceSums(truth, predicted, np.isfinite(truth), people.subject_T, limits, len(weights_BS))
-        values = sums.values(weights_BS)
-        rows.append(mean_over_aus(values["f1"]))
-    return np.stack([*rows, mean_over_aus(values["auc"])])
+    for rates in (rates_of_chosen(rates_A, expected_A), expected_A, rates_A):
+        called = predicted >= base_rate_limits(known, rates)
+        there, positive = (_sums(each, people.subject_T) for each in (used & called, used & (truth > 0.5)))
+        hit = weights_BS @ _sums(used & called & (truth > 0.5), people.subject_T)
+        rows.append(mean_over_aus(f1(hit, weights_BS @ there - hit, weights_BS @ positive - hit)))
+    sums = OccurrenceSums(truth, predicted, used, people.subject_T, HALF, len(weights_BS))
+    return np.stack([*rows, mean_over_aus(sums.values(weights_BS)["auc"])])
+
+
+def _sums(flags_TA: NDArray[np.bool_], subject_T: NDArray[np.int64]) -> F64:
+    """Return how many flags each subject has, (S, A)."""
+    return np.stack([np.bincount(subject_T, weights=flags) for flags in flags_TA.T], axis=1)
 
 
 def compare(
@@ -100,7 +109,7 @@ def compare(
     strategies: Sequence[str],
     seeds: int,
     budgets: Sequence[int],
-    resamples: int = 300,
+    resamples: int = 200,
     kept: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row a strategy, `random` first: its scores at each budget with intervals, and less `random`'s, paired.

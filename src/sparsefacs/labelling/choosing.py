@@ -16,14 +16,13 @@ Why = Literal["coverage", "doubt", "rare", "random"]
 
 OURS = "ours"
 _PUBLISHED: dict[str, tuple[Strategy, Why]] = {
-    "random": (strategies.random, "random"),
     "typiclust": (strategies.typiclust, "coverage"),
     "maxherding": (strategies.max_herding, "coverage"),
     "uncertainty-herding": (strategies.uncertainty_herding, "doubt"),
     "margin": (strategies.margin, "doubt"),
     "badge": (strategies.badge, "doubt"),
 }
-STRATEGIES = (OURS, *_PUBLISHED)
+STRATEGIES = (OURS, "random", *_PUBLISHED)
 
 MOST_CANDIDATES = 1_000
 """Faces looked at for a choice: of a larger store as many are drawn anew each time, of every person alike."""
@@ -56,9 +55,12 @@ def choose(
     strategy is left as its paper has it.
     """
     asked = np.unique(asked)
-    candidates = pool.spread(np.setdiff1d(pool.train, asked), MOST_CANDIDATES, rng)
-    if not len(candidates):
+    left = np.setdiff1d(pool.train, asked)
+    if not len(left):
         return []
+    if strategy == "random":
+        return [Chosen(int(row), "random") for row in rng.permutation(left)[:count]]
+    candidates = pool.spread(left, MOST_CANDIDATES, rng)
     trained = np.intersect1d(asked, pool.train)
     allowance = Allowance(pool, candidates, trained, count, fair=strategy == OURS)
     free = beliefs.features.free

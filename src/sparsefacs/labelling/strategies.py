@@ -38,11 +38,6 @@ Strategy = Callable[[View, int, np.random.Generator, Allowance], Iterator[int]]
 """View, how many, random numbers, what may be chosen → places of candidates, in order, fewer where none is left."""
 
 
-def random(view: View, count: int, rng: np.random.Generator, allowance: Allowance) -> Iterator[int]:
-    """Yield candidates drawn alike."""
-    yield from _best_of(rng.random(len(view.seen_ND)), count, allowance)
-
-
 def margin(view: View, count: int, rng: np.random.Generator, allowance: Allowance) -> Iterator[int]:
     """Yield candidates whose AUs are least decided, on average over AUs: for two classes the margin is |2p − 1|."""
     del rng
@@ -110,7 +105,7 @@ def typiclust(view: View, count: int, rng: np.random.Generator, allowance: Allow
             if found == count:
                 return
         if found == before:
-            yield from _best_of(rng.random(len(own)), count - found, allowance)
+            yield from _best_of(rng.random(len(own)), count - found, allowance)  # clusters of a face or two are left
             return
 
 

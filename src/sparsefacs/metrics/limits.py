@@ -39,6 +39,15 @@ def base_rates(labels_NA: NDArray[Any], expected_A: NDArray[Any] | None = None) 
     return np.where(np.isfinite(expected_A), drawn, rates)
 
 
+def rates_of_chosen(told_A: NDArray[Any], expected_A: NDArray[Any]) -> Floats:
+    """Return how often each AU is present, (A,), where labels are of frames chosen for their doubt.
+
+    told_A: the rates of those labels, mostly too high; expected_A: mean probabilities over all frames, mostly too low.
+    Their geometric mean: over five draws of people it was better than either, on frequent and on rare AUs.
+    """
+    return np.asarray(np.sqrt(np.asarray(told_A, np.float64) * np.asarray(expected_A, np.float64)))
+
+
 def base_rate_limits(predicted_MA: NDArray[Any], rates_A: NDArray[Any]) -> Floats:
     """Return the limits (A,) from which the share rates_A of predictions (M, A) count: their (1 − rate) quantiles.
 

@@ -101,7 +101,7 @@ def _unpaired(
 def _differing_limits(run: Result, baseline: Result, metric: str, aus: tuple[int, ...]) -> bool:
     """Say whether the two count AUs from different probabilities on; each finding its own is one rule for both."""
     rules = [result.fact("limit_rule") or result.fact("threshold_rule") for result in (run, baseline)]
-    if metric not in _AT_LIMITS or (rules[0] == rules[1] and rules[0] in ("base-rate", "chosen")):
+    if metric not in _AT_LIMITS or (rules[0] == rules[1] and rules[0] in ("base-rate", "chosen-frames", "chosen")):
         return False
     used = [result.limits(result.predictions, aus) for result in (run, baseline) if result.predictions is not None]
     limits_MA = np.concatenate(used)
