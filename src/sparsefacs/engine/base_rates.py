@@ -32,19 +32,18 @@ def faces_for_limits(data: TrainingSet, most: int = MOST_FACES) -> NDArray[np.in
 
 
 def limits_by_base_rate(
-    data: TrainingSet, predicted_MA: NDArray[Any], expected_A: NDArray[Any] | None = None
+    data: TrainingSet, predicted_MA: NDArray[Any], expected_A: NDArray[Any] | None = None, *, rule: str = "base-rate"
 ) -> list[float]:
     """Return each AU's limit from the visible labels of the training people and predictions on `faces_for_limits`.
 
-    expected_A: how often a coder that was begun from expects each AU, NaN where there was none.
+    expected_A: how often a coder that was begun from expects each AU, NaN where there was none. rule: base-rate, or
+    chosen-frames: by rates between those of the labels and those that the model expects of these faces, since frames
+    that were chosen for their doubt show AUs more often than others.
     """
     rates_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
-    return _rounded(base_rate_limits(predicted_MA, rates_A))
-
-
-def _rounded(limits_A: NDArray[np.float64]) -> list[float]:
-    """Return limits as a model's description tells them."""
-    return [round(float(limit), _DIGITS) for limit in limits_A]
+    if rule == "chosen-frames":
+        rates_A = rates_of_chosen(rates_A, np.nanmean(predicted_MA, axis=0))
+    return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
 
 
 def trained_limits(
@@ -56,9 +55,7 @@ def trained_limits(
 ) -> list[float]:
     """Return the limit of each AU of a finished training, by `rule`: base-rate, chosen-frames, fixed or chosen.
 
-    chosen-frames: by rates between those of the labels and those that the network expects of the training people's
-    faces, since frames that were chosen for their doubt show AUs more often than others. network: with the weights
-    that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
+    network: with the weights that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
     Intensity has no limits: one half.
     """
     if setting.task == "intensity" or rule == "fixed":
@@ -67,13 +64,4 @@ def trained_limits(
         return [chosen] * len(setting.aus)
     clips: Any = network
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
-<<<<<<< HEAD
-    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)))
-=======
-    predicted_MA = data.coder.code(network, setting, faces_for_limits(data, most))
-    expected_A = clips.expected_A.cpu().numpy() if isinstance(network, InstantNetwork) else None
-    if rule == "chosen-frames":
-        told_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
-        return _rounded(base_rate_limits(predicted_MA, rates_of_chosen(told_A, np.nanmean(predicted_MA, axis=0))))
-    return limits_by_base_rate(data, predicted_MA, expected_A)
->>>>>>> w-choose
+    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)), rule=rule)

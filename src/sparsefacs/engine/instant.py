@@ -158,9 +158,10 @@ def _write(run: RunFolder, found: Learned, data: TrainingSet, config: RunConfig,
     log.add(told)
     log.write()
     limits = [chosen] * len(config.aus)
-    if config.task == "occurrence" and config.selection.threshold == "base-rate":
+    rule = config.selection.threshold
+    if config.task == "occurrence" and rule in ("base-rate", "chosen-frames"):
         rows = faces_for_limits(data)
-        limits = limits_by_base_rate(data, found.codes(rows, config), found.expected_A)
+        limits = limits_by_base_rate(data, found.codes(rows, config), found.expected_A, rule=rule)
     run.write_model(
         Setting(config.task, config.aus, config.network),
         data.stores[0].info.recipe,
