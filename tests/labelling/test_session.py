@@ -4,11 +4,9 @@ import json
 
 import pytest
 
-from made_answers import AUS, said
+from made_answers import said
 from sparsefacs.data.answers import read_answers
 from sparsefacs.errors import InputError
-from sparsefacs.labelling.opening import label_store
-from sparsefacs.labelling.shuffled import Shuffled
 
 
 def test_each_answer_leads_to_the_next_face_and_stands_in_the_file(open_session, tmp_path):
@@ -192,14 +190,3 @@ def test_the_usual_look_is_of_the_same_person(open_session, faces_store):
 def test_settings_that_cannot_be_are_told(open_session, told, message):
     with pytest.raises(InputError, match=message):
         open_session(**told)
-
-
-def test_the_plain_queue_goes_round_people_and_keeps_some_for_the_test(faces_store, tmp_path):
-    with label_store(faces_store, tmp_path / "a.csv", AUS, coder="anna") as session:
-        queue = Shuffled(session.faces.store)
-        asked = queue.next({}, 48)
-        people = [session.faces.keys[ask.row].subject for ask in asked]
-        assert all(len(set(people[start : start + 6])) == 6 for start in range(0, 48, 6))
-        assert len({people[at] for at, ask in enumerate(asked) if ask.test}) == 1
-        assert [ask.row for ask in queue.next({asked[0].row: {}}, 2)] == [asked[1].row, asked[2].row]
-        assert Shuffled(session.faces.store).next({}, 48) == asked

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import InputError
 from ..extras import needs_extra
-from . import coding, encoders, labelling, labelling_next, many, observation, reproducing, stores, training
+from . import coding, encoders, labelling, many, observation, reproducing, stores, training
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +28,7 @@ app.command()(stores.prepare)
 app.command()(stores.flow)
 app.command()(stores.inspect)
 app.command()(labelling.label)
+app.command("next")(labelling.next_faces)
 app.command()(training.methods)
 app.command("protocol")(training.show_protocol)
 app.command()(encoders.pretrain)
@@ -39,7 +40,6 @@ app.command()(coding.export)
 app.command()(coding.predict)
 app.command()(many.gather)
 app.command()(coding.coders)
-app.command("next")(labelling_next.next_faces)
 app.command()(observation.events)
 app.command()(observation.summary)
 app.command()(observation.agreement)

@@ -1,4 +1,4 @@
-"""Commands for coding by hand: label."""
+"""Commands for coding by hand: label, next."""
 
 import getpass
 import sys
@@ -11,9 +11,14 @@ import typer
 
 from ..errors import InputError
 from ..facs.units import parse_aus
-from .options import listed
+from .options import Json, listed, show
 
 _DEFAULT_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
+Strategy = Annotated[
+    str, typer.Option(help="ours, random, typiclust, maxherding, uncertainty-herding, margin or badge.")
+]
+Init = Annotated[str, typer.Option(help="Packaged coder that the choice begins from, or none.")]
+Seed = Annotated[int, typer.Option(min=0, help="Draws who is kept for the test.")]
 
 
 def label(
@@ -34,6 +39,9 @@ def label(
     double: Annotated[
         float, typer.Option(min=0, max=1, help="Share of your faces that another coder of the file has coded as well.")
     ] = 0.1,
+    strategy: Strategy = "ours",
+    init: Init = "coder-1",
+    seed: Seed = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1. Default: any that is free.")] = 0,
 ) -> None:
@@ -55,7 +63,10 @@ def label(
         opened = correct_codes(source, codes, answers, wanted, coder=name, blind=blind)
     else:
         assert answers is not None
-        opened = label_store(source, answers, wanted, coder=name, blind=blind, double=double, default_aus=_DEFAULT_AUS)
+        chosen = {"strategy": strategy, "begin": init, "seed": seed}
+        opened = label_store(
+            source, answers, wanted, coder=name, blind=blind, double=double, default_aus=_DEFAULT_AUS, **chosen
+        )
     with opened as session:
         server = LabelServer(session, port)
         typer.echo(server.address)
@@ -67,6 +78,48 @@ def label(
         server.serve()
         server.close()
         print(f"{answers}: {session.told()}", file=sys.stderr)
+
+
+def next_faces(
+    store: Annotated[Path, typer.Argument(help="Store of faces.")],
+    labels: Annotated[
+        Path, typer.Argument(help="Answers of `sparsefacs label` so far; where there is no such file, none is known.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="File to write: .csv, or .eaf (ELAN) or .boris with the table beside it."),
+    ] = Path("next.csv"),
+    count: Annotated[int, typer.Option(min=1, help="How many faces.")] = 50,
+    aus: Annotated[
+        str | None, typer.Option("--aus", help="AUs to be coded, such as 1,2,4,12. Default: the packaged coder's.")
+    ] = None,
+    strategy: Strategy = "ours",
+    init: Init = "coder-1",
+    seed: Seed = 0,
+    test_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of people and of faces kept for the test.")
+    ] = 0.2,
+    as_json: Json = False,
+) -> None:
+    """List the faces that are most worth coding next, for those who code in another program.
+
+    A row a face: video, frame, time, person, why it is asked (coverage, doubt, rare, random), and whether it is kept
+    for the test: keep those out of training. In ELAN and BORIS the frames are the stretches called coded; mark the AUs
+    that are present there, and give the file to sparsefacs prepare VIDEOS STORE --dataset table --labels FILE.
+    """
+    from ..coders import coder_folder, read_card
+    from ..data.store import Store
+    from ..labelling.listing import write_next
+    from ..labelling.queue import Queue
+
+    opened = Store(store)
+    wanted = parse_aus(aus) if aus else tuple(int(au) for au in read_card(coder_folder().name)["aus"])
+    queue = Queue(opened, wanted, strategy=strategy, coder=init, seed=seed, test_share=test_share, wait=True)
+    told = write_next(opened, labels, out, queue, count)
+    typer.echo(f"note: {told.told}", err=True)
+    files = ", ".join(map(str, told.files))
+    text = f"{files}: {told.faces} face{'s' * (told.faces != 1)} to code, {told.test} of them for the test"
+    show({"files": [str(path) for path in told.files], "faces": told.faces, "test": told.test}, as_json, text)
 
 
 def _logged_in() -> str:

@@ -67,13 +67,24 @@ def store_features(store: Store, aus: tuple[int, ...], coder: str, train: Rows) 
     return Features(table, begin, whole, train)
 
 
-def with_pixels(store: Store, features: Features, coder: str, encode: Encode | None = None) -> Features:
-    """Return the features with the coder's pass, done now and kept in the store's folder where that can be written."""
+def with_pixels(
+    store: Store,
+    features: Features,
+    coder: str,
+    encode: Encode | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Features | None:
+    """Return the features with the coder's pass, done now and kept in the store's folder where that can be written.
+
+    None as soon as it is not `wanted` any more.
+    """
     vectors_ME = features.table.vectors_ME.copy()
     run = encode or packaged_encoder(coder)
     landmarks = np.asarray(store.vectors("landmarks"), np.float32).reshape(-1, 68, 2)
     with progress("looking at faces", len(store), "faces") as told:
         for first in range(0, len(store), _AT_ONCE):
+            if not wanted():
+                return None
             part = slice(first, min(first + _AT_ONCE, len(store)))
             faces = np.stack([store.image(row) for row in range(part.start, part.stop)])
             vectors_ME[part] = run(faces, landmarks[part], vectors_ME[part, :VECTOR_WIDTH])
@@ -86,7 +97,7 @@ def with_pixels(store: Store, features: Features, coder: str, encode: Encode | N
 
 def packaged_encoder(coder: str) -> Encode:
     """Return the pass of the packaged coder over faces."""
-    from ..inference.model import load_coder  # loads torch
+    from ..inference.model import load_coder
 
     return load_coder(coder_folder(coder)).encode
 

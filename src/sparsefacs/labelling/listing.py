@@ -4,18 +4,19 @@ In ELAN and BORIS the frames to be coded are the stretches called `coded`, so th
 goes back as labels as it is: an AU that is not marked at a frame to be coded was absent there.
 """
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from ..data.answered import face_keys
+from ..data.answers import read_answers
 from ..data.store import Store
 from ..errors import InputError
 from ..events.formats import format_to_write
 from ..events.model import EventFile, Recording, Span
-from ..files import file_problem, from_cell, refuse_existing
+from ..files import refuse_existing
 from ..row_files import open_rows
 from .pool import Rows
 from .queue import Asked, Queue
@@ -67,42 +68,11 @@ def write_next(store: Store, labels: Path, out: Path, queue: Queue, count: int) 
 def answers_of(store: Store, path: Path, aus: tuple[int, ...]) -> dict[int, dict[int, int | None]]:
     """Return what the file of answers of `sparsefacs label` says of the store's faces: row → AU → 0, 1 or None.
 
-    Of several answers on a face the last one holds, of whichever coder. Raises InputError for another file.
+    Of several coders' answers on a face the last one holds. Raises InputError for another file.
     """
-    if problem := file_problem(path):
-        raise InputError(problem, path=path, remedy="Check the name")
-    names = (store.strings("source"), store.strings("subject"), store.strings("clip"))
-    numbers = (store.numbers("frame"), store.numbers("face"))
-    keys = zip(*(each.tolist() for each in (*names, *numbers)), strict=True)
-    rows = {key: row for row, key in enumerate(keys)}
-    held: dict[int, list[dict[int, int | None]]] = {}
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as handle:
-        table = csv.DictReader(handle)
-        if not {"path", "subject", "clip", "frame", "face", "state"} <= set(table.fieldnames or ()):
-            raise InputError("is no file of answers of `sparsefacs label`", path=path, remedy="Name that, or a new one")
-        for row in table:
-            key = _key(row)
-            place = None if key is None else rows.get(key)
-            if place is None or not row["state"]:
-                continue
-            given = held.setdefault(place, [])
-            if row["state"] != "withdrawn":
-                given.append({au: _told(row.get(f"AU{au:02d}_c")) for au in aus})
-            elif given:
-                given.pop()
-    return {row: given[-1] for row, given in held.items() if given}
-
-
-def _key(row: Mapping[str, str | None]) -> tuple[str, str, str, int, int] | None:
-    path, subject, clip = (from_cell(row[name] or "") for name in ("path", "subject", "clip"))
-    try:
-        return path, subject, clip, int(row["frame"] or ""), int(row["face"] or 0)
-    except ValueError:
-        return None
-
-
-def _told(cell: str | None) -> int | None:
-    return int(cell) if cell in ("0", "1") else None
+    held = read_answers(path).of(None)
+    rows = [(row, held[key]) for row, key in enumerate(face_keys(store)) if key in held]
+    return {row: {au: answer.occurrence.get(au) for au in aus} for row, answer in rows}
 
 
 def _in_time(store: Store, asked: Sequence[Asked]) -> list[Asked]:

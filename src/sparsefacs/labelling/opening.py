@@ -11,10 +11,12 @@ from ..errors import InputError
 from ..files import file_problem
 from .answer_file import AnswerFile
 from .asking import Asker, Queue
+from .choosing import OURS
 from .corrections import MomentQueue, VideoFaces
 from .faces import StoreFaces
+from .queue import CODER
+from .queue import Queue as Chooser
 from .session import Session, Setting, plain
-from .shuffled import Shuffled
 
 MakeQueue = Callable[[Store, tuple[int, ...]], Queue]
 _LONGEST_NAME = 60
@@ -30,17 +32,26 @@ def label_store(
     blind: bool = False,
     double: float = 0.1,
     default_aus: tuple[int, ...] = (),
+    strategy: str = OURS,
+    begin: str = CODER,
+    seed: int = 0,
     make_queue: MakeQueue | None = None,
     later: Callable[[Callable[[], None]], Any] | None = None,
 ) -> Iterator[Session]:
     """Open a session on the faces of a store; answers go to the file `answers`, begun or gone on with.
 
-    aus: () takes those of the file, or `default_aus` for a new one. double, later: as of `Asker`. Raises InputError.
+    aus: () takes those of the file, or `default_aus` for a new one. double, later: as of `Asker`. strategy, begin (its
+    `coder`), seed: as of `queue.Queue`; make_queue makes another. Raises InputError.
     """
     opened = Store(store)
     with ExitStack() as stack:
         file = _answers(stack, answers, aus, default_aus)
-        queue = (make_queue or (lambda of, _: Shuffled(of)))(opened, file.aus)
+        queue: Queue
+        if make_queue is not None:
+            queue = make_queue(opened, file.aus)
+        else:
+            chooser = queue = Chooser(opened, file.aus, strategy=strategy, coder=begin, seed=seed)
+            stack.callback(chooser.close)
         asker = Asker(queue, _share(double), later)
         stack.callback(asker.close)
         yield Session(StoreFaces(opened), file, asker, Setting(_coder(coder), blind, title=store.name))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock, RLock, Thread
+from threading import Event, Lock, RLock, Thread
 
 import numpy as np
 
@@ -62,11 +62,18 @@ class Queue:
         self._learned: Beliefs | None = None
         self.problem = ""
         self._opened: Future[Beliefs] = Future()
+        self._ended, self._beside = Event(), Thread(target=self._open_and_look, name="looking at faces", daemon=True)
         if wait:
             self._open()
             self.look()
         else:
-            Thread(target=self._open_and_look, name="looking at faces", daemon=True).start()
+            self._beside.start()
+
+    def close(self) -> None:
+        """End the pass that goes on beside: native code at work when Python ends would abort it."""
+        self._ended.set()
+        if self._beside.is_alive():
+            self._beside.join()
 
     @property
     def known(self) -> Features:
@@ -131,7 +138,9 @@ class Queue:
         """Do the coder's pass over all faces, keep it, and learn again."""
         if self._coder == NO_CODER or self.known.whole:
             return
-        features = with_pixels(self._store, self.known, self._coder)
+        features = with_pixels(self._store, self.known, self._coder, wanted=lambda: not self._ended.is_set())
+        if features is None:
+            return
         with self._one_pass:
             learned = Beliefs.learned(features, self.aus, self._answers)
             with self._guard:
