@@ -37,11 +37,11 @@ results: $(STAMP)
 	$(BIN)/python docs/results_page.py
 	$(BIN)/python docs/which_frames_page.py
 
-# Needs uv. Says at its end whether the core has wheels for all systems. The lock holds every package but second copies of OpenCV (one cv2 only) and warp-lang (anny's
-# code is never imported), hence --no-deps above.
+# Needs uv. Says at its end whether the core has wheels for all systems. The lock holds every package but second copies
+# of OpenCV (one cv2 only) and warp-lang (anny's code is never imported), hence --no-deps above.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --no-header \
-	  --all-extras pyproject.toml requirements-models.in requirements-build.in \
+	  --all-extras pyproject.toml requirements-build.in \
 	  --no-emit-package opencv-python --no-emit-package opencv-python-headless --no-emit-package warp-lang \
 	  --output-file requirements.lock
 	$(PYTHON) wheels_check.py

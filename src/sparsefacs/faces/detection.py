@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -47,8 +46,8 @@ class FaceBox:
 class BoxFinder:
     """Finds where faces are; one instance a thread or process. Raises InputError when YuNet's file is missing."""
 
-    def __init__(self, yunet: Path | None = None) -> None:
-        self._yunet = YuNet(yunet)
+    def __init__(self) -> None:
+        self._yunet = YuNet()
 
     def boxes(self, image: NDArray[np.uint8]) -> list[FaceBox]:
         """Return where faces are in `image` (H, W, 3 RGB), the surest first, without looking for landmarks."""
@@ -98,9 +97,9 @@ class FaceFinder:
     Raises InputError on opening when a model file is missing (see `models.find_model`).
     """
 
-    def __init__(self, *, landmarker: Path | None = None, yunet: Path | None = None, traits: bool = True) -> None:
-        self._boxes, self._landmarker = BoxFinder(yunet), Landmarker(landmarker)
-        self._traits = TraitReader(landmarker) if traits else None
+    def __init__(self, *, traits: bool = True) -> None:
+        self._boxes, self._landmarker = BoxFinder(), Landmarker()
+        self._traits = TraitReader() if traits else None
 
     def __enter__(self) -> Self:
         return self

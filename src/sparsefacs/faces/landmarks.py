@@ -1,7 +1,6 @@
 """68 landmarks, blendshapes and pose of one face, found in a box or followed from the frame before."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,8 +115,8 @@ class FaceMesh:
 class Landmarker:
     """Lays a mesh over faces; one instance a thread. Raises InputError when the model file is missing."""
 
-    def __init__(self, model: Path | None = None) -> None:
-        path = find_model(LANDMARKER, model)
+    def __init__(self) -> None:
+        path = find_model(LANDMARKER)
         self._squares, self._meshes = SquareDetector(path), MeshNetwork(path)
 
     def locate(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> FaceMesh | None:
@@ -177,8 +176,8 @@ class Landmarker:
 class TraitReader:
     """Reads blendshapes and pose off meshes; one instance a thread."""
 
-    def __init__(self, model: Path | None = None) -> None:
-        path = find_model(LANDMARKER, model)
+    def __init__(self) -> None:
+        path = find_model(LANDMARKER)
         self._shapes, self._pose = ShapeNetwork(path), HeadPose(path)
 
     def read(self, mesh: FaceMesh) -> Traits:

@@ -83,7 +83,7 @@ def make_store(
     settings = CutSettings(recipe, len(plan.aus), frame_step, unlabelled_frames, min_face)
     info = StoreInfo(plan.aus, recipe.as_json(), _described(request, dataset, settings, plan))
     if plan.landmarks is None:
-        for model in (YUNET, LANDMARKER):  # once here, so that the workers do not all download
+        for model in (YUNET, LANDMARKER):  # once here, before anything is written
             find_model(model)
     parts = split(plan.items)
     job = {"source": info.source, "recipe": recipe.as_json(), "aus": list(plan.aus), "items": parts.digest}

@@ -1,6 +1,5 @@
 """YuNet, the detector of faces anywhere in a picture, run by ONNX Runtime: three times as fast as OpenCV's own way."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,14 @@ _GRAPH, _INPUT, _OUTPUT, _SHAPES = 7, 11, 12, 13  # fields of ONNX: of a model i
 class YuNet:
     """Finds faces by YuNet; one instance a thread. Raises InputError when its file is missing."""
 
-    def __init__(self, model: Path | None = None) -> None:
+    def __init__(self) -> None:
         import onnxruntime as ort
 
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_mem_pattern = False  # pictures come in many sizes
         options.log_severity_level = 3
-        content = _of_any_size(find_model(YUNET, model).read_bytes())
+        content = _of_any_size(find_model(YUNET).read_bytes())
         self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         self._names = [f"{part}_{stride}" for stride in _STRIDES for part in ("cls", "obj", "bbox")]
 
