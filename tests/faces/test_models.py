@@ -20,7 +20,7 @@ def test_a_damaged_or_missing_model_is_told(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(models, "FOLDER", tmp_path)
     assert find_model(YUNET) == tmp_path / YUNET.name
     (tmp_path / YUNET.name).write_bytes(b"something else")
-    with pytest.raises(InputError, match="not the YuNet face detector.*Install sparsefacs again"):
+    with pytest.raises(InputError, match=r"not the YuNet face detector.*Install sparsefacs again"):
         find_model(YUNET)
     with pytest.raises(InputError, match="not there"):
         find_model(LANDMARKER)
