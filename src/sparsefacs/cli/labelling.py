@@ -63,10 +63,10 @@ def label(
         opened = correct_codes(source, codes, answers, wanted, coder=name, blind=blind)
     else:
         assert answers is not None
-        chosen = {"strategy": strategy, "begin": init, "seed": seed}
         opened = label_store(
-            source, answers, wanted, coder=name, blind=blind, double=double, default_aus=_DEFAULT_AUS, **chosen
-        )
+            source, answers, wanted, coder=name, blind=blind, double=double, default_aus=_DEFAULT_AUS,
+            strategy=strategy, begin=init, seed=seed,
+        )  # fmt: skip
     with opened as session:
         server = LabelServer(session, port)
         typer.echo(server.address)

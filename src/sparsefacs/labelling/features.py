@@ -73,10 +73,10 @@ def with_pixels(
     coder: str,
     encode: Encode | None = None,
     wanted: Callable[[], bool] = lambda: True,
-) -> Features | None:
+) -> Features:
     """Return the features with the coder's pass, done now and kept in the store's folder where that can be written.
 
-    None as soon as it is not `wanted` any more.
+    Those that were given, as soon as the pass is not `wanted` any more.
     """
     vectors_ME = features.table.vectors_ME.copy()
     run = encode or packaged_encoder(coder)
@@ -84,7 +84,7 @@ def with_pixels(
     with progress("looking at faces", len(store), "faces") as told:
         for first in range(0, len(store), _AT_ONCE):
             if not wanted():
-                return None
+                return features
             part = slice(first, min(first + _AT_ONCE, len(store)))
             faces = np.stack([store.image(row) for row in range(part.start, part.stop)])
             vectors_ME[part] = run(faces, landmarks[part], vectors_ME[part, :VECTOR_WIDTH])

@@ -139,7 +139,7 @@ class Queue:
         if self._coder == NO_CODER or self.known.whole:
             return
         features = with_pixels(self._store, self.known, self._coder, wanted=lambda: not self._ended.is_set())
-        if features is None:
+        if not features.whole:
             return
         with self._one_pass:
             learned = Beliefs.learned(features, self.aus, self._answers)
