@@ -57,9 +57,9 @@ def trained_limits(
 ) -> list[float]:
     """Return the limit of each AU of a finished training, by `rule`: base-rate, chosen-frames, fixed or chosen.
 
-    chosen-frames: by rates between those of the labels and those that the network expects of the training people's
-    faces, since frames that were chosen for their doubt show AUs more often than others. network: with the weights
-    that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
+    chosen-frames: by the rates of `metrics.limits.rates_of_chosen`, since frames that were chosen for their doubt show
+    AUs more often than others. network: with the weights that are kept; nothing in it is changed. chosen: the threshold
+    that was chosen with them.
     Intensity has no limits: one half.
     """
     if setting.task == "intensity" or rule == "fixed":
@@ -71,6 +71,8 @@ def trained_limits(
     predicted_MA = data.coder.code(network, setting, faces_for_limits(data, most))
     expected_A = clips.expected_A.cpu().numpy() if isinstance(network, InstantNetwork) else None
     if rule == "chosen-frames":
-        told_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
-        return _rounded(base_rate_limits(predicted_MA, rates_of_chosen(told_A, np.nanmean(predicted_MA, axis=0))))
+        begun_A = np.zeros(len(setting.aus), bool) if expected_A is None else np.isfinite(expected_A)
+        told_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])])
+        rates_A = rates_of_chosen(told_A, np.nanmean(predicted_MA, axis=0), begun_A)
+        return _rounded(base_rate_limits(predicted_MA, rates_A))
     return limits_by_base_rate(data, predicted_MA, expected_A)
