@@ -3,8 +3,8 @@
     python benchmarks/active.py FREQUENT RARE OUT.json [--seeds 5] [--strategies ours,random] [--coders none,coder-1]
 
 FREQUENT, RARE: the benchmark's stores (`sparsefacs reproduce benchmark occurrence` makes them). Every finished curve is
-kept in OUT.curves, so that the same command goes on where it was; OUT.json is written when all are there. About 40
-minutes of one processor. `make results` makes docs/guide/which-frames.md of it.
+kept in OUT.curves, so that the same command goes on where it was; OUT.json is written when all are there. About half
+an hour of one processor. `make results` makes docs/guide/which-frames.md of it.
 """
 
 import argparse

@@ -97,7 +97,8 @@ def curves(boards: Mapping[tuple[str, str], Sequence[Row]]) -> str:
                 if row["strategy"] in ("ours", "random"):
                     panel.fill_between(x, y[1], y[2], color=COLOURS[i], alpha=0.08, linewidth=0)
             panel.set_xscale("log")
-            panel.set_xticks(x, [str(each) for each in x])
+            ticks = [each for n, each in enumerate(x) if not n or each >= 1.5 * x[n - 1]]
+            panel.set_xticks(ticks, [str(each) for each in ticks])
             panel.xaxis.set_minor_formatter(NullFormatter())
             panel.set(title=f"{data} AUs, {beginning(coder)}", xlabel="coded frames (log scale)", ylabel="F1")
             panel.grid(color="#dddddd", linewidth=0.6)

@@ -159,7 +159,7 @@ def test_the_rule_decides_and_the_network_stays_as_it_was(store: Store, tmp_path
     assert len(set(trained_limits(network, trained.setting, data, 0.35, "base-rate"))) == 3
     assert trained_limits(zeros, trained.setting, data, 0.35, "base-rate") == [0.5] * 3, "zeros answer one half"
     coded = data.coder.code(network, trained.setting, faces_for_limits(data))
-    told = base_rates(data.occurrence[data.labelled])
+    told = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])])
     wanted = [np.quantile(each, 1 - (rate * each.mean()) ** 0.5) for rate, each in zip(told, coded.T, strict=True)]
     assert trained_limits(network, trained.setting, data, 0.35, "chosen-frames") == pytest.approx(wanted, abs=1e-4)
     assert network.training

@@ -5,7 +5,7 @@ import pytest
 
 from sparsefacs.evidence.fitting import RATE_UNKNOWN
 from sparsefacs.metrics.distributions import au_distributions
-from sparsefacs.metrics.limits import base_rate_limits, base_rates, described_limits
+from sparsefacs.metrics.limits import base_rate_limits, base_rates, described_limits, rates_of_chosen
 from sparsefacs.metrics.occurrence import OccurrenceSums
 from sparsefacs.metrics.scores import mean_score, paired_difference, score
 
@@ -88,3 +88,8 @@ def test_one_limit_a_row_is_still_taken() -> None:
     assert np.mean(sums["f1"]) == pytest.approx(one["f1"])
     with pytest.raises(ValueError, match="broadcast"):
         mean_score("occurrence", truth, predicted, [0.1, 0.5, 0.9])
+
+
+def test_rates_of_chosen_frames_lie_between_unless_a_coder_expects_them() -> None:
+    rates = rates_of_chosen(np.array([0.4, 0.4]), np.array([0.1, 0.1]), np.array([False, True]))
+    assert rates.tolist() == pytest.approx([0.2, 0.1])

@@ -37,12 +37,15 @@ def limits_by_base_rate(
     """Return each AU's limit from the visible labels of the training people and predictions on `faces_for_limits`.
 
     expected_A: how often a coder that was begun from expects each AU, NaN where there was none. rule: base-rate, or
-    chosen-frames: by rates between those of the labels and those that the model expects of these faces, since frames
-    that were chosen for their doubt show AUs more often than others.
+    chosen-frames: by the rates of `metrics.limits.rates_of_chosen`, since frames that were chosen for their doubt show
+    AUs more often than others.
     """
-    rates_A = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])], expected_A)
+    labels_NA = data.occurrence[np.concatenate([data.labelled, data.validation])]
     if rule == "chosen-frames":
-        rates_A = rates_of_chosen(rates_A, np.nanmean(predicted_MA, axis=0))
+        begun_A = np.zeros(labels_NA.shape[1], bool) if expected_A is None else np.isfinite(expected_A)
+        rates_A = rates_of_chosen(base_rates(labels_NA), np.nanmean(predicted_MA, axis=0), begun_A)
+    else:
+        rates_A = base_rates(labels_NA, expected_A)
     return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
 
 

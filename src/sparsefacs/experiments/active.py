@@ -89,7 +89,8 @@ def _scores(people: People, beliefs: Beliefs, rates_A: F64, weights_BS: F64) -> 
     expected_A = beliefs.rates()
     used = np.isfinite(truth)
     rows = []
-    for rates in (rates_of_chosen(rates_A, expected_A), expected_A, rates_A):
+    begun_A = np.full(len(rates_A), beliefs.features.begin is not None)
+    for rates in (rates_of_chosen(rates_A, expected_A, begun_A), expected_A, rates_A):
         called = predicted >= base_rate_limits(known, rates)
         there, positive = (_sums(each, people.subject_T) for each in (used & called, used & (truth > 0.5)))
         hit = weights_BS @ _sums(used & called & (truth > 0.5), people.subject_T)

@@ -39,13 +39,16 @@ def base_rates(labels_NA: NDArray[Any], expected_A: NDArray[Any] | None = None) 
     return np.where(np.isfinite(expected_A), drawn, rates)
 
 
-def rates_of_chosen(told_A: NDArray[Any], expected_A: NDArray[Any]) -> Floats:
+def rates_of_chosen(told_A: NDArray[Any], expected_A: NDArray[Any], begun_A: NDArray[np.bool_]) -> Floats:
     """Return how often each AU is present, (A,), where labels are of frames chosen for their doubt.
 
-    told_A: the rates of those labels, mostly too high; expected_A: mean probabilities over all frames, mostly too low.
-    Their geometric mean: over five draws of people it was better than either, on frequent and on rare AUs.
+    told_A: the rates of those labels, mostly too high; expected_A: mean probabilities over all frames. begun_A: AUs
+    learned from a coder's weights, whose probabilities can be relied on: expected_A alone. Of others, whose
+    probabilities are mostly too low, the geometric mean of both. Over five draws of people that was better than either
+    (docs/guide/which-frames.md).
     """
-    return np.asarray(np.sqrt(np.asarray(told_A, np.float64) * np.asarray(expected_A, np.float64)))
+    told, expected = np.asarray(told_A, np.float64), np.asarray(expected_A, np.float64)
+    return np.where(begun_A, expected, np.sqrt(told * expected))
 
 
 def base_rate_limits(predicted_MA: NDArray[Any], rates_A: NDArray[Any]) -> Floats:
