@@ -12,8 +12,7 @@ never that nothing does.
 """
 
 import argparse
-import json
-import platform
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from measuring import give, machine
 from sparsefacs.data.store import Store
 from sparsefacs.evidence.geometry import symmetric_shape
 from sparsefacs.evidence.vectors import SHAPES, face_vectors
@@ -46,27 +46,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     truth = np.repeat([0, 1], [len(rows[0]), len(rows[1])])
     result: dict[str, Any] = {
         "benchmark": "realism",
-        "machine": platform.machine(),
+        **machine(),
         "faces": [len(part) for part in rows],
     }
     result["people"] = [len(set(names.tolist())) for names in people]
-    stand_in = np.isin(who, np.unique(who[truth == 0])[: result["people"][1]]).astype(int)
+    stand_in = np.isin(who, np.unique(who[truth == 0])[: min(result["people"][1], result["people"][0] // 2)]).astype(
+        int
+    )
     for name, seen in SEEN.items():
         parts = [seen(store, part) for store, part in zip((rendered, real), rows, strict=True)]
         values = np.nan_to_num(np.concatenate(parts))
         own = truth == 0
-        result[name] = {
-            "auc": told_apart(values, truth, who),
-            "rendered_auc": told_apart(values[own], stand_in[own], who[own]),
-        }
-        print(f"{name:12} AUC {result[name]['auc']:.2f}, rendered from rendered {result[name]['rendered_auc']:.2f}")
+        auc, baseline = told_apart(values, truth, who), told_apart(values[own], stand_in[own], who[own])
+        result[name] = {"auc": auc, "baseline": baseline, "auc_minus_baseline": round(auc - baseline, 3)}
+        print(f"{name:12} AUC {auc:.2f}, rendered from rendered {baseline:.2f}", file=sys.stderr)
     with FaceFinder() as finder:
         for name, store, part in zip(("rendered", "real"), (rendered, real), rows, strict=True):
             result[f"landmarks_{name}"] = told = landmark_errors(finder, store, part)
-            print(f"landmarks, {name}: " + ", ".join(f"{key} {value}" for key, value in told.items()))
-    if given.json:
-        given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result))
+            print(f"landmarks, {name}: " + ", ".join(f"{key} {value}" for key, value in told.items()), file=sys.stderr)
+    give(result, given.json)
 
 
 def spread(store: Store, faces: int) -> NDArray[np.int64]:

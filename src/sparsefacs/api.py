@@ -118,9 +118,10 @@ def train(
 
     store: one, or several to be joined (subjects are then called `corpus:subject`). fold: 1-based, or "all" for one
     run a fold in OUT/fold-1 … and pooled scores in OUT. labels_from: answers of `label`, in place of the store's
-    labels; people kept for the test are then tested on (nobody, in a store of one), or whom `protocol` names.
-    overrides: dotted settings with `__` for the dot. A recipe with a sweep makes a run a value in OUT/setting-value,
-    and the metrics of each are returned under `runs`. Raises InputError on anything the user can mend.
+    labels, with limits by the rule for chosen frames unless another is set; people kept for the test are then tested
+    on (nobody, in a store of one), or whom `protocol` names. overrides: dotted settings with `__` for the dot. A recipe
+    with a sweep makes a run a value in OUT/setting-value, and the metrics of each are returned under `runs`. Raises
+    InputError on anything the user can mend.
     """
     from .engine.config import read_sweep, sweep_runs
 
@@ -163,6 +164,8 @@ def _train_folds(
     from .engine.run import RunFolder
     from .inference.pooling import pool_folds
 
+    if labels_from is not None and not any(each.startswith("selection.threshold") for each in settings):
+        overrides = {"selection__threshold": "chosen-frames"} | overrides
     config = resolve(method, recipe, tuple(settings), aus=tuple(aus) or None, **overrides)
     labelled = open_stores(store)
     extra = None if unlabelled is None else open_stores(unlabelled)

@@ -20,7 +20,12 @@ from sparsefacs import api, cli
 from sparsefacs.data.store import Store
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if "def main(" in path.read_text(encoding="utf-8"))
+APART = ("active", "choosing", "many")  # compare nothing; the first two: tests/docs/test_which_frames_page.py
+SCRIPTS = sorted(
+    path.stem
+    for path in FOLDER.glob("*.py")
+    if "def main(" in path.read_text(encoding="utf-8") and path.stem not in APART
+)
 TINY = ("network.backbone=test_resnet", "network.options={}", "network.input_size=32", "training.precision='32'")
 SMALL_BATCHES = ("data.labelled_batch=4", "data.unlabelled_batch=4", "data.workers=1")
 SMALL_VIT = "network.options={img_size: 32, patch_size: 8, depth: 1}"
@@ -107,6 +112,7 @@ SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
     "flow_estimation": flow_estimation,
     "onnx_student": onnx_student,
     "predict": ["--frames", "3", "--long", "6", "--repeats", "1", "--backbone", "test_resnet", "--size", "32"],
+    "realism": lambda _, faces: [str(faces.path), str(faces.path), "--faces", "12"],
     "prepare": ["--frames", "4", "--photos", "4"],
     "pretraining_step": pretraining_step,
     "stream": ["--images", "40", "--batch", "8", "--batches", "3", "--side", "32", "--names", "40"],
@@ -123,6 +129,13 @@ def test_a_benchmark_runs_at_a_tiny_size(name: str, tmp_path: Path, faces: Store
     assert found["benchmark"] == name and "cores" in found["machine"] and found["processor"]
     assert numbers(found) >= 4
     assert any(word in key for key in keys(found) for word in ("ratio", "times", "difference", "minus")), "no baseline"
+
+
+def test_shards_that_are_killed_leave_every_row_once(tmp_path: Path) -> None:
+    words = ["--videos", "2", "--shards", "1", "--kills", "1", "--frames", "2", "--long", "0"]
+    told = called(str(FOLDER / "many.py"), [*words, "--json", str(tmp_path / "many.json")])
+    shards = json.loads((tmp_path / "many.json").read_text())["shards"]
+    assert shards["killed"] == 1 and shards["manifest_true"] and "rows_once 4, rows_missing 0, rows_double 0" in told
 
 
 def numbers(found: Any) -> int:

@@ -10,7 +10,7 @@ from made_stores import evident_store
 def test_next_lists_faces(tmp_path: Path, command: Callable[..., tuple[str, str]]) -> None:
     faces = evident_store(tmp_path / "store", subjects=5, frames=10)
     out = tmp_path / "next.csv"
-    words = ("next", faces.path, tmp_path / "labels.csv", "--out", out, "--coder", "none", "--aus", "1,4,12")
+    words = ("next", faces.path, tmp_path / "labels.csv", "--out", out, "--init", "none", "--aus", "1,4,12")
     told, note = command(*words, "--count", 10)
     with out.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
