@@ -13,9 +13,10 @@ from . import coding, encoders, labelling, many, observation, reproducing, store
 
 app = typer.Typer(
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich takes a quarter of a second to load
+    context_settings={"max_content_width": 120},
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
     help="Learn to code facial action units (AUs) from few labels; code photos and videos with what was learned.\n\n"
     "The way: predict codes videos at once, by the packaged coder. To learn from labels of your own, synth or prepare "
     "makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict RUN codes with it; export makes it "
