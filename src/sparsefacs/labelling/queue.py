@@ -1,5 +1,6 @@
 """The queue of faces to be coded: a strategy's choice for training, and a random share that is kept for the test."""
 
+import math
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -108,14 +109,15 @@ class Queue:
         answered: rows that were asked before, whatever was answered. The same rows give the same faces, as long as
         nothing was learned between.
         """
-        beliefs = self._now
         rows = np.array(sorted(answered), np.int64)
         tests = int(self.pool.test_M[rows].sum())
-        due = int(self._share * (len(rows) + count)) - tests
+        due = math.ceil(self._share * (len(rows) + count) - 1e-9) - tests  # the first face is one: it needs no beliefs
         kept = self._random(rows, min(max(due, 0), count))
-        rng = np.random.default_rng([self._seed, 2, len(rows)])
-        chosen = choose(self.strategy, beliefs, self.pool, rows, count - len(kept), rng)
-        train = [Asked(row, why) for row, why in chosen]
+        train: list[Asked] = []
+        if len(kept) < count:
+            rng = np.random.default_rng([self._seed, 2, len(rows)])
+            chosen = choose(self.strategy, self._now, self.pool, rows, count - len(kept), rng)
+            train = [Asked(row, why) for row, why in chosen]
         short = count - len(kept) - len(train)
         if short > 0 and not train:  # training is coded to its end
             kept = self._random(rows, len(kept) + short)
