@@ -19,7 +19,7 @@ import numpy as np
 
 from sparsefacs.labelling import features as kept
 from sparsefacs.labelling.choosing import STRATEGIES
-from sparsefacs.labelling.queue import CODER, Queue
+from sparsefacs.labelling.queue import CODER, StoreQueue
 
 AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
 CLIPS = 10
@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> None:
         width = kept.coder_weights(CODER, AUS)[1]
         kept._keep(store, CODER, np.random.default_rng(1).normal(0, 2, (given.faces, width)).astype(np.float32))
         for strategy in given.strategies.split(","):
-            queue = measured(f"{strategy}: opening", lambda name=strategy: Queue(store, AUS, strategy=name))
+            queue = measured(f"{strategy}: opening", lambda name=strategy: StoreQueue(store, AUS, strategy=name))
             measured(f"{strategy}: numbers read", lambda of=queue: of.beliefs(0))
             rng = np.random.default_rng(2)
             rows = rng.choice(queue.pool.train, min(given.answered, len(queue.pool.train) // 2), replace=False)

@@ -15,6 +15,8 @@ from sparsefacs.labelling.session import Session
 class Believing:
     """A queue that asks rows in order, keeps the last person for the test, and believes what was told of the row."""
 
+    problem = ""
+
     def __init__(self, store, aus) -> None:
         self.people = store.strings("subject").tolist()
         self.learned: list[dict] = []

@@ -11,7 +11,7 @@ from sparsefacs.errors import InputError
 from sparsefacs.events.formats import find_format
 from sparsefacs.events.model import Asked as Names
 from sparsefacs.labelling.listing import answers_of, write_next
-from sparsefacs.labelling.queue import Queue
+from sparsefacs.labelling.queue import StoreQueue
 
 AUS = (1, 4, 12)
 HEADER = "path,frame,time,face,subject,clip,coder,why,test,given_at,seconds,AU01_c,AU01_r,AU04_c,AU04_r,AU12_c,AU12_r"
@@ -40,7 +40,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def test_what_is_answered_is_not_asked_again(faces: Store, tmp_path: Path) -> None:
-    queue = Queue(faces, AUS, coder="none", test_share=0)
+    queue = StoreQueue(faces, AUS, coder="none", test_share=0)
     first = [each.row for each in queue.next({}, 20)]
     labels = answers(faces, tmp_path / "l.csv", *((row, "1,,0,,,", "coded") for row in first))
     write_next(faces, labels, tmp_path / "n.csv", queue, 25)
@@ -64,7 +64,7 @@ def test_answers_by_row(faces: Store, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["eaf", "boris"])
 def test_files_for_other_programs_say_what_is_to_be_coded(faces: Store, tmp_path: Path, ending: str) -> None:
-    queue = Queue(faces, AUS, coder="none")
+    queue = StoreQueue(faces, AUS, coder="none")
     told = write_next(faces, tmp_path / "none.csv", tmp_path / f"n.{ending}", queue, 12)
     rows = table(tmp_path / "n.csv")
     kind = find_format(told.files[1])
@@ -79,7 +79,7 @@ def test_files_for_other_programs_say_what_is_to_be_coded(faces: Store, tmp_path
 
 
 def test_nothing_is_overwritten(faces: Store, tmp_path: Path) -> None:
-    queue = Queue(faces, AUS, coder="none")
+    queue = StoreQueue(faces, AUS, coder="none")
     (tmp_path / "n.csv").write_text("mine")
     with pytest.raises(InputError, match="already"):
         write_next(faces, tmp_path / "l.csv", tmp_path / "n.eaf", queue, 3)

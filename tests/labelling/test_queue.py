@@ -12,10 +12,11 @@ from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.evidence.vectors import VECTOR_WIDTH
 from sparsefacs.labelling import features as kept
+from sparsefacs.labelling.asking import Ask
 from sparsefacs.labelling.choosing import STRATEGIES, choose
 from sparsefacs.labelling.features import Features, with_pixels
 from sparsefacs.labelling.pool import APART_S, Pool
-from sparsefacs.labelling.queue import Asked, Queue
+from sparsefacs.labelling.queue import StoreQueue
 
 AUS = (1, 4, 12)
 
@@ -26,15 +27,15 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return evident_store(tmp_path_factory.mktemp("queue") / "store")
 
 
-def queue_of(store: Store, **settings: object) -> Queue:
-    return Queue(store, AUS, **({"coder": "none"} | settings))  # type: ignore[arg-type]
+def queue_of(store: Store, **settings: object) -> StoreQueue:
+    return StoreQueue(store, AUS, **({"coder": "none"} | settings))  # type: ignore[arg-type]
 
 
-def coded(store: Store, queue: Queue, count: int, at_once: int = 8) -> list[Asked]:
+def coded(store: Store, queue: StoreQueue, count: int, at_once: int = 8) -> list[Ask]:
     """Code `count` faces by the store's own labels, learning after every few."""
     labels = store.occurrence()
     answers: dict[int, dict[int, int | None]] = {}
-    asked: list[Asked] = []
+    asked: list[Ask] = []
     while len(asked) < count:
         some = queue.next(answers, min(at_once, count - len(asked)))
         asked += some
@@ -196,25 +197,25 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 def test_the_coders_pass_is_done_once(tmp_path: Path, encoder: Callable[[], int]) -> None:
     store = build_store(tmp_path / "s", frames=4, faces=True)
-    first = Queue(store, AUS, wait=True)
+    first = StoreQueue(store, AUS, wait=True)
     assert encoder() == len(store)
     assert first.known.whole
-    again = Queue(Store(store.path), AUS, wait=True)
+    again = StoreQueue(Store(store.path), AUS, wait=True)
     assert encoder() == len(store)
     assert again.beliefs(3) == first.beliefs(3)
     assert again.next({}, 6) == first.next({}, 6)
     file = next(store.path.glob("features-*.npz"))
     file.write_bytes(file.read_bytes()[:200])  # damaged: done anew
-    Queue(store, AUS, wait=True)
+    StoreQueue(store, AUS, wait=True)
     assert encoder() == 2 * len(store)
 
 
 def test_another_stores_pass_is_not_taken(tmp_path: Path, encoder: Callable[[], int]) -> None:
     one, other = (build_store(tmp_path / name, frames=4, seed=n, faces=True) for n, name in enumerate("ab"))
-    Queue(one, AUS, wait=True)
+    StoreQueue(one, AUS, wait=True)
     file = next(one.path.glob("features-*.npz"))
     (other.path / file.name).write_bytes(file.read_bytes())
-    Queue(other, AUS, wait=True)
+    StoreQueue(other, AUS, wait=True)
     assert encoder() == len(one) + len(other)
 
 

@@ -190,3 +190,10 @@ def test_the_usual_look_is_of_the_same_person(open_session, faces_store):
 def test_settings_that_cannot_be_are_told(open_session, told, message):
     with pytest.raises(InputError, match=message):
         open_session(**told)
+
+
+def test_a_pass_of_the_queue_that_fails_is_told(open_session):
+    session = open_session()
+    assert session.next("a")["progress"]["problem"] == ""
+    session.asker._queue.problem = "the coder cannot be read"
+    assert session.next("a")["progress"]["problem"] == "the coder cannot be read"

@@ -110,11 +110,11 @@ def next_faces(
     from ..coders import coder_folder, read_card
     from ..data.store import Store
     from ..labelling.listing import write_next
-    from ..labelling.queue import Queue
+    from ..labelling.queue import StoreQueue
 
     opened = Store(store)
     wanted = parse_aus(aus) if aus else tuple(int(au) for au in read_card(coder_folder().name)["aus"])
-    queue = Queue(opened, wanted, strategy=strategy, coder=init, seed=seed, test_share=test_share, wait=True)
+    queue = StoreQueue(opened, wanted, strategy=strategy, coder=init, seed=seed, test_share=test_share, wait=True)
     told = write_next(opened, labels, out, queue, count)
     typer.echo(f"note: {told.told}", err=True)
     files = ", ".join(map(str, told.files))

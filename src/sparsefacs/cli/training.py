@@ -116,7 +116,8 @@ def train(
         Path | None,
         typer.Option(
             help="Answers of `sparsefacs label`, in place of STORE's own labels. Tested on: the people whom `label` "
-            "kept for that, unless --protocol says otherwise; nobody in a store of one person."
+            "kept for that, unless --protocol says otherwise; nobody in a store of one person. Limits heed that "
+            "frames were chosen (selection.threshold=chosen-frames)."
         ),
     ] = None,
     protocol: Protocol = api.DEFAULT_PROTOCOL,

@@ -207,17 +207,9 @@ def _coder(data: TrainingSet, config: RunConfig, said: int) -> Light:
 
 def _begun(coder: Light, config: RunConfig) -> LinearEvidence:
     """Return a coder's weights for the AUs and task; AUs that it does not know start from nothing."""
-    known, its = coder.described.setting.aus, coder.network.evidence
+    known = coder.described.setting.aus
     offset = 0 if config.task == "occurrence" else len(known)
-    begun = LinearEvidence.blank(coder.network.width, len(config.aus)).arrays()
-    for name in ("mean_E", "scale_E", "changed_E"):
-        begun[name] = getattr(its, name)
-    for a, au in enumerate(config.aus):
-        if au in known:
-            place = offset + known.index(au)
-            for name in ("face_EA", "face_A", "own_EA", "change_EA", "person_A"):
-                begun[name][..., a] = getattr(its, name)[..., place]
-    return LinearEvidence(**begun)
+    return coder.network.evidence.of_answers([offset + known.index(au) if au in known else None for au in config.aus])
 
 
 def _check(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None, *, looks: bool) -> None:

@@ -4,6 +4,7 @@ The same few operations on NumPy arrays and on torch tensors, so that a network,
 torch give the same answers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -41,6 +42,18 @@ class LinearEvidence:
         for name in ("face_A", "person_A"):
             blank[name] = np.zeros(aus, np.float32)
         return cls(**(blank | {name: np.ones(width, np.float32) for name in ("scale_E", "changed_E")}))
+
+    def of_answers(self, places: Sequence[int | None]) -> "LinearEvidence":
+        """Return the weights of the answers at `places` alone, in that order; those of None answer 0."""
+        chosen = LinearEvidence.blank(len(self.mean_E), len(places)).arrays()
+        for name, values in self.arrays().items():
+            if name.endswith("_E"):
+                chosen[name] = values
+                continue
+            for a, place in enumerate(places):
+                if place is not None:
+                    chosen[name][..., a] = values[..., place]
+        return LinearEvidence(**chosen)
 
     def arrays(self) -> dict[str, F32]:
         """Return the weights by name."""

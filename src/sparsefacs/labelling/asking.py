@@ -14,42 +14,31 @@ AHEAD = 6  # faces chosen in advance, so that nobody waits
 LEARN_EVERY = 8  # answers, at least, before the model learns again
 
 
-class Asked(Protocol):
-    """A face to be asked: its row, why, and whether it is kept for the test."""
+@dataclass(frozen=True)
+class Ask:
+    """A face that a coder is asked: its row, in a word why, and whether its answer is kept for scoring alone."""
 
-    @property
-    def row(self) -> int:
-        """Row of the face."""
-
-    @property
-    def why(self) -> str:
-        """In a word why it is asked."""
-
-    @property
-    def test(self) -> bool:
-        """Whether it is kept for scoring."""
+    row: int
+    why: str
+    test: bool = False
 
 
-class Queue(Protocol):
-    """What chooses the faces; answers are by row, occurrence by AU (0, 1) of what could be judged."""
+class FaceQueue(Protocol):
+    """What chooses the faces; answers are by row, occurrence by AU (0, 1) of what could be judged.
 
-    def next(self, answered: Mapping[int, Mapping[int, int]], count: int = 1) -> list[Any]:
-        """Return the next faces, as `Asked`, none of them answered; fewer, or none, where there are no more."""
+    problem: what went wrong beside, "" for nothing.
+    """
+
+    problem: str
+
+    def next(self, answered: Mapping[int, Mapping[int, int]], count: int = 1) -> list[Ask]:
+        """Return the next faces, none of them answered; fewer, or none, where there are no more."""
 
     def learn(self, answers: Mapping[int, Mapping[int, int]]) -> None:
         """Learn from the answers."""
 
     def beliefs(self, row: int) -> Mapping[int, float]:
         """Return AU → probability that the model gives it now."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A face that a coder is asked: see `Asked`."""
-
-    row: int
-    why: str
-    test: bool = False
 
 
 class Asker:
@@ -59,7 +48,9 @@ class Asker:
     beside what is going on; tests give one that runs it at once.
     """
 
-    def __init__(self, queue: Queue, double: float, later: Callable[[Callable[[], None]], Any] | None = None) -> None:
+    def __init__(
+        self, queue: FaceQueue, double: float, later: Callable[[Callable[[], None]], Any] | None = None
+    ) -> None:
         self._queue, self._double = queue, double
         self._pool = ThreadPoolExecutor(2, "asking") if later is None else None
         self._later = later or (lambda work: self._pool and self._pool.submit(work))
@@ -68,7 +59,12 @@ class Asker:
         self._handed: dict[str, Ask] = {}
         self._filling = self._learning = False
         self._learned = 0
-        self.problem = ""
+        self._problem = ""
+
+    @property
+    def problem(self) -> str:
+        """What went wrong beside, "" for nothing."""
+        return "; ".join(filter(None, (self._queue.problem, self._problem)))
 
     def close(self) -> None:
         """Begin nothing new."""
@@ -121,8 +117,7 @@ class Asker:
         self, own: Mapping[int, Answer], others: Mapping[int, Answer], taken: set[int], count: int
     ) -> list[Ask]:
         answered = _told(own, others) | {row: {} for row in taken if row not in own and row not in others}
-        found = self._queue.next(answered, count)
-        return [Ask(int(ask.row), str(ask.why), bool(ask.test)) for ask in found]
+        return self._queue.next(answered, count)
 
     def _fill(self, own: Mapping[int, Answer], others: Mapping[int, Answer]) -> None:
         """Choose some faces in advance."""
@@ -137,7 +132,7 @@ class Asker:
                 with self._lock:
                     self._ready.extend(found)
             except Exception as error:  # of another thread, which nobody would hear of
-                self.problem = f"choosing the next face failed: {error}"
+                self._problem = f"choosing the next face failed: {error}"
             finally:
                 self._filling = False
 
@@ -157,7 +152,7 @@ class Asker:
                 with self._lock:  # until here, what was chosen before is asked: nobody waits
                     self._ready = deque(found)
             except Exception as error:  # likewise
-                self.problem = f"learning from the answers failed: {error}"
+                self._problem = f"learning from the answers failed: {error}"
             finally:
                 self._learning = False
 

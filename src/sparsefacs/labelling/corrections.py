@@ -193,6 +193,8 @@ class VideoFaces:
 class MomentQueue:
     """The moments one after the other; nothing is learned."""
 
+    problem = ""
+
     def __init__(self, faces: VideoFaces) -> None:
         self._faces = faces
 

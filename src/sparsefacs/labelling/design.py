@@ -4,7 +4,7 @@
 the doubt that is left on every face is known before anything is coded: its logit's variance under the labels so far
 (Laplace's approximation). A face is worth how much its label would take from the variance of the probabilities of all
 faces, summed over AUs (I-optimal design; for logistic regression Zhang & Oates 2000, Ash et al. 2021 as BAIT). Without
-a label that spreads faces over what evidence can look like; with labels it seeks doubt, of rare AUs more.
+a label that spreads faces over what evidence can look like; with labels it seeks doubt.
 """
 
 from collections.abc import Iterator

@@ -6,14 +6,14 @@ done faces are known by points, blendshapes and the person.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..coders import coder_folder, read_card
+from ..coders import coder_folder
 from ..data.evidence import EvidenceTable, store_vectors
 from ..data.store import Store
 from ..errors import InputError
@@ -21,6 +21,9 @@ from ..evidence.linear import LinearEvidence
 from ..evidence.vectors import VECTOR_WIDTH
 from ..files import atomic_path, sha256_file
 from ..progress import progress
+
+if TYPE_CHECKING:
+    from ..engine.light import Light
 
 F32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -97,29 +100,28 @@ def with_pixels(
 
 def packaged_encoder(coder: str) -> Encode:
     """Return the pass of the packaged coder over faces."""
-    from ..inference.model import load_coder
-
-    return load_coder(coder_folder(coder)).encode
+    network = _packaged(coder).network
+    return lambda faces, _, vectors: network.frame_features(faces, vectors)
 
 
 def coder_weights(coder: str, aus: tuple[int, ...]) -> tuple[LinearEvidence, int]:
     """Return a packaged coder's weights for the occurrence of `aus`, zeros for those it does not know, and how many
     answers of its pixels they look at.
     """
-    from safetensors.numpy import load_file
+    found = _packaged(coder)
+    known, network = found.described.setting.aus, found.network
+    places = [known.index(au) if au in known else None for au in aus]
+    return network.evidence.of_answers(places), network.width - VECTOR_WIDTH
 
-    folder = coder_folder(coder)
-    held: dict[str, Any] = load_file(folder / "model.safetensors")
-    known = [int(au) for au in read_card(folder.name)["aus"]]
-    width = len(held["evidence.mean_E"])
-    blank = LinearEvidence.blank(width, len(aus)).arrays()
-    for name in ("mean_E", "scale_E", "changed_E"):
-        blank[name] = np.asarray(held[f"evidence.{name}"], np.float32)
-    for place, au in enumerate(aus):
-        if au in known:
-            for name in ("face_EA", "face_A", "own_EA", "change_EA", "person_A"):
-                blank[name][..., place] = held[f"evidence.{name}"][..., known.index(au)]
-    return LinearEvidence(**blank), width - VECTOR_WIDTH
+
+@cache
+def _packaged(coder: str) -> "Light":
+    from ..engine.light import load_light
+    from ..engine.run import RunFolder
+
+    found = load_light(RunFolder(coder_folder(coder)))
+    assert found is not None, "packaged coders need no torch"
+    return found
 
 
 def _file(store: Store, coder: str) -> Path:

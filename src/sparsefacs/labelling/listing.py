@@ -18,8 +18,9 @@ from ..events.formats import format_to_write
 from ..events.model import EventFile, Recording, Span
 from ..files import refuse_existing
 from ..row_files import open_rows
+from .asking import Ask
 from .pool import Rows
-from .queue import Asked, Queue
+from .queue import StoreQueue
 
 COLUMNS = {
     "input": "string", "frame": "int32", "time": "float64", "face": "int32", "subject": "string", "why": "string",
@@ -39,7 +40,7 @@ class Listed:
     told: str
 
 
-def write_next(store: Store, labels: Path, out: Path, queue: Queue, count: int) -> Listed:
+def write_next(store: Store, labels: Path, out: Path, queue: StoreQueue, count: int) -> Listed:
     """Write the next `count` faces that `queue` asks, beside those answered in `labels`, to `out`.
 
     out: a table (.csv); or an ELAN file (.eaf) or BORIS project (.boris), with the table beside it (.csv). ELAN's are
@@ -75,13 +76,13 @@ def answers_of(store: Store, path: Path, aus: tuple[int, ...]) -> dict[int, dict
     return {row: {au: answer.occurrence.get(au) for au in aus} for row, answer in rows}
 
 
-def _in_time(store: Store, asked: Sequence[Asked]) -> list[Asked]:
+def _in_time(store: Store, asked: Sequence[Ask]) -> list[Ask]:
     """Return the faces by video and time: who codes elsewhere goes through a video once."""
     sources, times, frames = store.strings("source"), store.numbers("time"), store.numbers("frame")
     return sorted(asked, key=lambda each: (sources[each.row], float(times[each.row]), int(frames[each.row])))
 
 
-def _write_table(store: Store, asked: Sequence[Asked], path: Path) -> None:
+def _write_table(store: Store, asked: Sequence[Ask], path: Path) -> None:
     sources, subjects = store.strings("source"), store.strings("subject")
     frames, times, faces = (store.numbers(name) for name in ("frame", "time", "face"))
     with open_rows(path, COLUMNS) as rows:
@@ -96,7 +97,7 @@ def _write_table(store: Store, asked: Sequence[Asked], path: Path) -> None:
             )  # fmt: skip
 
 
-def _write_for(store: Store, asked: Sequence[Asked], out: Path, name: str, aus: tuple[int, ...]) -> list[Path]:
+def _write_for(store: Store, asked: Sequence[Ask], out: Path, name: str, aus: tuple[int, ...]) -> list[Path]:
     """Write the faces as stretches to be coded, in the form of the program `name`."""
     kind = format_to_write(name, out)
     rows = np.array([each.row for each in asked], np.int64)

@@ -10,15 +10,14 @@ from ..data.store import Store
 from ..errors import InputError
 from ..files import file_problem
 from .answer_file import AnswerFile
-from .asking import Asker, Queue
+from .asking import Asker, FaceQueue
 from .choosing import OURS
 from .corrections import MomentQueue, VideoFaces
 from .faces import StoreFaces
-from .queue import CODER
-from .queue import Queue as Chooser
+from .queue import CODER, StoreQueue
 from .session import Session, Setting, plain
 
-MakeQueue = Callable[[Store, tuple[int, ...]], Queue]
+MakeQueue = Callable[[Store, tuple[int, ...]], FaceQueue]
 _LONGEST_NAME = 60
 
 
@@ -41,17 +40,17 @@ def label_store(
     """Open a session on the faces of a store; answers go to the file `answers`, begun or gone on with.
 
     aus: () takes those of the file, or `default_aus` for a new one. double, later: as of `Asker`. strategy, begin (its
-    `coder`), seed: as of `queue.Queue`; make_queue makes another. Raises InputError.
+    `coder`), seed: as of `queue.StoreQueue`; make_queue makes another. Raises InputError.
     """
     opened = Store(store)
     with ExitStack() as stack:
         file = _answers(stack, answers, aus, default_aus)
-        queue: Queue
+        queue: FaceQueue
         if make_queue is not None:
             queue = make_queue(opened, file.aus)
         else:
-            chooser = queue = Chooser(opened, file.aus, strategy=strategy, coder=begin, seed=seed)
-            stack.callback(chooser.close)
+            queue = own = StoreQueue(opened, file.aus, strategy=strategy, coder=begin, seed=seed)
+            stack.callback(own.close)
         asker = Asker(queue, _share(double), later)
         stack.callback(asker.close)
         yield Session(StoreFaces(opened), file, asker, Setting(_coder(coder), blind, title=store.name))

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Event, Lock, RLock, Thread
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy as np
 from ..coders import coder_folder
 from ..data.store import Store
 from ..errors import InputError
-from .choosing import OURS, Why, check_strategy, choose
+from .asking import Ask
+from .choosing import OURS, check_strategy, choose
 from .features import NO_CODER, Features, Rows, store_features, with_pixels
 from .learner import Answers, Beliefs
 from .pool import APART_S, Pool, near
@@ -20,16 +20,7 @@ CODER = "coder-1"
 TEST_SHARE = 0.2
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A face to be asked: its row, why, and whether its answer is kept for scoring and never learned from."""
-
-    row: int
-    why: Why
-    test: bool = False
-
-
-class Queue:
+class StoreQueue:
     """Which face of a store is asked next, and what is believed of it. All functions may be called by several threads.
 
     strategy: of `choosing.STRATEGIES`. coder: a packaged coder to begin from, or `none`. seed: draws who is tested on.
@@ -103,7 +94,7 @@ class Queue:
             "the same faces and say nothing about other people"
         )
 
-    def next(self, answered: Mapping[int, object], count: int = 1) -> list[Asked]:
+    def next(self, answered: Mapping[int, object], count: int = 1) -> list[Ask]:
         """Return the next faces, none of them answered; fewer, or none, where there are no more.
 
         answered: rows that were asked before, whatever was answered. The same rows give the same faces, as long as
@@ -113,15 +104,15 @@ class Queue:
         tests = int(self.pool.test_M[rows].sum())
         due = math.ceil(self._share * (len(rows) + count) - 1e-9) - tests  # the first face is one: it needs no beliefs
         kept = self._random(rows, min(max(due, 0), count))
-        train: list[Asked] = []
+        train: list[Ask] = []
         if len(kept) < count:
             rng = np.random.default_rng([self._seed, 2, len(rows)])
             chosen = choose(self.strategy, self._now, self.pool, rows, count - len(kept), rng)
-            train = [Asked(row, why) for row, why in chosen]
+            train = [Ask(row, why) for row, why in chosen]
         short = count - len(kept) - len(train)
         if short > 0 and not train:  # training is coded to its end
             kept = self._random(rows, len(kept) + short)
-        return _mixed(train, [Asked(row, "random", True) for row in kept])
+        return _mixed(train, [Ask(row, "random", True) for row in kept])
 
     def learn(self, answers: Answers) -> None:
         """Learn from answers (row → AU → 1, 0, or None where it cannot be judged); those for the test are not read."""
@@ -179,7 +170,7 @@ class Queue:
         return found
 
 
-def _mixed(train: list[Asked], kept: list[Asked]) -> list[Asked]:
+def _mixed(train: list[Ask], kept: list[Ask]) -> list[Ask]:
     """Return both, the faces of the test spread evenly among the others."""
     total = len(train) + len(kept)
     places = {int((n + 1) * total / len(kept)) - 1 for n in range(len(kept))}
