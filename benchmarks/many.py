@@ -11,8 +11,6 @@ killed included; of a long video, what a frame more costs. 10,000 hours have 25 
 
 import argparse
 import json
-import os
-import platform
 import resource
 import signal
 import subprocess
@@ -26,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from measuring import machine
 
 FRAMES_OF_10_000_HOURS = 10_000 * 3600 * 25
 LOOK_S = 0.2
@@ -179,10 +179,6 @@ def make_video(path: Path, frames: int, shift: int) -> Path:
             container.mux(stream.encode(frame.reformat(width=160, height=120)))
         container.mux(stream.encode(None))
     return path
-
-
-def machine() -> dict[str, Any]:
-    return {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1), "python": platform.python_version()}
 
 
 if __name__ == "__main__":

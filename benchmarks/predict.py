@@ -70,18 +70,18 @@ def speed(video: Path, given: argparse.Namespace, folder: Path) -> dict[str, flo
         if len(kept) == 200:
             break
     frames = sum(1 for _ in decode(video))
-    with FaceFinder() as finder:
+    finder = FaceFinder()
 
-        def landmarks() -> None:
-            tracker = FaceTracker(finder)
-            for frame in kept:
-                tracker.update(frame.image, frame.time_s)
+    def landmarks() -> None:
+        tracker = FaceTracker(finder)
+        for frame in kept:
+            tracker.update(frame.image, frame.time_s)
 
-        rates = {"decode_alone_fps": frames / best(lambda: [None for _ in decode(video)], repeats)}
-        rates["landmarks_alone_fps"] = len(kept) / best(landmarks, repeats)
-        if importlib.util.find_spec("mediapipe"):
-            rates["mediapipe_alone_fps"] = len(kept) / best(mediapipe_way(finder, kept), repeats)
-        face = finder.find(kept[0].image)[0]
+    rates = {"decode_alone_fps": frames / best(lambda: [None for _ in decode(video)], repeats)}
+    rates["landmarks_alone_fps"] = len(kept) / best(landmarks, repeats)
+    if importlib.util.find_spec("mediapipe"):
+        rates["mediapipe_alone_fps"] = len(kept) / best(mediapipe_way(finder, kept), repeats)
+    face = finder.find(kept[0].image)[0]
     cut, points, _ = align_face(kept[0].image, face.landmarks, coder.recipe)
     faces = np.repeat(cut[None], 128, axis=0)
     landmarks = np.stack([points] * len(faces))

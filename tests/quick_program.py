@@ -4,29 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
-
-from pixel_coders import BrightnessCoder
+from quick_faces import find_faces_quickly, load
 from sparsefacs import api, cli
-from sparsefacs.faces.landmarks import UNKNOWN_TRAITS
-from sparsefacs.faces.tracking import TrackedFace
-from sparsefacs.facs.landmarks import mean_face
 from sparsefacs.inference import pipeline
-from sparsefacs.inference.frames import LocatedFrame, Opened, Picture
-from sparsefacs.inference.origin import UNKNOWN
-
-
-def find_faces(pictures):
-    """A face in the middle of every picture."""
-    source = None
-    for item in pictures:
-        source = item.source if isinstance(item, Opened) else source
-        if not isinstance(item, Picture):
-            yield item
-            continue
-        points = (mean_face() * 30 + np.array(item.image.shape[1::-1]) / 2).astype(np.float32)
-        box = np.array([*points.min(axis=0), *points.max(axis=0)], np.float32)
-        yield LocatedFrame(source, item, [TrackedFace(0, points, box, 0.9, UNKNOWN_TRAITS)])
 
 
 def install(folder: Path) -> dict[str, str]:
@@ -41,6 +21,6 @@ def install(folder: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    pipeline.find_faces = find_faces
-    api._load_with_origin = lambda run: (BrightnessCoder(), UNKNOWN)
+    pipeline.find_faces = find_faces_quickly
+    api._load_with_origin = lambda run: load()
     cli.main()

@@ -1,4 +1,4 @@
-"""Just enough of the protocol buffers' wire format to read a model's tables and to free the size of its input."""
+"""Just enough of the protocol buffers' wire format to read models, to change one, and to write one."""
 
 import struct
 from collections.abc import Iterator
@@ -41,9 +41,11 @@ def fields(message: bytes) -> Iterator[Field]:
         yield Field(number, value, message[start:at])
 
 
-def nested(number: int, content: bytes) -> bytes:
-    """Return the bytes of a field that holds a string or a message."""
-    return _as_varint(number << 3 | _BYTES) + _as_varint(len(content)) + content
+def field(number: int, value: int | bytes) -> bytes:
+    """Return the bytes of a field: a number from 0 up, or a string, bytes or message with its length."""
+    if isinstance(value, int):
+        return _as_varint(number << 3 | _VARINT) + _as_varint(value)
+    return _as_varint(number << 3 | _BYTES) + _as_varint(len(value)) + value
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:

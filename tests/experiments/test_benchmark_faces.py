@@ -278,8 +278,8 @@ def test_this_machine_makes_the_benchmarks_own_faces(name: str) -> None:
     sample = int(np.argmin(sampled % job.frames))  # the one that comes first in its clip
     clip, frame = divmod(int(sampled[sample]), job.frames)
     rows = zip(range(frame + 1), clip_rows(job, clip // job.clips, clip % job.clips), strict=False)
-    with FaceFinder() as finder:
-        found = measure_rendered(seen_by(finder, list(rows)[-1][1], []))
+    finder = FaceFinder()
+    found = measure_rendered(seen_by(finder, list(rows)[-1][1], []))
     assert out_of_tolerance(found, {name: values[sample : sample + 1] for name, values in kept.items()}) == []
     other = {name: values[sample + 1 : sample + 2] for name, values in kept.items()}
     assert len(out_of_tolerance(found, other)) == 3

@@ -22,8 +22,8 @@ def photo() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def finder() -> Iterable[FaceFinder]:
-    with FaceFinder() as opened:
-        yield opened
+    opened = FaceFinder()
+    yield opened
 
 
 @pytest.fixture(scope="session")

@@ -109,8 +109,8 @@ def test_a_photo_alone_is_coded_as_if_nothing_were_known_of_the_person(
     coder = load_coder(runs["plain"])
     table = coded(runs["plain"], [clips / "photo.png"], tmp_path / "c.csv")
     assert table["reference"].tolist() == [0]
-    with FaceFinder() as finder:
-        (found,) = finder.find(photo)
+    finder = FaceFinder()
+    (found,) = finder.find(photo)
     face, points, _ = align_face(photo, found.landmarks, coder.recipe)
     vectors = face_vectors(points[None], found.traits.blendshapes[None])
     nobody = no_reference(1, coder.known)

@@ -48,8 +48,8 @@ def small(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-
 
 @pytest.fixture(scope="module")
 def finder() -> Iterable[FaceFinder]:
-    with FaceFinder() as opened:
-        yield opened
+    opened = FaceFinder()
+    yield opened
 
 
 def files(root: Path, pattern: str = "**/*") -> list[str]:

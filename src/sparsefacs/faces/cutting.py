@@ -1,7 +1,6 @@
 """One part of a `prepare`: decode, find faces, align, encode; rows out, rejects noted."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,18 +58,17 @@ class PartCutter:
         import cv2
 
         cv2.setNumThreads(1)  # the parts run side by side; more threads in each would only get in the way
-        with ExitStack() as stack:
-            finder = None if all(item.points for item in items) else stack.enter_context(FaceFinder())
-            clip: tuple[str, str] | None = None
-            tracker = None
-            for item in items:
-                if is_video(item.path):
-                    yield from self._video(item, finder)
-                    continue
-                if clip != (item.subject, item.clip):
-                    clip = (item.subject, item.clip)
-                    tracker = self._photo_tracker(item, finder)
-                yield from self._photo(item, tracker)
+        finder = None if all(item.points for item in items) else FaceFinder()
+        clip: tuple[str, str] | None = None
+        tracker = None
+        for item in items:
+            if is_video(item.path):
+                yield from self._video(item, finder)
+                continue
+            if clip != (item.subject, item.clip):
+                clip = (item.subject, item.clip)
+                tracker = self._photo_tracker(item, finder)
+            yield from self._photo(item, tracker)
 
     def _photo_tracker(self, item: MediaItem, finder: FaceFinder | None) -> FaceTracker | None:
         """Return the tracker of a clip of photos: a clip with a frame rate is followed like a video."""

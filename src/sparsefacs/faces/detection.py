@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +89,7 @@ class BoxFinder:
 
 
 class FaceFinder:
-    """Finds the faces of images; one instance a thread or process. A context manager.
+    """Finds the faces of images; one instance a thread or process.
 
     traits: False leaves blendshapes and pose unknown, for whoever reads them off the meshes later.
     Raises InputError on opening when a model file is missing (see `models.find_model`).
@@ -100,14 +98,6 @@ class FaceFinder:
     def __init__(self, *, traits: bool = True) -> None:
         self._boxes, self._landmarker = BoxFinder(), Landmarker()
         self._traits = TraitReader() if traits else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is to be released but memory."""
 
     def find(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Return all faces of `image` (H, W, 3 RGB), the surest first."""

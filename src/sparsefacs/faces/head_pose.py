@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evidence.pose import pose_of
-from .wire import fields
+from ..wire import fields
 
 F64 = NDArray[np.float64]
 _FACE = 468  # points of the canonical face: the mesh less the irises

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..wire import Field, field, fields
 from .models import YUNET, find_model
-from .wire import Field, fields, nested
 
 _STRIDES = (8, 16, 32)
 _OVERLAP = 0.3  # boxes that overlap more than this (intersection over union) are one face
@@ -57,14 +57,14 @@ class YuNet:
 
 def _of_any_size(model: bytes) -> bytes:
     """Return the ONNX model with an input of any height and width, which its file fixes to 640."""
-    return b"".join(nested(_GRAPH, _freed(part.value)) if part.number == _GRAPH else part.raw for part in fields(model))
+    return b"".join(field(_GRAPH, _freed(part.value)) if part.number == _GRAPH else part.raw for part in fields(model))
 
 
 def _freed(graph: Any) -> bytes:
     kept = []
     for part in fields(graph):
         if part.number in (_INPUT, _OUTPUT):
-            kept.append(nested(part.number, _without_size(part)))
+            kept.append(field(part.number, _without_size(part)))
         elif part.number != _SHAPES:  # shapes of what is in between hold for 640 pixels only
             kept.append(part.raw)
     return b"".join(kept)
@@ -79,7 +79,7 @@ def _without_size(tensor: Field) -> bytes:
             if part.number != path[0]:
                 kept.append(part.raw)
             elif len(path) > 1:
-                kept.append(nested(part.number, without(part.value, path[1:])))
+                kept.append(field(part.number, without(part.value, path[1:])))
         return b"".join(kept)
 
     return without(tensor.value, (2, 1, 2))  # type, tensor, shape

@@ -67,16 +67,16 @@ def find_faces(
     pictures: Iterator[Opened | Picture | Closed],
 ) -> Generator[Opened | LocatedFrame | Closed, None, None]:
     """Find and name the faces of every picture; blendshapes and pose stay unknown."""
-    with FaceFinder(traits=False) as finder:
-        tracker, source = FaceTracker(finder), None
-        for item in pictures:
-            if isinstance(item, Opened):
-                tracker, source = FaceTracker(finder, gap_s=item.gap_s), item.source
-            if not isinstance(item, Picture):
-                yield item
-                continue
-            assert source is not None
-            yield LocatedFrame(source, item, tracker.update(item.image, item.time_s or 0.0, item.glance))
+    finder = FaceFinder(traits=False)
+    tracker, source = FaceTracker(finder), None
+    for item in pictures:
+        if isinstance(item, Opened):
+            tracker, source = FaceTracker(finder, gap_s=item.gap_s), item.source
+        if not isinstance(item, Picture):
+            yield item
+            continue
+        assert source is not None
+        yield LocatedFrame(source, item, tracker.update(item.image, item.time_s or 0.0, item.glance))
 
 
 def judge_faces(

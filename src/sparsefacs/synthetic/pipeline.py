@@ -1,7 +1,6 @@
 """`synth`: a store of synthetic faces, made by several processes, the same bytes however many there are."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -238,10 +237,9 @@ def make_part(writer: StoreWriter, job: Job, part: int) -> int:
     subject, clips = job.parts()[part]
     rejected: list[Reject] = []
     rows = (row for clip in clips for row in clip_rows(job, subject, clip))
-    with ExitStack() as stack:
-        finder = stack.enter_context(FaceFinder()) if job.points == "found" else None
-        seen = rows if finder is None else (s for row in rows if (s := seen_by(finder, row, rejected)) is not None)
-        writer.write_part(part, seen, rejected)
+    finder = FaceFinder() if job.points == "found" else None
+    seen = rows if finder is None else (s for row in rows if (s := seen_by(finder, row, rejected)) is not None)
+    writer.write_part(part, seen, rejected)
     return len(clips) * job.frames
 
 
