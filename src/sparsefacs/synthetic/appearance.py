@@ -28,7 +28,8 @@ class Appearance:
     jpeg: quality; contrast: of the camera's tone curve, 1 for none; colour: how much stronger colours become; behind:
     brightness of what is behind, low and high of its logarithm (None: 0.5 to 1.5, uniform); whole_frame: the camera's
     whole picture is blurred, noisy and compressed before the face is cut from it, where usually half of the stored
-    faces are; unusual_people: share of people that `unusual_colours` are for. obstacles: whether things are worn and
+    faces are; unusual_people: share of people that `unusual_colours` are for; shapes: how much more people's faces
+    differ in shape than usual. obstacles: whether things are worn and
     held before the face (`obstacles`); one_sided: share of a clip's AUs that act more on one side; talks: share of
     clips with speech; shuts: whether eyes stay closed at times (AU43).
     """
@@ -54,6 +55,7 @@ class Appearance:
     behind: Pair | None = None
     whole_frame: bool = False
     unusual_people: float = 0.0
+    shapes: float = 1.0
     obstacles: bool = False
     one_sided: float = 0.0
     talks: float = 0.0
@@ -103,6 +105,7 @@ WILD = Appearance(
     behind=(-3.5, 1.0),
     whole_frame=True,
     unusual_people=0.4,
+    shapes=1.3,
     obstacles=True,
     one_sided=0.25,
     talks=0.35,

@@ -61,7 +61,7 @@ def make_subject(seed: int, number: int, drawn: Appearance = USUAL) -> Subject:
     female = float(np.clip(rng.choice([0.08, 0.92]) + rng.normal(0, 0.08), 0, 1))
     age = float(np.clip(rng.beta(1.3, 2.2), 0, 0.85))  # 0 about 22 years, 1 about 80
     ancestry = rng.dirichlet([0.45, 0.45, 0.45]).astype(np.float32)  # African, Asian, European
-    weights = _macro_weights(rng, head, female, age, ancestry) | _local_weights(rng, head) | AT_REST
+    weights = _macro_weights(rng, head, female, age, ancestry) | _local_weights(rng, head, drawn.shapes) | AT_REST
     vertices = head.shapes.apply(head.vertices, weights)
     _seat_teeth(head, vertices)
     vertices += face_mesh().strands
@@ -114,8 +114,8 @@ def _macro_weights(rng: np.random.Generator, head: Head, female: float, age: flo
     return {name: value for name, value in weights.items() if name in head.shapes.number}
 
 
-def _local_weights(rng: np.random.Generator, head: Head) -> dict[str, float]:
-    """Draw weights of the local face shapes; both sides get the same but for a small difference."""
+def _local_weights(rng: np.random.Generator, head: Head, wider: float) -> dict[str, float]:
+    """Draw weights of the local face shapes, `wider` times the usual; both sides the same but for a small difference."""
     weights: dict[str, float] = {}
     drawn: dict[str, float] = {}
     names = [name for name in head.shapes.names if not name.startswith(("african", "asian-", "caucasian", "universal"))]
@@ -130,7 +130,7 @@ def _local_weights(rng: np.random.Generator, head: Head) -> dict[str, float]:
                 continue
             stem = name.removesuffix(high)
             key = stem.removeprefix("l-").removeprefix("r-") if stem[:2] in ("l-", "r-") else stem
-            sd = SHAPE_SD * next((value for part, value in QUIET.items() if part in name), 1.0)
+            sd = wider * SHAPE_SD * next((value for part, value in QUIET.items() if part in name), 1.0)
             if key not in drawn:
                 drawn[key] = float(np.clip(rng.normal(0, sd), -2.2 * sd, 2.2 * sd))
             value = drawn[key] + (float(rng.normal(0, SIDES_SD * sd / SHAPE_SD)) if key != stem else 0.0)
