@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .api import PathLike
+from .given import PathLike
 
 if TYPE_CHECKING:
     from .events.agreement import Agreement

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .api import DEFAULT_PROTOCOL, Aus, PathLike, Paths, Settings, fold_number, listed, listed_aus, make_plan
 from .files import refuse_existing
+from .given import Aus, PathLike, Paths, Settings, listed, listed_aus
+from .training import DEFAULT_PROTOCOL, fold_number, make_plan
 
 
 def pretrain(

@@ -163,8 +163,9 @@ def test_hidden_labels_have_no_sides_either(seen: Store, tmp_path: Path) -> None
     from sparsefacs.engine.config import resolve
     from sparsefacs.engine.training_set import training_set
     from sparsefacs.protocols.folds import make_protocol
+    from sparsefacs.training import DEFAULT_PROTOCOL
 
-    fold = make_protocol(api.DEFAULT_PROTOCOL, seen.strings("subject").tolist(), 0).folds[0]
+    fold = make_protocol(DEFAULT_PROTOCOL, seen.strings("subject").tolist(), 0).folds[0]
     config = resolve("coder", settings=TINY, aus=(1, 4, 12))
     data = training_set(seen, None, fold, "20%", config)
     shown = np.isfinite(data.sides(config.aus)).all(axis=(1, 2))

@@ -15,6 +15,7 @@ from sparsefacs.data.store import Store
 from sparsefacs.engine.run import RunFolder
 from sparsefacs.evidence.fitting import pixel_gain, usual_gain
 from sparsefacs.protocols.folds import make_protocol
+from sparsefacs.training import DEFAULT_PROTOCOL
 
 PERSON = ("network.evidence=person",)
 
@@ -25,7 +26,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 def held_out(store: Store) -> tuple[str, ...]:
-    return make_protocol(api.DEFAULT_PROTOCOL, store.strings("subject").tolist(), 0).folds[0].test
+    return make_protocol(DEFAULT_PROTOCOL, store.strings("subject").tolist(), 0).folds[0].test
 
 
 def auc(metrics: dict[str, Any]) -> float:

@@ -23,6 +23,7 @@ from sparsefacs.engine.config import resolve
 from sparsefacs.engine.run import CsvLog, RunFolder
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.files import SoleWriter, atomic_path, write_text
+from sparsefacs.given import listed_aus
 from sparsefacs.inference.model import load_coder
 from sparsefacs.reports.codes import read_tracks
 
@@ -44,19 +45,19 @@ def test_one_path_or_setting_is_never_taken_letter_by_letter(tmp_path: Path, mon
     api.report("out.html", "run", codes=Path("codes.csv"), stills="still.png")
     assert given["args"][1] == [Path("run")] and given["codes"] == [Path("codes.csv")]
     assert given["stills"] == [Path("still.png")]
-    monkeypatch.setattr("sparsefacs.api._train_folds", lambda *args, **named: given.update(args=args, **named))
+    monkeypatch.setattr("sparsefacs.training._train_folds", lambda *args, **named: given.update(args=args, **named))
     api.train("supervised", "store", "out", settings="training.steps=5", aus="1,12")
     assert given["args"][3] == ("training.steps=5",) and given["aus"] == (1, 12)
     monkeypatch.setattr("sparsefacs.representation._pretrain_one", lambda *args: given.update(args=args) or [])
     representation.pretrain("simclr", "store", "out", settings="training.steps=5")
     assert given["args"][3] == ("training.steps=5",)
-    assert api.listed_aus(12) == (12,)
+    assert listed_aus(12) == (12,)
 
 
 def test_au_0_and_a_crop_of_nothing_are_refused(tmp_path: Path) -> None:
     for aus in ((0,), 0, "0"):
         with pytest.raises(InputError, match="AU0 is not a known action unit"):
-            api.listed_aus(aus)
+            listed_aus(aus)
     with pytest.raises(InputError, match=r"setting aus\.0"):
         resolve("supervised", aus=(0,))
     with pytest.raises(InputError, match=r"setting data\.augmentation\.crop"):

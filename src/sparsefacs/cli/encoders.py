@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .. import api, representation
+from .. import representation
 from ..facs.units import parse_aus
+from ..training import DEFAULT_PROTOCOL
 from .options import (
     Aus,
     Devices,
@@ -94,7 +95,7 @@ def probe(
     out: Annotated[Path, typer.Argument(help="Folder to write scores and predictions to; report takes it.")],
     also: With = None,
     kind: Annotated[str, typer.Option(help="linear (logistic or ridge regression) or knn (20 neighbours).")] = "linear",
-    protocol: Protocol = api.DEFAULT_PROTOCOL,
+    protocol: Protocol = DEFAULT_PROTOCOL,
     fold: Fold = "1",
     labels: Labels = "all",
     task: Task = None,

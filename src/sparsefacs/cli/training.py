@@ -7,6 +7,7 @@ import typer
 
 from .. import api
 from ..facs.units import parse_aus
+from ..training import DEFAULT_PROTOCOL
 from .options import (
     Aus,
     Devices,
@@ -52,7 +53,7 @@ def show_protocol(
     store: Annotated[Path, typer.Argument(help="Store of faces with labels.")],
     also: With = None,
     unlabelled: Unlabelled = None,
-    protocol: Protocol = api.DEFAULT_PROTOCOL,
+    protocol: Protocol = DEFAULT_PROTOCOL,
     fold: Fold = "all",
     labels: Labels = "all",
     selection: Selection = None,
@@ -120,7 +121,7 @@ def train(
             "frames were chosen (selection.threshold=chosen-frames)."
         ),
     ] = None,
-    protocol: Protocol = api.DEFAULT_PROTOCOL,
+    protocol: Protocol = DEFAULT_PROTOCOL,
     fold: Fold = "1",
     labels: Labels = "all",
     recipe: Recipe = "small",

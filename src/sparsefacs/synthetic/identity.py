@@ -115,7 +115,7 @@ def _macro_weights(rng: np.random.Generator, head: Head, female: float, age: flo
 
 
 def _local_weights(rng: np.random.Generator, head: Head, wider: float) -> dict[str, float]:
-    """Draw weights of the local face shapes, `wider` times the usual; both sides the same but for a small difference."""
+    """Draw weights of the local face shapes, `wider` times the usual; both sides alike but for a little."""
     weights: dict[str, float] = {}
     drawn: dict[str, float] = {}
     names = [name for name in head.shapes.names if not name.startswith(("african", "asian-", "caucasian", "universal"))]
