@@ -3,7 +3,8 @@
     python docs/results_page.py [--take FOLDER …]
 
 --take: first copy the results.json of `sparsefacs reproduce` from these folders into docs/results/, without what the
-page does not show. Nothing is measured or trained here, so the page follows from its files alone.
+page does not show. Nothing is measured or trained here, so the page follows from its files alone. Numbers of the
+introduction, and marked ones on other pages and the README, are filled in from the same files.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparsefacs.experiments.kept import Kept, fill, fill_marks, read_kept
 from sparsefacs.experiments.pages import markdown_table
 from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
 from sparsefacs.reports.results import LOWER_IS_BETTER, METRIC_NAMES
@@ -28,12 +30,8 @@ DRAWN = 7  # lines of a figure: as many as there are colours, line styles and ma
 OF_PAPERS = """\
 Small networks on the benchmark's synthetic faces, in minutes: they show that the commands work from faces to score.
 The command writes a page that quotes the published table too; the two do not compare. Where the papers begin from
-ImageNet, these begin from a short pre-training without labels (`pretrain kdsrl`, 300 steps), MAE-Face from 1,000 steps
-of its own, and all take a few hundred steps. **No paper's gain shows in trainings this short**: over three seeds
-adversarial is ahead by .015, KDSRL's start by .003, and WSRTL behind by .021, where seeds of one row lie up to .08
-apart. (On the board above, of more steps, the start gains .043, and WSRTL gains with many labels.)
-Knowledge-Spreader's pseudo labels are not more often right for being confirmed by a clip's order, on faces whose every
-clip moves smoothly.
+ImageNet, these begin from a short pre-training without labels, and all take a few hundred steps. What follows from
+them for each claim stands under [The papers' claims](claims.md).
 """
 Row = Mapping[str, Any]
 
@@ -44,9 +42,17 @@ def main() -> None:
     parser.add_argument("--take", type=Path, nargs="*", default=[], help="folders of `sparsefacs reproduce`")
     for folder in parser.parse_args().take:
         take(folder, RESULTS)
-    for name, text in pages(RESULTS, INTRODUCTION.read_text(encoding="utf-8")).items():
+    kept = read_kept(RESULTS)
+    for name, text in pages(kept, INTRODUCTION.read_text(encoding="utf-8")).items():
         (HERE / name).write_text(text, encoding="utf-8")
         print(HERE / name)
+    for path in marked_pages():
+        path.write_text(fill_marks(path.read_text(encoding="utf-8"), kept), encoding="utf-8")
+
+
+def marked_pages() -> list[Path]:
+    """Return the README and all pages, whose marked numbers are filled in where they stand."""
+    return sorted([HERE.parent / "README.md", *HERE.rglob("*.md")])
 
 
 def take(folder: Path, into: Path) -> Path:
@@ -59,21 +65,34 @@ def take(folder: Path, into: Path) -> Path:
             score.pop("per_au", None)
     for each in content["differences"]:
         each.pop("per_au", None)
-    for unneeded in ("published", "cards", "label_cards"):
+    for unneeded in ("published", "cards"):
         content.pop(unneeded, None)
     into.mkdir(exist_ok=True)
     name = re.sub(r"[^a-z0-9.]+", "-", f"{content['paper']} {content['item']}".lower())
     path = into / f"{name}.json"
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(in_lines(content), encoding="utf-8")
     return path
 
 
-def pages(results: Path, introduction: str) -> dict[str, str]:
-    """Return file name → text of the page and its figures."""
-    contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
-    contents = [each for each in contents if "paper" in each]  # active.json is of another page
+def in_lines(content: Row) -> str:
+    """Return JSON with a line for each row and difference, so that files stay small and changes can be read."""
+
+    def dumped(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    entries = []
+    for key, value in content.items():
+        listed = isinstance(value, list) and value and isinstance(value[0], dict)
+        inner = ",\n".join(f"  {dumped(each)}" for each in value) if listed else ""
+        entries.append(f" {dumped(key)}: [\n{inner}\n ]" if listed else f" {dumped(key)}: {dumped(value)}")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def pages(kept: Kept, introduction: str) -> dict[str, str]:
+    """Return file name → text of the page and its figures; the introduction's numbers are filled in."""
+    contents = [each for (version, *_), each in kept.contents.items() if version is None]
     boards = {each["item"]: each for each in contents if each["paper"] == "benchmark"}
-    parts, files = [introduction.rstrip()], {}
+    parts, files = [fill(introduction, kept).rstrip()], {}
     for task in MAIN:
         if task in boards:
             parts.append(board_text(boards[task], task))
