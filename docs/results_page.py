@@ -25,7 +25,9 @@ RESULTS = HERE / "results"
 INTRODUCTION = HERE / "results" / "introduction.txt"
 MAIN = {"occurrence": ("f1", "auc"), "intensity": ("icc", "mae")}
 BESIDE = ("f1_half",)  # shown where the rows have it: F1 at .5 beside F1 at the limits
+UNSHOWN = ("accuracy",)
 RANKED_AT = "5%"
+ALONE = ", pixels alone"  # how rows without evidence end
 DRAWN = 7  # lines of a figure: as many as there are colours, line styles and markers
 OF_PAPERS = """\
 Small networks on the benchmark's synthetic faces, in minutes: they show that the commands work from faces to score.
@@ -63,6 +65,9 @@ def take(folder: Path, into: Path) -> Path:
         beside = [score for name, score in row["scores"].items() if name != main]
         for score in (*beside, *row.get("shifted", {}).values()):
             score.pop("per_au", None)
+        for unshown in [name for name in row["scores"] if name in UNSHOWN]:
+            row["scores"].pop(unshown)
+    content["differences"] = [each for each in content["differences"] if each["metric"] not in UNSHOWN]
     for each in content["differences"]:
         each.pop("per_au", None)
     for unneeded in ("published", "cards"):
@@ -145,8 +150,27 @@ def board_text(content: Mapping[str, Any], task: str) -> str:
         lines += [f"![{name} by labels]({figure_name(task, data)})\n"]
         for metric in (main, second):
             lines += [*by_labels(own, metric), ""]
+    lines += evidence_gains(content, main)
     lines += ["### Cost\n", *costs(rows), ""]
     return "\n".join(lines)
+
+
+def evidence_gains(content: Mapping[str, Any], metric: str) -> list[str]:
+    """Return what evidence adds to each network that stands with and without, by set of faces and budget."""
+    pairs = [
+        each
+        for each in content.get("compared", ())
+        if each["metric"] == metric and each["against"] == f"{each['row']}{ALONE}"
+    ]
+    if not pairs:
+        return []
+    cells = {(each["row"], each["data"], each["labels"]): difference_text(each) for each in pairs}
+    of = list(dict.fromkeys((each["data"], each["labels"]) for each in pairs))
+    body = [
+        (name, *(cells.get((name, *each), "") for each in of)) for name in dict.fromkeys(each["row"] for each in pairs)
+    ]
+    heads = (f"{METRIC_NAMES[metric]} less that by pixels alone, paired", *(f"{data}, {labels}" for data, labels in of))
+    return ["### What evidence adds\n", *markdown_table(heads, body), ""]
 
 
 def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, second: str) -> list[str]:
@@ -256,7 +280,8 @@ def difference_text(difference: Mapping[str, Any] | None) -> str:
     if difference is None:
         return UNDEFINED
     text = with_interval(difference, 3, signed=True)
-    return text.replace(" [", " ● [") if difference["clear"] else text
+    low, high = difference["low"], difference["high"]
+    return text.replace(" [", " ● [") if low is not None and (low > 0 or high < 0) else text
 
 
 def told(row: Row, metric: str) -> str:
@@ -276,7 +301,7 @@ def efficiency_figure(rows: Sequence[Row], metric: str) -> str:
     at = {row["row"]: row["scores"][metric]["value"] for row in rows if row["labels"] == RANKED_AT}
     least = min(2, max((len(each) for each in by.values()), default=0))
     names = sorted((name for name in by if len(by[name]) >= least), key=lambda name: -at.get(name, 0.0))
-    apart = "supervised, pixels alone"  # what there was without evidence
+    apart = f"supervised{ALONE}"  # what there was without evidence
     chosen = names[:DRAWN] if apart in names[:DRAWN] or apart not in by else [*names[: DRAWN - 1], apart]
     with style():
         drawn = Figure(figsize=(6.4, 3.8), layout="constrained")

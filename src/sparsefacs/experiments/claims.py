@@ -147,15 +147,19 @@ def quoted(quote: Quote, paper: str) -> list[list[Published]]:
     return told
 
 
-def wanted(paper: str, item: str) -> Iterator[tuple[tuple[str, str, str], tuple[str, str, str]]]:
-    """Yield the pairs of (data, labels, row) that claims compare in an item; `*` for every data set and budget."""
+Place = tuple[str, str, str]  # data, labels, row
+
+
+def wanted(paper: str, item: str) -> Iterator[tuple[Place, Place, tuple[str, ...]]]:
+    """Yield the pairs of rows and the metrics that claims compare in an item; `*` for every data set and budget."""
     for claim in read_claims():
         for each in (*claim.decides, *claim.beside):
             if each.of == (paper, item) and each.version is None:
+                row, labels = each.other
                 if each.against_labels:
-                    yield (each.data, each.labels, each.row), (each.data, each.against_labels, each.other[0])
+                    yield (each.data, each.labels, each.row), (each.data, labels, row), each.metrics
                 else:  # other budgets and data sets of the same two rows are of use too, and cost little
-                    yield ("*", "*", each.row), ("*", "*", each.against)
+                    yield ("*", "*", each.row), ("*", "*", row), each.metrics
 
 
 def outcomes(compare: Compare, content: Content | None) -> list[Outcome]:
@@ -197,25 +201,26 @@ def _difference(compare: Compare, metric: str, content: Content) -> Mapping[str,
     return None
 
 
-def verdict(claim: Claim, measured: Sequence[Outcome], cards: Sequence[Content] = ()) -> str:
-    """Return one of VERDICTS. measured: outcomes of what decides; cards: label cards, of a claim that counts.
+def verdict(
+    claim: Claim, measured: Sequence[Outcome], beside: Sequence[Outcome] = (), cards: Sequence[Content] = ()
+) -> str:
+    """Return one of VERDICTS. measured: outcomes of what decides; beside: of what does not; cards: of labels.
 
     Holds: each difference was measured with FEWEST_SEEDS seeds at least, and every interval (over people and seeds) is
     above what is claimed. Does not hold: as many seeds, none above, and at least one wholly below. Else not clear, as
-    is whatever rests on fewer seeds, on an unfair comparison, or on a measurement outside of result files.
+    is whatever rests on fewer seeds, on an unfair comparison, on what stands beside, or on no result file.
     """
     if claim.cannot:
         return CANNOT
-    if claim.counts:
-        sides = {each["kept"] > each["dense"] for each in cards}
-        return (UNCLEAR if claim.seen else UNTESTED) if not sides else HOLDS if sides == {True} else FAILS
-    complete = {(each.compare, each.metric) for each in measured}
+    if claim.counts and cards:
+        return HOLDS if all(each["kept"] > each["dense"] for each in cards) else FAILS
     if not measured:
-        return UNCLEAR if claim.seen or claim.unfair else UNTESTED
+        return UNCLEAR if claim.seen or beside else UNTESTED
     asked = {(each, metric) for each in claim.decides for metric in each.metrics}
-    if claim.unfair or complete != asked or any(each.seeds < FEWEST_SEEDS for each in measured):
+    found = {(each.compare, each.metric): each for each in measured}
+    if claim.unfair or set(found) != asked or any(each.seeds < FEWEST_SEEDS for each in measured):
         return UNCLEAR
-    found = [each.side for each in measured]
-    if all(side > 0 for side in found):
+    sides = [each.side for each in measured]
+    if all(side > 0 for side in sides):
         return HOLDS
-    return FAILS if max(found) <= 0 and min(found) < 0 else UNCLEAR
+    return FAILS if max(sides) <= 0 and min(sides) < 0 else UNCLEAR

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..reports.results import number
 from ..reports.tables import figure
-from .claims import Claim, Compare, Outcome, outcomes
+from .claims import Claim, Compare, Outcome, outcomes, verdict
 from .items import BENCHMARK
 
 Content = Mapping[str, Any]
@@ -41,9 +41,18 @@ class Kept:
         """Return what is known of what decides a claim."""
         return [outcome for each in claim.decides for outcome in self.of(each)]
 
+    def beside(self, claim: Claim) -> list[Outcome]:
+        """Return what is known of what is shown beside it."""
+        return [outcome for each in claim.beside for outcome in self.of(each)]
+
+    def judged(self, claim: Claim) -> str:
+        """Return a claim's verdict."""
+        return verdict(claim, self.decided(claim), self.beside(claim), self.cards(claim))
+
     def cards(self, claim: Claim) -> list[Content]:
         """Return what labels hold, of an item that counts that alone."""
-        return list((self.contents.get((None, claim.paper, claim.item)) or {}).get("label_cards", ()))
+        content = self.contents.get((None, claim.paper, claim.item)) or {}
+        return list(content.get("label_cards", ())) if claim.counts else []
 
 
 def read_kept(folder: Path) -> Kept:

@@ -219,14 +219,14 @@ def _compared(plan: Plan, groups: Sequence[_Finished]) -> list[dict[str, Any]]:
     """Return the further paired differences that claims rest on, without scores per AU."""
     by = {(each.first.data, each.first.labels, each.first.row.name): each for each in groups}
     found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for ours, theirs in wanted(plan.paper, plan.key):
+    for ours, theirs, metrics in wanted(plan.paper, plan.key):
         for (data, labels, row), one in by.items():
             other = (theirs[0].replace("*", data), theirs[1].replace("*", labels), theirs[2])
             if row != ours[2] or ours[0] not in ("*", data) or ours[1] not in ("*", labels) or other not in by:
                 continue
             names = {"data": data, "labels": labels, "row": row, "against": other[2], "against_labels": other[1]}
             for metric, score in (_paired(one, by[other]) or {}).items():
-                if metric in METRICS_OF_TASK[one.first.task] and metric != "accuracy":
+                if metric in metrics:
                     ends = {end: score[end] for end in ("value", "low", "high")}
                     found[*names.values(), metric] = names | {"metric": metric, **ends}
     return list(found.values())
