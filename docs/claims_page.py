@@ -20,7 +20,7 @@ from sparsefacs.experiments.claims import (
     Quote,
     quoted,
     read_claims,
-)  # fmt: skip
+)
 from sparsefacs.experiments.items import BENCHMARK, read_paper
 from sparsefacs.experiments.kept import Kept, fill, read_kept
 from sparsefacs.experiments.pages import markdown_table
