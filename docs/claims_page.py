@@ -70,7 +70,8 @@ def paper_text(paper: str, own: Sequence[Claim], kept: Kept) -> str:
     body = []
     for place, each in enumerate(own, start=1):
         name = f"{LETTERS[paper]}{place}"
-        shown = headline(kept.decided(each))
+        hinted = bool(each.seen or kept.beside(each))
+        shown = headline(kept.decided(each)) or ("hints, below" if hinted else UNDEFINED)
         body.append([f"[{name}](#{name.lower()})", each.claim, published_text(each), shown, f"**{kept.judged(each)}**"])
     heads = ["", "claim", "published", "here", "verdict"]
     lines += [*markdown_table(heads, body), ""]
@@ -119,9 +120,9 @@ def measure(metric: str) -> str:
 
 
 def headline(decided: Sequence[Outcome]) -> str:
-    """Return the first deciding differences in short: F1's, and AUC's where there is one."""
+    """Return the first deciding differences in short: F1's, and AUC's where there is one; nothing without any."""
     if not decided:
-        return UNDEFINED
+        return ""
     first = [each for each in decided if each.compare == decided[0].compare]
     told = [
         f"{METRIC_NAMES.get(each.metric, each.metric)} {with_interval(each.difference, 3, signed=True)}"

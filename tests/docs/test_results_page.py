@@ -96,6 +96,7 @@ def test_marked_numbers_on_pages_are_those_of_the_files() -> None:
         ("../README.md", "## How far with how few labels", "\n## "),
         ("results/introduction.txt", "**In short**", "Rows that are missing"),
         ("methods/kdsrl.md", "On [version 1", "Frozen"),
+        ("methods/wsrtl.md", "On [version 1", "\n\n"),
         ("methods/adversarial.md", "On [version 1", "\n\n"),
         ("methods/knowledge-spreader.md", "On [version 1", "\n\n"),
         ("methods/supervised-and-comparisons.md", "On [version 1", "\n\n"),

@@ -18,6 +18,7 @@ from sparsefacs.cli import app
 from sparsefacs.errors import InputError
 from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
+from sparsefacs.experiments.pages import _compared
 from sparsefacs.experiments.plan import Plan
 from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
 from sparsefacs.experiments.scores import Drawn, Scored, draw, over_seeds, paired, read_scores
@@ -367,6 +368,11 @@ def test_differences_that_claims_rest_on_are_computed_beside_the_baseline_s(monk
     first, second = (list(each.values()) for each in told)
     assert first == ["d", "5%", "new", "old", "5%", "f1", *[pytest.approx(0.2)] * 3]
     assert second == ["d", "5%", "new", "new", "all", "auc", *[pytest.approx(-0.1)] * 3]
+    cells = [
+        [cell.text for cell in line] for line in _compared({"scale": "paper", "paper": "p", "compared": told}).rows
+    ]
+    assert cells[0] == ["new less old", "d", "5%", "F1", "+0.200 [+0.200, +0.200]"]
+    assert cells[1][0] == "new less its own at all"
 
 
 def test_a_plan_is_told_with_what_is_finished(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ number, `<!-- f1; frequent; 5%; instant -->.594<!---->`.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,10 @@ def _prose(score: Mapping[str, Any], how: list[str], *, signed: bool) -> str:
     for each in how:
         if each.startswith("seed "):
             value = score["seeds"][int(each.split()[1])]
-    text: Callable[[Any], str] = lambda one: re.sub(r"^([+−]?)0\.", r"\1.", figure(one, digits, signed=signed))  # noqa: E731
+
+    def text(one: Any) -> str:
+        return re.sub(r"^([+−]?)0\.", r"\1.", figure(one, digits, signed=signed))
+
     if "value" in how or not (signed or "interval" in how):
         return text(value)
     return f"{text(value)} [{text(low)}, {text(high)}]"
