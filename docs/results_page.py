@@ -3,7 +3,8 @@
     python docs/results_page.py [--take FOLDER …]
 
 --take: first copy the results.json of `sparsefacs reproduce` from these folders into docs/results/, without what the
-page does not show. Nothing is measured or trained here, so the page follows from its files alone.
+page does not show. Nothing is measured or trained here, so the page follows from its files alone. Numbers of the
+introduction, and marked ones on other pages and the README, are filled in from the same files.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparsefacs.experiments.kept import Kept, fill, fill_marks, read_kept
 from sparsefacs.experiments.pages import markdown_table
 from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
 from sparsefacs.reports.results import LOWER_IS_BETTER, METRIC_NAMES
@@ -23,17 +25,15 @@ RESULTS = HERE / "results"
 INTRODUCTION = HERE / "results" / "introduction.txt"
 MAIN = {"occurrence": ("f1", "auc"), "intensity": ("icc", "mae")}
 BESIDE = ("f1_half",)  # shown where the rows have it: F1 at .5 beside F1 at the limits
+UNSHOWN = ("accuracy",)
 RANKED_AT = "5%"
+ALONE = ", pixels alone"  # how rows without evidence end
 DRAWN = 7  # lines of a figure: as many as there are colours, line styles and markers
 OF_PAPERS = """\
 Small networks on the benchmark's synthetic faces, in minutes: they show that the commands work from faces to score.
 The command writes a page that quotes the published table too; the two do not compare. Where the papers begin from
-ImageNet, these begin from a short pre-training without labels (`pretrain kdsrl`, 300 steps), MAE-Face from 1,000 steps
-of its own, and all take a few hundred steps. **No paper's gain shows in trainings this short**: over three seeds
-adversarial is ahead by .015, KDSRL's start by .003, and WSRTL behind by .021, where seeds of one row lie up to .08
-apart. (On the board above, of more steps, the start gains .043, and WSRTL gains with many labels.)
-Knowledge-Spreader's pseudo labels are not more often right for being confirmed by a clip's order, on faces whose every
-clip moves smoothly.
+ImageNet, these begin from a short pre-training without labels, and all take a few hundred steps. What follows from
+them for each claim stands under [The papers' claims](claims.md).
 """
 Row = Mapping[str, Any]
 
@@ -44,9 +44,17 @@ def main() -> None:
     parser.add_argument("--take", type=Path, nargs="*", default=[], help="folders of `sparsefacs reproduce`")
     for folder in parser.parse_args().take:
         take(folder, RESULTS)
-    for name, text in pages(RESULTS, INTRODUCTION.read_text(encoding="utf-8")).items():
+    kept = read_kept(RESULTS)
+    for name, text in pages(kept, INTRODUCTION.read_text(encoding="utf-8")).items():
         (HERE / name).write_text(text, encoding="utf-8")
         print(HERE / name)
+    for path in marked_pages():
+        path.write_text(fill_marks(path.read_text(encoding="utf-8"), kept), encoding="utf-8")
+
+
+def marked_pages() -> list[Path]:
+    """Return the README and all pages, whose marked numbers are filled in where they stand."""
+    return sorted([HERE.parent / "README.md", *HERE.rglob("*.md")])
 
 
 def take(folder: Path, into: Path) -> Path:
@@ -57,23 +65,39 @@ def take(folder: Path, into: Path) -> Path:
         beside = [score for name, score in row["scores"].items() if name != main]
         for score in (*beside, *row.get("shifted", {}).values()):
             score.pop("per_au", None)
+        for unshown in [name for name in row["scores"] if name in UNSHOWN]:
+            row["scores"].pop(unshown)
+    content["differences"] = [each for each in content["differences"] if each["metric"] not in UNSHOWN]
     for each in content["differences"]:
         each.pop("per_au", None)
-    for unneeded in ("published", "cards", "label_cards"):
+    for unneeded in ("published", "cards"):
         content.pop(unneeded, None)
     into.mkdir(exist_ok=True)
     name = re.sub(r"[^a-z0-9.]+", "-", f"{content['paper']} {content['item']}".lower())
     path = into / f"{name}.json"
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(in_lines(content), encoding="utf-8")
     return path
 
 
-def pages(results: Path, introduction: str) -> dict[str, str]:
-    """Return file name → text of the page and its figures."""
-    contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))]
-    contents = [each for each in contents if "paper" in each]  # active.json is of another page
+def in_lines(content: Row) -> str:
+    """Return JSON with a line for each row and difference, so that files stay small and changes can be read."""
+
+    def dumped(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    entries = []
+    for key, value in content.items():
+        listed = isinstance(value, list) and value and isinstance(value[0], dict)
+        inner = ",\n".join(f"  {dumped(each)}" for each in value) if listed else ""
+        entries.append(f" {dumped(key)}: [\n{inner}\n ]" if listed else f" {dumped(key)}: {dumped(value)}")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def pages(kept: Kept, introduction: str) -> dict[str, str]:
+    """Return file name → text of the page and its figures; the introduction's numbers are filled in."""
+    contents = [each for (version, *_), each in kept.contents.items() if version is None]
     boards = {each["item"]: each for each in contents if each["paper"] == "benchmark"}
-    parts, files = [introduction.rstrip()], {}
+    parts, files = [fill(introduction, kept).rstrip()], {}
     for task in MAIN:
         if task in boards:
             parts.append(board_text(boards[task], task))
@@ -126,8 +150,27 @@ def board_text(content: Mapping[str, Any], task: str) -> str:
         lines += [f"![{name} by labels]({figure_name(task, data)})\n"]
         for metric in (main, second):
             lines += [*by_labels(own, metric), ""]
+    lines += evidence_gains(content, main)
     lines += ["### Cost\n", *costs(rows), ""]
     return "\n".join(lines)
+
+
+def evidence_gains(content: Mapping[str, Any], metric: str) -> list[str]:
+    """Return what evidence adds to each network that stands with and without, by set of faces and budget."""
+    pairs = [
+        each
+        for each in content.get("compared", ())
+        if each["metric"] == metric and each["against"] == f"{each['row']}{ALONE}"
+    ]
+    if not pairs:
+        return []
+    cells = {(each["row"], each["data"], each["labels"]): difference_text(each) for each in pairs}
+    of = list(dict.fromkeys((each["data"], each["labels"]) for each in pairs))
+    body = [
+        (name, *(cells.get((name, *each), "") for each in of)) for name in dict.fromkeys(each["row"] for each in pairs)
+    ]
+    heads = (f"{METRIC_NAMES[metric]} less that by pixels alone, paired", *(f"{data}, {labels}" for data, labels in of))
+    return ["### What evidence adds\n", *markdown_table(heads, body), ""]
 
 
 def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, second: str) -> list[str]:
@@ -237,7 +280,8 @@ def difference_text(difference: Mapping[str, Any] | None) -> str:
     if difference is None:
         return UNDEFINED
     text = with_interval(difference, 3, signed=True)
-    return text.replace(" [", " ● [") if difference["clear"] else text
+    low, high = difference["low"], difference["high"]
+    return text.replace(" [", " ● [") if low is not None and (low > 0 or high < 0) else text
 
 
 def told(row: Row, metric: str) -> str:
@@ -257,7 +301,7 @@ def efficiency_figure(rows: Sequence[Row], metric: str) -> str:
     at = {row["row"]: row["scores"][metric]["value"] for row in rows if row["labels"] == RANKED_AT}
     least = min(2, max((len(each) for each in by.values()), default=0))
     names = sorted((name for name in by if len(by[name]) >= least), key=lambda name: -at.get(name, 0.0))
-    apart = "supervised, pixels alone"  # what there was without evidence
+    apart = f"supervised{ALONE}"  # what there was without evidence
     chosen = names[:DRAWN] if apart in names[:DRAWN] or apart not in by else [*names[: DRAWN - 1], apart]
     with style():
         drawn = Figure(figsize=(6.4, 3.8), layout="constrained")

@@ -1,9 +1,12 @@
 """Makes docs/guide/which-frames.md and its figure of docs/results/active.json and which-frames.txt: `make results`.
 
-The result file is written by `benchmarks/active.py`. Nothing is measured here.
+The result file is written by `benchmarks/active.py`. Nothing is measured here. Numbers in the text are filled in:
+`{needed; DATA; CODER; STRATEGY}` frames for random's F1 at the goal, `{f1; DATA; CODER; STRATEGY; FRAMES}`, `{less; …}`
+its difference from random, `{span; DATA; CODER}` lowest to highest F1 of any strategy and number of frames.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +35,26 @@ def page(content: Mapping[str, Any], text: str) -> dict[str, str]:
     """Return file name → text of the page and its figure; the tables stand where `text` says {tables}."""
     boards = by_board(content["rows"])
     parts = [board_text(content, data, coder, rows) for (data, coder), rows in boards.items()]
-    return {"which-frames.md": text.replace("{tables}", "\n".join(parts).rstrip()), FIGURE: curves(boards)}
+    filled = re.sub(r"\{((?:needed|f1|less|span); [^{}]+)\}", lambda found: told(found[1], boards), text)
+    return {"which-frames.md": filled.replace("{tables}", "\n".join(parts).rstrip()), FIGURE: curves(boards)}
+
+
+def told(key: str, boards: Mapping[tuple[str, str], Sequence[Row]]) -> str:
+    """Return a number of the result file as prose has it; raises KeyError or StopIteration where it is not there."""
+
+    def short(value: float, *, digits: int = 3, signed: bool = False) -> str:
+        return re.sub(r"^([+−]?)0\.", r"\1.", figure(value, digits, signed=signed))
+
+    kind, data, coder, *which = key.split("; ")
+    rows = boards[data, coder]
+    if kind == "span":
+        values = [each["f1"]["value"] for row in rows for each in row["scores"]]
+        return f"{short(min(values), digits=2)} to {short(max(values), digits=2)}"
+    row = next(row for row in rows if row["strategy"] == which[0])
+    if kind == "needed":
+        return f"{row['frames_needed']:.0f}"
+    at = next(each for each in row["scores"] if each["frames"] == int(which[1]))
+    return short(at["f1"]["value"]) if kind == "f1" else short(at["f1_less"]["value"], signed=True)
 
 
 def by_board(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:

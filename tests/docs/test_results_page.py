@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from sparsefacs.experiments.kept import fill_marks, read_kept, without_marks
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -55,7 +58,8 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
     content = json.loads(kept.read_text())
     assert "cards" not in content and "per_au" not in content["differences"][0]
     assert "per_au" in content["rows"][0]["scores"]["f1"] and "per_au" not in content["rows"][0]["scores"]["auc"]
-    files = maker.pages(tmp_path / "results", "# Results\n")
+    kept = read_kept(tmp_path / "results")
+    files = maker.pages(kept, "# Results {f1; rare; 5%; new}\n")
     text = files["results.md"].replace("\u00a0", " ")
     assert "| 1 | new | 1 | 0.600 [0.550, 0.650] | +0.200 ● [+0.100, +0.300] | 0.800 [0.750, 0.850] |" in text
     assert text.index("| 1 | new") < text.index("| 2 | supervised | 1 | 0.400 [0.350, 0.450] | – |")
@@ -63,12 +67,54 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
     assert "| supervised | 0.400 [0.350, 0.450] | **0.700 [0.650, 0.750]** |" in text
     assert "| new | 640 | 10 | 1,280 | 31 | 1,000 | 50 |" in text
     drawn = files["results-occurrence-rare.svg"]
-    assert drawn == maker.pages(tmp_path / "results", "# Results\n")["results-occurrence-rare.svg"]
+    assert drawn == maker.pages(kept, "# Results\n")["results-occurrence-rare.svg"]
+    assert text.startswith("# Results .600\n")
     assert "### Rare AUs, ranked at 5%" in text and "(results-occurrence-rare.svg)" in text
 
 
 def test_the_kept_page_is_that_of_the_kept_files() -> None:
     maker = page_maker()
-    made = maker.pages(maker.RESULTS, maker.INTRODUCTION.read_text(encoding="utf-8"))
+    made = maker.pages(read_kept(maker.RESULTS), maker.INTRODUCTION.read_text(encoding="utf-8"))
     assert made.pop("results.md") == (DOCS / "results.md").read_text(encoding="utf-8")
     assert made and all((DOCS / name).exists() for name in made)
+
+
+def test_marked_numbers_on_pages_are_those_of_the_files() -> None:
+    maker = page_maker()
+    kept, marks = read_kept(maker.RESULTS), 0
+    for path in maker.marked_pages():
+        text = path.read_text(encoding="utf-8")
+        assert fill_marks(text, kept) == text, f"{path}: give `make results`"
+        assert not re.search(r"^\s*<!-- ", text, flags=re.MULTILINE), f"{path}: a line that begins so is no paragraph"
+        marks += text.count("<!---->")
+    assert marks > 80
+
+
+@pytest.mark.parametrize(
+    ("page", "begins", "ends"),
+    [
+        ("../README.md", "## How far with how few labels", "\n## "),
+        ("results/introduction.txt", "**In short**", "Rows that are missing"),
+        ("methods/kdsrl.md", "On [version 1", "Frozen"),
+        ("methods/wsrtl.md", "On [version 1", "\n\n"),
+        ("methods/adversarial.md", "On [version 1", "\n\n"),
+        ("methods/knowledge-spreader.md", "On [version 1", "\n\n"),
+        ("methods/supervised-and-comparisons.md", "On [version 1", "\n\n"),
+    ],
+)
+def test_scores_of_boards_are_not_quoted_by_hand(page: str, begins: str, ends: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    start = text.index(begins)
+    prose = re.sub(r"\{[^}]*\}", "", without_marks(text[start : text.index(ends, start + len(begins))]))
+    assert not re.findall(r"(?<![\w.])0?\.\d{2,}", prose)
+
+
+def test_a_number_that_is_not_there_is_named(reproduced: Path, tmp_path: Path) -> None:
+    page_maker().take(reproduced, tmp_path / "results")
+    kept = read_kept(tmp_path / "results")
+    with pytest.raises(ValueError, match="no result file has 'f1; rare; 5%; old'"):
+        fill_marks("a <!-- f1; rare; 5%; old -->.5<!----> b", kept)
+    told = fill_marks("a <!-- f1; rare; 5%; new less supervised -->.5<!----> b", kept)
+    assert told == "a <!-- f1; rare; 5%; new less supervised -->+.200 [+.100, +.300]<!----> b"
+    shares = fill_marks("<!-- f1; rare; 5%; supervised; of all -->1<!---->", kept)
+    assert shares.endswith("-->57<!---->"), ".4 of .7"

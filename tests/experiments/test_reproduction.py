@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from sparsefacs.cli import app
 from sparsefacs.errors import InputError
 from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
+from sparsefacs.experiments.pages import _compared
 from sparsefacs.experiments.plan import Plan
 from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
 from sparsefacs.experiments.scores import Drawn, Scored, draw, over_seeds, paired, read_scores
@@ -351,6 +353,26 @@ def test_seeds_that_test_other_people_share_the_draws_of_those_in_both() -> None
     assert paired([first, second], [second, first]) is None, "not scored on the same"
     missing = Drawn((1,), {"f1": np.concatenate([first.values["f1"][:1], np.full((1000, 1), np.nan)])}, "a", 20, 20)
     assert not np.isnan(over_seeds([first, missing])["f1"]["low"]), "a seed that is not drawn does not spoil the draw"
+
+
+def test_differences_that_claims_rest_on_are_computed_beside_the_baseline_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    def finished(labels: str, row: str, value: float) -> Any:
+        run = SimpleNamespace(data="d", labels=labels, row=SimpleNamespace(name=row), seed=0)
+        values = {metric: np.full((11, 1), value) for metric in ("f1", "auc")}
+        return outcome._Finished((run,), (Drawn((1,), values, "same", 20, 20),))  # type: ignore[arg-type]
+
+    pairs = [(("*", "*", "new"), ("*", "*", "old"), ("f1",)), (("d", "5%", "new"), ("d", "all", "new"), ("auc",))]
+    monkeypatch.setattr(outcome, "wanted", lambda *_: iter(pairs))
+    groups = [finished("5%", "new", 0.5), finished("5%", "old", 0.3), finished("all", "new", 0.6)]
+    told = outcome._compared(SimpleNamespace(paper="p", key="k"), groups)  # type: ignore[arg-type]
+    first, second = (list(each.values()) for each in told)
+    assert first == ["d", "5%", "new", "old", "5%", "f1", *[pytest.approx(0.2)] * 3]
+    assert second == ["d", "5%", "new", "new", "all", "auc", *[pytest.approx(-0.1)] * 3]
+    cells = [
+        [cell.text for cell in line] for line in _compared({"scale": "paper", "paper": "p", "compared": told}).rows
+    ]
+    assert cells[0] == ["new less old", "d", "5%", "F1", "+0.200 [+0.200, +0.200]"]
+    assert cells[1][0] == "new less its own at all"
 
 
 def test_a_plan_is_told_with_what_is_finished(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ..protocols.published import Published, published_results
 from ..records import CardRecord, CardsRecord, MetricsRecord, read_record
 from ..reports.results import METRICS_OF_TASK, number
 from ..version import VERSION
+from .claims import wanted
 from .execute import Failure
 from .items import BENCHMARK, Item, benchmark
 from .plan import Plan, Run
@@ -63,6 +64,7 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
         "baseline": plan.item.baseline,
         "rows": rows,
         "differences": _differences(plan.item, groups),
+        "compared": _compared(plan, groups),
         "published": [_published(one) for one in _printed(plan) if one.au is None],
         "cards": _cards(groups),
         "label_cards": _label_cards(plan),
@@ -211,6 +213,23 @@ def _differences(item: Item, groups: Sequence[_Finished]) -> list[dict[str, Any]
                 names = {"data": each.first.data, "labels": each.first.labels, "row": each.first.row.name}
                 found.append(names | {"metric": metric, **score, "clear": clear})
     return found
+
+
+def _compared(plan: Plan, groups: Sequence[_Finished]) -> list[dict[str, Any]]:
+    """Return the further paired differences that claims rest on, without scores per AU."""
+    by = {(each.first.data, each.first.labels, each.first.row.name): each for each in groups}
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for ours, theirs, metrics in wanted(plan.paper, plan.key):
+        for (data, labels, row), one in by.items():
+            other = (theirs[0].replace("*", data), theirs[1].replace("*", labels), theirs[2])
+            if row != ours[2] or ours[0] not in ("*", data) or ours[1] not in ("*", labels) or other not in by:
+                continue
+            names = {"data": data, "labels": labels, "row": row, "against": other[2], "against_labels": other[1]}
+            for metric, score in (_paired(one, by[other]) or {}).items():
+                if metric in metrics:
+                    ends = {end: score[end] for end in ("value", "low", "high")}
+                    found[*names.values(), metric] = names | {"metric": metric, **ends}
+    return list(found.values())
 
 
 def _paired(ours: _Finished, theirs: _Finished) -> dict[str, dict[str, Any]] | None:

@@ -51,6 +51,8 @@ def result_tables(content: Mapping[str, Any], metrics: Sequence[str]) -> list[Ta
         main = shown[0]
         tables += [_shifted(name, rows, main)] if any("shifted" in row for row in rows) else []
         tables += [_per_au(name, rows, main)] if any(_of(row, main).get("per_au") for row in rows) else []
+    if content["paper"] != BENCHMARK and content.get("compared"):
+        tables.append(_compared(content))
     if content["label_cards"]:
         tables.append(_label_table(content["label_cards"]))
     return tables
@@ -147,6 +149,19 @@ def _table(content: Mapping[str, Any], data: str, rows: Sequence[Mapping[str, An
 
 def _differences(content: Mapping[str, Any], data: str, metric: str) -> list[Mapping[str, Any]]:
     return [each for each in content["differences"] if each["data"] == data and each["metric"] == metric]
+
+
+def _compared(content: Mapping[str, Any]) -> Table:
+    """Return the differences that the paper's claims rest on."""
+    lines = []
+    for each in content["compared"]:
+        other = each["against"] if each["against_labels"] == each["labels"] else f"its own at {each['against_labels']}"
+        clear = number(each["low"]) is not None and (each["low"] > 0 or each["high"] < 0)
+        told = Cell(with_interval(each, _DIGITS, signed=True), "clear" if clear else "")
+        names = (data_name(content, each["data"]), each["labels"], _NAMES[each["metric"]])
+        lines.append((Cell(f"{each['row']} less {other}", head=True), *map(Cell, names), told))
+    heads = ("Compared", "Faces", "Labels", "Measure", "difference, paired [95 %]")
+    return Table("What the paper's claims rest on", heads, tuple(lines))
 
 
 def _shifted(data: str, rows: Sequence[Mapping[str, Any]], metric: str) -> Table:

@@ -1,0 +1,140 @@
+"""The small result files that pages rest on (docs/results/), and numbers in prose that are filled in from them.
+
+A number is named by fields between semicolons, in order: which files (`v1`, or `v1 wsrtl table-iv`; left out: the
+benchmark as it is now), metric, data set, labels, and a row, or `ROW less OTHER ROW` for their paired difference; then,
+if need be, how it is told: `interval`, `seed 1`, `of all` (per cent of the same row's with all labels), `2 digits`.
+A template has it in braces, `{f1; frequent; 5%; instant}`. A page that is its own source has it in a comment before the
+number, `<!-- f1; frequent; 5%; instant -->.594<!---->`.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..reports.results import number
+from ..reports.tables import figure
+from .claims import Claim, Compare, Outcome, outcomes, verdict
+from .items import BENCHMARK
+
+Content = Mapping[str, Any]
+OLD = "v1"  # folder of version 1's files, and how numbers of theirs begin
+_METRIC = r"(?:f1|f1_half|auc|accuracy|icc|mse|mae|pseudo-labels)"
+_KEY = rf"(?:{OLD}[^;{{}}<>]*; )?{_METRIC};[^{{}}<>]*?"
+_TEMPLATE = re.compile(rf"\{{({_KEY})\}}")
+_MARK = re.compile(rf"<!-- ({_KEY}) -->(.*?)<!---->", flags=re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Result files by version (1; None as it is now), paper and item."""
+
+    contents: Mapping[tuple[int | None, str, str], Content]
+
+    def of(self, compare: Compare) -> list[Outcome]:
+        """Return what is known of a comparison, metric by metric."""
+        return outcomes(compare, self.contents.get((compare.version, *compare.of)))
+
+    def decided(self, claim: Claim) -> list[Outcome]:
+        """Return what is known of what decides a claim."""
+        return [outcome for each in claim.decides for outcome in self.of(each)]
+
+    def beside(self, claim: Claim) -> list[Outcome]:
+        """Return what is known of what is shown beside it."""
+        return [outcome for each in claim.beside for outcome in self.of(each)]
+
+    def judged(self, claim: Claim) -> str:
+        """Return a claim's verdict."""
+        return verdict(claim, self.decided(claim), self.beside(claim), self.cards(claim))
+
+    def cards(self, claim: Claim) -> list[Content]:
+        """Return what labels hold, of an item that counts that alone."""
+        content = self.contents.get((None, claim.paper, claim.item)) or {}
+        return list(content.get("label_cards", ())) if claim.counts else []
+
+
+def read_kept(folder: Path) -> Kept:
+    """Return the result files of a folder, and of its subfolder for version 1."""
+    found: dict[tuple[int | None, str, str], Content] = {}
+    for version, where in ((None, folder), (1, folder / OLD)):
+        for path in sorted(where.glob("*.json")):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if "paper" in content:  # active.json is of another page
+                found[version, content["paper"], content["item"]] = content
+    return Kept(found)
+
+
+def fill(text: str, kept: Kept) -> str:
+    """Return a template with its numbers; raises ValueError, naming the number, for one that is not in the files."""
+    return _TEMPLATE.sub(lambda found: told(found[1], kept), text)
+
+
+def fill_marks(text: str, kept: Kept) -> str:
+    """Return a page with the numbers after its comments as the files have them; raises ValueError as `fill`."""
+    return _MARK.sub(lambda found: f"<!-- {found[1]} -->{told(found[1], kept)}<!---->", text)
+
+
+def without_marks(text: str) -> str:
+    """Return a page without its marked numbers."""
+    return _MARK.sub("", text)
+
+
+def told(key: str, kept: Kept) -> str:
+    """Return one number as prose has it: `.594`, `.594 [.542, .623]`, `+.229 [+.158, +.325]`."""
+    fields = [field.strip() for field in key.split(";")]
+    source = fields.pop(0) if fields[0].split()[0] == OLD else ""
+    try:
+        metric, data, labels, rows, *how = fields
+        row, less, other = rows.partition(" less ")
+        found = _difference(kept, source, (metric, data, labels, row), other) if less else None
+        score = found or _score(kept, source, metric, data, labels, row)
+        if "of all" in how:
+            return f"{100 * score['value'] / _score(kept, source, metric, data, 'all', row)['value']:.0f}"
+        return _prose(score, how, signed=bool(less))
+    except (KeyError, ValueError, IndexError) as error:
+        raise ValueError(f"no result file has {key!r}: {error}") from error
+
+
+def _contents(kept: Kept, source: str) -> Iterator[Content]:
+    version, paper = (1 if source else None), source.split()[1:] or [BENCHMARK]
+    for (of_version, of_paper, item), content in kept.contents.items():
+        if of_version == version and [of_paper, item][: len(paper)] == paper:
+            yield content
+
+
+def _score(kept: Kept, source: str, metric: str, data: str, labels: str, row: str) -> Mapping[str, Any]:
+    for content in _contents(kept, source):
+        for each in content["rows"]:
+            if (each["data"], each["labels"], each["row"]) == (data, labels, row):
+                score: Mapping[str, Any] = each["scores"][metric]
+                return score
+    raise ValueError(f"no row {row} at {labels} of {data}")
+
+
+def _difference(kept: Kept, source: str, of: tuple[str, str, str, str], other: str) -> Mapping[str, Any]:
+    metric, data, labels, row = of
+    for content in _contents(kept, source):
+        compare = Compare(
+            of=(content["paper"], content["item"]), data=data, labels=labels, row=row, against=other, metrics=(metric,)
+        )
+        for outcome in outcomes(compare, content):
+            if number(outcome.difference.get("low")) is not None:
+                return outcome.difference
+    raise ValueError(f"no paired difference from {other}")
+
+
+def _prose(score: Mapping[str, Any], how: list[str], *, signed: bool) -> str:
+    digits = next((int(each.split()[0]) for each in how if each.endswith("digits")), 3)
+    value, low, high = (score.get(end) for end in ("value", "low", "high"))
+    for each in how:
+        if each.startswith("seed "):
+            value = score["seeds"][int(each.split()[1])]
+
+    def text(one: Any) -> str:
+        return re.sub(r"^([+−]?)0\.", r"\1.", figure(one, digits, signed=signed))
+
+    if "value" in how or not (signed or "interval" in how):
+        return text(value)
+    return f"{text(value)} [{text(low)}, {text(high)}]"

@@ -1,0 +1,149 @@
+"""Claims: one rule gives verdicts, the differences are those of the result files, and the page follows from both."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from sparsefacs.experiments.claims import (
+    CANNOT,
+    FAILS,
+    HOLDS,
+    OWN,
+    UNCLEAR,
+    UNTESTED,
+    Claim,
+    Compare,
+    outcomes,
+    quoted,
+    read_claims,
+    verdict,
+)  # fmt: skip
+from sparsefacs.experiments.items import find_item
+from sparsefacs.experiments.kept import read_kept
+from sparsefacs.experiments.reproduction import plan_item
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def page_maker() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("claims_page", DOCS / "claims_page.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def claim(**values: Any) -> Claim:
+    given = {"id": "c", "paper": "wsrtl", "item": "table-ii", "claim": "c", "says": "s"}
+    return Claim.model_validate(given | values)
+
+
+def compare(**values: Any) -> Compare:
+    given = {"of": ("wsrtl", "table-ii"), "data": "d", "labels": "5%", "row": "new", "against": "old"}
+    return Compare.model_validate(given | values)
+
+
+def content(*intervals: tuple[str, float | None, float | None], seeds: int = 3) -> dict[str, Any]:
+    """A result file with rows new and old, and their paired difference in each metric as (metric, low, high)."""
+    score = {"value": 0.5, "low": 0.4, "high": 0.6, "seeds": [0.5] * seeds}
+    row = {"data": "d", "labels": "5%", "subjects": 20, "seeds": list(range(seeds))}
+    place = {"data": "d", "labels": "5%", "row": "new", "against": "old", "against_labels": "5%"}
+    return {
+        "baseline": "other",
+        "rows": [row | {"row": name, "scores": {metric: score for metric, *_ in intervals}} for name in ("new", "old")],
+        "differences": [],
+        "compared": [place | {"metric": each[0], "value": 0.1, "low": each[1], "high": each[2]} for each in intervals],
+    }
+
+
+UP, DOWN, AROUND = (0.01, 0.2), (-0.2, -0.01), (-0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("f1", "auc", "expected"),
+    [
+        (UP, UP, HOLDS), (UP, AROUND, UNCLEAR), (UP, DOWN, UNCLEAR), (AROUND, AROUND, UNCLEAR),
+        (AROUND, DOWN, FAILS), (DOWN, DOWN, FAILS), ((None, None), UP, UNCLEAR), ((0.0, 0.2), UP, UNCLEAR),
+    ],
+)  # fmt: skip
+def test_a_claim_holds_where_every_interval_is_above(f1: Any, auc: Any, expected: str) -> None:
+    both, made = compare(), content(("f1", *f1), ("auc", *auc))
+    assert verdict(claim(decides=[both]), outcomes(both, made)) == expected
+    few = outcomes(both, content(("f1", *f1), ("auc", *auc), seeds=2))
+    assert verdict(claim(decides=[both]), few) == UNCLEAR, "two seeds decide nothing"
+    assert verdict(claim(decides=[both], unfair="faces differ"), outcomes(both, made)) == UNCLEAR
+    assert verdict(claim(decides=[both, compare(against="gone")]), outcomes(both, made)) == UNCLEAR, "one is missing"
+
+
+def test_a_claim_without_deciding_rows_is_not_tested_or_hinted_at() -> None:
+    both = compare()
+    beside = outcomes(both, content(("f1", *UP)))
+    assert verdict(claim(decides=[both]), []) == UNTESTED
+    assert verdict(claim(decides=[both]), [], beside) == verdict(claim(decides=[both], seen="a card"), []) == UNCLEAR
+    assert verdict(claim(cannot="no data"), []) == CANNOT
+    cards = [{"kept": 12, "dense": 7.5}, {"kept": 30, "dense": 29}]
+    assert verdict(claim(counts=True), [], cards=cards) == HOLDS
+    assert verdict(claim(counts=True), [], cards=[*cards, {"kept": 5, "dense": 5}]) == FAILS
+    assert verdict(claim(counts=True), []) == UNTESTED
+    with pytest.raises(ValueError, match="why nothing here can"):
+        claim()
+
+
+def test_a_loss_may_be_allowed_and_some_measures_are_better_when_lower() -> None:
+    allowed = compare(metrics=("f1",), at_least=-0.02)
+    assert [each.side for each in outcomes(allowed, content(("f1", -0.01, 0.03)))] == [1]
+    assert [each.side for each in outcomes(allowed, content(("f1", -0.05, -0.03)))] == [-1]
+    assert [each.side for each in outcomes(allowed, content(("f1", -0.05, 0.01)))] == [0]
+    lower = compare(metrics=("mae",))
+    assert [each.side for each in outcomes(lower, content(("mae", *DOWN)))] == [1]
+    assert [each.side for each in outcomes(lower, content(("mae", *UP)))] == [-1]
+
+
+def test_a_difference_is_the_computed_one_or_the_baseline_s_and_else_has_no_interval() -> None:
+    both, made = compare(metrics=("f1",)), content(("f1", *UP))
+    assert outcomes(both, made)[0].difference["low"] == 0.01
+    made["differences"] = [{"data": "d", "labels": "5%", "row": "new", "metric": "f1", "low": 0.3, "high": 0.4}]
+    made |= {"compared": [], "baseline": "old"}
+    assert outcomes(both, made)[0].difference["low"] == 0.3
+    made["rows"][1]["scores"]["f1"] = {"value": 0.2, "seeds": [0.2]}
+    alone = outcomes(both, made | {"baseline": "other"})[0]
+    assert alone.difference == {"value": pytest.approx(0.3)} and alone.side == 0
+    assert outcomes(both, None) == outcomes(compare(row="gone"), made) == []
+    seeds = [made["rows"][0] | {"seeds": [0, 1]}, made["rows"][1]]
+    assert outcomes(both, made | {"rows": seeds})[0].seeds == 2, "those that both rows have"
+
+
+def test_every_claim_names_what_is_there() -> None:
+    claims, kept = read_claims(), read_kept(DOCS / "results")
+    papers = [each for each in claims if each.paper != OWN]
+    assert len(papers) >= 25 and len({each.paper for each in papers}) == 5
+    assert len({each.id for each in claims}) == len(claims)
+    rows: dict[tuple[str, str], set[tuple[str, str, str]]] = {}
+    for each in claims:
+        assert all(quoted(quote, each.paper) for quote in each.published), each.id
+        if each.paper != OWN:
+            find_item(each.paper, each.item)
+        for one in (*each.decides, *each.beside):
+            if one.version == 1:
+                assert kept.of(one), f"{each.id}: version 1 has no {one.row} and {one.other[0]}"
+                continue
+            if one.of not in rows:
+                plan = plan_item(*one.of, stand_in=True)
+                rows[one.of] = {(run.data, run.labels, run.row.name) for run in plan.runs}
+            row, labels = one.other
+            named = {(one.data, one.labels, one.row), (one.data, labels, row)}
+            assert named <= rows[one.of], f"{each.id}: {named - rows[one.of]}"
+
+
+def test_the_kept_page_is_that_of_its_files() -> None:
+    maker = page_maker()
+    kept = read_kept(maker.RESULTS)
+    text = maker.page(read_claims(), kept, maker.TEXT.read_text(encoding="utf-8"))
+    assert text == (DOCS / "claims.md").read_text(encoding="utf-8"), "give `make results`"
+    assert "OFE 63.8; Table II, BP4D, F1: Backbone 62.5" in text, "as printed in WSRTL's Table II"
+    own = next(each for each in read_claims() if each.id == "kdsrl-areas")
+    assert kept.judged(own) == HOLDS and kept.decided(own)[0].seeds == 3
+    assert text.count("\n### ") == len(read_claims()) <= text.count("\nsparsefacs reproduce ")
