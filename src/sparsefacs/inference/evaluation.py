@@ -127,8 +127,7 @@ def _pseudo_labels(
     """Return how right the run's pseudo labels are on training frames whose labels it could not see, and how often it
     recognises the order of clips of the people `tested` on.
     """
-    source = run.read_config()["method"].get("pseudo_labels")
-    if source is None:
+    if "pseudo_labels" not in run.read_config()["method"]:
         return {}
     from .network_model import NetworkCoder
     from .pseudo_labels import order_accuracy, pseudo_label_accuracy
@@ -136,7 +135,7 @@ def _pseudo_labels(
     assert isinstance(coder, NetworkCoder)
     unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
     unseen[VisibleLabels.load(run.labels).mask.any(axis=1)] = False
-    found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen), source)
+    found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen))
     return found and found | order_accuracy(coder, store, tested)
 
 

@@ -23,12 +23,13 @@ CLIPS = 500
 
 
 def pseudo_label_accuracy(
-    coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], source: str, seed: int = 0
+    coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], seed: int = 0
 ) -> dict[str, Any]:
     """Return the share of right pseudo labels of a run's network of clips, on up to 500 clips; {} where it makes none.
 
-    rows: training rows without a visible label, of which clips are drawn. Keys: clips, entries, accuracy (of all
-    labels), confirmed (share of clips whose order is recognised), accuracy_confirmed (of the labels of these).
+    rows: training rows without a visible label, of which clips are drawn. Keys: clips, entries, sure (share of the
+    entries whose label is sure enough to count), accuracy (of these), confirmed (share of clips whose order is
+    recognised), accuracy_confirmed (of the labels of these that count), absent (accuracy if all AUs were absent).
     """
     network: Any = coder.network
     if not hasattr(network, "pseudo_labels"):
@@ -40,23 +41,28 @@ def pseudo_label_accuracy(
     picked = np.sort(np.random.default_rng([seed, 13]).permutation(rows)[:CLIPS])
     windows_CL = Tracks(store.parts).windows(picked, *coder.clip)
     table = RowCoder(store.parts).table(person=coder.person) if coder.known else None
-    right = np.zeros((len(picked), 2), np.int64)  # right labels, known labels
+    counts = np.zeros((len(picked), 4), np.int64)  # right labels, sure ones, known ones, absent ones
     confirmed_C = np.zeros(len(picked), bool)
     for start in range(0, len(picked), NETWORK_BATCH):
         part = windows_CL[start : start + NETWORK_BATCH]
-        labels_CLA, confirmed_C[start : start + len(part)] = _pseudo_labels(coder, store, part, source, table)
+        made = pseudo_labels(coder, store, part, table)
+        confirmed_C[start : start + len(part)] = made["confirmed"]
         # A window's repeated frames, and frames whose labels were seen, are judged only where the row is wanted.
         unseen = np.isin(part, rows) & _first_times(part)
         known = (truth_MA[part] >= 0) & unseen[..., None]
-        right[start : start + len(part), 0] = ((labels_CLA == truth_MA[part]) & known).sum(axis=(1, 2))
-        right[start : start + len(part), 1] = known.sum(axis=(1, 2))
-    kept = right[confirmed_C].sum(axis=0)
+        sure, truth = known & made["sure"], truth_MA[part]
+        each = ((made["label"] == truth) & sure, sure, known, (truth == 0) & known)
+        counts[start : start + len(part)] = np.stack([cells.sum(axis=(1, 2)) for cells in each], axis=1)
+    right, sure, known, absent = counts.sum(axis=0).tolist()
+    kept = counts[confirmed_C].sum(axis=0)
     return {
         "clips": len(picked),
-        "entries": int(right[:, 1].sum()),
-        "accuracy": round(float(right[:, 0].sum() / right[:, 1].sum()), 4),
+        "entries": known,
+        "sure": round(sure / known, 4),
+        "accuracy": round(right / sure, 4) if sure else None,
         "confirmed": round(float(confirmed_C.mean()), 4),
         "accuracy_confirmed": round(float(kept[0] / kept[1]), 4) if kept[1] else None,
+        "absent": round(absent / known, 4),
     }
 
 
@@ -90,17 +96,24 @@ def order_accuracy(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]
     return {"order_clips": len(windows_CL), "order_accuracy": round(right / (2 * len(windows_CL)), 4)}
 
 
-def _pseudo_labels(
-    coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64], source: str, table: EvidenceTable | None
-) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Return pseudo labels (C, L, A) of the frames of windows, and which clips (C,) are confirmed."""
+def pseudo_labels(
+    coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64], table: EvidenceTable | None
+) -> dict[str, NDArray[Any]]:
+    """Return what the network would teach its students on the frames of windows.
+
+    Keys: label (C, L, A) 0 or 1, sure (C, L, A) bool, confirmed (C,) bool. table: of the rows' evidence, None without.
+    """
     import torch
 
     network: Any = coder.network
     single_CLE, clip_CLE = _features(coder, store, windows_CL)
     with torch.inference_mode():
-        labels_CLA, confirmed_C = network.pseudo_labels(clip_CLE, source, single_CLE, _known(coder, table, windows_CL))
-    return labels_CLA.cpu().numpy().astype(np.int8), confirmed_C.cpu().numpy()
+        made = network.pseudo_labels(clip_CLE, single_CLE, _known(coder, table, windows_CL))
+    return {
+        "label": made.label_BLA.cpu().numpy().astype(np.int8),
+        "sure": made.sure_BLA.cpu().numpy(),
+        "confirmed": made.confirmed_B.cpu().numpy(),
+    }
 
 
 def _known(coder: NetworkCoder, table: EvidenceTable | None, windows_CL: NDArray[np.int64]) -> Any:
