@@ -16,7 +16,7 @@ LENGTH = 3
 
 
 class Network:
-    """Says that every AU is present on every frame, is not sure of the last, and confirms the clips whose first frame is bright."""
+    """Says that every AU is present, not sure of the last, and confirms the clips whose first frame is bright."""
 
     def by_branch(self, features_BLE: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return features_BLE, features_BLE

@@ -66,8 +66,8 @@ class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Clips of one step, the labelled ones first: image (C·L, 3, S, S); key_image (B, 3, S, S), the labelled clips' keys
-    as M_A sees them; occurrence (B, L, A) of the labelled clips; known_CLA: the evidence's logits, 0 without.
+    """Clips of one step, the labelled ones first: image (C·L, 3, S, S); key_image (B, 3, S, S), the labelled clips'
+    keys as M_A sees them; occurrence (B, L, A) of the labelled clips; known_CLA: the evidence's logits, 0 without.
     """
 
     image: Tensor
