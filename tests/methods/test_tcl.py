@@ -144,7 +144,7 @@ def test_a_still_clip_is_coded_as_its_frame() -> None:
 
 
 def test_it_learns() -> None:
-    """All three stages, from six labelled clips: on clips never seen it ranks well above chance, and so its contrast."""
+    """All three stages, from six labelled clips: clips never seen are ranked well above chance; contrast falls."""
     method = made().train()
     optimiser = torch.optim.AdamW(method.parameters(), lr=3e-3)
     told = []

@@ -48,7 +48,8 @@ def faces_seen(training: Training, config: RunConfig, faces: int) -> int:
     trained = faces * people * validated
     epoch = trained if config.training.epoch_of == "all" else trained * share
     batch = config.data.labelled_batch
-    free = config.data.unlabelled_batch if needs.unlabelled and (share < 1 or training.beside) else 0
+    drawn = needs.every or (needs.unlabelled and (share < 1 or training.beside))
+    free = config.data.unlabelled_batch if drawn else 0
     return total_steps(config, int(epoch), batch)[0] * (batch + free) * (needs.clip_length or 1)
 
 

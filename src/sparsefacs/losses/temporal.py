@@ -15,7 +15,7 @@ from .reduction import process_count, wide
 def group_contrast_loss(
     fast_BD: Tensor, slow_BD: Tensor, fast_member_BA: Tensor, slow_member_BA: Tensor, temperature: float
 ) -> Tensor:
-    """Return the contrast of average features of groups of clips at two speeds, averaged over groups (TCL, eqs 3 and 4).
+    """Return the contrast of mean features of groups of clips at two speeds, averaged over groups (TCL, eqs 3 and 4).
 
     fast_BD, slow_BD: features (B, D) of clips at either speed; members: bool (B, A), clips on which an AU is predicted
     there. Reading for many labels: the group of an AU is those clips, so that a clip may be in several or none; only

@@ -26,8 +26,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class TCLConfig(MethodConfig):
-    """Settings of TCL, sections 3 and 4.1: clips of 8 and 4 frames, 400 epochs of which 50 see labels alone and the last
-    50 pseudo labels. Its μ, clips without labels for each labelled one, is data.unlabelled_batch / data.labelled_batch.
+    """Settings of TCL, sections 3 and 4.1: clips of 8 and 4 frames, 400 epochs of which 50 see labels alone and the
+    last 50 pseudo labels. Its μ, clips without labels for each labelled one, is the ratio of the batches.
     """
 
     clip_length: Annotated[int, Field(ge=2, le=32)] = Field(8, description="frames at the fast speed; half at the slow")
@@ -43,8 +43,8 @@ class TCLConfig(MethodConfig):
 class TCL(Method):
     """Reading: the video network is the mean of the frames' features, and a clip has the label of its key frame.
 
-    Readings for many labels: what is contrasted is the pooled feature, normalised, in place of the softmax over classes,
-    which AUs are none of; a clip's pseudo label is sure or not for each AU.
+    Readings for many labels: what is contrasted is the pooled feature, normalised, in place of the softmax over
+    classes, which AUs are not; a clip's pseudo label is sure or not for each AU.
     """
 
     Config = TCLConfig

@@ -320,11 +320,11 @@ class SpreaderPredictor(Evident):
         """Return the hard pseudo labels of clips, by `config`.
 
         clip_BLE: branch B's features (B, L, E); single_BLE: branch A's, where `sees_alone` says they are needed. The
-        label is the likelier class of each AU, to the Temporal Teacher for that frame (`temporal-teacher`), to M_A on the frame
-        alone (`spatial-teacher`), to the place's own student (`students`), or to the mean of M_A and the Temporal
-        Teacher, as faces are coded (`ensemble`). A loss that counts positives w times teaches odds w times too large:
-        with `undo_weights` log w is taken off each logit. No dropout, so that noise is the students' alone. Confirmed:
-        the true order is judged to be true (KS, 3.1.3).
+        label is the likelier class of each AU, to the Temporal Teacher for that frame (`temporal-teacher`), to M_A on
+        the frame alone (`spatial-teacher`), to the place's own student (`students`), or to the mean of M_A and the
+        Temporal Teacher, as faces are coded (`ensemble`). A loss that counts positives w times teaches odds w times too
+        large: with `undo_weights` log w is taken off each logit. No dropout, so that noise is the students' alone.
+        Confirmed: the true order is judged to be true (KS, 3.1.3).
         """
         config = self.config
         within = self.branch_b(clip_BLE, noise=False, known_BLA=known_BLA)
