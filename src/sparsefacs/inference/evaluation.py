@@ -130,12 +130,10 @@ def _pseudo_labels(
     if "pseudo_labels" not in run.read_config()["method"]:
         return {}
     from .network_model import NetworkCoder
-    from .pseudo_labels import order_accuracy, pseudo_label_accuracy
+    from .pseudo_labels import hidden_rows, order_accuracy, pseudo_label_accuracy
 
     assert isinstance(coder, NetworkCoder)
-    unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
-    unseen[VisibleLabels.load(run.labels).mask.any(axis=1)] = False
-    found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen))
+    found = pseudo_label_accuracy(coder, store, hidden_rows(run, store, plan))
     return found and found | order_accuracy(coder, store, tested)
 
 
