@@ -5,10 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from made_stores import build_store
-from sparsefacs import api
+from sparsefacs import api, representation
 from sparsefacs.inference.pseudo_labels import order_accuracy, pseudo_label_accuracy
 from sparsefacs.networks.spreader import PseudoLabels
 
@@ -112,5 +113,13 @@ def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...])
     assert 0 <= facts["pseudo_labels"]["accuracy"] <= 1 and facts["pseudo_labels"]["clips"] > 0
     assert 0 <= facts["pseudo_labels"]["order_accuracy"] <= 1
     assert facts["labels"]["combinations"]["kept"] >= 1
+    told = representation.pictures(tmp_path / "run", tmp_path / "pictures")
+    (figure,) = told["written"]
+    assert figure == "pseudo-labels.svg" and "</svg>" in (tmp_path / "pictures" / figure).read_text()
+    truth, seen = store.occurrence(), pd.read_parquet(tmp_path / "run" / "labels.parquet")["row"].tolist()
+    for clip in told["pseudo_labels"]["clips"]:
+        rows = np.flatnonzero((store.strings("subject") == clip["subject"]) & (store.strings("clip") == clip["clip"]))
+        shown = [row for row in rows if store.numbers("frame")[row] in clip["frames"] and row not in seen]
+        assert clip["entries"] == len(set(shown)) * truth.shape[1] and 0 <= clip["wrong"] <= clip["entries"]
     plain = api.train("supervised", store.path, tmp_path / "plain", labels="20%", settings=tiny_settings)
     assert "pseudo_labels" not in plain["provenance"]

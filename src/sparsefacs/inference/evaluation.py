@@ -16,7 +16,6 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
-from ..protocols.budgets import VisibleLabels
 from ..records import CardRecord, as_settings
 from .batching import code_faces, decode_windows, encode_faces
 from .contract import Coder

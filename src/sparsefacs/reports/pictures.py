@@ -49,7 +49,7 @@ def pictures(
     faces: int = FACES,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Write flow.png, inpainting.png, queries.svg, pseudo-labels.svg and intensity.svg, as the training allows, to `out`.
+    """Write flow.png, inpainting.png, queries.svg, pseudo-labels.svg, intensity.svg, as the training allows, to `out`.
 
     Beside them pictures.json. store: faces of people the run has not seen; default: the test people of its own. faces:
     how many are shown. Of a run of `pretrain mae-face`: reconstructions.png, and with a second one `beside` beside.png.
