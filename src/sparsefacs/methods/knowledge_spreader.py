@@ -143,7 +143,8 @@ class KnowledgeSpreader(Method):
         terms = {"recognition": recognition}
         semi = self._distilled("spatial", spatial_BA, student_BA, drawn, terms)
         semi = semi + self._distilled("temporal", temporal_BA, spatial_BA, drawn, terms)
-        semi = semi + config.pseudo * self._pseudo(pooled_CLE, seen, drawn, terms)
+        if config.semi_supervised * config.pseudo > 0:
+            semi = semi + config.pseudo * self._pseudo(pooled_CLE, seen, drawn, terms)
         order = self._order(seen, drawn, step, terms)
         ramp = gaussian_ramp(step, round(config.ramp * self.setting.steps))
         loss = recognition + ramp * (config.semi_supervised * semi + config.order * order)
