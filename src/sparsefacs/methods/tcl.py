@@ -79,7 +79,7 @@ class TCL(Method):
         terms: dict[str, Tensor] = {"recognition": recognition}
         loss, steps = recognition, self.setting.steps
         free = None if step < config.supervised_until * steps else batches.unlabelled_views()
-        if free is not None and step >= config.pseudo_from * steps:
+        if free is not None and steps and step >= config.pseudo_from * steps:
             terms["pseudo"] = pseudo_label_loss(self._seen(free[0])[1], config.threshold)
             loss = loss + config.pseudo * terms["pseudo"]
         elif free is not None:
