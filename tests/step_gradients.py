@@ -33,6 +33,9 @@ class InDouble:
         views = self._batches.unlabelled_views()
         return None if views is None else (_wide(views[0]), _wide(views[1]))
 
+    def every(self) -> Batch:
+        return _wide(self._batches.every())
+
     def labels(self, count: int) -> torch.Tensor:
         return self._batches.labels(count).double()
 
@@ -58,7 +61,7 @@ def save_gradients(
         config = resolve(name, settings=settings, aus=opened.aus)
         fold = make_protocol("holdout:25%", opened.strings("subject").tolist(), 0).folds[0]
         data = training_set(opened, None, fold, labels, config)
-        method: Any = make_method(config).double().eval()
+        method: Any = make_method(config, 8).double().eval()
         collected = []
         with ThreadPoolExecutor(1) as pool:
             batches = InDouble(make_batches(data, config, method.needs(), pool, rank, world))

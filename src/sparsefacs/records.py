@@ -70,6 +70,19 @@ class FacesRecord(Record):
     faces: Count
 
 
+class CountsRecord(Record):
+    """What `inspect` tells of a store, as far as it counts AUs."""
+
+    class AU(Record):
+        """How many faces carry a label of an AU, and how many of them show it."""
+
+        au: Positive
+        labelled: Count
+        positive: Count
+
+    aus: list[AU]
+
+
 class StoreRecord(Record):
     """store.json. part_faces: of each Arrow file; sha256: of the store's other files."""
 

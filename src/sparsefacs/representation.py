@@ -132,21 +132,25 @@ def features(
 ) -> dict[str, Any]:
     """Write a run's features of all faces of a store to Parquet, and draw their t-SNE map; return what it says.
 
-    picture: .png or .svg of the map, coloured by subject and by each of `aus` (default: all with labels). The result
-    holds the share of near neighbours in the features that are of the same subject, and that share each AU.
+    run: a folder, or `pixels`: the faces themselves. picture: .png or .svg of the map, coloured by subject and by each
+    of `aus` (default: all with labels). The result holds the share of near neighbours in the features that are of the
+    same subject, and that share each AU.
     """
     import numpy as np
 
     from .data.joined import open_stores
-    from .inference.encoder import load_encoder
+    from .inference.encoder import load_encoder, pixel_encoder
     from .inference.features import extract_features, write_features
+    from .networks.config import PIXELS
     from .reports.embedding import draw_embedding
 
     out = Path(out)
     refuse_existing(out, what="feature table")
     if picture is not None:
         refuse_existing(Path(picture), what="picture")
-    faces, encoder = open_stores(store), load_encoder(run, regions=regions, start=start)
+    faces = open_stores(store)
+    of_pixels = str(run) == PIXELS and not Path(run).exists()
+    encoder = pixel_encoder(faces) if of_pixels else load_encoder(run, regions=regions, start=start)
     rows = np.arange(len(faces))
     found = extract_features(encoder, faces, rows)
     occurrence = faces.occurrence()

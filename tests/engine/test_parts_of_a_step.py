@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,10 @@ from sparsefacs.engine.optimisers import make_optimisers
 from sparsefacs.engine.pretrainer import make_views
 from sparsefacs.engine.run import RunFolder
 from sparsefacs.losses.reduction import global_mean
-from sparsefacs.methods.contract import Pretraining, Update
+from sparsefacs.methods.contract import Pretraining, Setting, Update
+from sparsefacs.methods.mae_face import MAEFace, MAEFaceConfig
 from sparsefacs.networks.backbone import read_safetensors
+from sparsefacs.networks.config import NetworkConfig
 
 CHANGES = [
     "flip",
@@ -164,6 +167,35 @@ def test_a_base_rate_grows_with_the_batch_and_betas_are_taken() -> None:
     assert OptimiserConfig(lr=3e-3).rate(4096) == 3e-3
     with pytest.raises(InputError, match=r"optimiser\.betas"):
         resolve("mae-face", settings=("optimiser.betas=[0.9, 1.0]",))
+
+
+def test_layers_below_learn_by_the_decay_and_at_none_not_at_all() -> None:
+    network = NetworkConfig(
+        backbone="vit_tiny_patch16_224", options={"img_size": 32, "patch_size": 16, "depth": 2}, input_size=32
+    )
+    method = MAEFace(MAEFaceConfig(), Setting("occurrence", (1, 4), network))
+    parts, depths = method.parameters_by_optimiser(), method.depths()
+
+    def rates(decay: float, **more: Any) -> dict[str, float]:
+        config = OptimiserConfig(name="adamw", lr=0.1, weight_decay=0.05, layer_decay=decay, **more)
+        groups = make_optimisers(parts, config, 32, depths)["recogniser"].param_groups
+        found = {id(p): float(group["base_lr"]) for group in groups for p in group["params"]}
+        return {name: found[id(p)] for name, p in method.recogniser.named_parameters()}
+
+    half = rates(0.5)
+    assert half["head.weight"] == half["backbone.norm.weight"] == 0.1
+    assert half["backbone.blocks.1.attn.qkv.weight"] == half["backbone.blocks.1.norm1.bias"] == 0.05
+    assert half["backbone.blocks.0.mlp.fc1.weight"] == 0.025
+    assert half["backbone.pos_embed"] == half["backbone.patch_embed.proj.weight"] == pytest.approx(0.0125)
+    assert set(rates(1.0).values()) == {0.1}
+    frozen = make_optimisers(parts, OptimiserConfig(name="adamw", lr=0.1, layer_decay=0, weight_decay=0.5), 32, depths)
+    before = {name: p.detach().clone() for name, p in method.recogniser.named_parameters()}
+    method.recogniser(torch.rand(2, 3, 32, 32)).square().sum().backward()
+    frozen["recogniser"].step()
+    moved = {name for name, p in method.recogniser.named_parameters() if not torch.equal(p, before[name])}
+    assert "head.weight" in moved and not any("blocks" in name or "embed" in name for name in moved)
+    with pytest.raises(InputError, match="layer_decay is for networks"):
+        make_optimisers(parts, OptimiserConfig(layer_decay=0.65), 32, Toy().depths())
 
 
 def test_a_whole_pretraining_takes_its_rate_from_its_batch(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every table and figure that an item names: its methods, recipes, settings, commands and published rows exist."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,61 @@ def test_two_cores_draw_twice_what_each_was_measured_to_draw() -> None:
     plain = resolve("wsrtl", settings=("method.auxiliary=[]", "method.semi_supervised=none"))
     assert rate(plain) == pytest.approx(2 * 198, rel=0.02)
     assert rate(resolve("wsrtl")) < rate(plain) / 3
+
+
+def test_every_numbered_figure_of_results_has_an_item() -> None:
+    """All of the papers' tables and figures but drawings of the method and pictures of data sets."""
+    wanted = {
+        "adversarial": (3, 4, 5, 6, 7, 8),
+        "wsrtl": (5, 6, 7, 8, 9),
+        "knowledge-spreader": (4, 5, 6, 8),
+        "mae-face": (1, 3, 4, 5, 6, 7, 8),
+    }
+    for paper, figures in wanted.items():
+        items = read_paper(paper).items
+        assert {f"figure-{number}" for number in figures} == {key for key in items if key.startswith("figure-")}, paper
+
+
+def test_words_of_an_item_are_true_of_the_small_scale() -> None:
+    """What says "all labels" or a share of them is what runs, or has other words where it is not."""
+    for paper in ("adversarial", "knowledge-spreader", "mae-face"):
+        for key, item in read_paper(paper).items.items():
+            run = {*(item.small.labels or item.labels).values()} | {"all" if "all" in (item.small.labels or ()) else ""}
+            said = set(re.findall(r"(?<!to )\b[\d.]+ %", item.what_at("small"))) - {"90 %", "50 %"}
+            if "with all labels" in item.what_at("small"):
+                said.add("all")
+            for word in said:
+                assert word.replace(" ", "") in {each.replace(" missing", "") for each in run}, (paper, key, word)
+
+
+def test_counts_are_of_each_data_set_and_maps_of_the_pictures_too(tmp_path: Path) -> None:
+    plan = plan_item("adversarial", "figure-3", tmp_path)
+    assert [job.kind for job in plan.jobs] == ["synth"] * 2 + ["counts"] * 2 and not plan.runs
+    assert [job.words[0] for job in plan.jobs if job.to is not None] == ["inspect", "inspect"]
+    maps = [job for job in plan_item("adversarial", "figure-8", tmp_path).jobs if job.kind == "map"]
+    assert [job.words[1].rpartition("/")[2] for job in maps] == ["pixels", "seed-0"]
+    queries = [job for job in plan_item("wsrtl", "figure-9", tmp_path).jobs if job.kind == "pictures"]
+    assert [job.id for job in queries] == ["pictures/WSRTL-bp4d", "pictures/WSRTL-disfa"]
+    assert all(f"/{data}/" in job.words[1] for job, data in zip(queries, ("bp4d", "disfa"), strict=True))
+
+
+def test_people_and_steps_of_a_pretraining_differ_one_by_one_and_its_fine_tuning_does_not(tmp_path: Path) -> None:
+    plan = plan_item("mae-face", "people-and-steps", tmp_path)
+    made = {job.id: job for job in plan.jobs}
+    cells = {}
+    for run in plan.runs:
+        (start,) = [need for need in made[run.jobs[0]].needs if need.startswith("starts/")]
+        words = made[start].words
+        cells[run.row.name] = (words[2].rpartition("/")[2], [word for word in words if "training.steps" in word][-1])
+        assert ("--protocol" in words) == ("few people" in run.row.name), "people of their own are nobody's"
+    assert len(set(cells.values())) == 4 and {len({cell[n] for cell in cells.values()}) for n in (0, 1)} == {2}
+    assert len({(run.recipe, run.settings) for run in plan.runs}) == 1
+    given = plan_item("mae-face", "people-and-steps", tmp_path, starts={"many-long": tmp_path})
+    assert not any("many-long" in job.id for job in given.jobs)
+
+
+def test_the_control_draws_what_the_method_draws(tmp_path: Path) -> None:
+    runs = {run.row.name: run for run in plan_item("adversarial", "control", tmp_path).runs}
+    control, ours = ((runs[name].row.method, runs[name].recipe) for name in ("control", "Ours"))
+    assert control == ours and "method.alpha=1.0e-12" in runs["control"].settings
+    assert resolve("adversarial", settings=runs["control"].settings).method["alpha"] == 1e-12

@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from made_stores import build_store
 from sparsefacs.cli import app
+from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
-from sparsefacs.experiments.pages import _compared
+from sparsefacs.experiments.pages import _compared, counts_figure
 from sparsefacs.experiments.plan import Plan
 from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
 from sparsefacs.experiments.scores import Drawn, Scored, draw, over_seeds, paired, read_scores
@@ -248,6 +249,48 @@ def test_a_card_item_trains_nothing_and_counts_combinations(tmp_path: Path, monk
     cards = made.content["label_cards"]
     assert len(cards) == 3 and all(card["kept"] <= card["all"] for card in cards)
     assert "AU combinations kept" in (tmp_path / "out" / "results.md").read_text()
+
+
+def test_a_counts_item_shows_how_often_each_au_occurs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _in_this_process(monkeypatch)
+    store = _made(tmp_path / "faces")
+    made = reproduce("adversarial", "figure-3", tmp_path / "out", stores=[store])
+    assert not made.failed
+    counted = made.content["counts"]["bp4d"]
+    occurrence = Store(store).occurrence()
+    assert counted == {str(au): [int((occurrence[:, n] == 1).sum()), 48] for n, au in enumerate((1, 4, 12))}
+    assert "how often each AU occurs" in (tmp_path / "out" / "results.md").read_text()
+    figure = (tmp_path / "out" / "counts" / "bp4d.svg").read_text()
+    assert "AU12" in figure and "F1" not in figure
+    assert "data:image/svg+xml" in (tmp_path / "out" / "results.html").read_text()
+
+
+def test_f1_of_published_methods_stands_on_the_shares_at_paper_scale_alone(tmp_path: Path) -> None:
+    stores = [_described(tmp_path / name, name, "real") for name in ("bp4d", "bp4d+", "disfa", "celeba", "affectnet")]
+    stores += [_described(tmp_path / name, name, "real") for name in ("casia-webface", "imdb-wiki")]
+    plan = plan_item("mae-face", "figure-3", tmp_path / "out", scale="paper", stores=stores)
+    row = {"data": "disfa", "row": "MAE-Face", "scores": {"f1": {"per_au": {"1": 0.5, "12": 0.8}}}}
+    content: dict[str, Any] = {"synthetic": False, "rows": [row], "counts": {"disfa": {"1": [5, 50], "12": [20, 50]}}}
+    figure = counts_figure(plan, content, "disfa")
+    assert "F1, MAE-Face" in figure and "F1, SEV-Net (published)" in figure and "F1, UGN-B" not in figure
+    assert "published" not in counts_figure(plan, content | {"synthetic": True}, "disfa")
+
+
+def test_the_strength_of_the_adversary_is_told_beside_f1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _in_this_process(monkeypatch)
+    item = read_paper("adversarial").items["control"]
+    few = item.model_copy(
+        update={"rows": item.rows[:2], "small": item.small.model_copy(update={"labels": {"50%": "50%"}})}
+    )
+    monkeypatch.setattr("sparsefacs.experiments.reproduction.find_item", lambda paper, name: ("control", few))
+    made = reproduce("adversarial", "control", tmp_path / "out", stores=[_made(tmp_path / "faces")], settings=TINY)
+    assert not made.failed
+    control, plain = made.content["rows"]
+    assert control["row"] == "control" and control["scores"]["loss-ratio"]["value"] > 0
+    assert control["scores"]["loss-ratio-weighted"]["value"] > 1e9, "next to no adversary"
+    assert 0 <= control["scores"]["judged-right"]["value"] <= 1
+    assert plain["scores"]["loss-ratio"]["value"] is None
+    assert "by its weight" in (tmp_path / "out" / "results.md").read_text()
 
 
 def _described(path: Path, dataset: str, kind: str) -> Path:

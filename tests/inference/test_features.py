@@ -7,6 +7,7 @@ import pytest
 
 from cell_encoder import CellEncoder
 from made_stores import build_store
+from sparsefacs import representation
 from sparsefacs.data.joined import open_stores
 from sparsefacs.errors import InputError
 from sparsefacs.inference.features import extract_features, feature_columns, write_features
@@ -95,3 +96,13 @@ def test_names_of_features_sort_as_they_count():
     assert feature_columns(2) == ["f000", "f001"]
     assert feature_columns(1001)[-1] == "f1000" and feature_columns(1001)[0] == "f0000"
     assert feature_columns(1001) == sorted(feature_columns(1001))
+
+
+def test_the_faces_themselves_are_features_too(tmp_path, monkeypatch):
+    faces = build_store(tmp_path / "faces", subjects=2, frames=3)
+    monkeypatch.chdir(tmp_path)
+    told = representation.features("pixels", faces.path, tmp_path / "map.parquet", picture=tmp_path / "map.png")
+    assert told["encoder"] == "the faces themselves" and told["width"] == 3 * 32 * 32
+    table = pd.read_parquet(tmp_path / "map.parquet")
+    first = table[feature_columns(told["width"])].to_numpy()[0] if len(table) else None
+    assert first is not None and np.allclose(first, faces.image(0).transpose(2, 0, 1).ravel() / 255 - 0.5, atol=1e-5)

@@ -5,26 +5,31 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from made_stores import build_store
-from sparsefacs import api
+from sparsefacs import api, representation
 from sparsefacs.inference.pseudo_labels import order_accuracy, pseudo_label_accuracy
+from sparsefacs.networks.spreader import PseudoLabels
 
 LENGTH = 3
 
 
 class Network:
-    """Says that every AU is present on every frame, and confirms the clips whose first frame is bright."""
+    """Says that every AU is present, not sure of the last, and confirms the clips whose first frame is bright."""
 
     def by_branch(self, features_BLE: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return features_BLE, features_BLE
 
     def pseudo_labels(
-        self, clip_BLE: torch.Tensor, source: str, single_BLE: torch.Tensor, known_NA: torch.Tensor | float = 0.0
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        assert source == "students" and not known_NA  # pixels alone
-        return torch.ones(*clip_BLE.shape[:2], 3), clip_BLE[:, 0, 0] > 0.37
+        self, clip_BLE: torch.Tensor, single_BLE: torch.Tensor, known_NA: torch.Tensor | float = 0.0
+    ) -> PseudoLabels:
+        assert not known_NA  # pixels alone
+        label_BLA = torch.ones(*clip_BLE.shape[:2], 3)
+        sure_BLA = label_BLA > 0
+        sure_BLA[..., 2] = False
+        return PseudoLabels(label_BLA, sure_BLA, clip_BLE[:, 0, 0] > 0.37)
 
 
 def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
@@ -39,26 +44,28 @@ def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
         encode=lambda faces, points: (faces.mean(axis=(1, 2, 3)) / 255)[:, None].astype(np.float32),
     )
     rows = np.array([0, 1, 2, 4, 5, 9])
-    found = pseudo_label_accuracy(coder, store, rows, "students")
+    found = pseudo_label_accuracy(coder, store, rows)
     truth = store.occurrence()
-    right = known = right_confirmed = known_confirmed = confirmed = 0
+    right = sure = absent = right_confirmed = known_confirmed = confirmed = 0
     for row in rows:
         start = row // 6 * 6
         window = [min(max(row + offset, start), start + 5) for offset in (-1, 0, 1)]
         bright = store.image(window[0]).mean() / 255 > 0.37
         confirmed += bright
         for each in sorted(set(window) & set(rows.tolist())):
-            right += int((truth[each] == 1).sum())
-            known += 3
-            right_confirmed += int((truth[each] == 1).sum()) * bright
-            known_confirmed += 3 * bright
-    assert found["clips"] == len(rows) and found["entries"] == known
-    assert found["accuracy"] == round(right / known, 4)
+            right += int((truth[each, :2] == 1).sum())
+            sure += 2
+            absent += int((truth[each] == 0).sum())
+            right_confirmed += int((truth[each, :2] == 1).sum()) * bright
+            known_confirmed += 2 * bright
+    assert found["clips"] == len(rows) and found["entries"] == sure * 3 // 2
+    assert found["sure"] == round(2 / 3, 4) and found["accuracy"] == round(right / sure, 4)
+    assert found["absent"] == round(absent / (sure * 3 // 2), 4)
     assert 0 < confirmed < len(rows)
     assert found["confirmed"] == round(confirmed / len(rows), 4)
     assert found["accuracy_confirmed"] == round(right_confirmed / known_confirmed, 4)
     coder.network = object()
-    assert pseudo_label_accuracy(coder, store, rows, "students") == {}
+    assert pseudo_label_accuracy(coder, store, rows) == {}
 
 
 class Ordered(Network):
@@ -106,5 +113,13 @@ def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...])
     assert 0 <= facts["pseudo_labels"]["accuracy"] <= 1 and facts["pseudo_labels"]["clips"] > 0
     assert 0 <= facts["pseudo_labels"]["order_accuracy"] <= 1
     assert facts["labels"]["combinations"]["kept"] >= 1
+    told = representation.pictures(tmp_path / "run", tmp_path / "pictures")
+    (figure,) = told["written"]
+    assert figure == "pseudo-labels.svg" and "</svg>" in (tmp_path / "pictures" / figure).read_text()
+    truth, seen = store.occurrence(), pd.read_parquet(tmp_path / "run" / "labels.parquet")["row"].tolist()
+    for clip in told["pseudo_labels"]["clips"]:
+        rows = np.flatnonzero((store.strings("subject") == clip["subject"]) & (store.strings("clip") == clip["clip"]))
+        shown = [row for row in rows if store.numbers("frame")[row] in clip["frames"] and row not in seen]
+        assert clip["entries"] == len(set(shown)) * truth.shape[1] and 0 <= clip["wrong"] <= clip["entries"]
     plain = api.train("supervised", store.path, tmp_path / "plain", labels="20%", settings=tiny_settings)
     assert "pseudo_labels" not in plain["provenance"]

@@ -1,11 +1,14 @@
-"""Algorithm 1 of Adversarial: who is updated, in which order, on what."""
+"""Algorithm 1 of Adversarial: who is updated, in which order, on what; how strong the adversary is told to be."""
 
+import math
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
 
 from sparsefacs.data.batches import Batch
+from sparsefacs.engine.config import recipe_names, resolve
 from sparsefacs.methods.adversarial import UNKNOWN, Adversarial, AdversarialConfig
 from sparsefacs.methods.contract import Setting
 from sparsefacs.networks.config import NetworkConfig
@@ -39,6 +42,12 @@ class Source:
     def unlabelled(self) -> Batch | None:
         return self.batch("unlabelled")
 
+    def every(self) -> Batch:
+        batch = self.batch("every")
+        batch.occurrence = torch.randint(0, 2, (4, 3), generator=torch.Generator().manual_seed(4)).float()
+        batch.occurrence[1:] = -1  # one of four carries labels
+        return batch
+
     def labels(self, count: int) -> torch.Tensor:
         self.drawn["labels"] += 1
         drawn = torch.randint(0, 2, (count, 3), generator=torch.Generator().manual_seed(9)).float()
@@ -47,10 +56,11 @@ class Source:
         return drawn
 
 
-def method(**settings: float) -> Adversarial:
+def method(**settings: Any) -> Adversarial:
     torch.manual_seed(0)
     network = NetworkConfig(backbone="test_resnet", input_size=32)
-    return Adversarial(AdversarialConfig(**settings), Setting("occurrence", AUS, network))  # type: ignore[arg-type]
+    config = AdversarialConfig(**({"draw": "halves"} | settings))
+    return Adversarial(config, Setting("occurrence", AUS, network))
 
 
 def test_schedule_is_h_d_then_h_r_updates() -> None:
@@ -107,7 +117,7 @@ def test_missing_labels_are_hidden_from_d_in_both_vectors() -> None:
     seen: list[torch.Tensor] = []
     adversarial.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
     list(adversarial.updates(Source(missing=True), 0))
-    assert len(seen) == 3  # real, fake, confusion
+    assert len(seen) == 5  # real, fake, both again for how often D is right, confusion
     assert all((labels[:, 1] == UNKNOWN).all() for labels in seen)
     assert not (seen[1][:, 0] == UNKNOWN).all()
 
@@ -121,6 +131,86 @@ def test_statistics_stay_while_d_learns() -> None:
     assert all(torch.equal(value, kept[key]) for key, value in before.items())
     next(updates)
     assert any(not torch.equal(value, adversarial.recogniser.state_dict()[key]) for key, value in before.items())
+
+
+def test_faces_are_drawn_from_all_as_they_come() -> None:
+    """Algorithm 1, line 4, and the expectations of eqs 3 and 4: X holds labelled faces in their own proportion."""
+    adversarial, source = method(draw="all", alpha=0.5), Source()
+    needs = adversarial.needs()
+    assert needs.every and not needs.unlabelled
+    halves = method().needs()
+    assert halves.unlabelled and not halves.every
+    assert not method(alpha=0, draw="all").needs().every
+    seen: list[torch.Tensor] = []
+    adversarial.recogniser.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    update = [*adversarial.updates(source, 0)][-1]
+    assert source.drawn == {"every": 2, "labels": 2}
+    occurrence = source.every().occurrence
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(seen[-1][:1], occurrence[:1])
+    assert float(update.terms["recognition"].detach()) == pytest.approx(3 * float(entropy.detach()), rel=1e-5)
+
+
+def test_paper_recipes_draw_as_the_paper_and_small_ones_see_their_few_labels() -> None:
+    drawn = {
+        name: AdversarialConfig(**resolve("adversarial", name).method).draw for name in recipe_names("adversarial")
+    }
+    assert drawn == {"paper-bp4d": "all", "paper-disfa": "all", "small": "halves", "imagenet": "halves"}
+
+
+def test_the_ratio_of_the_losses_is_told() -> None:
+    terms = [*method(alpha=0.01).updates(Source(), 0)][-1].terms
+    ratio = float((terms["recognition"] / terms["confusion"]).detach())
+    assert float(terms["ratio"]) == pytest.approx(ratio, rel=1e-5)
+    assert float(terms["weighted_ratio"]) == pytest.approx(99 * ratio, rel=1e-5)
+    assert not terms["ratio"].requires_grad
+
+
+def fooled_by(*, soft: bool) -> Adversarial:
+    """D that says "real" of vectors of whole numbers, or of all, and R that is never quite sure."""
+    adversarial = method()
+
+    def judge(labels: torch.Tensor) -> torch.Tensor:
+        whole = ((labels - labels.round()).abs() < 0.02).all(dim=1)
+        return torch.where(whole | torch.tensor(not soft), 4.0, -4.0)
+
+    adversarial.discriminator.forward = judge  # type: ignore[method-assign]
+    return adversarial
+
+
+def test_how_often_d_is_right_is_told_of_cut_predictions_too() -> None:
+    """D that tells soft predictions from labels by their being soft tells nothing once they are cut."""
+    terms = next(iter(fooled_by(soft=True).updates(Source(), 0))).terms
+    assert float(terms["right"]) == 1 and float(terms["right_thresholded"]) == 0.5
+    terms = next(iter(fooled_by(soft=False).updates(Source(), 0))).terms
+    assert float(terms["right"]) == 0.5 == float(terms["right_thresholded"])
+
+
+def test_straight_through_fakes_are_whole_and_pass_the_gradient_of_soft_ones() -> None:
+    logits = torch.tensor([[2.0, -1.0, 0.3]], requires_grad=True)
+    fakes = {kind: method(fakes=kind)._predicted(logits) for kind in ("soft", "straight-through")}
+    assert fakes["straight-through"].tolist() == [[1, 0, 1]]
+    slopes = [torch.autograd.grad(fake.sum(), logits)[0] for fake in fakes.values()]
+    assert torch.equal(*slopes)
+
+
+def test_softened_labels_keep_their_side_and_repeat() -> None:
+    labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]]).repeat(50, 1)
+    adversarial = method(soften=0.3)
+    drawn = adversarial._softened(labels, 5, 0)
+    assert float((drawn - labels).abs().max()) <= 0.3 and float((drawn - labels).abs().mean()) > 0.1
+    assert torch.equal(drawn > 0.5, labels > 0.5)
+    assert torch.equal(drawn, adversarial._softened(labels, 5, 0))
+    assert not torch.equal(drawn, adversarial._softened(labels, 6, 0))
+    assert method()._softened(labels, 5, 0) is labels
+
+
+def test_next_to_no_alpha_draws_as_the_method_and_learns_as_the_baseline() -> None:
+    """The control: batches and statistics of the method, gradients of labels alone."""
+    control, source, other = method(alpha=1e-12), Source(), Source()
+    update = [*control.updates(source, 0)][-1]
+    [*method(alpha=0.01).updates(other, 0)]
+    assert source.drawn == other.drawn
+    assert math.isclose(float(update.loss.detach()), float(update.terms["recognition"].detach()), rel_tol=1e-6)
 
 
 def test_predictor_holds_no_discriminator() -> None:

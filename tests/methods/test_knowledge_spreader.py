@@ -56,6 +56,7 @@ def clips(seed: int, key: int = 0, labelled: bool = True, still: bool = False, c
         row=torch.arange(count * L),
         length=L,
         key=key,
+        key_image=1 - image[:, key],  # another picture of the same frame
     )
 
 
@@ -149,8 +150,8 @@ def test_the_loss_is_equations_3_to_8_literally() -> None:
         "unlabelled_after": 0.04,
     }
     labelled, free = clips(5, key=2), clips(6, labelled=False, count=4)
-    made = method(**settings)
-    made.positive_weight.copy_(torch.tensor([3.0, 0.5, 1.0]))
+    made = method(**settings, students="shared")
+    made.model.positive_weight.copy_(torch.tensor([3.0, 0.5, 1.0]))
     made.eval()  # batch statistics stand still, so that frames can be seen one by one
     with torch.no_grad():  # confirm half of the clips
         features = made.model.trunk(torch.cat([labelled.image, free.image])).view(B + 4, L, -1)
@@ -159,19 +160,19 @@ def test_the_loss_is_equations_3_to_8_literally() -> None:
     step = 6
     update = only(made, source, step)
 
-    model, weight = made.model, made.positive_weight
+    model, weight = made.model, made.model.positive_weight
     image = torch.cat([labelled.image, free.image]).view(-1, L, 3, SIDE, SIDE)
     pooled = torch.stack([model.trunk(image[:, i]) for i in range(L)], dim=1)
 
     def in_order(sequence: Tensor) -> Tensor:
         moved = torch.stack([sequence[:, i] - sum(sequence[:, j] for j in range(L)) / L for i in range(L)], dim=1)
-        tokens = model.temporal.relate(model.temporal.motion(moved))
+        tokens = model.temporal.relate(moved)
         return torch.stack([model.temporal.order(clip.flatten())[0] for clip in tokens])
 
     features, students = model.students(pooled)
     temporal = model.temporal(features)
-    order = in_order(pooled)
-    alone = model.spatial(image[:B, 2])
+    order = in_order(features)
+    alone = model.spatial(labelled.key_image)
     y = labelled.occurrence.view(B, L, -1)[:, 2]
 
     def entropy(z: Tensor, y: Tensor, w: Tensor | float = 1.0) -> Tensor:
@@ -190,9 +191,10 @@ def test_the_loss_is_equations_3_to_8_literally() -> None:
     confirmed = [c for c in range(B + 4) if torch.sigmoid(order[c]) > 0.5]
     assert 0 < len(confirmed) < B + 4
     taught = [(c, i) for c in confirmed for i in range(L) if not (c < B and i == 2)]
-    pseudo = torch.stack([entropy(students[c, i], (temporal[c, i] > 0).float()) for c, i in taught]).mean()
+    likelier = torch.sigmoid(temporal) / (1 - torch.sigmoid(temporal)) > weight  # odds, the loss's weights undone
+    pseudo = torch.stack([entropy(students[c, i], likelier[c, i].float()) for c, i in taught]).mean()
     orders = made._orders(knowledge_spreader._Drawn(image, alone, y, 2, B, 4), step)
-    shuffled = torch.stack([pooled[c, orders[c]] for c in range(B + 4)])
+    shuffled = torch.stack([features[c, orders[c]] for c in range(B + 4)])
     other = in_order(shuffled)
     told = (entropy(order, torch.ones(B + 4)) + entropy(other, torch.zeros(B + 4))) / 2
     ramp = torch.exp(torch.tensor(-5 * (1 - step / 10) ** 2))
@@ -238,21 +240,59 @@ def test_the_key_moves_with_the_batch() -> None:
     assert reached == [0, 1, 2, 0, 1, 2]
 
 
-def test_only_the_key_frames_labels_count() -> None:
+def test_only_the_key_frames_labels_count_and_no_other_visible_label_is_guessed_at() -> None:
     batch = clips(4, key=1)
     hidden = batch.occurrence.view(B, L, -1).clone()
     hidden[:2, 1, 0] = -1
     other = torch.where(torch.arange(L)[:, None] == 1, hidden, torch.ones(()))  # labels at other frames
-    losses = []
-    for occurrence in (hidden, other):
-        made = method()
-        update = only(made, Fixed(replace(batch, occurrence=occurrence.flatten(0, 1))))
-        update.loss.backward()
-        losses.append((update.loss.detach(), next(made.model.trunk.parameters()).grad))
-    assert torch.equal(losses[0][0], losses[1][0])
-    assert torch.equal(losses[0][1], losses[1][1])
-    everything = only(method(), Fixed(batch))
-    assert not torch.isclose(everything.loss, losses[0][0])
+    partly = hidden.clone()
+    partly[:, 0, 2] = 0  # of one AU
+    terms = {}
+    for name, occurrence in (("hidden", hidden), ("other", other), ("partly", partly), ("whole", batch.occurrence)):
+        made = method(tpl=False)
+        terms[name] = only(made, Fixed(replace(batch, occurrence=occurrence.reshape(B * L, -1)))).terms
+        if name == "partly":
+            taught = slopes(made, terms[name]["pseudo"])["model.students.head.bias"]
+            assert not taught[0, 2].any() and taught[0, :2].any() and taught[2].all()
+    assert torch.equal(terms["hidden"]["recognition"], terms["other"]["recognition"])
+    assert float(terms["hidden"]["pseudo"].detach()) > 0 and float(terms["other"]["pseudo"].detach()) == 0
+    assert not torch.isclose(terms["hidden"]["recognition"], terms["whole"]["recognition"])
+
+
+def test_teacher_and_students_see_different_pictures() -> None:
+    """Noise by augmentation (3.1.2): M_A the key frame in a view of its own, the students the clip's."""
+    batch, made = clips(3), method().eval()
+    seen: dict[str, list[Tensor]] = {"a": [], "b": []}
+    for name, trunk in (("a", made.model.spatial.trunk), ("b", made.model.trunk)):
+        trunk.register_forward_pre_hook(lambda _, inputs, name=name: seen[name].append(inputs[0]))
+    only(made, Fixed(batch))
+    assert torch.equal(seen["a"][0], batch.key_image) and torch.equal(seen["b"][0], batch.image)
+    assert made.needs().key_view
+    with pytest.raises(ValueError, match="no view of the key frames apart"):
+        only(made, Fixed(replace(batch, key_image=None)))
+
+
+def test_a_shared_student_is_taught_at_every_place_by_every_key() -> None:
+    made = method(students="shared").eval()
+    features, _ = made.model.students(torch.rand(2, 1, made.model.trunk.width).expand(-1, L, -1))
+    assert torch.equal(features[:, 0], features[:, 2]), "no place has weights of its own"
+    found = slopes(made, only(made, Fixed(clips(3, key=1))).terms["spatial_distillation"])
+    assert found["model.students.head.weight"].shape[0] == 1
+    noisy = method(students="shared", dropout=0.5)
+    same = noisy.model.students(torch.ones(2, L, noisy.model.trunk.width))[0]
+    assert torch.equal(same[:, 0], same[:, 1]), "a clip's frames share their noise"
+    assert not torch.equal(same[0], same[1])
+
+
+def test_a_confidence_cut_leaves_unsure_labels_out() -> None:
+    batch, made = clips(3), method(tpl=False, confidence=0.9).eval()
+    with torch.no_grad():
+        made.temporal_teacher.head.weight.zero_()
+        made.temporal_teacher.head.bias.copy_(torch.tensor([5.0, -5.0, 0.5]))
+    terms = only(made, Fixed(batch)).terms
+    assert float(terms["pseudo_sure"]) == pytest.approx(2 / 3)
+    taught = slopes(made, terms["pseudo"])["model.students.head.bias"]
+    assert taught[1, :2].all() and not taught[1, 2].any()
 
 
 def test_clips_without_labels_come_late_and_give_pseudo_labels_and_order_alone() -> None:
@@ -308,14 +348,14 @@ def test_left_out_parts_take_their_terms_with_them() -> None:
         assert head[0].any()
 
 
-@pytest.mark.parametrize("source", ["temporal-teacher", "students", "ensemble"])
+@pytest.mark.parametrize("source", ["temporal-teacher", "spatial-teacher", "students", "ensemble"])
 def test_pseudo_labels_come_from_whom_they_should(source: str) -> None:
     made = method(pseudo_labels=source, tpl=False).eval()
     batch = clips(3)
     term = only(made, Fixed(batch)).terms["pseudo"]
     features = made.model.frame_features(batch.image).view(B, L, -1)
     single, clip = made.model.by_branch(features)
-    labels, _ = made.model.pseudo_labels(clip, source, single)  # type: ignore[arg-type]
+    labels = made.model.pseudo_labels(clip, single).label_BLA
     logits = made.model.branch_b(clip).student_BLA
     expected = F.binary_cross_entropy_with_logits(logits[:, 1:], labels[:, 1:])
     assert float(term.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
@@ -324,12 +364,12 @@ def test_pseudo_labels_come_from_whom_they_should(source: str) -> None:
 def test_positives_are_weighted_by_the_training_labels_once() -> None:
     made, source = method(), Source()
     list(made.updates(source, 0))
-    assert made.positive_weight.tolist() == pytest.approx([3, 1, 1])  # AU2 has no positive
+    assert made.model.positive_weight.tolist() == pytest.approx([3, 1, 1])  # AU2 has no positive
     list(made.updates(source, 1))
     assert source.drawn["labels"] == 1
     again = method()
     again.load_state_dict(made.state_dict())  # as a resume does
-    assert torch.equal(again.positive_weight, made.positive_weight)
+    assert torch.equal(again.model.positive_weight, made.model.positive_weight)
 
 
 def test_a_shuffled_order_is_never_the_true_one() -> None:
@@ -380,9 +420,9 @@ def test_narrow_numbers_are_enough() -> None:
     assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in made.parameters())
 
 
-def trained(shuffle: str, still: bool, steps: int = 40) -> list[float]:
+def trained(students: str, still: bool, steps: int = 40) -> list[float]:
     """Train and return the accuracy of order in each step, on clips that were not seen before."""
-    made, source, told = method(shuffle=shuffle, dropout=0.2), Source(still=still), []
+    made, source, told = method(students=students, dropout=0.2), Source(still=still), []
     optimiser = torch.optim.AdamW(made.parameters(), lr=3e-3)
     for step in range(steps):
         update = only(made, source, step)
@@ -394,15 +434,15 @@ def trained(shuffle: str, still: bool, steps: int = 40) -> list[float]:
 
 
 def test_order_is_learned_from_motion() -> None:
-    told = trained("frames", still=False)
+    told = trained("shared", still=False)
     assert sum(told[-15:]) / 15 > 0.75  # 180 sequences, chance 0.5
 
 
-def test_shuffled_student_features_are_told_without_any_motion() -> None:
-    """Why `frames` is the default: by its student's weights a feature out of place is known even in a still clip."""
-    told = trained("students", still=True)
+def test_features_of_students_of_their_own_are_told_without_any_motion() -> None:
+    """Why small recipes share one: by its student's weights a feature out of place is known even in a still clip."""
+    told = trained("places", still=True)
     assert sum(told[-15:]) / 15 > 0.9
-    told = trained("frames", still=True)
+    told = trained("shared", still=True)
     assert sum(told[-15:]) / 15 < 0.65
 
 

@@ -139,15 +139,15 @@ def test_the_spatial_model_relates_aus_and_perceptrons_do_not() -> None:
 def test_the_temporal_model_sees_the_whole_clip() -> None:
     for sil in (True, False):
         torch.manual_seed(0)
-        model = TemporalModel(L, 24, A, settings(sil=sil, shuffle="students")).eval()
-        given, pooled = drawn(2, L, 16).requires_grad_(), torch.zeros(2, L, 24)
-        logits, order = model(given), model.order_of(pooled, given)
+        model = TemporalModel(L, A, settings(sil=sil)).eval()
+        given = drawn(2, L, 16).requires_grad_()
+        logits, order = model(given), model.order_of(given)
         assert logits.shape == (2, L, A)
         assert order is not None and order.shape == (2,)
         for output in (logits[:, 1], order):
             (slope,) = torch.autograd.grad(output.sum(), given, retain_graph=True)
             assert slope.flatten(2).any(dim=2).all(), sil
-        turned, other = model(given.flip(1)), model.order_of(pooled, given.flip(1))
+        turned, other = model(given.flip(1)), model.order_of(given.flip(1))
         assert other is not None
         assert not torch.allclose(order, other, atol=1e-4)
         tokens = model.relate(given)
@@ -156,23 +156,23 @@ def test_the_temporal_model_sees_the_whole_clip() -> None:
         assert torch.allclose(turned, model.head(model.relate(given.flip(1))))
 
 
-def test_the_order_of_frames_hangs_on_how_they_differ_alone() -> None:
-    model = TemporalModel(L, 24, A, settings(shuffle="frames")).eval()
-    pooled, features = drawn(2, L, 24).requires_grad_(), torch.zeros(2, L, 16)
-    order = model.order_of(pooled, features)
+def test_the_order_of_a_shared_student_s_features_hangs_on_how_they_differ_alone() -> None:
+    model = TemporalModel(L, A, settings(students="shared")).eval()
+    features = drawn(2, L, 16).requires_grad_()
+    order = model.order_of(features)
     assert order is not None
-    shifted = model.order_of(pooled + drawn(2, 1, 24), features)
+    shifted = model.order_of(features + drawn(2, 1, 16))
     assert shifted is not None and torch.allclose(order, shifted, atol=1e-4)
-    still = model.order_of(pooled[:, :1].expand(-1, L, -1), features)
+    still = model.order_of(features[:, :1].expand(-1, L, -1))
     assert still is not None and torch.allclose(still[0], still[1], atol=1e-6)
-    turned = model.order_of(pooled.flip(1), features)
+    turned = model.order_of(features.flip(1))
     assert turned is not None and not torch.allclose(order, turned, atol=1e-4)
-    (slope,) = torch.autograd.grad(order.sum(), pooled)
+    (slope,) = torch.autograd.grad(order.sum(), features)
     assert slope.flatten(2).any(dim=2).all()
 
 
 def test_the_paper_has_about_25_million_parameters() -> None:
-    model = SpreaderPredictor(NetworkConfig(backbone="resnet18"), 12, SpreaderConfig(shuffle="students"))
+    model = SpreaderPredictor(NetworkConfig(backbone="resnet18"), 12, SpreaderConfig())
     count = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     trunks = 2 * 11_176_512  # ResNet-18 without its classifier
     layer = 4 * (128 * 128 + 128) + 2 * 128 * 512 + 512 + 128 + 4 * 128
@@ -227,27 +227,33 @@ def test_codes_are_the_mean_of_both_branches_at_the_key() -> None:
     assert not torch.allclose(model.from_windows(other), codes[1], atol=1e-5)
 
 
-def test_pseudo_labels_are_the_named_networks_classes() -> None:
-    model = predictor().train()
-    features = torch.randn(5, L, 2 * model.trunk.width, generator=torch.Generator().manual_seed(2))
-    single, clip = model.by_branch(features)
-    quiet = model.branch_b(clip, noise=False)
-    assert not torch.equal(quiet.temporal_BLA, model.branch_b(clip).temporal_BLA)
-    own = torch.stack([model.spatial.classify(single[:, i]) for i in range(L)], dim=1)
-    expected = {
-        "temporal-teacher": quiet.temporal_BLA,
-        "students": quiet.student_BLA,
-        "ensemble": (own + quiet.temporal_BLA) / 2,
-    }
-    for source, logits in expected.items():
-        labels, confirmed = model.pseudo_labels(clip, source, single)  # type: ignore[arg-type]
-        assert torch.equal(labels, (torch.sigmoid(logits) > 0.5).float()), source
-        assert quiet.order_B is not None
-        assert torch.equal(confirmed, quiet.order_B > 0)
-        assert not labels.requires_grad
-    with pytest.raises(ValueError, match="branch A"):
-        model.pseudo_labels(clip, "ensemble")
-    assert predictor(tpl=False).pseudo_labels(clip, "students")[1].tolist() == [True] * 5
+@pytest.mark.parametrize("undo", [True, False])
+def test_pseudo_labels_are_the_named_networks_classes(undo: bool) -> None:
+    features = torch.randn(5, L, 2 * predictor().trunk.width, generator=torch.Generator().manual_seed(2))
+    weight = torch.tensor([4.0, 1.0, 0.5, 1.0])
+    for source in ("temporal-teacher", "spatial-teacher", "students", "ensemble"):
+        model = predictor(pseudo_labels=source, undo_weights=undo, confidence=0.6).train()
+        model.positive_weight.copy_(weight)
+        single, clip = model.by_branch(features)
+        quiet = model.branch_b(clip, noise=False)
+        assert not torch.equal(quiet.temporal_BLA, model.branch_b(clip).temporal_BLA)
+        own = torch.stack([model.spatial.classify(single[:, i]) for i in range(L)], dim=1)
+        odds = {
+            "temporal-teacher": quiet.temporal_BLA,
+            "spatial-teacher": own,
+            "students": quiet.student_BLA,
+            "ensemble": (own + quiet.temporal_BLA) / 2,
+        }[source].exp() / (weight if undo else 1)
+        probability = odds / (1 + odds)
+        made = model.pseudo_labels(clip, single)
+        assert torch.equal(made.label_BLA, (probability > 0.5).float()), source
+        assert torch.equal(made.sure_BLA, torch.maximum(probability, 1 - probability) >= 0.6), source
+        assert quiet.order_B is not None and torch.equal(made.confirmed_B, quiet.order_B > 0)
+        assert not made.label_BLA.requires_grad
+        if model.sees_alone:
+            with pytest.raises(ValueError, match="branch A"):
+                model.pseudo_labels(clip)
+    assert predictor(tpl=False).pseudo_labels(clip).confirmed_B.tolist() == [True] * 5
 
 
 def test_quiet_features_leave_statistics_and_gradients_alone() -> None:
@@ -274,7 +280,7 @@ def test_left_out_parts_are_not_there() -> None:
     }
     assert not any("embedding" in name for name, _ in plain.named_parameters())
     keys = [set(model.state_dict()) for model in (whole, predictor(tpl=False))]
-    parts = {f"temporal.{part}.{kind}" for part in ("order", "motion") for kind in ("weight", "bias")}
+    parts = {f"temporal.order.{kind}" for kind in ("weight", "bias")}
     assert keys[0] - keys[1] == parts
     assert keys[1] <= keys[0]
 

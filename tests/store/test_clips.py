@@ -148,3 +148,20 @@ def test_threads_and_processes_change_no_batch(moving: Store) -> None:
     whole = drawn(1, 0, 1)
     assert torch.equal(whole, drawn(3, 0, 1))
     assert torch.equal(whole, torch.cat([drawn(1, rank, 2) for rank in (0, 1)], dim=1))
+
+
+def test_key_frames_come_once_more_in_a_view_of_their_own(tmp_path: Path) -> None:
+    """Knowledge-Spreader's teacher and students must see different pictures, whatever the number of processes."""
+    store, own = build_store(tmp_path / "films", subjects=2, frames=6), 3
+    loaders = [
+        FaceLoader([store], store.occurrence(), store.intensity(), 32, AugmentationConfig(), seed) for seed in (1, 7)
+    ]
+    clips, rows = ClipLoader(loaders[0], Tracks([store]), own, loaders[1]), np.array([1, 8, 4])
+    batch = clips.load(rows, 4)
+    assert batch.key == 1 and batch.key_image is not None and batch.key_image.shape == (3, 3, 32, 32)
+    keys = batch.image.view(3, own, 3, 32, 32)[:, batch.key]
+    assert all(not torch.equal(one, other) for one, other in zip(batch.key_image, keys, strict=True))
+    assert torch.equal(batch.key_image, loaders[1].load(rows, 4).image)
+    second = clips.load(rows[2:], 4, first=2)
+    assert second.key_image is not None and torch.equal(second.key_image, batch.key_image[2:])
+    assert ClipLoader(loaders[0], Tracks([store]), own).load(rows, 4).key_image is None

@@ -128,7 +128,9 @@ def probe(
 
 
 def features(
-    run: Annotated[Path, typer.Argument(help="Run folder of pretrain or train: the encoder.")],
+    run: Annotated[
+        Path, typer.Argument(help="Run folder of pretrain or train: the encoder; or pixels: the faces themselves.")
+    ],
     store: Annotated[Path, typer.Argument(help="Store of faces.")],
     out: Annotated[Path, typer.Option(help="Table of features to write, .parquet.")],
     picture: Annotated[

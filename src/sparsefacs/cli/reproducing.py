@@ -115,7 +115,8 @@ def _item_text(entry: dict[str, Any]) -> str:
         if scale in entry:
             each = entry[scale]
             needs = f", stores of {', '.join(entry['data_sets'])}" if scale == "paper" else ""
-            lines.append(f"{'':14} {scale}: {each['jobs']} jobs, about {_time(each['hours'])}{needs}")
+            what = f", {entry['what_small']}" if scale == "small" and "what_small" in entry else ""
+            lines.append(f"{'':14} {scale}: {each['jobs']} jobs, about {_time(each['hours'])}{needs}{what}")
     return "\n".join(lines)
 
 

@@ -34,6 +34,7 @@ class Batch:
     intensity 0–5 on the left and right of the person shown, NaN unlabelled (None where it was not asked for).
 
     length, key: the faces are clips of `length` frames, one after the other, whose frame number `key` is the key frame.
+    key_image: (B / length, 3, S, S), the key frames once more, in a view of their own (None where not asked for).
     """
 
     image: "torch.Tensor"
@@ -46,6 +47,7 @@ class Batch:
     sides: "torch.Tensor | None" = None
     length: int = 1
     key: int = 0
+    key_image: "torch.Tensor | None" = None
 
     def to(self, device: "torch.device | str") -> "Batch":
         """Return the batch on `device`."""
@@ -262,6 +264,9 @@ class BatchSource(Protocol):
     def unlabelled_views(self) -> tuple[Batch, Batch] | None:
         """Return the next such batch in two random views, the second of the stronger augmentation if there is one."""
 
+    def every(self) -> Batch:
+        """Return the next batch of all training faces, with labels and without as they come."""
+
     def labels(self, count: int) -> "torch.Tensor":
         """Return `count` label vectors (count, A) drawn from the training labels."""
 
@@ -270,13 +275,15 @@ class BatchSource(Protocol):
 class Batches:
     """The batch source of a training: labelled faces, faces without labels (None: there are none), label vectors.
 
-    second_view: the same faces without labels in another view; it follows `unlabelled_faces`.
+    second_view: the same faces without labels in another view; it follows `unlabelled_faces`. every_face: all training
+    faces, where a method draws from them.
     """
 
     labelled_faces: FaceStream
     unlabelled_faces: FaceStream | None
     label_vectors: LabelStream
     second_view: FaceStream | None = None
+    every_face: FaceStream | None = None
     place: Callable[[Batch], Batch] = lambda batch: batch
 
     def labelled(self) -> Batch:
@@ -295,14 +302,23 @@ class Batches:
             self.second_view.seek(self.unlabelled_faces.position)
         return self.place(self.unlabelled_faces.draw()), self.place(self.second_view.draw())
 
+    def every(self) -> Batch:
+        """Return the next batch of all training faces, with labels and without as they come.
+
+        Raises ValueError where the method did not say that it draws them.
+        """
+        if self.every_face is None:
+            raise ValueError("a method that draws from all faces says so in needs()")
+        return self.place(self.every_face.draw())
+
     def labels(self, count: int) -> "torch.Tensor":
         """Return `count` label vectors (count, A) drawn from the training labels."""
         return self.label_vectors.draw(count)
 
     def images(self) -> int:
         """Return how many faces were drawn so far, by all processes together; one in two views counts once."""
-        free = self.unlabelled_faces
-        return self.labelled_faces.faces() + (0 if free is None else free.faces())
+        streams = (self.labelled_faces, self.unlabelled_faces, self.every_face)
+        return sum(stream.faces() for stream in streams if stream is not None)
 
     def positions(self) -> dict[str, int]:
         """Return the state of all streams."""
@@ -311,6 +327,7 @@ class Batches:
             "labelled": self.labelled_faces.position,
             "unlabelled": unlabelled,
             "labels": self.label_vectors.position,
+            "every": 0 if self.every_face is None else self.every_face.position,
         }
 
     def seek(self, positions: dict[str, int]) -> None:
@@ -318,6 +335,8 @@ class Batches:
         self.labelled_faces.seek(positions["labelled"])
         if self.unlabelled_faces is not None:
             self.unlabelled_faces.seek(positions["unlabelled"])
+        if self.every_face is not None:
+            self.every_face.seek(positions["every"])
         self.label_vectors.position = positions["labels"]
 
 

@@ -73,11 +73,12 @@ def _commonest(track: NDArray[np.integer], step: NDArray[np.integer], tracks: in
 class ClipLoader:
     """Loads clips: of each row asked for its window, whose key place moves from batch to batch (KS, 3.1.2).
 
-    All frames of a clip are augmented alike. A batch is of len(rows) · length faces, clip after clip.
+    All frames of a clip are augmented alike. A batch is of len(rows) · length faces, clip after clip. keys: loads the
+    key frames once more, in a view that is drawn apart.
     """
 
-    def __init__(self, faces: FaceLoader, tracks: Tracks, length: int) -> None:
-        self.faces, self.tracks, self.length = faces, tracks, length
+    def __init__(self, faces: FaceLoader, tracks: Tracks, length: int, keys: FaceLoader | None = None) -> None:
+        self.faces, self.tracks, self.length, self.keys = faces, tracks, length, keys
 
     def load(self, rows: NDArray[np.int64], draw: int, first: int = 0) -> Batch:
         """Load the windows of `rows` as batch number `draw`, key frames at place draw mod length.
@@ -89,4 +90,5 @@ class ClipLoader:
         places = np.repeat(np.arange(first, first + len(rows)), self.length)
         batch = self.faces.load_at(windows.ravel(), draw, places)
         batch.length, batch.key = self.length, key
+        batch.key_image = None if self.keys is None else self.keys.load(rows, draw, first).image
         return batch

@@ -42,6 +42,10 @@ class OptimiserConfig(BaseModel):
     base_lr: Annotated[float, Field(gt=0)] | None = Field(
         None, description="learning rate per 256 faces of a batch, in place of lr"
     )
+    layer_decay: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0,
+        description="learning rate of a transformer's layer by that of the one above; 0: the last alone learn",
+    )
     lr_of: dict[str, Annotated[float, Field(gt=0)]] = Field({}, description="learning rate of a named part")
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
         (0.9, 0.999), description="of adam and adamw"

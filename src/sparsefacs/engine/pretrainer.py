@@ -139,7 +139,8 @@ def _train(
     import torch
 
     method.to(fabric.device).to(memory_format=torch.channels_last)
-    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.unlabelled_batch)
+    parts, faces = method.parameters_by_optimiser(), config.data.unlabelled_batch
+    optimisers = make_optimisers(parts, config.optimiser, faces, method.depths())
     views = make_views(store, rows, config, pool, fabric.global_rank, fabric.world_size)
 
     def place(batch: Batch) -> Batch:

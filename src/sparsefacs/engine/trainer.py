@@ -139,7 +139,8 @@ def _train(
     from torch import nn
 
     method, batches = built
-    optimisers = make_optimisers(method.parameters_by_optimiser(), config.optimiser, config.data.labelled_batch)
+    parts, faces = method.parameters_by_optimiser(), config.data.labelled_batch
+    optimisers = make_optimisers(parts, config.optimiser, faces, method.depths())
     steps, per_epoch = _steps(config, data)
     checked = frozenset[int]() if data.rule == "last" else check_steps(steps, config.selection.checks)
     selector = _selector(data, config, checked) if checked and fabric.is_global_zero else None

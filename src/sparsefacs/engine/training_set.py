@@ -239,9 +239,9 @@ def make_batches(
     known = data.coder.table(person=sees != "geometry") if sees != "pixels" or needs.evidence else None
     sides = data.sides(config.aus) if needs.sides else None
 
-    def stream(rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int) -> FaceStream:
+    def loader(view: AugmentationConfig, chance: int) -> FaceLoader:
         check_flow(view, needs.flow_side)
-        loader = FaceLoader(
+        return FaceLoader(
             data.stores,
             data.occurrence,
             data.intensity,
@@ -253,10 +253,18 @@ def make_batches(
             known,
             sides,
         )
-        drawn: Loader = loader if tracks is None or length is None else ClipLoader(loader, tracks, length)
+
+    def stream(
+        rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int, keys: bool = False
+    ) -> FaceStream:
+        drawn: Loader = loader(view, chance)
+        if tracks is not None and length is not None:
+            drawn = ClipLoader(loader(view, chance), tracks, length, loader(weak, 7) if keys else None)
         return FaceStream(drawn, RowStream(rows, size, seed * 10 + order), pool, rank, world)
 
     weak, strong = sizes.augmentation, sizes.strong or sizes.augmentation
+    first = strong if needs.key_view else weak
+    together = sizes.labelled_batch + sizes.unlabelled_batch
     unlabelled, labelled = data.unlabelled, data.labelled
     if not len(labelled):  # of a method that takes no step, which never draws from it
         labelled = unlabelled
@@ -264,10 +272,11 @@ def make_batches(
         unlabelled = tracks.away_from(unlabelled, data.labelled, length)
     free = unlabelled if needs.unlabelled and len(unlabelled) else None
     return Batches(
-        labelled_faces=stream(labelled, sizes.labelled_batch, 1, weak, 1),
-        unlabelled_faces=None if free is None else stream(free, sizes.unlabelled_batch, 2, weak, 2),
+        labelled_faces=stream(labelled, sizes.labelled_batch, 1, first, 1, needs.key_view),
+        unlabelled_faces=None if free is None else stream(free, sizes.unlabelled_batch, 2, first, 2),
         label_vectors=LabelStream(data.occurrence[data.labelled], seed * 10 + 3, rank, world),
         second_view=None if free is None or not needs.two_views else stream(free, sizes.unlabelled_batch, 2, strong, 5),
+        every_face=stream(np.union1d(data.labelled, unlabelled), together, 6, weak, 6) if needs.every else None,
     )
 
 

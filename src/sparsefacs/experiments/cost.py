@@ -16,7 +16,7 @@ from ..networks.config import NetworkConfig
 from .plan import Job, Plan, Training
 
 _AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
-_SECONDS = {"evaluate": 30.0, "pictures": 60.0, "map": 90.0, "card": 5.0}
+_SECONDS = {"evaluate": 30.0, "pictures": 60.0, "map": 90.0, "card": 5.0, "counts": 5.0}
 _START_S = 15.0  # of a process, and of coding the people tested on
 _SHARE = {"fera2015-bp4d": 21 / 41, "bp4d+-4fold": 3 / 4}  # of the people, who are trained on
 _PEOPLE = 40  # in a training set, roughly
@@ -48,7 +48,8 @@ def faces_seen(training: Training, config: RunConfig, faces: int) -> int:
     trained = faces * people * validated
     epoch = trained if config.training.epoch_of == "all" else trained * share
     batch = config.data.labelled_batch
-    free = config.data.unlabelled_batch if needs.unlabelled and (share < 1 or training.beside) else 0
+    drawn = needs.every or (needs.unlabelled and (share < 1 or training.beside))
+    free = config.data.unlabelled_batch if drawn else 0
     return total_steps(config, int(epoch), batch)[0] * (batch + free) * (needs.clip_length or 1)
 
 
@@ -97,7 +98,8 @@ def _made(plan: Plan, job: Job) -> int:
     for key, path in plan.stores.places.items():
         if str(path) == job.words[1]:
             return plan.stores.faces(key, plan.content.data[key].faces)
-    return next((faces.faces for path, faces in plan.stores.shifted.values() if str(path) == job.words[1]), 0)
+    others = (*plan.stores.shifted.values(), *plan.stores.people.values())
+    return next((faces.faces for path, faces in others if str(path) == job.words[1]), 0)
 
 
 def _people_share(protocol: str | None) -> float:

@@ -50,13 +50,45 @@ class Data(BaseModel):
     profile: Literal["bp4d", "disfa"] = "bp4d"
 
 
+class Faces(BaseModel):
+    """Arguments of `synth`, frames to the later one for `flow`, and what the faces must come out as."""
+
+    model_config = _STRICT
+
+    subjects: int
+    clips: int
+    frames: int
+    size: int
+    seed: int
+    profile: Literal["bp4d", "disfa"] = "bp4d"
+    fps: float | None = None
+    appearance: str | None = None
+    resting: Literal["plain", "varied"] | None = None
+    points: Literal["found", "true"] | None = None
+    flow_step: int = 3
+    generator_version: int | None = None
+    sha256: str | None = None
+
+    @property
+    def faces(self) -> int:
+        """How many faces it makes, those that the finder misses included."""
+        return self.subjects * self.clips * self.frames
+
+    def words(self) -> list[str]:
+        """Return the options of `sparsefacs synth`."""
+        names = ("subjects", "clips", "frames", "size", "seed", "profile", "fps", "appearance", "resting", "points")
+        given = {name: getattr(self, name) for name in names}
+        return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
+
+
 class Small(BaseModel):
-    """What differs at small scale: the recipe, further settings."""
+    """What differs at small scale: the recipe, further settings; faces: of a pre-training, of people of its own."""
 
     model_config = _STRICT
 
     recipe: str | dict[str, str] = "small"
     settings: tuple[str, ...] = ()
+    faces: Faces | None = None
 
 
 class Start(BaseModel):
@@ -118,22 +150,28 @@ class Row(BaseModel):
 class Extra(BaseModel):
     """What is made of an item's runs beside scores.
 
-    pictures, map: of rows, or of pre-trainings (`of`); beside: another whose pictures stand beside. card: what labels
-    hold, without a training. report: the page with distributions.
+    pictures, map: of rows, or of pre-trainings (`of`), a map also of `pixels`, the faces themselves; beside: another
+    whose pictures stand beside. card: what labels hold, without a training. counts: how often each AU occurs in the
+    data sets, with F1 of the rows and, at paper scale, of published methods (`of`). report: the page with
+    distributions.
     """
 
     model_config = _STRICT
 
-    kind: Literal["pictures", "map", "card", "report"]
+    kind: Literal["pictures", "map", "card", "counts", "report"]
     of: tuple[str, ...] = ()
     beside: str | None = None
 
 
 class SmallItem(BaseModel):
-    """What an item is at small scale: fewer data sets, other labels, fewer rows, further settings."""
+    """What an item is at small scale: fewer data sets, other labels, fewer rows, further settings.
+
+    what: where the item's own words would be wrong of it.
+    """
 
     model_config = _STRICT
 
+    what: str | None = None
     data: tuple[str, ...] = ()
     labels: dict[str, str] | None = None
     rows: tuple[str, ...] = ()
@@ -162,40 +200,13 @@ class Item(BaseModel):
     extras: tuple[Extra, ...] = ()
     small: SmallItem = SmallItem()
 
+    def what_at(self, scale: Scale) -> str:
+        """Return what the item shows at a scale."""
+        return self.what if scale == "paper" or self.small.what is None else self.small.what
+
     def row(self, name: str) -> Row:
         """Return the row of that name."""
         return next(row for row in self.rows if row.name == name)
-
-
-class Faces(BaseModel):
-    """Arguments of `synth`, frames to the later one for `flow`, and what the faces must come out as."""
-
-    model_config = _STRICT
-
-    subjects: int
-    clips: int
-    frames: int
-    size: int
-    seed: int
-    profile: Literal["bp4d", "disfa"] = "bp4d"
-    fps: float | None = None
-    appearance: str | None = None
-    resting: Literal["plain", "varied"] | None = None
-    points: Literal["found", "true"] | None = None
-    flow_step: int = 3
-    generator_version: int | None = None
-    sha256: str | None = None
-
-    @property
-    def faces(self) -> int:
-        """How many faces it makes, those that the finder misses included."""
-        return self.subjects * self.clips * self.frames
-
-    def words(self) -> list[str]:
-        """Return the options of `sparsefacs synth`."""
-        names = ("subjects", "clips", "frames", "size", "seed", "profile", "fps", "appearance", "resting", "points")
-        given = {name: getattr(self, name) for name in names}
-        return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
 
 
 class Paper(BaseModel):

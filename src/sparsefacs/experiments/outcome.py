@@ -11,7 +11,7 @@ from ..engine.run import RunFolder
 from ..networks.config import start_folder
 from ..protocols.card import card_text
 from ..protocols.published import Published, published_results
-from ..records import CardRecord, CardsRecord, MetricsRecord, read_record
+from ..records import CardRecord, CardsRecord, CountsRecord, MetricsRecord, read_record
 from ..reports.results import METRICS_OF_TASK, number
 from ..version import VERSION
 from .claims import wanted
@@ -25,6 +25,7 @@ from .stores import read_source
 FORMAT = 1
 _AGAIN = "Delete the run folder and give the command again"
 _FROM_DISTRIBUTIONS = {"marginal-difference": "mean_marginal", "mean-difference": "mean_conditional"}
+_FROM_LOG = {"loss-ratio": "ratio", "loss-ratio-weighted": "weighted_ratio", "judged-right": "right_thresholded"}
 _FROM_PSEUDO_LABELS = {"pseudo-labels": "accuracy", "confirmed-pseudo-labels": "accuracy_confirmed"}
 _COPIED = (
     *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
@@ -56,7 +57,7 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
         "format": FORMAT,
         "paper": plan.paper,
         "item": plan.key,
-        "what": plan.item.what,
+        "what": plan.item.what_at(plan.scale),
         "scale": plan.scale,
         "version": VERSION,
         "synthetic": plan.stores.synthetic,
@@ -68,6 +69,7 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
         "published": [_published(one) for one in _printed(plan) if one.au is None],
         "cards": _cards(groups),
         "label_cards": _label_cards(plan),
+        "counts": _counts(plan),
         "missing": len(total) - len(groups),
         "failed": [{"job": each.job, "why": each.why} for each in failed],
     }
@@ -167,7 +169,14 @@ def _metrics(folder: Path) -> dict[str, Any]:
 
 
 def _further(run: Run, name: str) -> float | None:
-    """Return a number that is no score of frames: how far distributions lie apart, or how right pseudo labels are."""
+    """Return a number that is no score of frames: how far distributions lie apart, how right pseudo labels are, or what
+    the last tenth of the training's log has of a term, the mean of all folds.
+    """
+    if term := _FROM_LOG.get(name):
+        logs = [RunFolder(fold).read_log() for fold in run.folds]
+        last = [line.get(term) for log in logs for line in log[-max(1, len(log) // 10) :]]
+        told = [float(value) for value in last if value]
+        return float(np.mean(told)) if told else None
     if key := _FROM_DISTRIBUTIONS.get(name):
         return number((_metrics(run.folder).get("distributions") or {}).get("difference", {}).get(key))
     key = _FROM_PSEUDO_LABELS.get(name)
@@ -295,6 +304,16 @@ def _label_cards(plan: Plan) -> list[dict[str, Any]]:
             labels = read_record(path, CardsRecord, what="the label card", remedy=_AGAIN)["folds"][0]["labels"]
             kept = {key: labels["combinations"][key] for key in ("faces", "kept", "dense", "all")}
             found.append({"of": name.removeprefix("labels of "), "frames": labels["frames"], **kept})
+    return found
+
+
+def _counts(plan: Plan) -> dict[str, Any]:
+    """Return data set → AU → how many faces show it and how many carry a label of it, of an item that asks for that."""
+    found = {}
+    for data, path in plan.counts.items():
+        if path.exists():
+            told = read_record(path, CountsRecord, what="the counts of the faces", remedy=_AGAIN)["aus"]
+            found[data] = {str(au["au"]): [au["positive"], au["labelled"]] for au in told if au["labelled"]}
     return found
 
 

@@ -5,16 +5,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..protocols.published import published_table_text
+from ..protocols.published import published_results, published_table_text
 from ..reports.page import SYNTHETIC_WARNING
 from ..reports.published import WARNING as PUBLISHED_WARNING
 from ..reports.results import METRIC_NAMES, METRICS_OF_TASK, number
 from ..reports.tables import UNDEFINED, Cell, Table, figure, with_interval
 from .items import BENCHMARK
+from .plan import Plan
 
 _NAMES = METRIC_NAMES | {
     "marginal-difference": "mean |difference| of marginal AU distributions",
     "mean-difference": "mean |difference| of conditional AU distributions",
+    "loss-ratio": "supervised loss by adversarial loss, last tenth of the training",
+    "loss-ratio-weighted": "the same, each by its weight",
+    "judged-right": "how often D is right of labels and cut predictions",
     "pseudo-labels": "right pseudo labels",
     "confirmed-pseudo-labels": "right pseudo labels of clips whose order was recognised",
 }
@@ -53,6 +57,7 @@ def result_tables(content: Mapping[str, Any], metrics: Sequence[str]) -> list[Ta
         tables += [_per_au(name, rows, main)] if any(_of(row, main).get("per_au") for row in rows) else []
     if content["paper"] != BENCHMARK and content.get("compared"):
         tables.append(_compared(content))
+    tables += [_count_table(data_name(content, data), aus) for data, aus in content["counts"].items()]
     if content["label_cards"]:
         tables.append(_label_table(content["label_cards"]))
     return tables
@@ -189,6 +194,41 @@ def _per_au(data: str, rows: Sequence[Mapping[str, Any]], metric: str) -> Table:
         for row in rows
     ]
     return Table(f"{data}: {_NAMES[metric]} per AU", ("Row", "Labels", *(f"AU{au}" for au in aus)), tuple(lines))
+
+
+def _count_table(data: str, aus: Mapping[str, Sequence[int]]) -> Table:
+    lines = [
+        (Cell(f"AU{au}", head=True), Cell(f"{shown:,}"), Cell(f"{labelled:,}"), Cell(figure(shown / labelled, _DIGITS)))
+        for au, (shown, labelled) in aus.items()
+    ]
+    return Table(f"{data}: how often each AU occurs", ("AU", "faces with it", "faces labelled", "share"), tuple(lines))
+
+
+def counts_figure(plan: Plan, content: Mapping[str, Any], data: str) -> str:
+    """Return the AUs' shares of a data set as SVG, with F1 per AU of our rows and, at paper scale, of the published.
+
+    Figures 3 of Adversarial, 3 and 4 of MAE-Face. Published numbers are those of the item's tables, where data set and
+    task agree.
+    """
+    from ..reports.plots import marginals
+
+    aus = content["counts"][data]
+    series = {
+        f"F1, {row['row']}": [number(_of(row, "f1").get("per_au", {}).get(au)) for au in aus]
+        for row in content["rows"]
+        if row["data"] == data and _of(row, "f1").get("per_au")
+    }
+    named = {name for extra in plan.item.extras if extra.kind == "counts" for name in extra.of}
+    printed = plan.content.data[data].printed
+    if plan.scale == "paper" and not content["synthetic"] and printed is not None:
+        every = [one for item in plan.item.printed for one in published_results(paper=plan.paper, item=item)]
+        for one in every:
+            if (one.dataset, one.metric) == (printed.dataset, "f1") and one.method in named and str(one.au) in aus:
+                column = series.setdefault(f"F1, {one.method} (published)", [None] * len(aus))
+                column[list(aus).index(str(one.au))] = one.value / (100 if one.unit == "percent" else 1)
+    shares = [shown / labelled for shown, labelled in aus.values()]
+    xlabel = "share of the labelled faces with the AU (bars)" + ("; F1 (marks)" if series else "")
+    return marginals([f"AU{au}" for au in aus], shares, series, xlabel)
 
 
 def _label_table(cards: Sequence[Mapping[str, Any]]) -> Table:

@@ -83,7 +83,7 @@ class Run:
 
 @dataclass
 class Plan:
-    """All that an item needs. extras: file or folder made beside, by what it is."""
+    """All that an item needs. extras: file or folder made beside, by what it is; counts: data set → its AUs' counts."""
 
     paper: str
     key: str
@@ -96,6 +96,7 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     extras: dict[str, Path] = field(default_factory=dict)
+    counts: dict[str, Path] = field(default_factory=dict)
 
     def stages(self) -> list[list[Job]]:
         """Return the jobs in stages, each of which needs only those before."""
@@ -123,7 +124,9 @@ def make_plan(
     settings: of every training and pre-training, over all others.
     """
     plan = Plan(paper, key, item, scale, out.resolve(), seeds, stores, content)
-    maker = _Maker(plan, tuple(settings))
+    from .beside import add_extras
+
+    maker = Maker(plan, tuple(settings))
     for seed in range(seeds):
         for data in plan.data():
             maker.stores(data)
@@ -133,7 +136,7 @@ def make_plan(
                 for labels, printed in maker.labels(row).items():
                     maker.run(row, data, labels, printed, seed)
         if seed == 0:  # which pictures and maps are of
-            maker.extras()
+            add_extras(plan, maker)
     place = {(run.data, run.row.name, run.labels): index for index, run in enumerate(plan.runs) if run.seed == 0}
     plan.runs.sort(key=lambda run: place[run.data, run.row.name, run.labels])
     return plan
@@ -152,7 +155,7 @@ def fold_count(protocol: str) -> int:
     return 1 if entry is None else len(entry["folds"])
 
 
-class _Maker:
+class Maker:
     """Adds jobs to a plan, each once."""
 
     def __init__(self, plan: Plan, settings: tuple[str, ...]) -> None:
@@ -304,8 +307,8 @@ class _Maker:
             return given, ()
         base, _, swept = name.partition("=")
         start = self.plan.content.pretrain[base]
-        stores, protocol, folds, needs = self._faces_of(start, data)
-        own = not self._faces_named(start)
+        stores, protocol, folds, needs = self._faces_of(base, data)
+        own = not self.faces_named(start) and base not in self.plan.stores.people
         drawn = f"seed-{seed}" if self.anew else ""
         where = "/".join(filter(None, (self._called(data) if own else "", slug(base), slug(swept), drawn)))
         folder = self.plan.out / "starts" / where
@@ -319,8 +322,10 @@ class _Maker:
         words += [] if protocol is None else ["--protocol", protocol, "--fold", str(fold if folds > 1 else 1)]
         words += ["--seed", str(seed), "--split-seed", str(seed)] if self.anew else []
         words += [word for setting in settings for word in ("--set", setting)]
-        of = self._faces_named(start) or (data,)
+        of = self.faces_named(start) or (data,)
         faces = sum(self.plan.stores.faces(each, self.plan.content.data[each].faces) for each in of)
+        if base in self.plan.stores.people:
+            faces = self.plan.stores.people[base][1].faces
         training = Training(
             PRETRAIN + start.method, recipe, settings, self.plan.content.data[data], protocol, faces=faces
         )
@@ -328,68 +333,23 @@ class _Maker:
         job = Job(name, "pretrain", tuple(words), folder / ENCODER_DESCRIPTION, (folder,), needs, training=training)
         return folder, (self.add(job),)
 
-    def _faces_of(self, start: Start, data: str) -> tuple[list[Path], str | None, int, tuple[str, ...]]:
+    def _faces_of(self, name: str, data: str) -> tuple[list[Path], str | None, int, tuple[str, ...]]:
         """Return the stores of a pre-training, who is kept out, of how many folds, and the jobs to wait for."""
-        named = self._faces_named(start)
+        start = self.plan.content.pretrain[name]
+        if name in self.plan.stores.people:
+            path, faces = self.plan.stores.people[name]
+            words, done = ("synth", str(path), *faces.words()), path / "store.json"
+            return [path], None, 1, (self.add(Job(f"faces/{path.name}", "synth", words, done, (path,))),)
+        named = self.faces_named(start)
         if named and not self.anew:
             return [self.plan.stores.of(each) for each in named], start.protocol, 1, ()
         protocol, of = self.protocol(data), named or (data,)
         needs = tuple(dict.fromkeys(job for each in of for job in self.stores(each)))
         return [self.plan.stores.of(each) for each in of], protocol, fold_count(protocol), needs
 
-    def _faces_named(self, start: Start) -> tuple[str, ...]:
+    def faces_named(self, start: Start) -> tuple[str, ...]:
         """Return the data sets that a pre-training names itself; none: it learns from the training's own."""
         return start.data if self.anew or not self.small else ()
-
-    def extras(self) -> None:
-        """Add pictures, maps and cards."""
-        for extra in self.plan.item.extras:
-            if extra.kind == "card":
-                self._cards()
-            for name in extra.of:
-                folder, needs, store = self._pictured(name)
-                if extra.kind == "map":
-                    self._map(name, folder, needs)
-                if extra.kind == "pictures":
-                    other = None if extra.beside is None else self._pictured(extra.beside)
-                    self._pictures(name, folder, needs if other is None else (*needs, *other[1]), store, other)
-
-    def _pictured(self, name: str) -> tuple[Path, tuple[str, ...], tuple[str, ...]]:
-        """Return the run folder that a row's or pre-training's pictures are of, its jobs, and the store to name."""
-        data = self.plan.data()[0]
-        for run in self.plan.runs:
-            if run.row.name == name and run.seed == 0:
-                return run.folds[0], run.jobs[:1], ()
-        own = bool(self._faces_named(self.plan.content.pretrain[name]))
-        needs = self.stores(data)
-        folder, waits = self.start(name, data, 1)
-        return folder, (*needs, *waits), (str(self.plan.stores.of(data)),) if own else ()
-
-    def _pictures(self, name: str, folder: Path, needs: tuple[str, ...], store: tuple[str, ...], other: Any) -> None:
-        out = self.plan.out / "pictures" / slug(name)
-        beside = () if other is None else ("--beside", str(other[0]))
-        words = ("pictures", str(folder), str(out), *store, *beside)
-        self.plan.extras[f"pictures of {name}"] = out
-        self.add(Job(f"pictures/{slug(name)}", "pictures", words, out / "pictures.json", (out,), needs))
-
-    def _map(self, name: str, folder: Path, needs: tuple[str, ...]) -> None:
-        store = self.plan.stores.of(self.plan.data()[0])
-        stem = self.plan.out / "maps" / slug(name)
-        table, picture = stem.with_name(f"{stem.name}.parquet"), stem.with_name(f"{stem.name}.png")
-        words = ("features", str(folder), str(store), "--out", str(table), "--picture", str(picture))
-        self.plan.extras[f"map of {name}"] = picture
-        self.add(Job(f"maps/{stem.name}", "map", words, picture, (table, picture), needs))
-
-    def _cards(self) -> None:
-        labels = (self.plan.item.small.labels if self.small else None) or self.plan.item.labels
-        for data in self.plan.data():
-            needs = self.stores(data)
-            for budget in labels:
-                out = self.plan.out / "cards" / f"{slug(data)}-{slug(budget)}.json"
-                store = str(self.plan.stores.of(data))
-                words = ("protocol", store, "--protocol", self.protocol(data), "--labels", budget, "--json")
-                self.plan.extras[f"labels of {data}, {budget}"] = out
-                self.add(Job(f"cards/{out.stem}", "card", words, out, (out,), needs, to=out))
 
 
 def _sweep(method: str, recipe: str) -> tuple[str, list[Any]]:

@@ -12,7 +12,7 @@ from .cost import job_cost
 from .execute import Failure, run_jobs, write_jobs
 from .items import BENCHMARK, PAPERS, Scale, find_item, read_paper
 from .outcome import gather
-from .pages import markdown, web_page
+from .pages import counts_figure, markdown, web_page
 from .plan import Job, Plan, make_plan
 from .stores import check_faces, command_line, find_stores, prepare_command
 
@@ -105,6 +105,8 @@ def _wrong_faces(plan: Plan, job: Job) -> str:
 def write_results(plan: Plan, content: dict[str, Any]) -> None:
     """Write results.json and its pages."""
     metrics, printed = plan.item.metrics, plan.item.printed
+    for data in content["counts"]:
+        write_text(plan.counts[data].with_suffix(".svg"), counts_figure(plan, content, data))
     write_json(plan.out / "results.json", content)
     write_text(plan.out / "results.md", markdown(content, metrics, printed))
     write_text(plan.out / "results.html", web_page(content, metrics, printed, _pictures(plan)))
@@ -165,6 +167,7 @@ def item_list(paper: str) -> list[dict[str, Any]]:
     told = []
     for key, item in content.items.items():
         entry: dict[str, Any] = {"item": key, "what": item.what, "printed": list(item.printed)}
+        entry |= {} if item.small.what is None else {"what_small": item.small.what}
         for scale in ("small",) if paper.casefold() == BENCHMARK else ("small", "paper"):
             plan = plan_item(paper, key, scale=scale, stand_in=True)  # type: ignore[arg-type]
             entry[scale] = {"runs": len(plan.runs), "jobs": len(plan.jobs), **cost_of(plan)}

@@ -18,7 +18,8 @@ class Stores:
     """Where the faces of each data set lie.
 
     places: data set's key → store; made: those that are synthetic and made on the fly, with how; shifted: data set's
-    key → its second test set; starts: pre-training's name → weights given in its place; missing: keys without a store,
+    key → its second test set; starts: pre-training's name → weights given in its place; people: pre-training's name →
+    synthetic faces made for it alone; missing: keys without a store,
     whose places are stand-ins; synthetic: whether any store holds synthetic faces.
     """
 
@@ -26,6 +27,7 @@ class Stores:
     made: Mapping[str, Faces] = field(default_factory=dict)
     shifted: Mapping[str, tuple[Path, Faces]] = field(default_factory=dict)
     starts: Mapping[str, Path] = field(default_factory=dict)
+    people: Mapping[str, tuple[Path, Faces]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     synthetic: bool = False
 
@@ -145,14 +147,25 @@ def _small(
             "several stores are given, and at small scale one serves all", path=given[1], remedy="Name one store"
         )
     if given:
-        return Stores(dict.fromkeys(keys, given[0].resolve()), starts=starts, synthetic=synthetic)
+        people = _people(content, out)
+        return Stores(dict.fromkeys(keys, given[0].resolve()), starts=starts, people=people, synthetic=synthetic)
     usual = next(iter(benchmark().faces.values()))
     made = {key: _synthetic(content, content.data[key].profile) for key in keys}
     places = {
         key: (out / ("faces" if each.profile == usual.profile else f"faces-{each.profile}")).resolve()
         for key, each in made.items()
     }
-    return Stores(places, made, starts=starts, synthetic=True)
+    return Stores(places, made, starts=starts, people=_people(content, out), synthetic=True)
+
+
+def _people(content: Paper, out: Path) -> dict[str, tuple[Path, Faces]]:
+    """Return the faces of pre-trainings that have people of their own at small scale."""
+    own = {name: start.small.faces for name, start in content.pretrain.items() if start.small is not None}
+    return {
+        name: ((out / f"faces-{faces.subjects}-people").resolve(), faces)
+        for name, faces in own.items()
+        if faces is not None
+    }
 
 
 def _synthetic(content: Paper, profile: str) -> Faces:

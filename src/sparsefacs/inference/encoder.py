@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.joined import AnyStore
 from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
@@ -21,6 +22,7 @@ from .model import load_network
 if TYPE_CHECKING:
     from torch import nn
 
+_GRID = 32
 _AGAIN = "Pre-train again with `sparsefacs pretrain`"
 
 
@@ -89,6 +91,27 @@ def load_encoder(run: str | Path, *, regions: bool | None = None, start: str | N
         width=8 * trunk.area_width if by_area else trunk.channels,
         network=_placed(network),
     )
+
+
+def pixel_encoder(store: AnyStore) -> Encoder:
+    """Return what has a face's pixels for features, averaged over a grid of 32 × 32, to be seen beside a network."""
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional as F
+
+    class Pixels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("middle", torch.tensor(0.5))
+
+        def features(self, image: Tensor, landmarks: Tensor) -> Tensor:
+            del landmarks
+            return F.adaptive_avg_pool2d(image - self.middle, _GRID).flatten(1)
+
+    recipe = store.info.recipe
+    sees = NetworkConfig(input_size=recipe.size)
+    nobody = SeenPeople(frozenset())
+    return Encoder("the faces themselves", recipe, nobody, sees, 3 * _GRID**2, _placed(Pixels()))
 
 
 def _of_training(folder: RunFolder, regions: bool | None, start: str | None) -> Encoder:

@@ -16,7 +16,6 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
-from ..protocols.budgets import VisibleLabels
 from ..records import CardRecord, as_settings
 from .batching import code_faces, decode_windows, encode_faces
 from .contract import Coder
@@ -127,16 +126,13 @@ def _pseudo_labels(
     """Return how right the run's pseudo labels are on training frames whose labels it could not see, and how often it
     recognises the order of clips of the people `tested` on.
     """
-    source = run.read_config()["method"].get("pseudo_labels")
-    if source is None:
+    if "pseudo_labels" not in run.read_config()["method"]:
         return {}
     from .network_model import NetworkCoder
-    from .pseudo_labels import order_accuracy, pseudo_label_accuracy
+    from .pseudo_labels import hidden_rows, order_accuracy, pseudo_label_accuracy
 
     assert isinstance(coder, NetworkCoder)
-    unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
-    unseen[VisibleLabels.load(run.labels).mask.any(axis=1)] = False
-    found = pseudo_label_accuracy(coder, store, np.flatnonzero(unseen), source)
+    found = pseudo_label_accuracy(coder, store, hidden_rows(run, store, plan))
     return found and found | order_accuracy(coder, store, tested)
 
 

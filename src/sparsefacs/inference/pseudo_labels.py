@@ -4,6 +4,8 @@ often that order is recognised.
 The truth is of labels that the training could not see, so it says nothing about the faces tested on.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from math import factorial
 from typing import Any
 
@@ -14,49 +16,84 @@ from ..data.clips import Tracks
 from ..data.evidence import EvidenceTable
 from ..data.joined import AnyStore, known_occurrence
 from ..engine.coding import RowCoder
+from ..engine.run import RunFolder
 from ..methods.knowledge_spreader import other_orders
 from ..networks.answers import placed
+from ..protocols.budgets import VisibleLabels
 from .batching import NETWORK_BATCH, encode_faces
 from .network_model import NetworkCoder
 
 CLIPS = 500
 
 
-def pseudo_label_accuracy(
-    coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], source: str, seed: int = 0
-) -> dict[str, Any]:
-    """Return the share of right pseudo labels of a run's network of clips, on up to 500 clips; {} where it makes none.
+@dataclass(frozen=True)
+class Guessed:
+    """Pseudo labels of C clips. windows: rows (C, L); label (C, L, A) 0 or 1; sure (C, L, A); confirmed (C,); unseen
+    (C, L): frames whose labels the run could not see, each once a clip.
+    """
 
-    rows: training rows without a visible label, of which clips are drawn. Keys: clips, entries, accuracy (of all
-    labels), confirmed (share of clips whose order is recognised), accuracy_confirmed (of the labels of these).
+    windows: NDArray[np.int64]
+    label: NDArray[np.int8]
+    sure: NDArray[np.bool_]
+    confirmed: NDArray[np.bool_]
+    unseen: NDArray[np.bool_]
+
+
+def hidden_rows(run: RunFolder, store: AnyStore, plan: Mapping[str, Any]) -> NDArray[np.int64]:
+    """Return the rows of training people of `store`, the run's own, without a label that it could see."""
+    unseen = np.isin(store.strings("subject"), plan["fold"]["train"])
+    unseen[VisibleLabels.load(run.labels).mask.any(axis=1)] = False
+    return np.flatnonzero(unseen)
+
+
+def guessed_clips(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], seed: int = 0) -> Guessed | None:
+    """Return what a run's network would teach of up to 500 clips round `rows`; None where it makes no pseudo labels.
+
+    rows: training rows without a visible label, of which clips are drawn, and whose truth must be known to count.
     """
     network: Any = coder.network
-    if not hasattr(network, "pseudo_labels"):
-        return {}
-    truth_MA = known_occurrence(store, coder.aus)
-    rows = rows[(truth_MA[rows] >= 0).any(axis=1)]
-    if not len(rows):
-        return {}
+    rows = rows[(known_occurrence(store, coder.aus)[rows] >= 0).any(axis=1)]
+    if not hasattr(network, "pseudo_labels") or not len(rows):
+        return None
     picked = np.sort(np.random.default_rng([seed, 13]).permutation(rows)[:CLIPS])
     windows_CL = Tracks(store.parts).windows(picked, *coder.clip)
     table = RowCoder(store.parts).table(person=coder.person) if coder.known else None
-    right = np.zeros((len(picked), 2), np.int64)  # right labels, known labels
-    confirmed_C = np.zeros(len(picked), bool)
-    for start in range(0, len(picked), NETWORK_BATCH):
-        part = windows_CL[start : start + NETWORK_BATCH]
-        labels_CLA, confirmed_C[start : start + len(part)] = _pseudo_labels(coder, store, part, source, table)
-        # A window's repeated frames, and frames whose labels were seen, are judged only where the row is wanted.
-        unseen = np.isin(part, rows) & _first_times(part)
-        known = (truth_MA[part] >= 0) & unseen[..., None]
-        right[start : start + len(part), 0] = ((labels_CLA == truth_MA[part]) & known).sum(axis=(1, 2))
-        right[start : start + len(part), 1] = known.sum(axis=(1, 2))
-    kept = right[confirmed_C].sum(axis=0)
+    parts = [
+        _pseudo_labels(coder, store, windows_CL[start : start + NETWORK_BATCH], table)
+        for start in range(0, len(picked), NETWORK_BATCH)
+    ]
+    label, sure, confirmed = (np.concatenate(each) for each in zip(*parts, strict=True))
+    # A window's repeated frames, and frames whose labels were seen, are judged only where the row is wanted.
+    return Guessed(windows_CL, label, sure, confirmed, np.isin(windows_CL, rows) & _first_times(windows_CL))
+
+
+def pseudo_label_accuracy(
+    coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], seed: int = 0
+) -> dict[str, Any]:
+    """Return the share of right pseudo labels of a run's network of clips, on up to 500 clips; {} where it makes none.
+
+    rows: as of `guessed_clips`. Keys: clips, entries, sure (share of the entries whose label is sure enough to count),
+    accuracy (of these), confirmed (share of clips whose order is recognised), accuracy_confirmed (of the labels of
+    these that count), absent (accuracy if all AUs were absent).
+    """
+    guessed = guessed_clips(coder, store, rows, seed)
+    if guessed is None:
+        return {}
+    truth = known_occurrence(store, coder.aus)[guessed.windows]
+    known_CLA = (truth >= 0) & guessed.unseen[..., None]
+    sure_CLA = known_CLA & guessed.sure
+    each = ((guessed.label == truth) & sure_CLA, sure_CLA, known_CLA, (truth == 0) & known_CLA)
+    counts = np.stack([cells.sum(axis=(1, 2)) for cells in each], axis=1)
+    right, sure, known, absent = counts.sum(axis=0).tolist()
+    kept = counts[guessed.confirmed].sum(axis=0)
     return {
-        "clips": len(picked),
-        "entries": int(right[:, 1].sum()),
-        "accuracy": round(float(right[:, 0].sum() / right[:, 1].sum()), 4),
-        "confirmed": round(float(confirmed_C.mean()), 4),
+        "clips": len(guessed.windows),
+        "entries": known,
+        "sure": round(sure / known, 4),
+        "accuracy": round(right / sure, 4) if sure else None,
+        "confirmed": round(float(guessed.confirmed.mean()), 4),
         "accuracy_confirmed": round(float(kept[0] / kept[1]), 4) if kept[1] else None,
+        "absent": round(absent / known, 4),
     }
 
 
@@ -91,16 +128,17 @@ def order_accuracy(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]
 
 
 def _pseudo_labels(
-    coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64], source: str, table: EvidenceTable | None
-) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Return pseudo labels (C, L, A) of the frames of windows, and which clips (C,) are confirmed."""
+    coder: NetworkCoder, store: AnyStore, windows_CL: NDArray[np.int64], table: EvidenceTable | None
+) -> tuple[NDArray[np.int8], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return pseudo labels (C, L, A) of the frames of windows, which are sure, and which clips (C,) are confirmed."""
     import torch
 
     network: Any = coder.network
     single_CLE, clip_CLE = _features(coder, store, windows_CL)
     with torch.inference_mode():
-        labels_CLA, confirmed_C = network.pseudo_labels(clip_CLE, source, single_CLE, _known(coder, table, windows_CL))
-    return labels_CLA.cpu().numpy().astype(np.int8), confirmed_C.cpu().numpy()
+        made = network.pseudo_labels(clip_CLE, single_CLE, _known(coder, table, windows_CL))
+    label, sure, confirmed = (part.cpu().numpy() for part in (made.label_BLA, made.sure_BLA, made.confirmed_B))
+    return label.astype(np.int8), sure, confirmed
 
 
 def _known(coder: NetworkCoder, table: EvidenceTable | None, windows_CL: NDArray[np.int64]) -> Any:

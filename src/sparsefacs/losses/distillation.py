@@ -74,9 +74,9 @@ def positive_weights(labels_MA: Tensor) -> Tensor:
 def confirmed_pseudo_loss(logits: Tensor, pseudo_labels: Tensor, keep: Tensor) -> Tensor:
     """Return the cross-entropy of logits with hard pseudo labels, averaged over the entries that are kept (KS, eq. 5).
 
-    logits, pseudo_labels: (B, L, A), labels 0 or 1; keep: bool, (B,) of clips or (B, L) of their frames. What is not
-    kept gets no gradient; 0 when nothing is. Reading: the mean is over what was kept, without positive weights (the
-    pseudo labels come from networks that were trained with them). Raises ValueError for shapes that do not fit.
+    logits, pseudo_labels: (B, L, A), labels 0 or 1; keep: bool, (B,) of clips, (B, L) of their frames or (B, L, A).
+    What is not kept gets no gradient; 0 when nothing is. Reading: the mean is over what was kept, without positive
+    weights. Raises ValueError for shapes that do not fit.
     """
     if logits.shape != pseudo_labels.shape or keep.shape != logits.shape[: keep.ndim]:
         shapes = ", ".join(str(tuple(part.shape)) for part in (logits, pseudo_labels, keep))

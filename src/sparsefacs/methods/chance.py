@@ -33,6 +33,8 @@ class Purpose(IntEnum):
     MIX_SWITCH = 11
     MIX_SHARE = 12
     MIX_BOX = 13
+    SPEED = 14
+    SOFT_LABELS = 15
 
 
 class Chance:

@@ -40,6 +40,10 @@ class Algorithm(nn.Module, Described, ABC):
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters of each optimiser that `updates` may name; none where the method has no such part."""
 
+    def depths(self) -> dict[nn.Parameter, int]:
+        """Return how many layers each parameter lies below the last, for `optimiser.layer_decay`; none: unknown."""
+        return {}
+
     def after_step(self, step: int) -> None:
         """Do what follows a whole step: moving averages, queues."""
         del step

@@ -41,12 +41,16 @@ class _BlankBatches:
             length=length,
             key=length // 2,
             flow=None if side is None else torch.zeros(faces, 2, side, side),
+            key_image=torch.zeros(_FACES, 3, size, size) if self.needs.key_view else None,
         )
 
     def labelled(self) -> Batch:
         return self._batch()
 
     def unlabelled(self) -> Batch | None:
+        return self._batch()
+
+    def every(self) -> Batch:
         return self._batch()
 
     def unlabelled_views(self) -> tuple[Batch, Batch] | None:

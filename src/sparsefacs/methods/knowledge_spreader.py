@@ -5,8 +5,8 @@ Equation and section numbers are the paper's; its symbols are lost, so where a f
 
 Who is who: M_A on the key frame alone is both the Spatial Teacher (of branch B's students) and the Temporal Student (of
 the Temporal Teacher M_B). Distillation is online and two-way, so that "student networks" in eqs 3 and 4 are both
-networks of a pair. All frames of a clip, and so M_A's key frame, are augmented alike (6.4); the students' noise against
-M_A is dropout (reading).
+networks of a pair. All frames of a clip are augmented alike (6.4). The students' noise against M_A is augmentation and
+dropout (3.1.2): M_A sees the key frame in a view that is drawn apart, without dropout.
 """
 
 from collections.abc import Iterator
@@ -31,13 +31,13 @@ from ..losses.distillation import (
 from ..losses.reduction import global_mean, process_count, wide
 from ..networks.spreader import (
     Clips,
-    PseudoSource,
     SpatialModel,
     SpatialStudents,
     SpreaderConfig,
     SpreaderPredictor,
     TemporalModel,
     ensemble,
+    reordered,
 )
 from .chance import Chance, Purpose
 from .contract import Method, MethodConfig, Needs, Setting, Update
@@ -62,20 +62,17 @@ class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
     unlabelled_after: Share | None = Field(
         0.2, description="share of the training before clips without any label are used; none: they never are"
     )
-    pseudo_labels: PseudoSource = Field(
-        "temporal-teacher", description="whose predicted classes the students learn on frames without labels"
-    )
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """Clips of one step, the labelled ones first: image (C·L, 3, S, S); labels (B, A) of the labelled clips' keys;
-    known_CLA: the evidence's logits of all frames, 0 without.
+    """Clips of one step, the labelled ones first: image (C·L, 3, S, S); key_image (B, 3, S, S), the labelled clips'
+    keys as M_A sees them; occurrence (B, L, A) of the labelled clips; known_CLA: the evidence's logits, 0 without.
     """
 
     image: Tensor
     key_image: Tensor
-    occurrence_BA: Tensor  # noqa: N815
+    occurrence_BLA: Tensor  # noqa: N815
     key: int
     labelled: int
     unlabelled: int
@@ -87,13 +84,11 @@ class KnowledgeSpreader(Method):
 
     Config = KnowledgeSpreaderConfig
     paper = "Li, Zhang, Wang, Yin: Knowledge-Spreader, learning AU dynamics with extremely limited labels"
-    positive_weight: Tensor
 
     def __init__(self, config: KnowledgeSpreaderConfig, setting: Setting) -> None:
         super().__init__()
         self.config, self.setting = config, setting
         self.model = self.build_predictor(setting, config)
-        self.register_buffer("positive_weight", torch.ones(len(setting.aus)))
         self.chance = Chance(torch.initial_seed())
 
     @classmethod
@@ -123,7 +118,8 @@ class KnowledgeSpreader(Method):
 
     def needs(self) -> Needs:
         """Return that clips are drawn, those without any label too unless they are never used."""
-        return Needs(unlabelled=self.config.unlabelled_after is not None, clip_length=self.config.clip_length)
+        free = self.config.unlabelled_after is not None
+        return Needs(unlabelled=free, clip_length=self.config.clip_length, key_view=True)
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield the one update of a step: eq. 7 with the ramp of eq. 8.
@@ -147,8 +143,9 @@ class KnowledgeSpreader(Method):
         terms = {"recognition": recognition}
         semi = self._distilled("spatial", spatial_BA, student_BA, drawn, terms)
         semi = semi + self._distilled("temporal", temporal_BA, spatial_BA, drawn, terms)
-        semi = semi + config.pseudo * self._pseudo(pooled_CLE, seen, drawn, terms)
-        order = self._order(pooled_CLE, seen, drawn, step, terms)
+        if config.semi_supervised * config.pseudo > 0:
+            semi = semi + config.pseudo * self._pseudo(pooled_CLE, seen, drawn, terms)
+        order = self._order(seen, drawn, step, terms)
         ramp = gaussian_ramp(step, round(config.ramp * self.setting.steps))
         loss = recognition + ramp * (config.semi_supervised * semi + config.order * order)
         yield Update("spreader", loss, terms)
@@ -162,10 +159,12 @@ class KnowledgeSpreader(Method):
         for clips in (batch, free):
             if clips is not None and clips.length != length:
                 raise ValueError(f"clips of {clips.length} frames were drawn, not of {length}")
+        if batch.key_image is None:
+            raise ValueError("no view of the key frames apart was drawn")
         return _Drawn(
             batch.image if free is None else torch.cat([batch.image, free.image]),
-            _key_frames(batch.image, batch),
-            _key_frames(batch.occurrence, batch),
+            batch.key_image,
+            batch.occurrence.view(-1, length, batch.occurrence.shape[-1]),
             batch.key,
             len(batch) // length,
             0 if free is None else len(free) // length,
@@ -182,7 +181,7 @@ class KnowledgeSpreader(Method):
 
     def _recognition(self, logits_BA: Tensor, drawn: _Drawn) -> Tensor:
         """Return eq. 3 of some network at the key frames."""
-        return weighted_occurrence_loss(logits_BA, drawn.occurrence_BA, self.positive_weight)
+        return weighted_occurrence_loss(logits_BA, drawn.occurrence_BLA[:, drawn.key], self.model.positive_weight)
 
     def _distilled(
         self, name: str, one_BA: Tensor, other_BA: Tensor, drawn: _Drawn, terms: dict[str, Tensor]
@@ -200,35 +199,30 @@ class KnowledgeSpreader(Method):
         return supervised + self.config.distillation * terms[f"{name}_distillation"]
 
     def _pseudo(self, pooled_CLE: Tensor, seen: Clips, drawn: _Drawn, terms: dict[str, Tensor]) -> Tensor:
-        """Return eq. 5: every student learns on frames that are no labelled clip's key.
+        """Return eq. 5: every student learns on frames that are no labelled clip's key, AUs whose label is not visible.
 
-        Reading: the labels come from the Temporal Teacher by default ("to form more temporal knowledge", 6.2). It sees
-        the whole clip and has read it already; M_A would need its backbone on every frame (`ensemble`: that, without
-        gradient), and a student's own class (`students`) says nothing new to it.
+        Reading: whose classes these are is `pseudo_labels`, which the paper does not say. M_A, without gradient, sees
+        the frames as the students do.
         """
-        single_CLE = None
-        if self.config.pseudo_labels == "ensemble":
-            single_CLE = self.model.quiet_features(drawn.image).view_as(pooled_CLE)
-        labels_CLA, confirmed_C = self.model.pseudo_labels(
-            pooled_CLE.detach(), self.config.pseudo_labels, single_CLE, drawn.known_CLA
-        )
-        keep_CL = confirmed_C[:, None].repeat(1, self.config.clip_length)
-        keep_CL[: drawn.labelled, drawn.key] = False
-        terms["pseudo"] = confirmed_pseudo_loss(seen.student_BLA, labels_CLA, keep_CL)
-        terms["pseudo_kept"] = global_mean(confirmed_C.float())
+        single_CLE = self.model.quiet_features(drawn.image).view_as(pooled_CLE) if self.model.sees_alone else None
+        made = self.model.pseudo_labels(pooled_CLE.detach(), single_CLE, drawn.known_CLA)
+        keep_CLA = made.sure_BLA & made.confirmed_B[:, None, None]
+        keep_CLA[: drawn.labelled, drawn.key] = False
+        keep_CLA[: drawn.labelled] &= drawn.occurrence_BLA < 0
+        terms["pseudo"] = confirmed_pseudo_loss(seen.student_BLA, made.label_BLA, keep_CLA)
+        terms["pseudo_kept"] = global_mean(made.confirmed_B.float())
+        terms["pseudo_sure"] = global_mean(made.sure_BLA.float())
         return terms["pseudo"]
 
-    def _order(
-        self, pooled_CLE: Tensor, seen: Clips, drawn: _Drawn, step: int, terms: dict[str, Tensor]
-    ) -> Tensor | float:
-        """Return the cross-entropy of true against shuffled sequences (3.1.3), 0 without TPL.
+    def _order(self, seen: Clips, drawn: _Drawn, step: int, terms: dict[str, Tensor]) -> Tensor | float:
+        """Return the cross-entropy of true against shuffled sequences of the students' features (3.1.3), 0 without TPL.
 
-        What changes places: see `TemporalModel`. A clip that stands still stays at chance, as the paper says of it.
+        Where a student is shared, a clip that stands still stays at chance, as the paper says of it.
         """
         if seen.order_B is None:
             return 0.0
-        orders_CL = self._orders(drawn, step).to(pooled_CLE.device)
-        shuffled_C = self.model.reordered(pooled_CLE, seen.features_BLD, orders_CL)
+        orders_CL = self._orders(drawn, step).to(seen.features_BLD.device)
+        shuffled_C = self.model.temporal.order_of(reordered(seen.features_BLD, orders_CL))
         assert shuffled_C is not None
         judged = wide(torch.cat([seen.order_B, shuffled_C]))
         true = torch.cat([torch.ones_like(seen.order_B), torch.zeros_like(shuffled_C)]).to(judged.dtype)
@@ -244,8 +238,8 @@ class KnowledgeSpreader(Method):
         return other_orders(torch.cat(numbers), length)
 
     def _weigh_positives(self, batches: BatchSource) -> None:
-        labels = batches.labels(_LABEL_VECTORS // process_count()).to(self.positive_weight.device)
-        self.positive_weight.copy_(positive_weights(gathered(labels)))
+        weight = self.model.positive_weight
+        weight.copy_(positive_weights(gathered(batches.labels(_LABEL_VECTORS // process_count()).to(weight.device))))
 
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
         """Return all parameters of both branches."""
@@ -270,8 +264,3 @@ def other_orders(numbers_B: Tensor, length: int) -> Tensor:
             order.append(rest.pop(first))
         orders.append(order)
     return torch.tensor(orders, dtype=torch.long)
-
-
-def _key_frames(rows: Tensor, batch: Batch) -> Tensor:
-    """Return the key frame's part of `rows` (B·L, ...), (B, ...)."""
-    return rows.reshape(-1, batch.length, *rows.shape[1:])[:, batch.key]

@@ -40,16 +40,20 @@ class Setting:
 class Needs:
     """What a method, as configured, draws beside labelled faces.
 
-    unlabelled: faces without labels; two_views: these in two random views; flow_side: side of the flow maps that come
-    with every face, None for none; clip_length: frames of the clips that are drawn instead of faces, None for faces;
-    side: of the images that are drawn, pixels, None for that of the network; evidence: what another network looks at
-    beside what this one does; sides: intensities of left and right apart.
+    unlabelled: faces without labels; every: faces with labels and without in one stream, as they come; two_views: faces
+    without labels in two random views; flow_side: side of the flow maps that come with every face, None for none;
+    clip_length: frames of the clips that are drawn instead of faces, None for faces; key_view: each labelled clip's key
+    frame once more in a view of its own, the clips themselves augmented as `data.strong` says; side: of the images that
+    are drawn, pixels, None for that of the network; evidence: what another network looks at beside what this one does;
+    sides: intensities of left and right apart.
     """
 
     unlabelled: bool = False
+    every: bool = False
     two_views: bool = False
     flow_side: int | None = None
     clip_length: int | None = None
+    key_view: bool = False
     side: int | None = None
     evidence: bool = False
     sides: bool = False

@@ -52,6 +52,10 @@ class Supervised(Method):
         """Return the network's parameters."""
         return {"recogniser": list(self.recogniser.parameters())}
 
+    def depths(self) -> dict[nn.Parameter, int]:
+        """Return how many blocks of a transformer each parameter lies below its last layers."""
+        return self.recogniser.depths() if isinstance(self.recogniser, AUClassifier) else {}
+
     def predictor(self) -> nn.Module:
         """Return the AU network."""
         return self.recogniser

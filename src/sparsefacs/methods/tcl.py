@@ -1,7 +1,8 @@
 """TCL, temporal contrastive learning: clips without labels agree with themselves at two playback speeds.
 
 Singh, Chakraborty, Varshney, Panda, Feris, Saenko, Das: Semi-supervised action recognition with temporal contrastive
-learning (CVPR 2021), which Knowledge-Spreader is compared with (its Fig. 4 and supplement, Table 1).
+learning (CVPR 2021), which Knowledge-Spreader is compared with (its Fig. 4 and supplement, Table 1). Where the paper
+leaves a choice, it is that of the authors' program (the fast path detached, three stages).
 """
 
 from collections.abc import Iterator
@@ -11,27 +12,40 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from ..data.batches import BatchSource, together
+from ..data.batches import Batch, BatchSource
+from ..losses.consistency import pseudo_label_loss
 from ..losses.contrastive import ntxent_loss
 from ..losses.recognition import occurrence_loss
 from ..losses.temporal import group_contrast_loss
 from ..networks.clip_classifier import ClipClassifier
+from .chance import Chance, Purpose
 from .contract import Method, MethodConfig, Needs, Setting, Update
 
 Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class TCLConfig(MethodConfig):
-    """Settings of TCL, sections 3 and 4.1; its clips have 8 and 4 frames."""
+    """Settings of TCL, sections 3 and 4.1: clips of 8 and 4 frames, 400 epochs of which 50 see labels alone and the
+    last 50 pseudo labels. Its μ, clips without labels for each labelled one, is the ratio of the batches.
+    """
 
-    clip_length: Annotated[int, Field(ge=2, le=32)] = Field(8, description="frames at the dense speed")
+    clip_length: Annotated[int, Field(ge=2, le=32)] = Field(8, description="frames at the fast speed; half at the slow")
     temperature: Annotated[float, Field(gt=0)] = Field(0.5, description="τ")
     instance: Weight = Field(9.0, description="γ, of the contrast of clips")
     group: Weight = Field(1.0, description="β, of the contrast of groups")
+    supervised_until: Share = Field(0.125, description="share of the training that sees labels alone")
+    pseudo_from: Share = Field(0.875, description="share of the training after which pseudo labels replace contrast")
+    pseudo: Weight = Field(1.0, description="weight of the pseudo labels")
+    threshold: Annotated[float, Field(ge=0.5, lt=1)] = Field(0.8, description="smallest probability of a pseudo label")
 
 
 class TCL(Method):
-    """Reading: the video network is the mean of the frames' features, and a clip has the label of its key frame."""
+    """Reading: the video network is the mean of the frames' features, and a clip has the label of its key frame.
+
+    Readings for many labels: what is contrasted is the pooled feature, normalised, in place of the softmax over
+    classes, which AUs are not; a clip's pseudo label is sure or not for each AU.
+    """
 
     Config = TCLConfig
     paper = (
@@ -42,6 +56,7 @@ class TCL(Method):
         super().__init__()
         self.config, self.setting = config, setting
         self.network = self.build_predictor(setting, config)
+        self.chance = Chance(torch.initial_seed())
 
     @classmethod
     def build_predictor(cls, setting: Setting, config: TCLConfig) -> ClipClassifier:
@@ -49,26 +64,56 @@ class TCL(Method):
         return ClipClassifier(setting.network, len(setting.aus), config.clip_length)
 
     def needs(self) -> Needs:
-        """Return that clips are drawn, with labels and without."""
-        return Needs(unlabelled=True, clip_length=self.config.clip_length)
+        """Return that clips are drawn, with labels and, in two views, without."""
+        return Needs(unlabelled=True, two_views=True, clip_length=self.config.clip_length)
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
-        """Yield one update: L_sup + γ · L_ic + β · L_gc (TCL, eq. 5)."""
-        labelled, free = batches.labelled(), batches.unlabelled()
-        image = labelled.image if free is None else torch.cat([labelled.image, free.image])
-        evidence = together(labelled, *([] if free is None else [free]))
-        dense_CA, sparse_CA = self.network.at_two_speeds(image, evidence, labelled.key)
-        clips = len(labelled) // labelled.length
-        occurrence = labelled.occurrence.view(clips, labelled.length, -1)[:, labelled.key]
-        recognition = occurrence_loss(dense_CA[:clips], occurrence) / len(self.setting.aus)
+        """Yield one update: L_sup, then + γ · L_ic + β · L_gc (TCL, eq. 5), then + cross-entropy with pseudo labels.
+
+        Clips with labels, without at the fast and without at the slow speed pass the network one after the other, each
+        normalised by its own batch. The fast path teaches the slow one and is not moved by contrast.
+        """
+        config, labelled = self.config, batches.labelled()
+        _, logits_BA = self._seen(labelled)
+        recognition = occurrence_loss(logits_BA, _key(labelled.occurrence, labelled)) / len(self.setting.aus)
         terms: dict[str, Tensor] = {"recognition": recognition}
-        loss = recognition
-        if free is not None:
-            both = torch.cat([dense_CA[clips:], sparse_CA[clips:]])
-            terms["instance"] = ntxent_loss(both, self.config.temperature)
-            terms["group"] = group_contrast_loss(dense_CA[clips:], sparse_CA[clips:], self.config.temperature)
-            loss = loss + self.config.instance * terms["instance"] + self.config.group * terms["group"]
+        loss, steps = recognition, self.setting.steps
+        free = None if step < config.supervised_until * steps else batches.unlabelled_views()
+        if free is not None and steps and step >= config.pseudo_from * steps:
+            terms["pseudo"] = pseudo_label_loss(self._seen(free[0])[1], config.threshold)
+            loss = loss + config.pseudo * terms["pseudo"]
+        elif free is not None:
+            instance, group = self._contrast(*free, step)
+            terms |= {"instance": instance, "group": group}
+            loss = loss + config.instance * instance + config.group * group
         yield Update("network", loss, terms)
+
+    def _contrast(self, fast: Batch, other: Batch, step: int) -> tuple[Tensor, Tensor]:
+        """Return L_ic and L_gc of clips at the fast speed and, of another view of them, at the slow one."""
+        with torch.no_grad():
+            fast_CE, fast_CA = self._seen(fast)
+        slow_CE, slow_CA = self._seen(other, self._slowed(other, step))
+        temperature = self.config.temperature
+        return (
+            ntxent_loss(torch.cat([fast_CE, slow_CE]), temperature),
+            group_contrast_loss(fast_CE, slow_CE, fast_CA > 0, slow_CA > 0, temperature),
+        )
+
+    def _seen(self, batch: Batch, image: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return features and logits of clips in a pass of their own; image: the frames to see, if not all."""
+        evidence = None if batch.evidence is None else _key(batch.evidence, batch)
+        image = batch.image if image is None else image
+        return self.network.of_clips(image, len(image) * batch.length // len(batch), evidence)
+
+    def _slowed(self, batch: Batch, step: int) -> Tensor:
+        """Return the frames of clips at the slow speed, (B · half of the length, 3, S, S): one drawn of each two."""
+        length = batch.length
+        clips, frames = len(batch) // length, (length + 1) // 2
+        drawn_C = self.chance.choices(step, Purpose.SPEED, clips, 2**frames)
+        second_CF = (drawn_C[:, None] >> torch.arange(frames)) & 1
+        places = (2 * torch.arange(frames) + second_CF).clamp(max=length - 1).to(batch.image.device)
+        rows = (length * torch.arange(clips, device=places.device)[:, None] + places).flatten()
+        return batch.image[rows]
 
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
         """Return the network's parameters."""
@@ -77,3 +122,8 @@ class TCL(Method):
     def predictor(self) -> ClipClassifier:
         """Return the network of clips."""
         return self.network
+
+
+def _key(rows: Tensor, batch: Batch) -> Tensor:
+    """Return the key frames' part of `rows` (B·L, ...), (B, ...)."""
+    return rows.view(-1, batch.length, *rows.shape[1:])[:, batch.key]

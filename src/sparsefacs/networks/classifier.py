@@ -114,6 +114,24 @@ class AUClassifier(Recogniser):
         """Return the side of what the backbone sees, pixels."""
         return config.input_size
 
+    def depths(self) -> dict[nn.Parameter, int]:
+        """Return how many layers each parameter lies below the last norm and layer; none where there are no blocks.
+
+        The last block is 1 below, the patches' embedding and its positions one below the first block.
+        """
+        blocks = getattr(self.backbone, "blocks", None)
+        if not isinstance(blocks, nn.Sequential) or not hasattr(self.backbone, "patch_embed"):
+            return {}
+        below = dict.fromkeys(self.parameters(), 0)
+        first = ("patch_embed", "norm_pre", "cls_token", "reg_token", "pos_embed")
+        for name, parameter in self.backbone.named_parameters():
+            part, _, rest = name.partition(".")
+            if part in first:
+                below[parameter] = len(blocks) + 1
+            elif part == "blocks":
+                below[parameter] = len(blocks) - int(rest.partition(".")[0])
+        return below
+
     @property
     def _timm(self) -> Any:
         return self.backbone  # a timm model, which types as a bare module

@@ -46,17 +46,11 @@ class ClipClassifier(Evident):
         logits: Tensor = self.frames.head(self.frames.dropout(pooled))
         return self.added(logits, evidence)
 
-    def at_two_speeds(self, image: Tensor, evidence: Tensor | None = None, key: int = 0) -> tuple[Tensor, Tensor]:
-        """Return logits (B, A) of clips, frame after frame in `image` (B·L, 3, S, S): all frames, and every second.
+    def of_clips(self, image: Tensor, length: int, evidence: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return pooled features (B, E) and AU logits (B, A) of clips of `length` frames.
 
-        evidence: (B·L, 2W + 1); each clip's is that of its frame at place `key`.
+        image: (B · length, 3, S, S), clip after clip; evidence: (B, 2W + 1), of each clip's key frame.
         """
         features_NE = self.frames.pixel_features(image)
-        features_BLE = features_NE.view(-1, self.clip_length, features_NE.shape[-1])
-        own = None
-        if evidence is not None:
-            own = evidence.view(-1, self.clip_length, evidence.shape[-1])[:, key]
-        dense, sparse = (
-            self.frames.head(self.frames.dropout(each.mean(dim=1))) for each in (features_BLE, features_BLE[:, ::2])
-        )
-        return self.added(dense, own), self.added(sparse, own)
+        pooled_BE = features_NE.view(-1, length, features_NE.shape[-1]).mean(dim=1)
+        return pooled_BE, self.added(self.frames.head(self.frames.dropout(pooled_BE)), evidence)

@@ -10,6 +10,8 @@ from ..coders import coder_folder, is_coder_name
 EvidenceUse = Literal["pixels", "geometry", "person"]
 NAMED_STARTS = ("none", "imagenet")
 """Values of `network.init` that are no path."""
+PIXELS = "pixels"
+"""In place of an encoder's run: the faces themselves."""
 ENCODER_FILE = "encoder.safetensors"
 """What a pre-training leaves in its run folder: the trunk's weights under timm's names."""
 

@@ -24,8 +24,8 @@ from .evidence import Evident, evidence_head, joined
 from .statistics import frozen_statistics
 from .trunk import perceptron
 
-PseudoSource = Literal["temporal-teacher", "students", "ensemble"]
-Shuffled = Literal["students", "frames"]
+PseudoSource = Literal["spatial-teacher", "temporal-teacher", "students", "ensemble"]
+Students = Literal["places", "shared"]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -43,8 +43,15 @@ class SpreaderConfig(BaseModel):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.2, description="noise of the Spatial Students")
     sil: bool = Field(True, description="spatial-temporal learning by transformers; false: perceptrons")
     tpl: bool = Field(True, description="pseudo labels count only where a clip's order is recognised")
-    shuffle: Shuffled = Field(
-        "frames", description="whose order is judged: that of the students' features, or of the frames themselves"
+    students: Students = Field("places", description="a perceptron for each place in the clip, or one for all places")
+    pseudo_labels: PseudoSource = Field(
+        "temporal-teacher", description="whose predicted classes the students learn on frames without labels"
+    )
+    undo_weights: bool = Field(
+        True, description="cut pseudo labels where present is likelier, the loss's weights undone; false: at logit 0"
+    )
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        0.5, description="smallest probability of a pseudo label's class for it to count; 0.5: all do"
     )
 
 
@@ -144,39 +151,48 @@ class SpatialModel(nn.Module):
 
 
 class SpatialStudents(nn.Module):
-    """L small perceptrons with dropout, one for each place in the clip: a frame feature and AU logits (KS, 3.1.2)."""
+    """L small perceptrons with dropout, one for each place in the clip: a frame feature and AU logits (KS, 3.1.2).
+
+    With `students: shared`, one perceptron for all places: each label then teaches every place's student, of which a
+    clip's key moves past one at a time, and nothing but the frames themselves tells their order. Dropout is then the
+    same for all frames of a clip, as their augmentation is, so that it hides no motion.
+    """
 
     def __init__(self, length: int, channels: int, aus: int, config: SpreaderConfig) -> None:
         super().__init__()
-        self.dropout = config.dropout
-        self.inner = PlaceLinear(length, channels, config.hidden)
-        self.outer = PlaceLinear(length, config.hidden, config.width)
-        self.head = PlaceLinear(length, config.width, aus)
+        self.dropout, self.shared = config.dropout, config.students == "shared"
+        places = 1 if self.shared else length
+        self.inner = PlaceLinear(places, channels, config.hidden)
+        self.outer = PlaceLinear(places, config.hidden, config.width)
+        self.head = PlaceLinear(places, config.width, aus)
 
     def forward(self, pooled_BLE: Tensor, noise: bool = True) -> tuple[Tensor, Tensor]:
         """Return frame features (B, L, D) and AU logits (B, L, A); `noise`: dropout, in training mode."""
-        hidden = F.dropout(F.relu(self.inner(pooled_BLE)), self.dropout, self.training and noise)
-        features_BLD: Tensor = self.outer(hidden)
-        return features_BLD, self.head(features_BLD)
+        clips, length = pooled_BLE.shape[:2]
+        hidden = F.relu(self.inner(pooled_BLE.reshape(clips * length, 1, -1) if self.shared else pooled_BLE))
+        hidden = hidden.view(clips, length, -1)
+        if self.training and noise:
+            kept = torch.ones_like(hidden[:, :1] if self.shared else hidden)
+            hidden = hidden * F.dropout(kept, self.dropout)
+        features = self.outer(hidden.view(clips * length, 1, -1) if self.shared else hidden)
+        logits = self.head(features)
+        return features.view(clips, length, -1), logits.view(clips, length, -1)
 
 
 class TemporalModel(nn.Module):
     """M_B, the Temporal Teacher: the clip's frame features → AU logits of its frames, and whether their order is true.
 
     Readings. A frame's logits are read from its own token, by one map for all places (the key frame's are those that
-    labels teach); the order is read from all tokens side by side.
-
-    KS shuffles the features that the students give (`students`). As each student has weights of its own, a feature out
-    of place is told by its maker alone, even in clips that stand still. With `frames` it is the backbone's features
-    that change places, and they reach the same encoder by one map for all places, less the clip's mean: neighbouring
-    frames differ by a tenth of what two faces differ by. Through the students, or with the mean, order was not learned
-    in 400 steps (0.50 of unseen people's clips right); so, of clips of 3 frames 0.76, of 5 0.88, from fixed features.
+    labels teach); the order is read from all tokens side by side, of the features that the students give, as KS has it:
+    of what their labels are made of. Where each student has weights of its own, a feature out of place is told by its
+    maker alone, even in clips that stand still. Where one student is `shared`, motion alone tells the order; it is
+    judged less the clip's mean, since neighbouring frames differ by a tenth of what two faces differ by.
 
     Without `sil`, a perceptron on all features of the clip side by side takes the encoder's place; without `tpl`, there
     is no order to read.
     """
 
-    def __init__(self, length: int, channels: int, aus: int, config: SpreaderConfig) -> None:
+    def __init__(self, length: int, aus: int, config: SpreaderConfig) -> None:
         super().__init__()
         clip = length * config.width
         self.relate = (
@@ -188,22 +204,19 @@ class TemporalModel(nn.Module):
         )
         self.head = nn.Linear(config.width, aus)
         self.order = nn.Linear(clip, 1) if config.tpl else None
-        self.motion = nn.Linear(channels, config.width) if config.tpl and config.shuffle == "frames" else None
+        self.moving = config.students == "shared"
 
     def forward(self, features_BLD: Tensor) -> Tensor:
         """Return AU logits (B, L, A) of the students' features."""
         logits_BLA: Tensor = self.head(self.relate(features_BLD))
         return logits_BLA
 
-    def order_of(self, pooled_BLE: Tensor, features_BLD: Tensor) -> Tensor | None:
-        """Return the logit of true against shuffled order (B,), None without TPL.
-
-        pooled_BLE: the backbone's features; features_BLD: the students', in their order.
-        """
+    def order_of(self, features_BLD: Tensor) -> Tensor | None:
+        """Return the logit of true against shuffled order (B,) of the students' features, None without TPL."""
         if self.order is None:
             return None
-        if self.motion is not None:
-            features_BLD = self.motion(pooled_BLE - pooled_BLE.mean(dim=1, keepdim=True))
+        if self.moving:
+            features_BLD = features_BLD - features_BLD.mean(dim=1, keepdim=True)
         order_B1: Tensor = self.order(self.relate(features_BLD).flatten(1))
         return order_B1.squeeze(-1)
 
@@ -220,6 +233,15 @@ class Clips:
     order_B: Tensor | None  # noqa: N815
 
 
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Hard labels (B, L, A), 0 or 1; which are sure enough (B, L, A); which clips (B,) TPL confirms, without it all."""
+
+    label_BLA: Tensor  # noqa: N815
+    sure_BLA: Tensor  # noqa: N815
+    confirmed_B: Tensor  # noqa: N815
+
+
 class SpreaderPredictor(Evident):
     """Both branches: a frame is coded by branch A alone and by branch B within its clip (KS, 6.1, 6.3).
 
@@ -227,17 +249,22 @@ class SpreaderPredictor(Evident):
     with logits" is taken of, and names the ensemble as one. key: the place at which a frame is coded. Reading: the
     middle, where KS draws it at random for each batch; a random one would give other codes at every call.
 
-    The students' heads and the order's are kept, though codes need neither: pseudo labels are made of them.
+    The students' heads, the order's and the weights of positives are kept, though codes need none of them: pseudo
+    labels are made of them.
     """
+
+    positive_weight: Tensor
 
     def __init__(self, network: NetworkConfig, aus: int, config: SpreaderConfig) -> None:
         super().__init__()
+        self.config = config
+        self.register_buffer("positive_weight", torch.ones(aus))  # of eq. 3, by which the loss was weighted
         self.clip_length, self.key = config.clip_length, config.clip_length // 2
         self.evidence = evidence_head(network.evidence, aus)
         self.spatial = SpatialModel(network, aus, config)
         self.trunk = FrameTrunk(network)
         self.students = SpatialStudents(self.clip_length, self.trunk.width, aus, config)
-        self.temporal = TemporalModel(self.clip_length, self.trunk.width, aus, config)
+        self.temporal = TemporalModel(self.clip_length, aus, config)
 
     def frame_features(self, image: Tensor, landmarks: Tensor | None = None, vector: Tensor | None = None) -> Tensor:
         """Return both backbones' features (N, 2E), A's first, of faces (N, 3, S, S) in 0–1, and their evidence behind
@@ -283,50 +310,49 @@ class SpreaderPredictor(Evident):
         known_BLA: the evidence's logits of the frames, added to both.
         """
         features_BLD, student_BLA = self.students(pooled_BLE, noise)
-        order_B = self.temporal.order_of(pooled_BLE, features_BLD)
+        order_B = self.temporal.order_of(features_BLD)
         return Clips(features_BLD, student_BLA + known_BLA, self.temporal(features_BLD) + known_BLA, order_B)
 
     @torch.no_grad()
     def pseudo_labels(
-        self,
-        clip_BLE: Tensor,
-        source: PseudoSource,
-        single_BLE: Tensor | None = None,
-        known_BLA: Tensor | float = 0.0,
-    ) -> tuple[Tensor, Tensor]:
-        """Return hard pseudo labels (B, L, A), 0 or 1, and which clips (B,) TPL confirms; without TPL, all.
+        self, clip_BLE: Tensor, single_BLE: Tensor | None = None, known_BLA: Tensor | float = 0.0
+    ) -> PseudoLabels:
+        """Return the hard pseudo labels of clips, by `config`.
 
-        clip_BLE: branch B's features (B, L, E); single_BLE: branch A's, for source `ensemble` (see `by_branch`). The
-        label is the class of the larger probability of: the Temporal Teacher for that frame (`temporal-teacher`), the
-        place's own student (`students`), or the mean of branch A and the Temporal Teacher, as faces are coded
-        (`ensemble`). No dropout, so that noise is the students' alone. Confirmed: the true order is judged to be true
-        (KS, 3.1.3).
+        clip_BLE: branch B's features (B, L, E); single_BLE: branch A's, where `sees_alone` says they are needed. The
+        label is the likelier class of each AU, to the Temporal Teacher for that frame (`temporal-teacher`), to M_A on
+        the frame alone (`spatial-teacher`), to the place's own student (`students`), or to the mean of M_A and the
+        Temporal Teacher, as faces are coded (`ensemble`). A loss that counts positives w times teaches odds w times too
+        large: with `undo_weights` log w is taken off each logit. No dropout, so that noise is the students' alone.
+        Confirmed: the true order is judged to be true (KS, 3.1.3).
         """
+        config = self.config
         within = self.branch_b(clip_BLE, noise=False, known_BLA=known_BLA)
-        logits = within.student_BLA if source == "students" else within.temporal_BLA
-        if source == "ensemble":
+        logits = within.student_BLA if config.pseudo_labels == "students" else within.temporal_BLA
+        if self.sees_alone:
             if single_BLE is None:
-                raise ValueError("pseudo labels of the ensemble need branch A's features")
-            own = self.spatial.classify(single_BLE.flatten(0, 1))
-            logits = ensemble(own.view_as(logits) + known_BLA, logits)
-        order_B = within.order_B
+                raise ValueError(f"pseudo labels of the {config.pseudo_labels} need branch A's features")
+            alone = self.spatial.classify(single_BLE.flatten(0, 1)).view_as(logits) + known_BLA
+            logits = alone if config.pseudo_labels == "spatial-teacher" else ensemble(alone, logits)
+        if config.undo_weights:
+            logits = logits - self.positive_weight.log()
+        probability = torch.sigmoid(logits.abs())
         everything = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
-        return (logits > 0).float(), everything if order_B is None else order_B > 0
+        confirmed = everything if within.order_B is None else within.order_B > 0
+        return PseudoLabels((logits > 0).float(), probability >= config.confidence, confirmed)
 
-    def reordered(self, pooled_BLE: Tensor, features_BLD: Tensor, orders_BL: Tensor) -> Tensor | None:
-        """Return the logit of true order (B,) of clips whose places are changed, None without TPL.
-
-        pooled_BLE, features_BLD: as of `TemporalModel.order_of`, in true order; orders_BL: which comes at each place.
-        """
-        return self.temporal.order_of(_at(pooled_BLE, orders_BL), _at(features_BLD, orders_BL))
+    @property
+    def sees_alone(self) -> bool:
+        """Whether pseudo labels need what M_A makes of each frame."""
+        return self.config.pseudo_labels in ("spatial-teacher", "ensemble")
 
     @torch.no_grad()
     def order_is_true(self, clip_BLE: Tensor, orders_BL: Tensor) -> Tensor:
         """Return whether clips (B, L, E), their places changed, are judged to be in true order, (B,) bool.
 
-        Raises ValueError without TPL.
+        orders_BL: which comes at each place. Raises ValueError without TPL.
         """
-        order_B = self.reordered(clip_BLE, self.students(clip_BLE, noise=False)[0], orders_BL)
+        order_B = self.temporal.order_of(reordered(self.students(clip_BLE, noise=False)[0], orders_BL))
         if order_B is None:
             raise ValueError("a network without TPL reads no order")
         return order_B > 0
@@ -349,6 +375,6 @@ def ensemble(spatial: Tensor, temporal: Tensor) -> Tensor:
     return (spatial + temporal) / 2
 
 
-def _at(sequence_BLD: Tensor, orders_BL: Tensor) -> Tensor:
+def reordered(sequence_BLD: Tensor, orders_BL: Tensor) -> Tensor:
     """Return sequences whose place i holds what stood at orders_BL[:, i]."""
     return sequence_BLD.gather(1, orders_BL[..., None].expand_as(sequence_BLD))

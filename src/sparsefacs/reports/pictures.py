@@ -23,6 +23,7 @@ from .embedding import evenly
 from .flow_errors import LaterFaces, SeenFlows, endpoint_errors, seen_flows
 from .grids import draw_grid, similarities
 from .intensity_curves import draw_curves, figures_of, intensity_curves, is_of_intensity
+from .pseudo_clips import PSEUDO, draw_pseudo_labels
 from .reconstructions import is_of_pretraining, reconstructions
 
 FACES = 6
@@ -34,7 +35,8 @@ _SHOWN_TRULY = 0.99  # of cells; TV-L1 has outliers at edges
 _UNKNOWN = (0.93, 0.86, 0.72)
 _REMEDY = (
     "Pictures are made of runs of wsrtl, of methods trained with --set 'method.auxiliary=[flow]' or [inpainting], of "
-    "those with --set method.recogniser.kind=roi, of any trained with --task intensity, and of pretrain mae-face"
+    "those with --set method.recogniser.kind=roi, of knowledge-spreader, of any trained with --task intensity, and of "
+    "pretrain mae-face"
 )
 
 
@@ -47,7 +49,7 @@ def pictures(
     faces: int = FACES,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Write flow.png, inpainting.png, queries.svg and intensity.svg, as far as the run's training allows, to `out`.
+    """Write flow.png, inpainting.png, queries.svg, pseudo-labels.svg, intensity.svg, as the training allows, to `out`.
 
     Beside them pictures.json. store: faces of people the run has not seen; default: the test people of its own. faces:
     how many are shown. Of a run of `pretrain mae-face`: reconstructions.png, and with a second one `beside` beside.png.
@@ -91,6 +93,9 @@ def _of_training(
 ) -> None:
     """Draw what the modules of the training show; with nothing to show and nothing else drawn, raise InputError."""
     parts = load_training_parts(run)
+    if hasattr(parts.coder.network, "pseudo_labels"):
+        _pseudo_labels(told, out / PSEUDO, run, parts, store, seed)
+        return
     similarity = parts.query_similarity()
     if alone and parts.flow_head is None and parts.generator is None and similarity is None:
         raise InputError("its training left nothing to make pictures of", path=run, remedy=_REMEDY)
@@ -110,6 +115,22 @@ def _of_training(
         told["not_written"][QUERIES] = "the run has no AU queries (recogniser kind roi, relation transformer)"
     else:
         _queries(told, out / QUERIES, parts.coder.aus, similarity)
+
+
+def _pseudo_labels(
+    told: dict[str, Any], path: Path, run: Path, parts: TrainingParts, store: AnyStore | None, seed: int
+) -> None:
+    """Draw Knowledge-Spreader's Fig. 6, of the training people of the run's own store."""
+    found = unseen_faces(run, store)
+    shown = (
+        {} if not found.own else draw_pseudo_labels(path, RunFolder(run), parts.coder, found.store, found.plan, seed)
+    )
+    if not shown:
+        told["not_written"][PSEUDO] = "pseudo labels are of the run's own training people whose labels were hidden"
+        return
+    told["pseudo_labels"] = shown
+    words = ["taught" if each["taught"] else "dropped" for each in shown["clips"]]
+    told["written"][PSEUDO] = f"pseudo labels of clips that were {' and '.join(words)}, beside their true labels"
 
 
 def _varied(store: AnyStore, rows: NDArray[np.int64], faces: int, seed: int) -> NDArray[np.int64]:
