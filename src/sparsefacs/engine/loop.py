@@ -179,7 +179,7 @@ def _board(t: Training) -> Any:
 
 
 def _check(t: Training, done: int) -> dict[str, float]:
-    """Score the state after `done` steps, where the epoch is chosen or people are held out; return what is to be logged."""
+    """Score the state after `done` steps where the epoch is chosen or people are held out; return what is to log."""
     if t.held_out is not None:
         with t.fabric.autocast():
             return t.held_out.check(done, t.method)
