@@ -103,6 +103,7 @@ class FlowRecord(Record):
     step: Positive
     part_rows: Positive
     cell: Positive
+    target: str = "later"
 
 
 class StartRecord(Record):

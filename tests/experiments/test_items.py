@@ -94,7 +94,7 @@ def test_every_method_and_pretraining_is_in_the_benchmark() -> None:
 
 
 def test_every_row_of_the_benchmark_sees_as_many_labelled_faces_a_step(tmp_path: Path) -> None:
-    """A method that sees twice as many is ahead by that alone; of clips not all faces are labelled, so that rows say."""
+    """A method that sees twice as many is ahead by that alone; of clips not all faces are labelled."""
     plan, seen = plan_item(BENCHMARK, "occurrence", tmp_path), {}
     for run in {(run.row.name, run.labels): run for run in plan.runs}.values():
         name = run.row.method
