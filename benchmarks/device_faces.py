@@ -23,8 +23,8 @@ class DeviceFaces:
             or loader.evidence is not None
         ):
             raise SystemExit("only single faces without flow, sides or evidence can be kept on the device")
-        if config is not None and (config.rand_augment or config.hue or config.crop < 1):
-            raise SystemExit("RandAugment, hue and random crops are not done on the device")
+        if config is not None and (config.rand_augment or config.hue or config.crop < 1 or config.recolour < 1):
+            raise SystemExit("RandAugment, hue, random crops and chances of colour are not done on the device")
         self.loader, self.rows, self.device, self.config = loader, rows, device, config
         known = np.unique(rows.rows)
         faces, points = zip(*(loader.face(int(row)) for row in known), strict=True)

@@ -116,6 +116,7 @@ class FlowRecord(Record):
     step: Positive
     part_rows: Positive
     cell: Positive
+    target: str = "later"
 
 
 class StartRecord(Record):

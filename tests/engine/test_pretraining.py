@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -72,6 +73,19 @@ def test_no_label_is_in_a_batch(faces: Store) -> None:
     assert (first.row == second.row).all()
     assert not torch.equal(first.image, second.image)
     assert torch.equal(first.landmarks, second.landmarks), "KDSRL's views differ in colour alone"
+
+
+@pytest.mark.parametrize("name", ["moco", "mae-face"])
+def test_people_left_out_are_scored_and_change_nothing(name: str, faces: Store, tmp_path: Path) -> None:
+    for checks in (1, 2):
+        steps = ("training.steps=4", f"selection.checks={checks}")
+        fit(name, faces.path, tmp_path / str(checks), *steps, protocol="split:70-30")
+    assert same_weights(tmp_path / "1", tmp_path / "2")
+    log = pd.read_csv(tmp_path / "2" / "log.csv").set_index("step")
+    told = json.loads((tmp_path / "2" / "encoder.json").read_text())
+    held = [column for column in log if column.startswith("held_out_")]
+    assert held and log[held].notna().all(axis=1).to_dict() == {1: False, 2: True, 3: False, 4: True}
+    assert all(log.loc[4, column] == pytest.approx(told[column], rel=1e-6) for column in held)
 
 
 @pytest.mark.parametrize("name", NAMES)

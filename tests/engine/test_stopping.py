@@ -193,3 +193,21 @@ def test_faces_without_a_label_of_the_task_are_in_no_epoch(tmp_path: Path) -> No
     data = training_set(store, None, fold, "subjects:2", config)
     people = np.isin(store.strings("subject"), data.fold.train)
     assert data.epoch_faces(config) == people.sum() // 2 > len(data.labelled)
+
+
+@pytest.mark.parametrize("rule", ["last", "validation"])
+def test_people_without_a_visible_label_may_be_left_out(rule: str, tmp_path: Path) -> None:
+    """As WSRTL's Fig. 6 leaves them out: nobody knows their faces, with labels or without."""
+    store = build_store(tmp_path / "store", subjects=8, frames=3)
+    fold = make_protocol("holdout:25%", store.strings("subject").tolist(), 0).folds[0]
+    found = {}
+    for others in ("keep", "leave-out"):
+        settings = (f"data.others={others}", f"selection.rule={rule}")
+        found[others] = training_set(
+            store, None, fold, "subjects:3", resolve("wsrtl", settings=settings, aus=store.aus)
+        )
+    kept, left = found["keep"], found["leave-out"]
+    assert np.array_equal(kept.labelled, left.labelled) and kept.fold.validation == left.fold.validation
+    labelled = {*store.strings("subject")[left.labelled].tolist(), *left.fold.validation}
+    assert len(labelled) == 3 and set(left.fold.train) == labelled - set(left.fold.validation)
+    assert len(kept.unlabelled) > 0 and len(left.unlabelled) == 0

@@ -179,7 +179,7 @@ def test_papers_keep_one_half_and_small_recipes_have_limits_by_base_rate() -> No
             rule = resolve(method, recipe).selection.threshold
             if recipe.startswith(("paper", "table", "ablation")):
                 assert rule == "fixed", (method, recipe)
-            elif "small" in recipe.split("-")[:1]:
+            elif "small" in recipe.split("-")[:1] and method != "constant":  # whose answer no limit turns round
                 assert rule == "base-rate", (method, recipe)
 
 

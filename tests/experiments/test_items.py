@@ -94,6 +94,58 @@ def test_every_method_and_pretraining_is_in_the_benchmark() -> None:
     assert {row.start for row in rows if row.start} | ({content.small_start} - {None}) == set(content.pretrain)
 
 
+def test_every_row_of_the_benchmark_sees_as_many_labelled_faces_a_step(tmp_path: Path) -> None:
+    """A method that sees twice as many is ahead by that alone; of clips not all faces are labelled."""
+    plan, seen = plan_item(BENCHMARK, "occurrence", tmp_path), {}
+    for run in {(run.row.name, run.labels): run for run in plan.runs}.values():
+        name = run.row.method
+        if name in ("tcl", "knowledge-spreader", "instant", "constant"):
+            continue
+        teacher = ("method.teacher=T",) if name == "distil" else ()
+        config = resolve(name, run.recipe, (*run.settings, *teacher))
+        seen[run.row.name, run.labels] = config.data.labelled_batch
+        if name not in ("supervised", "kdsrl", "mae-face") and run.row.name.partition(",")[0] != "WSRTL backbone":
+            assert config.data.unlabelled_batch == 64, (run.row.name, "equal halves, as in WSRTL, IV-G")
+    assert set(seen.values()) == {64} and len(seen) > 60
+
+
+def test_the_benchmark_has_the_rows_that_say_what_a_gain_is_due_to(tmp_path: Path) -> None:
+    rows = {row.name: row for row in read_paper(BENCHMARK).items["occurrence"].rows}
+    chance = {name: resolve("constant", settings=rows[name].settings) for name in ("always present", "always absent")}
+    assert {name: config.method["answer"] for name, config in chance.items()} == {
+        "always present": "present",
+        "always absent": "absent",
+    }
+    assert rows["KDSRL"].settings == rows["KDSRL from random weights"].settings
+    assert rows["KDSRL from random weights"].start is None
+    for name in ("SimCLR", "MoCo"):
+        assert (rows[name].method, rows[f"{name}, whole face"].method) == ("kdsrl", "supervised")
+        assert rows[name].start == rows[f"{name}, whole face"].start == name.casefold()
+    for name, tasks in (("OFE", ["flow"]), ("RoII", ["inpainting"]), ("OFE+RoII", ["flow", "inpainting"])):
+        method = resolve("wsrtl", settings=rows[name].settings).method
+        assert (method["auxiliary"], method["semi_supervised"]) == (tasks, "none")
+
+
+def test_rows_of_one_item_see_as_many_labelled_faces_a_step_at_small_scale(tmp_path: Path) -> None:
+    for paper in ("wsrtl", "kdsrl"):
+        for key in read_paper(paper).items:
+            runs = {(run.row.method, run.recipe, run.settings) for run in plan_item(paper, key, tmp_path).runs}
+            sizes = {resolve(*run).data.labelled_batch for run in runs}
+            assert len(sizes) <= 1, (paper, key)
+
+
+@pytest.mark.parametrize("paper", ["wsrtl", "kdsrl"])
+def test_nobody_is_set_aside_where_the_paper_sets_nobody_aside(paper: str, tmp_path: Path) -> None:
+    """Fig. 6 of WSRTL trains on 27 of the 27 people of a fold's training part."""
+    for key in read_paper(paper).items:
+        runs = plan_item(paper, key, tmp_path, scale="paper", stand_in=True).runs
+        for run in {run.row.name: run for run in runs}.values():
+            config = resolve(run.row.method, run.recipe, run.settings)
+            assert config.selection.rule == "last", (key, run.row.name)
+            assert (config.data.others == "leave-out") == (key == "figure-6")
+            assert config.network.init == ("none" if run.row.name == "random weights" else "imagenet")
+
+
 def test_the_benchmark_has_two_data_sets_for_each_task(tmp_path: Path) -> None:
     for task in ("occurrence", "intensity"):
         plan = plan_item(BENCHMARK, task, tmp_path)

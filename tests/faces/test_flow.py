@@ -15,7 +15,16 @@ from sparsefacs.data.flow import StoredFlow
 from sparsefacs.data.store import FaceRow, Store, StoreInfo, StoreWriter
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe
-from sparsefacs.faces.flow import FlowSettings, cell_means, face_flow, flow, later_rows, seen_from_earlier, to_earlier
+from sparsefacs.faces.flow import (
+    FlowSettings,
+    cell_means,
+    face_flow,
+    flow,
+    later_rows,
+    rest_rows,
+    seen_from_earlier,
+    to_earlier,
+)
 from sparsefacs.synthetic import synth, unpack_flow
 from sparsefacs.synthetic.flow import in_earlier_alignment
 
@@ -83,6 +92,28 @@ def test_tv_l1_is_near_the_true_flow(tmp_path: Path) -> None:
     assert zero > 0.5
     assert error < 0.35 * zero
     assert error < 0.35 * other
+
+
+def test_flow_to_rest_is_as_rendered_and_else_to_the_face_nearest_to_the_person_s_median(tmp_path: Path) -> None:
+    rendered = synth(
+        tmp_path / "rendered", subjects=1, clips=1, frames=2, size=64, workers=1, points="true", flow=True,
+        flow_to="rest",
+    )  # fmt: skip
+    flow(rendered.path, target="rest", workers=1)
+    true, hidden = unpack_flow(rendered.value("flow", 1))
+    found = StoredFlow(rendered)
+    assert found.target == "rest"
+    np.testing.assert_allclose(found.at(1), cell_means(true, ~hidden, 4), atol=2e-3)
+    with pytest.raises(InputError, match="another target: rest"):
+        flow(rendered.path, workers=1)
+    plain = synth(tmp_path / "plain", subjects=2, clips=1, frames=3, size=64, workers=1, points="true")
+    rest, points = rest_rows(plain), plain.vectors("landmarks").reshape(6, -1)
+    for rows in (slice(0, 3), slice(3, 6)):
+        away = np.linalg.norm(points[rows] - np.median(points[rows], axis=0), axis=1)
+        assert set(rest[rows].tolist()) == {rows.start + int(np.argmin(away))}
+    flow(plain.path, target="rest", workers=1)
+    moved = [float(np.nanmean(np.abs(StoredFlow(plain).at(row)))) for row in range(6)]
+    assert all((moved[row] < 1e-3) == (rest[row] == row) for row in range(6))
 
 
 def test_the_later_face_is_seen_through_the_earlier_matrix() -> None:

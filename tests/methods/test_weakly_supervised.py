@@ -130,7 +130,7 @@ def test_labels_of_hidden_aus_are_left_out_of_the_supervised_loss() -> None:
     hidden = given.chance.choices(0, Purpose.HIDDEN_LABELLED, FACES, len(AUS))
     corners = method.recogniser.rois(given.labelled.landmarks, SIDE)
     roi = method.recogniser.roi_side
-    covered = hidden_aus(corners, corners[torch.arange(FACES), hidden], roi, SIDE, 0.5)
+    covered = hidden_aus(corners, corners[torch.arange(FACES), hidden], roi, SIDE)
     assert covered[torch.arange(FACES), hidden].all()
     assert (covered[:, 2] == covered[:, 3]).all()  # AU12 and AU15 share their RoIs
     assert torch.equal(part.occurrence == -1, covered)
@@ -196,17 +196,60 @@ def test_each_auxiliary_task_teaches_the_trunk(task: str) -> None:
     assert last[1]["recogniser"] != base[1]["recogniser"]
 
 
-@pytest.mark.parametrize("task", ["rotation"])
-def test_altered_faces_leave_running_statistics_alone(task: str) -> None:
-    """Those are of faces as they are coded."""
-    with_task, plain = (
-        made(auxiliary=tasks, semi_supervised="none", recogniser={"kind": "whole-face"}) for tasks in ((task,), ())
-    )
-    for method in (with_task, plain):
-        list(method.updates(Source(), 0))
-    found, wanted = dict(with_task.recogniser.named_buffers()), dict(plain.recogniser.named_buffers())
+def same_statistics(one: nn.Module, other: nn.Module) -> bool:
+    found, wanted = dict(one.named_buffers()), dict(other.named_buffers())
     assert any("running_mean" in name for name in wanted)
-    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    return all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.parametrize(
+    "altering", [{"auxiliary": ("rotation",)}, {"auxiliary": ("inpainting",)}, {"semi_supervised": "cutmix"}]
+)
+def test_altered_faces_leave_running_statistics_alone(altering: dict[str, Any]) -> None:
+    """Those are of faces as they are coded."""
+    plain = {"auxiliary": (), "semi_supervised": "none"}
+    methods = [made(**SMALL | plain | more) for more in (altering, {})]
+    for method in methods:
+        list(method.updates(Source(), 0))
+    assert same_statistics(methods[0].recogniser, methods[1].recogniser)
+
+
+def test_mixtures_leave_running_statistics_to_whole_faces() -> None:
+    """Labelled and other faces, as they are, move them once a step."""
+    method, other = (made(auxiliary=(), **SMALL) for _ in range(2))
+    list(method.updates(Source(), 0))
+    whole = [faces(0, True), faces(1, False)]
+    other.recogniser(*(torch.cat([getattr(each, name) for each in whole]) for name in ("image", "landmarks")))
+    assert same_statistics(method.recogniser, other.recogniser)
+
+
+def test_faces_without_flow_do_not_pass_the_trunk_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    method, passed = made(auxiliary=("flow",), semi_supervised="none", recogniser={"kind": "whole-face"}), []
+    maps = method.recogniser.maps
+    monkeypatch.setattr(method.recogniser, "maps", lambda image: passed.append(image) or maps(image))
+    source = Source()
+    assert source._free is not None and source._free[0].flow is not None
+    list(method.updates(source, 0))
+    source._free[0].flow[1:3] = torch.nan
+    list(method.updates(source, 0))
+    source._free[0].flow[:] = torch.nan
+    *_, last = method.updates(source, 0)
+    assert torch.equal(passed[0], source._free[0].image) and torch.equal(passed[1], source._free[0].image[[0, 3]])
+    assert len(passed) == 2 and float(last.terms["flow"].detach()) > 0  # of labelled faces
+
+
+def test_restoring_may_be_a_sum_and_faces_with_hidden_regions_left_out_of_recognition() -> None:
+    def last(**settings: Any) -> Update:
+        given = SMALL | {"auxiliary": ("inpainting",), "semi_supervised": "none"}
+        *_, update = made(**given | {"inpainting": {"width": 16, **settings}}).updates(Source(), 0)
+        return update
+
+    mean, summed, bare = last(), last(restoring="sum"), last(supervised=False)
+    roi = made(**SMALL).recogniser.roi_side
+    torch.testing.assert_close(summed.loss - mean.loss, 0.9 * (3 * roi**2 - 1) * mean.terms["restoring"])
+    plain = next(iter(made(**SMALL | {"auxiliary": (), "semi_supervised": "none"}).updates(Source(), 0)))
+    assert torch.equal(bare.terms["recognition"], plain.terms["recognition"])
+    assert not torch.equal(mean.terms["recognition"], plain.terms["recognition"])
 
 
 @pytest.mark.parametrize(
@@ -232,10 +275,11 @@ def test_the_gcn_s_graph_comes_from_the_training_labels_and_is_kept() -> None:
     assert all(torch.equal(kept[key], value) for key, value in method.recogniser.relation.named_buffers())
 
 
-def test_the_teacher_is_not_the_student_and_moves_by_1_minus_m() -> None:
-    method = made("mean-teacher", mean_teacher={"momentum": 0.9})
-    teacher, student = method.semi.teacher, method.recogniser
-    assert method.predictor() is teacher and teacher is not student
+@pytest.mark.parametrize("name", ["mean-teacher", "mixmatch"])
+def test_the_teacher_is_not_the_student_and_moves_by_1_minus_m(name: str) -> None:
+    method: Any = made(name, **{name.replace("-", "_"): {"momentum": 0.9}})
+    teacher, student = method.predictor(), method.recogniser
+    assert teacher is not student
     shared = {id(p) for p in teacher.parameters()} & {id(p) for p in student.parameters()}
     assert not shared and not any(p.requires_grad for p in teacher.parameters())
     old = [p.clone() for p in teacher.parameters()]

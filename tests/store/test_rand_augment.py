@@ -140,6 +140,26 @@ def test_a_random_crop_keeps_its_share_and_stays_inside() -> None:
     assert np.std(places, axis=0).min() > 3 and np.mean(places, axis=0) == pytest.approx([29.5, 29.5], abs=1)
 
 
+def test_crops_have_the_aspects_that_simclr_s_have() -> None:
+    config, ratios = AugmentationConfig(**STILL, flip=0, crop=0.08, aspect=4 / 3), []
+    for seed in range(300):
+        matrix, _ = _similarity(60, 60, 30, config, np.random.default_rng(seed))
+        corners = (np.array([[-0.5, -0.5], [29.5, 29.5]]) - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+        assert corners.min() > -0.5 - 1e-9 and corners.max() < 59.5 + 1e-9
+        ratios.append(np.divide(*(corners[1] - corners[0])))
+    assert 0.75 - 1e-9 <= min(ratios) < 0.77 and 1.3 < max(ratios) <= 4 / 3 + 1e-9
+
+
+def test_colours_change_as_often_as_asked() -> None:
+    config = AugmentationConfig(flip=0, shift=0, rotation=0, scale=0, grey=0, blur=0, noise=0, hue=72, recolour=0.8)
+    plain = augment(picture(), POINTS, 40, AugmentationConfig(**STILL, flip=0), np.random.default_rng(0)).image
+    same = [
+        np.array_equal(augment(picture(), POINTS, 40, config, np.random.default_rng(seed)).image, plain)
+        for seed in range(400)
+    ]
+    assert np.mean(same) == pytest.approx(0.2, abs=0.06)
+
+
 def test_landmarks_follow_a_random_crop() -> None:
     image = np.zeros((96, 96, 3), np.uint8)
     image[47:50, 46:49] = 255

@@ -13,7 +13,13 @@ from sparsefacs.data.store import Store, StoreInfo, StoreWriter
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe, anchor_points, transform_points
 from sparsefacs.synthetic import DEFAULT_AUS, label_sequences, pipeline, synth, unpack_flow
+from sparsefacs.synthetic.appearance import load_appearance
+from sparsefacs.synthetic.expression import Expression
 from sparsefacs.synthetic.flow import in_earlier_alignment
+from sparsefacs.synthetic.identity import make_subject
+from sparsefacs.synthetic.motion import make_clip, resting_face
+from sparsefacs.synthetic.render import FaceRenderer
+from sparsefacs.synthetic.scene import make_scene
 
 SMALL = {"subjects": 2, "clips": 2, "frames": 3, "size": 48, "seed": 4, "points": "true"}
 
@@ -41,6 +47,30 @@ def test_store_holds_what_was_asked_for(made):
     flow, occluded = unpack_flow(row["flow"])
     assert flow.shape == (48, 48, 2) and occluded.shape == (48, 48)
     np.testing.assert_allclose(made.numbers("time")[:3], [0, 0.04, 0.08])
+
+
+def test_flow_to_rest_leads_to_the_resting_face_in_the_same_pose_and_alignment(tmp_path):
+    store = synth(
+        tmp_path / "s", subjects=1, clips=1, frames=2, size=96, seed=3, workers=1, points="true", resting="varied",
+        flow=True, flow_to="rest",
+    )  # fmt: skip
+    assert store.info.source["flow_to"] == "rest"
+    drawn, recipe = load_appearance("usual"), FaceRecipe(size=96)
+    subject = make_subject(3, 0, drawn)
+    acted = make_clip("bp4d", store.aus, 3, 0, 0, 3, drawn, "varied")
+    scene = make_scene(np.random.default_rng(np.random.SeedSequence([3, 0, 13, 0])), subject.colours.skin, drawn)
+    for row in range(2):
+        after = FaceRenderer(subject, 1).place(Expression(resting_face(3, 0)), acted.poses[row], scene, recipe)[1]
+        to_source = np.linalg.inv(np.vstack([after.matrix, [0, 0, 1]]))[:2]
+        matrix = np.reshape(store.value("matrix", row), (2, 3))
+        seen = slice(17, 60)  # brows, nose, eyes, outer lips; pressed lips hide the inner ones
+        resting = transform_points(transform_points(after.landmarks[seen], to_source), matrix)
+        points = np.reshape(store.value("landmarks", row), (68, 2))[seen]
+        flow, hidden = unpack_flow(store.value("flow", row))
+        x, y = np.rint(points).astype(int).T
+        assert not hidden[y, x].any()
+        assert np.median(np.linalg.norm(points + flow[y, x] - resting, axis=-1)) < 0.06  # not where an edge is near
+        assert np.median(np.linalg.norm(points - resting, axis=-1)) > 0.3
 
 
 def test_flow_reaches_over_a_step_of_frames(tmp_path):
@@ -140,6 +170,7 @@ def test_disfa_profile_and_chosen_aus(tmp_path):
         ({"supersample": 9}, "Choose 1 to 4"),
         ({"flow": True, "flow_step": 0}, "flow_step must be at least 1"),
         ({"flow_step": 3}, "Add --flow"),
+        ({"flow_to": "rest"}, "Give --flow without a step"),
         ({"profile": "ck"}, "bp4d or disfa"),
         ({"resting": "odd"}, "plain or varied"),
         ({"points": "odd"}, "found or true"),

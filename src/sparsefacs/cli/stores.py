@@ -37,6 +37,9 @@ def synth(
     ] = "bp4d",
     flow: Annotated[bool, typer.Option("--flow", help="Also store true optical flow and occlusions.")] = False,
     flow_step: Annotated[int, typer.Option(min=1, help="With --flow: frames to the later one.")] = 1,
+    flow_to: Annotated[
+        str, typer.Option(help="With --flow: later, or rest: to the same person's resting face, the head where it is.")
+    ] = "later",
     fps: Annotated[
         float | None, typer.Option(help="Frames kept a second, such as 8.33 or 5. Default: the profile's, 25 or 20.")
     ] = None,
@@ -87,6 +90,7 @@ def synth(
         _refuse_with_layout(
             flow=flow,
             flow_step=flow_step > 1,
+            flow_to=flow_to != "later",
             fps=fps,
             appearance=appearance != "usual",
             resting=resting != "plain",
@@ -116,6 +120,7 @@ def synth(
         profile=profile,
         flow=flow,
         flow_step=flow_step,
+        flow_to=one_of("--flow-to", flow_to, ("later", "rest")),
         fps=fps,
         appearance=one_of("--appearance", appearance, tuple(APPEARANCES)),
         resting=one_of("--resting", resting, ("plain", "varied")),
@@ -262,18 +267,25 @@ def _counted(number: int, what: str) -> str:
 def flow(
     store: Annotated[Path, typer.Argument(help="Store folder; the flow is kept in STORE/flow. Needs clips.")],
     step: Annotated[int, typer.Option(min=1, help="Frames from a face to the later one.")] = 3,
+    target: Annotated[
+        str,
+        typer.Option(help="later, or rest: to the face of the same person that looks most like that person's usual."),
+    ] = "later",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     dask: Dask = None,
 ) -> None:
     """Compute optical flow from each face to the same face a few frames later, for methods that learn from it.
 
     TV-L1 flow, the later frame aligned as the earlier one. Photos, ends of clips and gaps have none. It is computed
-    once and then read by `train`; a stopped command goes on when given again.
+    once and then read by `train`; a stopped command goes on when given again. Of faces that `synth --flow --flow-to
+    rest` made, --target rest takes the true flow.
     """
-    made = cluster(dask)(api.flow)(store, step=step, workers=workers)
+    target = one_of("--target", target, ("later", "rest"))
+    made = cluster(dask)(api.flow)(store, step=step, target=target, workers=workers)
     there = "; it was there already" if made.already else ""
     faces = f"{made.known} of {_counted(made.rows, 'face')}"
-    typer.echo(f"{made.folder}: optical flow of {faces}, {_counted(made.step, 'frame')} ahead{there}")
+    where = "to the person at rest" if target == "rest" else f"{_counted(made.step, 'frame')} ahead"
+    typer.echo(f"{made.folder}: optical flow of {faces}, {where}{there}")
 
 
 def inspect(

@@ -1,4 +1,4 @@
-"""Random views of an aligned face: one similarity (crop, turn, scale, flip) that moves image, landmarks and optical
+"""Random views of an aligned face: one affine map (crop, turn, scale, flip) that moves image, landmarks and optical
 flow alike, then colour, blur and noise. Every draw comes from a generator that the caller seeds, so that threads
 cannot change it.
 """
@@ -27,8 +27,12 @@ class AugmentationConfig(BaseModel):
     rotation: float = Field(8.0, ge=0, le=180, description="largest turn, degrees")
     scale: Fraction = Field(0.08, description="largest relative change of size")
     crop: Annotated[float, Field(ge=0.01, le=1)] = Field(
-        1.0, description="smallest share of the area that a random square crop keeps; 1 = no crop"
+        1.0, description="smallest share of the area that a random crop keeps; 1 = no crop"
     )
+    aspect: Annotated[float, Field(ge=1, le=4)] = Field(
+        1.0, description="longest crop, its long side by its short one; 1 = square crops"
+    )
+    recolour: Fraction = Field(1.0, description="chance that brightness, contrast, saturation, tint and hue change")
     brightness: Fraction = 0.25
     contrast: Fraction = 0.25
     saturation: Fraction = 0.3
@@ -68,15 +72,19 @@ def _similarity(
     centre_in, centre_out = (size - 1) / 2, (out - 1) / 2
     seen = np.array([centre_in, centre_in])
     if config.crop < 1:
-        side = np.sqrt(rng.uniform(config.crop, 1))
-        seen += rng.uniform(-0.5, 0.5, 2) * (1 - side) * kept
-        linear = linear / side
+        sides = np.full(2, np.sqrt(rng.uniform(config.crop, 1)))  # across and down, of the whole
+        if config.aspect > 1:
+            longer = np.sqrt(config.aspect) ** rng.uniform(-1, 1)
+            sides = np.minimum(sides * [longer, 1 / longer], 1)
+        seen += rng.uniform(-0.5, 0.5, 2) * (1 - sides) * kept
+        linear = linear / sides
     offset = centre_out + shift - linear @ seen
     return np.hstack([linear, offset[:, None]]), flipped
 
 
 def _recolour(view: NDArray[np.float32], config: AugmentationConfig, rng: np.random.Generator) -> NDArray[np.float32]:
-    draws = rng.uniform(-1, 1, 6)
+    recoloured = config.recolour >= 1 or rng.random() < config.recolour
+    draws = rng.uniform(-1, 1, 6) * recoloured
     luma = np.array([0.299, 0.587, 0.114], np.float32)
     lit = view * np.float32(1 + config.brightness * draws[0])
     middle = lit.mean()
@@ -85,7 +93,7 @@ def _recolour(view: NDArray[np.float32], config: AugmentationConfig, rng: np.ran
     keep = 0.0 if rng.random() < config.grey else 1 + config.saturation * draws[2]
     coloured = grey + (lit - grey) * np.float32(keep)
     if config.hue > 0:
-        coloured = coloured @ _hue_turn(float(rng.uniform(-config.hue, config.hue)))
+        coloured = coloured @ _hue_turn(float(rng.uniform(-config.hue, config.hue)) * recoloured)
     return np.asarray(coloured * (1 + config.tint * draws[3:]), np.float32)
 
 

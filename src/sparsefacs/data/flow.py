@@ -50,8 +50,8 @@ def has_flow(store: Store) -> bool:
 class StoredFlow:
     """The optical flow of one store's faces; each row is read when asked for.
 
-    step: frames from a face to the later one. Raises InputError when there is none, when it is unfinished, damaged or
-    of another store.
+    step: frames from a face to the later one; target: `later`, or `rest`, see `faces.flow`. Raises InputError when
+    there is none, when it is unfinished, damaged or of another store.
     """
 
     def __init__(self, store: Store) -> None:
@@ -69,6 +69,7 @@ class StoredFlow:
         if about.get("rows") != len(store) or about.get("store") != store_hash(store):
             raise InputError("holds the optical flow of another store", path=self.folder, remedy=self._anew)
         self.rows, self.step, self.part_rows = len(store), int(about["step"]), int(about["part_rows"])
+        self.target = str(about.get("target", "later"))
         self.side = cells_across(store.info.size, int(about["cell"]))
         for part in range(-(-self.rows // self.part_rows)):
             if not part_path(self.folder, part).exists():
@@ -99,7 +100,7 @@ class StoredFlow:
 class Flows:
     """The optical flow of `stores`, one store after the other; NaN for the faces of a store that has none.
 
-    Raises InputError when no store has any, or when it was made over other steps.
+    Raises InputError when no store has any, or when it was made over other steps or to another target.
     """
 
     def __init__(self, stores: Sequence[Store]) -> None:
@@ -107,6 +108,12 @@ class Flows:
         self._flows = [StoredFlow(store) if has_flow(store) else None for store in stores]
         known = [flow for flow in self._flows if flow is not None] or [StoredFlow(stores[0])]
         for other in known[1:]:
+            if other.target != known[0].target:
+                raise InputError(
+                    f"its optical flow is to {other.target}, that of {known[0].folder} to {known[0].target}",
+                    path=other.folder,
+                    remedy="Delete one of them, then run sparsefacs flow with the same --target",
+                )
             if other.step != known[0].step:
                 raise InputError(
                     f"its optical flow is over {other.step} frames, that of {known[0].folder} over {known[0].step}",

@@ -27,6 +27,9 @@ class DataConfig(BaseModel):
 
     labelled_batch: Positive = 32
     unlabelled_batch: Positive = 32
+    others: Literal["keep", "leave-out"] = Field(
+        "keep", description="faces of training people without a visible label: used without labels, or left out"
+    )
     workers: Positive = Field(2, description="threads that decode and augment ahead")
     augmentation: AugmentationConfig = AugmentationConfig()
     strong: AugmentationConfig | None = Field(None, description="of a face's second view; none: as the first")

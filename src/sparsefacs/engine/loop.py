@@ -15,6 +15,7 @@ from ..progress import progress
 from .checkpoint import save_checkpoint
 from .config import RunConfig
 from .devices import share_gradients
+from .held_out import HeldOut
 from .optimisers import rate_factor, set_rates
 from .run import CsvLog, RunFolder
 from .saving import Savings, StopRequest
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 class Training:
     """All that one training holds while it runs.
 
-    checked: after which steps `selector`, which the first process alone holds, looks at the network. Every process must
-    know them, since what is logged is summed over all.
+    checked: after which steps `selector`, which the first process alone holds, or `held_out` looks at the network.
+    Every process must know them, since what is logged is summed over all.
     """
 
     fabric: "Fabric"
@@ -43,6 +44,7 @@ class Training:
     steps_per_epoch: float
     selector: Selector | None = None
     checked: frozenset[int] = frozenset()
+    held_out: HeldOut | None = None
 
 
 def fit(training: Training, start: int, seconds_before: float) -> float:
@@ -177,7 +179,10 @@ def _board(t: Training) -> Any:
 
 
 def _check(t: Training, done: int) -> dict[str, float]:
-    """Score the state after `done` steps where the epoch is chosen; return what there is to log."""
+    """Score the state after `done` steps where the epoch is chosen or people are held out; return what is to log."""
+    if t.held_out is not None:
+        with t.fabric.autocast():
+            return t.held_out.check(done, t.method)
     if t.selector is None or not isinstance(t.method, Method):
         return {}
     return t.selector.check(done, t.method.predictor())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.batches import Batch, FaceLoader, FaceStream, RowStream, Views
+from ..data.batches import FaceLoader, FaceStream, RowStream, Views
 from ..data.joined import AnyStore, paths_of
 from ..data.people import SeenPeople
 from ..data.store import UNLABELLED
@@ -20,10 +20,12 @@ from ..protocols.folds import Fold, Protocol
 from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric
+from .held_out import HeldOut
 from .lineage import lineage
 from .loop import Training, fit
 from .optimisers import make_optimisers
 from .run import RunFolder
+from .selection import check_steps
 from .trainer import total_steps, with_precision
 
 if TYPE_CHECKING:
@@ -121,7 +123,8 @@ def pretrain_fold(
         if method is None:
             return run
         pool = stack.enter_context(ThreadPoolExecutor(config.data.workers))
-        _train(fabric, config, method, store, rows, run, pool, resume)
+        left_out = np.setdiff1d(np.flatnonzero(np.isin(store.strings("subject"), fold.test if fold else ())), rows)
+        _train(fabric, config, method, store, rows, left_out, run, pool, resume)
     fabric.barrier()
     return run
 
@@ -132,6 +135,7 @@ def _train(
     method: Pretraining,
     store: AnyStore,
     rows: NDArray[np.int64],
+    left_out: NDArray[np.int64],
     run: RunFolder,
     pool: ThreadPoolExecutor,
     resume: bool,
@@ -141,18 +145,23 @@ def _train(
     method.to(fabric.device).to(memory_format=torch.channels_last)
     parts, faces = method.parameters_by_optimiser(), config.data.unlabelled_batch
     optimisers = make_optimisers(parts, config.optimiser, faces, method.depths())
-    views = make_views(store, rows, config, pool, fabric.global_rank, fabric.world_size)
 
-    def place(batch: Batch) -> Batch:
-        return batch.to(fabric.device)
+    def placed(rows: NDArray[np.int64]) -> Views:
+        made = make_views(store, rows, config, pool, fabric.global_rank, fabric.world_size)
+        made.place = lambda batch: batch.to(fabric.device)
+        return made
 
-    views.place = place
+    views = placed(rows)
     batch = config.data.unlabelled_batch
     steps, per_epoch = total_steps(config, len(rows), batch)
     start, before = 0, 0.0
     if resume and run.checkpoint.exists():
         start, before = load_checkpoint(run.checkpoint, method, optimisers, views, None)
-    fit(Training(fabric, method, optimisers, views, config, run, steps, per_epoch), start, before)
+    checked = frozenset[int]() if not len(left_out) else check_steps(steps, config.selection.checks)
+    held_out = HeldOut(placed(left_out), checked) if checked else None
+    training = Training(fabric, method, optimisers, views, config, run, steps, per_epoch, None, checked, held_out)
+    fit(training, start, before)
+    scores = {} if held_out is None else held_out.score(method)
     if fabric.is_global_zero:
         trunk = method.trunk()
         if beside := method.kept_beside():
@@ -168,6 +177,7 @@ def _train(
                 "recipe": store.info.recipe,
                 "steps": steps,
                 "images_seen": views.images(),
+                **scores,
                 "lineage": lineage(store.parts, config),
             },
         )

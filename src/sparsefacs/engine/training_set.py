@@ -1,7 +1,7 @@
 """What a fold trains on: its faces, the labels that may be seen, whom it is validated on, and streams of batches."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..networks.config import start_folder
 from ..protocols.budget_words import parse_budget
 from ..protocols.budgets import VisibleLabels, apply_budget, budget_card
 from ..protocols.combinations import kept_combinations
+from ..protocols.division import who
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
 from ..records import PeopleRecord, read_record
@@ -85,10 +86,11 @@ def training_set(
     """Return what fold `fold` may train on under label budget `labels`, and what it chooses its epoch on.
 
     The budget is of all labels that anyone looks at before the test: training and validation subjects together.
-    Faces of test and validation people are left out of every part that is trained on, the unlabelled store included.
-    Raises InputError when no label is left, or the stores hold faces cut differently.
+    Faces of test and validation people are left out of every part that is trained on, the unlabelled store included;
+    with `data.others: leave-out` those of training people without a visible label too. Raises InputError when no label
+    is left, or the stores hold faces cut differently.
     """
-    subject = store.strings("subject")
+    subject, names = store.strings("subject"), person_names(store)
     given = task_labels(store, config)
     budgeted = np.flatnonzero(np.isin(subject, (*fold.train, *fold.validation)))
     visible = apply_budget(
@@ -109,6 +111,9 @@ def training_set(
         )
     occurrence, intensity = visible.hide(*given)
     shown = visible.mask.any(axis=1)
+    if config.data.others == "leave-out":
+        people = {who(name, names) for name in np.unique(subject[shown]).tolist()}
+        fold = replace(fold, train=tuple(name for name in fold.train if who(name, names) in people))
     fold, rule = _with_validation(fold, np.unique(subject[shown]).tolist(), store, config)
     training = np.isin(subject, fold.train)
     labelled = np.flatnonzero(shown & training)

@@ -1,13 +1,15 @@
 """`flow`: TV-L1 optical flow from each stored face to the face a few frames later, kept in the store (WSRTL, III-D).
 
 Head motion is reduced as the paper reduces it: the later frame is seen through the earlier frame's alignment matrix.
+How a face will move is not in its picture; how far it is from rest is: target `rest` is flow to the same person's face
+nearest to the person's median landmarks, each face in its own alignment, and where `synth` rendered flow to rest, that.
 """
 
 import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +22,6 @@ from ..progress import progress
 from ..records import FlowRecord, Record, read_record, write_record
 from ..workers import in_parallel
 
-if TYPE_CHECKING:
-    pass
-
 _CHUNK = 32  # rows a worker does at a time, about a second
 
 
@@ -30,17 +29,19 @@ _CHUNK = 32  # rows a worker does at a time, about a second
 class FlowSettings:
     """Everything that decides the flow of a store.
 
-    step: frames from a face to the later one (paper: 3). cell: pixels of the stored face that are averaged, each way.
-    part_rows: rows a file; a kill loses at most so many. The rest is TV-L1 (Zach, Pock, Bischof 2007): smoothness
-    `weight` λ on grey values 0–255, coupling `theta`, time step `tau`; a pyramid of `scales` halvings suffices for what
-    three frames move a face of 96 to 224 pixels. Measured on synthetic faces of 112 and 200 pixels against true flow,
-    λ = 0.3 came nearer than the customary 0.15, and OpenCV's ten times as many iterations cost ten times as long and
-    came no nearer: 0.49 pixels off against 0.63 (112), 0.71 against 0.99 (200).
+    step: frames from a face to the later one (paper: 3). target: `later`, or `rest`, for which step says nothing. cell:
+    pixels of the stored face that are averaged, each way. part_rows: rows a file; a kill loses at most so many. The
+    rest is TV-L1 (Zach, Pock, Bischof 2007): smoothness `weight` λ on grey values 0–255, coupling `theta`, time step
+    `tau`; a pyramid of `scales` halvings suffices for what three frames move a face of 96 to 224 pixels. Measured on
+    synthetic faces of 112 and 200 pixels against true flow, λ = 0.3 came nearer than the customary 0.15, and OpenCV's
+    ten times as many iterations cost ten times as long and came no nearer: 0.49 pixels off against 0.63 (112), 0.71
+    against 0.99 (200).
     """
 
     step: int = 3
     cell: int = 4
     part_rows: int = 512
+    target: Literal["later", "rest"] = "later"
     weight: float = 0.3
     theta: float = 0.3
     tau: float = 0.25
@@ -59,9 +60,12 @@ class FlowSettings:
 
     def as_json(self) -> dict[str, Any]:
         """Return the settings as they stand in `flow.json`."""
-        algorithm = {name: value for name, value in vars(self).items() if name not in ("step", "cell", "part_rows")}
+        algorithm = {
+            name: value for name, value in vars(self).items() if name not in ("step", "cell", "part_rows", "target")
+        }
         return {
             "step": self.step,
+            "target": self.target,
             "cell": self.cell,
             "part_rows": self.part_rows,
             "algorithm": {"name": "TV-L1", "source": "OpenCV DualTVL1OpticalFlow", **algorithm},
@@ -83,23 +87,26 @@ class FlowSummary:
 
 
 def flow(
-    store: Path, *, step: int = 3, cell: int = 4, workers: int = 2, part_rows: int = FlowSettings.part_rows
-) -> FlowSummary:
+    store: Path, *, step: int = 3, target: Literal["later", "rest"] = "later", cell: int = 4, workers: int = 2,
+    part_rows: int = FlowSettings.part_rows,
+) -> FlowSummary:  # fmt: skip
     """Compute the optical flow of every face of the store to the same face `step` frames later, into STORE/flow.
 
-    step, cell, part_rows: see `FlowSettings`. Faces without a later frame have NaN. A killed call goes on where it
-    was, to the same bytes for any number of workers; flow that is there already with the same settings is left alone.
-    Raises InputError for impossible settings, flow of other settings, and a store without two frames so far apart.
+    step, target, cell, part_rows: see `FlowSettings`. Faces without one have NaN. A killed call goes on where it was,
+    to the same bytes for any number of workers; flow that is there already with the same settings is left alone. Raises
+    InputError for impossible settings, flow of other settings, and a store without two frames so far apart.
     """
-    settings = FlowSettings(step, cell, part_rows)
+    settings = FlowSettings(step, cell, part_rows, target)
     if workers < 1:
         raise InputError("workers must be at least 1", remedy="Choose 1 or more")
     opened = Store(store)
     folder = flow_folder(opened)
     job = {**settings.as_json(), "rows": len(opened), "store": store_hash(opened)}
     whole = _is_whole(folder, job)
-    later = later_rows(opened, step)
+    later = target_rows(opened, target, step)
     known = int((later >= 0).sum())
+    if not known and target == "rest":
+        raise InputError("no person has two faces", path=store, remedy="Flow to rest needs several faces of a person")
     if not known:
         raise InputError(
             f"no two frames {step} apart of one face were found, so there is no optical flow",
@@ -127,7 +134,7 @@ def _is_whole(folder: Path, job: dict[str, Any]) -> bool:
     if found.get("store") != job["store"]:
         raise InputError("holds the optical flow of another store", path=folder, remedy=remedy)
     for name, value in job.items():
-        if found.get(name) != value:
+        if found.get(name, "later" if name == "target" else None) != value:
             raise InputError(f"holds optical flow with another {name}: {found.get(name)}", path=folder, remedy=remedy)
     return True
 
@@ -147,6 +154,26 @@ def _begin(folder: Path, job: dict[str, Any]) -> SoleWriter:
             "holds unfinished optical flow that was begun with other settings or faces", path=folder, remedy=remedy
         )
     return sole
+
+
+def target_rows(store: Store, target: str, step: int) -> NDArray[np.int64]:
+    """Return for every row (M,) the row that its flow leads to, or −1: see `later_rows` and `rest_rows`."""
+    return rest_rows(store) if target == "rest" else later_rows(store, step)
+
+
+def rest_rows(store: Store) -> NDArray[np.int64]:
+    """Return for every row (M,) the row of the same subject whose landmarks are nearest to the subject's median.
+
+    −1 for somebody of whom there is one face.
+    """
+    person, found = _codes(store, "subject"), np.full(len(store), -1, np.int64)
+    points = store.vectors("landmarks").reshape(len(store), -1)
+    for number in np.unique(person):
+        rows = np.flatnonzero(person == number)
+        if len(rows) > 1:
+            away = np.linalg.norm(points[rows] - np.median(points[rows], axis=0), axis=1)
+            found[rows] = rows[np.argmin(away)]
+    return found
 
 
 def later_rows(store: Store, step: int) -> NDArray[np.int64]:
@@ -214,9 +241,22 @@ def chunk_flow(path: Path, first: int, later: NDArray[np.int64], settings: FlowS
         if after < 0:
             continue
         row = first + place
+        if settings.target == "rest":
+            flows[place] = _to_rest(store, row, after, settings)
+            continue
         across = to_earlier(*(np.reshape(store.value("matrix", each), (2, 3)) for each in (row, after)))
         flows[place] = face_flow(store.image(row), store.image(after), across, settings)
     return flows
+
+
+def _to_rest(store: Store, row: int, resting: int, settings: FlowSettings) -> NDArray[np.float32]:
+    """Return the flow (h, h, 2) of a row to its person at rest: as rendered, else to row `resting`."""
+    if store.info.source.get("flow_to") == "rest":
+        from ..synthetic.flow import unpack_flow
+
+        flow, hidden = unpack_flow(store.value("flow", row))
+        return cell_means(flow, ~hidden, settings.cell)
+    return face_flow(store.image(row), store.image(resting), np.eye(2, 3), settings)
 
 
 def to_earlier(matrix: NDArray[np.floating], matrix_later: NDArray[np.floating]) -> NDArray[np.float64]:

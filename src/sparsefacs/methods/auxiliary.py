@@ -5,7 +5,7 @@ inpainting) and compares three (rotation, exemplar, jigsaw) in Table II; rotatio
 """
 
 from collections.abc import Generator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +36,7 @@ from .semi_supervision import without_gradient
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Weight = Annotated[float, Field(ge=0)]
+_FEWEST = 2  # faces that batch normalisation takes, whose map may have one cell
 Run = Generator[Update, None, Contribution]
 
 
@@ -166,8 +167,9 @@ class FlowConfig(BaseModel):
 class Flow(Task):
     """Estimate from one face the optical flow of its next frames, off the deepest maps, by two transposed convolutions.
 
-    Reading: done on every face whose flow is known, with labels or without; of photos none is. Flow is in pixels of the
-    network's image, averaged to the head's map of an eighth of its side.
+    Reading: done on every face whose flow is known, with labels or without; of photos none is, and those without labels
+    are not looked at for it. Flow is in pixels of the network's image, averaged to the head's map of an eighth of its
+    side.
     """
 
     needs_flow: ClassVar[bool] = True
@@ -181,9 +183,11 @@ class Flow(Task):
         """Return λf · L_F (eq. 8)."""
         yield from ()
         maps, flows = [seen.maps_BCHW], [drawn.labelled.flow]
-        if drawn.first is not None:
-            maps.append(recogniser.maps(drawn.first.image))
-            flows.append(drawn.first.flow)
+        if drawn.first is not None and drawn.first.flow is not None:
+            known_B = ~torch.isnan(drawn.first.flow).flatten(1).all(dim=1)
+            if int(known_B.sum()) >= _FEWEST:
+                maps.append(recogniser.maps(drawn.first.image[known_B]))
+                flows.append(drawn.first.flow[known_B])
         loss = flow_loss(self.head(torch.cat(maps)), torch.cat([flow for flow in flows if flow is not None]))
         return Contribution(self.config.weight * loss, {"flow": loss})
 
@@ -196,9 +200,11 @@ class InpaintingConfig(BaseModel):
     adversarial: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="λ1; reconstruction has 1 − λ1")
     semantic: Weight = Field(0.1, description="λ2")
     width: Annotated[int, Field(ge=8)] = Field(1024, description="channels of G's first and D's and C's last map")
-    hidden_share: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.5, description="an AU counts as hidden when so much of its RoIs is"
+    restoring: Literal["mean", "sum"] = Field("mean", description="the l1 norm of eq. 4 over a patch's numbers")
+    hidden_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="an AU counts as hidden when so much of its RoIs is; 0: when any of it is"
     )
+    supervised: bool = Field(True, description="whether AUs in sight of faces with hidden RoIs count in L_Sup")
     temperature: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="T of pseudo labels (Alg. 1, line 5)")
 
 
@@ -207,7 +213,8 @@ class Inpainting(Task):
 
     Readings: the features of the two sides, before they are averaged, restore a patch each; C has an output an AU, of
     which the hidden one counts; unlabelled faces have the sharpened prediction on the whole face as label, and where a
-    labelled face lacks the hidden AU's label, C learns nothing from it.
+    labelled face lacks the hidden AU's label, C learns nothing from it; faces with white RoIs leave running statistics
+    alone, since whole faces are coded.
     """
 
     def __init__(self, config: InpaintingConfig, recogniser: nn.Module) -> None:
@@ -236,7 +243,8 @@ class Inpainting(Task):
         chosen = corners_BA22[rows, hidden_B]
         roi = recogniser.roi_side
         real = crop_patches(image, chosen, roi).flatten(0, 1)
-        restored = recogniser.recognise(blanked(image, chosen, roi), landmarks, evidence)
+        with frozen_statistics(recogniser):
+            restored = recogniser.recognise(blanked(image, chosen, roi), landmarks, evidence)
         if restored.attended_BASD is None:
             raise TypeError(type(recogniser))
         fake = self.generator(restored.attended_BASD[rows, hidden_B].flatten(0, 1))
@@ -252,11 +260,14 @@ class Inpainting(Task):
             fooling = patch_adversarial_loss(self.discriminator(fake))  # eq. 3
             meaning = semantic_loss(self._named(fake, au_K), label_K)  # eq. 6
         restoring = reconstruction_loss(real, fake)  # eq. 4
-        loss = weight * fooling + (1 - weight) * restoring + self.config.semantic * meaning  # eq. 7
+        norm = real[0].numel() if self.config.restoring == "sum" else 1
+        loss = weight * fooling + (1 - weight) * norm * restoring + self.config.semantic * meaning  # eq. 7
+        terms = {"fooling": fooling, "restoring": restoring, "meaning": meaning}
+        if not self.config.supervised:
+            return Contribution(loss, terms)
         first = len(drawn.labelled)
         covered = hidden_aus(corners_BA22[:first], chosen[:first], roi, side, self.config.hidden_share)
         occurrence = drawn.labelled.occurrence.masked_fill(covered, -1)
-        terms = {"fooling": fooling, "restoring": restoring, "meaning": meaning}
         return Contribution(loss, terms, restored.logits_BA[:first], occurrence)
 
     def _faces(self, recogniser: RoIRecogniser, drawn: Drawn) -> tuple[Tensor, Tensor, Tensor]:

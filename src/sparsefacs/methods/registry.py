@@ -17,6 +17,7 @@ PRETRAIN = "pretrain/"
 _WHERE = {
     "instant": ("instant", "Instant"),
     "coder": ("coder", "CoderMethod"),
+    "constant": ("constant", "Constant"),
     "supervised": ("supervised", "Supervised"),
     "adversarial": ("adversarial", "Adversarial"),
     "kdsrl": ("kdsrl", "KDSRL"),

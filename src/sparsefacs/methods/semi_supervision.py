@@ -61,12 +61,29 @@ def without_gradient(recogniser: Recogniser, faces: Batch) -> Tensor:
     return logits
 
 
+@torch.no_grad()
+def follow(average: nn.Module, network: nn.Module, momentum: float, step: int) -> None:
+    """Move a moving average of weights by 1 − m towards `network` after a step; running statistics are copied.
+
+    In step t it keeps min(m, 1 − 1 / (t + 1)), as in the code of Mean Teacher's authors, so that it is not held by its
+    random start.
+    """
+    kept = min(momentum, 1 - 1 / (step + 1))
+    for old, new in zip(average.parameters(), network.parameters(), strict=True):
+        old.lerp_(new, 1 - kept)
+    for own, its in zip(average.buffers(), network.buffers(), strict=True):
+        own.copy_(its)
+
+
 class MixMatchConfig(BaseModel):
     """WSRTL, eqs 10 and 11; Berthelot et al. 2019."""
 
     model_config = _STRICT
 
-    temperature: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="T of the sharpening")
+    temperature: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="T of the sharpening; 1: none")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.999, description="what the moving average of the weights, which codes faces, keeps a step; 0: no average"
+    )
     weight: Weight = Field(1.0, description="λu′ of the faces without labels")
     beta: Annotated[float, Field(gt=0)] = Field(0.75, description="α of the Beta distribution of mixing weights")
     guesses: Annotated[int, Field(ge=1, le=2)] = Field(1, description="K: views whose guesses are averaged")
@@ -75,30 +92,44 @@ class MixMatchConfig(BaseModel):
 class MixMatch(SemiSupervised):
     """Guess, sharpen, mix faces and labels of both kinds, and learn from the mixtures (Algorithm 1, lines 5–7).
 
-    Readings: K = 1 as in line 5 of Algorithm 1; guesses are averaged as logits; RoIs are the stronger face's.
+    A moving average of the weights codes faces in the end (WSRTL, IV-G; MixMatch, 4.1); guesses are the network's own.
+    Readings: K = 1 as in line 5 of Algorithm 1; guesses are averaged as logits; RoIs are the stronger face's; running
+    statistics are of whole faces, labelled ones and others, as faces are coded, and mixtures leave them alone.
     """
 
-    def __init__(self, config: MixMatchConfig) -> None:
+    def __init__(self, config: MixMatchConfig, recogniser: nn.Module) -> None:
         super().__init__()
         self.config = config
         self.two_views = config.guesses == 2  # type: ignore[misc]
+        self.average = deepcopy(recogniser).requires_grad_(False) if config.momentum else None
 
     def loss(self, recogniser: Recogniser, drawn: Drawn) -> Contribution:
         """Return L_semi = L_L′ + λu′ · L_U′ (eq. 11)."""
         views = [view for view in (drawn.first, drawn.second) if view is not None]
         image = [drawn.labelled.image, *(view.image for view in views)]
         landmarks = torch.cat([drawn.labelled.landmarks, *(view.landmarks for view in views)])
-        labels = [drawn.labelled.occurrence]
+        labels, first = [drawn.labelled.occurrence], len(drawn.labelled)
+        with torch.no_grad():  # this pass alone moves running statistics
+            whole = _together(recogniser, drawn.labelled, *views)
         if views:
-            guesses = [without_gradient(recogniser, view) for view in views]
+            guesses = whole[first:].chunk(len(views))
             guess_BA = sharpened(torch.stack(guesses).mean(dim=0), self.config.temperature)
             labels += [guess_BA.to(labels[0].dtype)] * len(views)
         mixed, targets, evidence = self._mixed(image, labels, drawn, together(drawn.labelled, *views))
-        logits = recogniser(mixed, landmarks, evidence)
-        first = len(drawn.labelled)
+        with frozen_statistics(recogniser):
+            logits = recogniser(mixed, landmarks, evidence)
         on_labelled, on_unlabelled = mixmatch_losses(logits[:first], targets[:first], logits[first:], targets[first:])
         loss = on_labelled + self.config.weight * on_unlabelled
         return Contribution(loss, {"mixed_labelled": on_labelled, "mixed_unlabelled": on_unlabelled})
+
+    def after_step(self, recogniser: nn.Module, step: int) -> None:
+        """Let the average follow."""
+        if self.average is not None:
+            follow(self.average, recogniser, self.config.momentum, step)
+
+    def chosen(self, recogniser: nn.Module) -> nn.Module:
+        """Return the average, where there is one."""
+        return recogniser if self.average is None else self.average
 
     def _mixed(
         self, image: list[Tensor], labels: list[Tensor], drawn: Drawn, evidence: Tensor | None = None
@@ -201,8 +232,7 @@ class MeanTeacherConfig(BaseModel):
 class MeanTeacher(SemiSupervised):
     """A teacher that follows the student slowly says what the student should see in another view.
 
-    The teacher codes faces in the end. In step t it keeps min(m, 1 − 1 / (t + 1)), as in the authors' code, so that it
-    is not held by its random start.
+    The teacher codes faces in the end.
     """
 
     two_views: ClassVar[bool] = True
@@ -226,14 +256,9 @@ class MeanTeacher(SemiSupervised):
         weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
         return Contribution(supervised + weight * consistency, {"supervised": supervised, "consistency": consistency})
 
-    @torch.no_grad()
     def after_step(self, recogniser: nn.Module, step: int) -> None:
-        """Move the teacher by 1 − m towards the student; running statistics are copied."""
-        m = min(self.config.momentum, 1 - 1 / (step + 1))
-        for old, new in zip(self.teacher.parameters(), recogniser.parameters(), strict=True):
-            old.lerp_(new, 1 - m)
-        for own, its in zip(self.teacher.buffers(), recogniser.buffers(), strict=True):
-            own.copy_(its)
+        """Let the teacher follow the student."""
+        follow(self.teacher, recogniser, self.config.momentum, step)
 
     def chosen(self, recogniser: nn.Module) -> nn.Module:
         """Return the teacher."""
@@ -272,9 +297,10 @@ class CutMix(SemiSupervised):
         cut = labelled.first(count)
         mixed = replace(cut, image=pasted(cut.image, patches, target, roi), evidence=free.first(count).evidence)
         seen = without_gradient(recogniser, free.first(count))
-        logits = _together(recogniser, labelled, mixed)
-        supervised = recognition(logits[: len(labelled)], labelled.occurrence)
-        consistency = cut_consistency_loss(logits[len(labelled) :], seen, au_B)
+        supervised = recognition(_together(recogniser, labelled), labelled.occurrence)
+        with frozen_statistics(recogniser):  # these are of whole faces, as faces are coded
+            pieced = _together(recogniser, mixed)
+        consistency = cut_consistency_loss(pieced, seen, au_B)
         loss = supervised + self.config.weight * consistency
         return Contribution(loss, {"supervised": supervised, "consistency": consistency})
 

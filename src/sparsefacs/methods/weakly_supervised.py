@@ -113,7 +113,7 @@ class WeaklySupervised(Method):
             case "none":
                 return None
             case "mixmatch":
-                return MixMatch(config.mixmatch)
+                return MixMatch(config.mixmatch, self.recogniser)
             case "fixmatch":
                 return FixMatch(config.fixmatch)
             case "mean-teacher":

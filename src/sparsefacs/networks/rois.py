@@ -91,11 +91,12 @@ def pasted(image: Tensor, patches: Tensor, corners: Tensor, roi_side: int) -> Te
     return result
 
 
-def hidden_aus(corners_BA22: Tensor, corners_B22: Tensor, roi_side: int, image_side: int, share: float = 0.5) -> Tensor:
+def hidden_aus(corners_BA22: Tensor, corners_B22: Tensor, roi_side: int, image_side: int, share: float = 0.0) -> Tensor:
     """Return which AUs are hidden when two boxes are blanked, bool (B, A).
 
     corners_BA22: the AUs' own boxes; corners_B22: the blanked ones. An AU is hidden where at least `share` of the
-    pixels in either of its own boxes are blanked, so AU12 hides AU15 and the other way round (WSRTL, III-C).
+    pixels in its own boxes are blanked, with 0 where any is, so that those "in the intact regions" are left (WSRTL,
+    III-E); AU12 hides AU15 and the other way round (III-C).
     """
     covered = _covered(corners_B22, roi_side, image_side).long()
     sums = torch.nn.functional.pad(covered.cumsum(1).cumsum(2), (1, 0, 1, 0))  # [y, x]: pixels above and to the left
@@ -104,7 +105,7 @@ def hidden_aus(corners_BA22: Tensor, corners_B22: Tensor, roi_side: int, image_s
     both_high = torch.maximum(both_low, both_high)
     hidden = _sum_in(sums, low, high).sum(dim=2) - _sum_in(sums, both_low[:, :, None], both_high[:, :, None])[:, :, 0]
     own = 2 * roi_side**2 - (both_high - both_low).prod(dim=-1)
-    return hidden >= share * own
+    return (hidden > 0) & (hidden >= share * own)
 
 
 def _sum_in(sums: Tensor, low: Tensor, high: Tensor) -> Tensor:

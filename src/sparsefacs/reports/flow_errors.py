@@ -12,7 +12,7 @@ from ..data.flow import Flows, StoredFlow, has_flow
 from ..data.joined import AnyStore
 from ..data.rows import Rows
 from ..data.store import Store
-from ..faces.flow import later_rows
+from ..faces.flow import target_rows
 from ..inference.training_parts import TrainingParts
 from ..metrics.bootstrap import interval, resampled
 from ..metrics.scores import RESAMPLES
@@ -42,41 +42,51 @@ class SeenFlows:
 
 
 class LaterFaces:
-    """For each row of a store that has STORE/flow the row of the later frame, of all its parts.
+    """For each row of a store that has STORE/flow the row that it leads to, of all its parts.
 
-    step: frames to the later one. Raises InputError when no part has flow, or they differ in step.
+    step: frames to the later one; target: whether it is that, or the person at rest. Raises InputError when no part has
+    flow, or they differ.
     """
 
     def __init__(self, store: AnyStore) -> None:
         self.stored, self.parts, self._places = Flows(store.parts), store.parts, Rows(store.parts)
-        self.step = next(StoredFlow(part).step for part in store.parts if has_flow(part))
+        kept = next(StoredFlow(part) for part in store.parts if has_flow(part))
+        self.step, self.target = kept.step, kept.target
         self._later = [
-            later_rows(part, self.step) if has_flow(part) else np.full(len(part), -1) for part in store.parts
+            target_rows(part, self.target, self.step) if has_flow(part) else np.full(len(part), -1)
+            for part in store.parts
         ]
 
+    def in_words(self) -> str:
+        """Return where the flow leads."""
+        return "to the person at rest" if self.target == "rest" else f"over {self.step} frames"
+
     def known(self) -> NDArray[np.bool_]:
-        """Return which rows have a later frame, (M,)."""
+        """Return which rows their flow leads from, (M,)."""
         return np.concatenate(self._later) >= 0
 
     def true(self, row: int) -> Floats | None:
-        """Return the true flow (S, S, 2) of a synthetic face to the later frame in its own alignment; NaN out of sight.
+        """Return the true flow (S, S, 2) of a synthetic face in its own alignment; NaN out of sight.
 
         Pixels of the stored face, x then y. None where the store holds none over this step.
         """
         which, place = self._places.place(row)
         part, later = self.parts[which], int(self._later[which][place])
-        if later < 0 or not _has_true_flow(part, self.step):
+        if later < 0 or not _has_true_flow(part, self.target, self.step):
             return None
-        flow, hidden = unpack_flow(part.value("flow", place))
-        matrices = (np.reshape(part.value("matrix", each), (2, 3)) for each in (place, later))
-        aligned = in_earlier_alignment(flow, *matrices)
+        aligned, hidden = unpack_flow(part.value("flow", place))
+        if self.target == "later":
+            matrices = (np.reshape(part.value("matrix", each), (2, 3)) for each in (place, later))
+            aligned = in_earlier_alignment(aligned, *matrices)
         aligned[hidden] = np.nan
         return aligned
 
 
-def _has_true_flow(part: Store, step: int) -> bool:
-    synthetic = part.info.source.get("kind") == "synthetic"
-    return synthetic and part.has("flow") and part.info.source.get("flow_step", 1) == step
+def _has_true_flow(part: Store, target: str, step: int) -> bool:
+    source = part.info.source
+    if source.get("kind") != "synthetic" or not part.has("flow") or source.get("flow_to", "later") != target:
+        return False
+    return target == "rest" or source.get("flow_step", 1) == step
 
 
 def seen_flows(parts: TrainingParts, store: AnyStore, later: LaterFaces, rows: NDArray[np.int64]) -> SeenFlows:

@@ -173,7 +173,7 @@ def _flow(
     later = LaterFaces(store)
     moving = rows[later.known()[rows]]
     if not len(moving):
-        told["not_written"][FLOW] = f"no unseen face of {store.path} has a frame {later.step} later"
+        told["not_written"][FLOW] = f"no unseen face of {store.path} has optical flow {later.in_words()}"
         return
     measured = moving[evenly(store.strings("subject")[moving], MOST_MEASURED, seed)]
     flows = seen_flows(parts, store, later, measured)
@@ -193,7 +193,7 @@ def _flow(
     side = parts.coder.sees.input_size
     titles = [f"{_title(face)}\n±{scale:.1f} px" for face, scale in zip(shown, scales.tolist(), strict=True)]
     notes = [
-        f"Optical flow over {later.step} frames, seen in one face of a person the run was not trained on; "
+        f"Optical flow {later.in_words()}, seen in one face of a person the run was not trained on; "
         f"network's image: {side} px.",
         "White: rightwards, downwards; black: leftwards, upwards; mid-grey: still; sand: unknown. ± px: black and "
         "white of a column.",

@@ -19,10 +19,10 @@ from ..progress import progress
 from ..workers import in_parallel
 from .appearance import load_appearance
 from .dynamics import DEFAULT_AUS
-from .expression import au_to_units
-from .flow import pack_flow, true_flow
+from .expression import Expression, au_to_units
+from .flow import in_earlier_alignment, pack_flow, true_flow
 from .identity import make_subject
-from .motion import Clip, Resting, make_clip
+from .motion import Clip, Resting, make_clip, resting_face
 from .obstacles import cover, draw_obstacles
 from .profiles import load_profile
 from .render import FaceRenderer, Picture
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 GENERATOR_VERSION = 2  # raised whenever the same seed gives other bytes
 Points = Literal["found", "true"]
+FlowTarget = Literal["later", "rest"]
 FRAMES_A_PART = 200  # a kill loses at most about ten seconds of work a process
 
 
@@ -54,6 +55,7 @@ class Job:
     appearance: str = "usual"
     resting: Resting = "plain"
     points: Points = "found"
+    flow_to: FlowTarget = "later"
     version: int = GENERATOR_VERSION
 
     def __post_init__(self) -> None:
@@ -65,6 +67,10 @@ class Job:
                 )
         if self.flow_step > 1 and not self.flow:
             raise InputError("a step of the flow is given, but no flow asked for", remedy="Add --flow")
+        if self.flow_to != "later" and (self.flow_step > 1 or not self.flow):
+            raise InputError(
+                f"flow to {self.flow_to} has no step, and is true flow", remedy="Give --flow without a step"
+            )
         if self.seed < 0:
             raise InputError(f"seed must not be negative, as {self.seed} is", remedy="Give --seed 0 or more")
         if not 1 <= self.supersample <= 4:
@@ -81,7 +87,7 @@ class Job:
                 raise InputError(f"AU{au} is named twice", remedy="Name every AU once")
         load_profile(self.profile)
         load_appearance(self.appearance)
-        choices = {"resting": ("plain", "varied"), "points": ("found", "true")}
+        choices = {"resting": ("plain", "varied"), "points": ("found", "true"), "flow_to": ("later", "rest")}
         for name, possible in choices.items():
             if (chosen := getattr(self, name)) not in possible:
                 raise InputError(f"{name} {chosen!r} is not possible", remedy=f"Choose {' or '.join(possible)}")
@@ -127,6 +133,7 @@ def synth(
     appearance: Literal["usual", "shifted", "wild"] = "usual",
     resting: Resting = "plain",
     points: Points = "found",
+    flow_to: FlowTarget = "later",
     supersample: int = 2,
     aus: tuple[int, ...] = DEFAULT_AUS,
 ) -> Store:
@@ -137,7 +144,8 @@ def synth(
     `true` keeps the generator's own landmarks and pose instead, without blendshapes. Columns beyond the store's own:
     `true_landmarks` and `true_pose` (the generator's), `light` (key direction x right, y up, z to the camera; key, fill
     and ambient strength), of wild faces `sides` (intensity on the person's left, then right), and with `flow` `flow`,
-    to the frame `flow_step` later (see `flow.unpack_flow`). resting: `varied` gives people resting faces that may
+    to the frame `flow_step` later (see `flow.unpack_flow`), or, flow_to `rest`, to the same person's resting face in the
+    same pose and alignment. resting: `varied` gives people resting faces that may
     resemble an AU (`motion.resting_face`). fps: frames a second that are kept of the profile's own, see
     `frame_step_of`; frames keep their own numbers, and `frames` counts those kept. appearance: `shifted` draws light,
     pose, skin, hair and camera otherwise, `wild` in every way real faces may be, see `appearance`. The same arguments
@@ -147,7 +155,7 @@ def synth(
     step = frame_step_of(profile, fps)
     job = Job(
         subjects, clips, frames, size, seed, profile, flow, supersample, tuple(aus), flow_step, step, appearance,
-        resting, points,
+        resting, points, flow_to,
     )  # fmt: skip
     if workers < 1:
         raise InputError(f"workers must be at least 1, not {workers}", remedy="Give --workers 1 or more")
@@ -202,6 +210,7 @@ def job_source(job: Job) -> dict[str, Any]:
         "points": job.points,
         "models": {model.name: model.sha256 for model in (YUNET, LANDMARKER)} if job.points == "found" else {},
         **({} if job.flow_step == 1 else {"flow_step": job.flow_step}),
+        **({} if job.flow_to == "later" else {"flow_to": job.flow_to}),
         **({} if job.frame_step == 1 else {"frame_step": job.frame_step}),
         "note": "synthetic faces: scores on them say nothing about real faces",
     }
@@ -265,6 +274,7 @@ def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
     if drawn.obstacles:
         own = np.random.default_rng(np.random.SeedSequence([job.seed, subject, 16, clip]))
         worn = draw_obstacles(own, colours.skin, colours.hair, renderer.subject.female)
+    rest = Expression(resting_face(job.seed, subject) if job.resting == "varied" else {})
     for t in job.kept_frames:
         picture = renderer.render(acted.expressions[t], acted.poses[t], scene, recipe, job.supersample)
         if worn is not None:
@@ -273,10 +283,19 @@ def clip_rows(job: Job, subject: int, clip: int) -> Iterator[FaceRow]:
         if drawn.one_sided:
             extras[SIDES] = acted.sides[t].ravel()
         if job.flow:
-            later = t + job.flow_step
-            after = renderer.place(acted.expressions[later], acted.poses[later], scene, recipe)[1]
-            extras["flow"] = pack_flow(*true_flow(renderer, picture, after, job.size))
+            extras["flow"] = _flow(job, renderer, acted, rest, t, scene, picture)
         yield _row(job, subject, clip, t, acted, scene, picture, rng, extras)
+
+
+def _flow(
+    job: Job, renderer: FaceRenderer, acted: Clip, rest: Expression, t: int, scene: Scene, picture: Picture
+) -> bytes:
+    """Return the true flow of frame `t`, to a later frame in its own alignment or to rest in this one's."""
+    resting, later = job.flow_to == "rest", t + job.flow_step
+    shown, posed = (rest, t) if resting else (acted.expressions[later], later)
+    after = renderer.place(shown, acted.poses[posed], scene, job.recipe)[1]
+    flow, hidden = true_flow(renderer, picture, after, job.size)
+    return pack_flow(in_earlier_alignment(flow, picture.matrix, after.matrix) if resting else flow, hidden)
 
 
 def _row(
