@@ -48,7 +48,7 @@ def page(claims: Sequence[Claim], kept: Kept, text: str) -> str:
     by_paper = {paper: [each for each in claims if each.paper == paper] for paper in LETTERS}
     parts = [counts(by_paper, kept)]
     parts += [paper_text(paper, own, kept) for paper, own in by_paper.items() if own]
-    return fill(text, kept).replace("{tables}", "\n".join(parts).rstrip()).rstrip() + "\n"
+    return fill(text.replace("{tables}", "\n".join(parts)), kept).rstrip() + "\n"
 
 
 def counts(by_paper: dict[str, list[Claim]], kept: Kept) -> str:
