@@ -175,8 +175,8 @@ def _further(run: Run, name: str) -> float | None:
     if term := _FROM_LOG.get(name):
         logs = [RunFolder(fold).read_log() for fold in run.folds]
         last = [line.get(term) for log in logs for line in log[-max(1, len(log) // 10) :]]
-        told = [float(value) for value in last if value]
-        return float(np.mean(told)) if told else None
+        logged = [float(value) for value in last if value]
+        return float(np.mean(logged)) if logged else None
     if key := _FROM_DISTRIBUTIONS.get(name):
         return number((_metrics(run.folder).get("distributions") or {}).get("difference", {}).get(key))
     key = _FROM_PSEUDO_LABELS.get(name)

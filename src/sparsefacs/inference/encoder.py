@@ -100,6 +100,8 @@ def pixel_encoder(store: AnyStore) -> Encoder:
     from torch.nn import functional as F
 
     class Pixels(nn.Module):
+        middle: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("middle", torch.tensor(0.5))
@@ -108,7 +110,7 @@ def pixel_encoder(store: AnyStore) -> Encoder:
             del landmarks
             return F.adaptive_avg_pool2d(image - self.middle, _GRID).flatten(1)
 
-    recipe = store.info.recipe
+    recipe = FaceRecipe(**store.info.recipe)
     sees = NetworkConfig(input_size=recipe.size)
     nobody = SeenPeople(frozenset())
     return Encoder("the faces themselves", recipe, nobody, sees, 3 * _GRID**2, _placed(Pixels()))
