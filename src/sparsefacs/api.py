@@ -192,11 +192,14 @@ def gather(folder: PathLike, out: PathLike | None = None, **settings: Any) -> "G
 def coder_and_inputs(given: Sequence[Path]) -> tuple[Path, list[Path]]:
     """Return what codes, and what is coded, of what was given to `predict`: a coder may stand first.
 
-    Raises InputError where nothing is left to code.
+    A coder's name alone means the folder of that name, if there is one. Raises InputError where nothing is left to
+    code.
     """
     from .engine.run import RunFolder
 
     first = given[0]
+    if len(given) == 1 and is_coder_name(str(first)) and first.exists():
+        return Path(LATEST), [first]
     if not (is_coder_name(str(first)) or first.suffix.lower() == ".onnx" or RunFolder(first).begun):
         return Path(LATEST), list(given)
     if len(given) < 2:
