@@ -1,7 +1,7 @@
 """sparsefacs: learn to code facial action units from very few labels."""
 
 from . import api, experiments, representation
-from .api import flow, inspect, protocol, report
+from .api import flow, gather, inspect, protocol, report
 from .errors import InputError
 from .extras import needs_extra
 from .observation import agreement, summary, write_events
@@ -32,6 +32,7 @@ __all__ = [
     "export",
     "features",
     "flow",
+    "gather",
     "inspect",
     "load",
     "methods",

@@ -93,18 +93,21 @@ def methods(name: str, *, aus: Aus = DEFAULT_AUS, recipe: str | None = None) -> 
 def export(run: PathLike, out: PathLike, *, batch: int | None = None) -> dict[str, Any]:
     """Write a run's network to one .onnx file that codes faces without torch or the run; return what it says of itself.
 
-    batch: faces a call, None for any number. See `inference.export.export`.
+    run: a run folder, or a packaged coder's name. batch: faces a call, None for any number. See
+    `inference.export.export`.
     """
     from .inference.export import export as write
 
-    return write(run, out, batch=batch)
+    return write(coder_folder(str(run)) if is_coder_name(str(run)) else run, out, batch=batch)
 
 
 def load(run: PathLike = LATEST, *, threads: int | None = None) -> "Coder":
     """Return the model of a run, an exported .onnx file or a packaged coder: call it on aligned faces.
 
-    They are RGB, (B, S, S, 3) uint8; landmarks (B, 68, 2), pixels of them, are its second argument. Default: the
-    packaged coder. threads: of an exported file; None: all cores but one.
+    They are RGB, (B, S, S, 3) uint8, S being `recipe.size`; landmarks (B, 68, 2), pixels of them, are its second
+    argument. So called it sees pixels alone: `predict` also gives it points, blendshapes and the person's other faces,
+    and has other codes. Default: the packaged coder. threads: of an exported file; None: all cores but one. Calling it
+    raises InputError for faces of another shape or kind.
     """
     if is_coder_name(str(run)):
         run = coder_folder(str(run))
@@ -189,11 +192,14 @@ def gather(folder: PathLike, out: PathLike | None = None, **settings: Any) -> "G
 def coder_and_inputs(given: Sequence[Path]) -> tuple[Path, list[Path]]:
     """Return what codes, and what is coded, of what was given to `predict`: a coder may stand first.
 
-    Raises InputError where nothing is left to code.
+    A coder's name alone means the folder of that name, if there is one. Raises InputError where nothing is left to
+    code.
     """
     from .engine.run import RunFolder
 
     first = given[0]
+    if len(given) == 1 and is_coder_name(str(first)) and first.exists():
+        return Path(LATEST), [first]
     if not (is_coder_name(str(first)) or first.suffix.lower() == ".onnx" or RunFolder(first).begun):
         return Path(LATEST), list(given)
     if len(given) < 2:

@@ -18,6 +18,7 @@ def test_next_lists_faces(tmp_path: Path, command: Callable[..., tuple[str, str]
     assert len(rows) == 10
     assert "10 faces to code, 2 of them for the test" in told
     assert "1 of 5 people are kept for the test" in note
+    assert "labels.csv is not there: no face is known to be coded" in note
     assert [row["why"] for row in rows if row["test"] == "1"] == ["random"] * 2
     assert rows == sorted(rows, key=lambda row: (row["input"], float(row["time"])))
     known = set(zip(faces.strings("subject").tolist(), faces.numbers("time").tolist(), strict=True))

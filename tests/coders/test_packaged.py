@@ -75,7 +75,9 @@ def test_a_photo_is_coded_without_a_run(photo: Path, tmp_path: Path) -> None:
     assert row[told].between(0, 5).all() and len(told) == 19 + 2 * 13
 
 
-def test_a_run_or_a_name_may_stand_before_the_inputs(photo: Path, tmp_path: Path) -> None:
+def test_a_run_or_a_name_may_stand_before_the_inputs(
+    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert api.coder_and_inputs([photo]) == (Path("coder"), [photo])
     assert api.coder_and_inputs([Path(CARD["name"]), photo]) == (Path(CARD["name"]), [photo])
     run = tmp_path / "run"
@@ -88,6 +90,11 @@ def test_a_run_or_a_name_may_stand_before_the_inputs(photo: Path, tmp_path: Path
     album = tmp_path / "album"
     album.mkdir()
     assert api.coder_and_inputs([album]) == (Path("coder"), [album])
+    with pytest.raises(InputError, match="no photo or video was named"):
+        api.coder_and_inputs([Path("coder")])
+    monkeypatch.chdir(tmp_path)
+    Path("coder").mkdir()  # of somebody's videos
+    assert api.coder_and_inputs([Path("coder")]) == (Path("coder"), [Path("coder")])
 
 
 def test_a_changed_file_is_found_before_it_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,9 +135,24 @@ def test_two_files_of_events_meet_at_the_rate_asked_for_and_only_where_both_look
     wider = compare(a, b, fps=10, matching=Matching(onset_tolerance_s=0.7, overlap=0.3)).figures[12]
     assert wider["event_f1"].value == 1
     assert told.figures[1]["kappa"].why == "both say absent throughout"
-    assert told.figures[1]["event_recall"].why == "neither has an event"
+    assert told.figures[1]["event_recall"].why == "neither has an event in a stretch that both coded"
     assert any("κ" in line and "AU1: both say absent" in line for line in told.undefined)
     assert any("row 3: no end" in note for note in told.notes)
+
+
+def test_frames_coded_one_by_one_say_nothing_of_events(tmp_path):
+    """They agree with the codes in every frame, and no event of codes is as short as one of them."""
+    codes = face_codes(np.tile(np.arange(20) % 10 < 5, (2, 1)).T)
+    save_codes(tmp_path / "codes.csv", codes)
+    frames = np.array([0, 3, 4, 9, 12, 19])
+    occurrence = codes.occurrence[frames]
+    labels = save_labels(tmp_path / "labels.csv", occurrence, path=codes.input, frame=frames)
+    told = compare(labels, tmp_path / "codes.csv")
+    assert told.figures[12]["kappa"].value == 1
+    assert math.isnan(told.figures[12]["event_f1"].value) and told.events[12] == (0, 0)
+    assert told.figures[12]["event_f1"].why == "neither has an event in a stretch that both coded"
+    whole = save_labels(tmp_path / "whole.csv", codes.occurrence, path=codes.input, frame=np.arange(20))
+    assert compare(whole, tmp_path / "codes.csv").figures[12]["event_f1"].value == 1
 
 
 def test_letters_are_compared_with_levels(event_files):

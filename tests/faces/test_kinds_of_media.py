@@ -205,6 +205,22 @@ def test_kind_a_clock_that_jumps_back_goes_on(tmp_path) -> None:
         assert "clock that jumps back at frame 9" in reader.note
 
 
+def test_kind_frames_that_all_have_one_time_are_told(tmp_path) -> None:
+    """A video written without times is coded, and nothing in seconds can be said of it."""
+    import av
+
+    with av.open(str(tmp_path / "stuck.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(4):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")):
+                packet.pts = packet.dts = 0
+                container.mux(packet)
+    with VideoReader(tmp_path / "stuck.mp4") as reader:
+        assert [frame.time_s for frame in reader] == [0.0] * 4
+        assert reader.note.startswith("gives all its frames the same time")
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "mkv"])
 def test_kind_damaged_frames_in_the_middle_keep_their_numbers(suffix: str, tmp_path, panned) -> None:
     """A decoder passes over frames whose packets are damaged without a word: later ones must not slide."""

@@ -12,6 +12,7 @@ import torch
 from made_runs import write_run
 from made_stores import build_store
 from sparsefacs import InputError, api
+from sparsefacs.coders import coder_folder
 from sparsefacs.evidence.reference import no_reference
 from sparsefacs.evidence.vectors import face_vectors
 from sparsefacs.inference import export as exporting
@@ -250,6 +251,29 @@ def test_wrong_and_foreign_files_are_told_in_one_line(cnn: tuple[Path, Path], tm
     onnx.save(model, tmp_path / "foreign.onnx")
     with pytest.raises(InputError, match="of another program"):
         api.load(tmp_path / "foreign.onnx")
+
+
+@pytest.mark.parametrize("kind", ["run", "file", "packaged"])
+def test_faces_of_another_shape_or_kind_are_refused(cnn: tuple[Path, Path], kind: str) -> None:
+    """Brightness of 0 to 1, another side or another face's points would be coded without a word."""
+    coder = api.load({"run": cnn[0], "file": cnn[1], "packaged": "coder"}[kind])
+    side = coder.recipe.size
+    faces, landmarks = sample_faces(2, side, seed=5)
+    assert coder(faces, landmarks).shape == (2, len(coder.aus))
+    wanted = rf"Give \(B, {side}, {side}, 3\), uint8"
+    for given in ((faces / 255).astype(np.float32), faces[:, 1:, 1:], faces[0], faces.transpose(0, 3, 1, 2)):
+        with pytest.raises(InputError, match=wanted):
+            coder(given, landmarks[: len(given)])
+    for points in (landmarks[:1], landmarks[0], landmarks[:, :5]):
+        with pytest.raises(InputError, match=r"landmarks of shape .* Give \(B, 68, 2\)"):
+            coder(faces, points)
+
+
+def test_a_packaged_coder_is_exported_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporting, "export", lambda run, out, *, batch: {"run": run})
+    for name in ("coder", coder_folder().name):
+        assert api.export(name, "coder.onnx")["run"] == coder_folder()
+    assert api.export("runs/mine", "mine.onnx")["run"] == "runs/mine"
 
 
 def test_a_file_says_nothing_of_where_it_was_made(cnn: tuple[Path, Path]) -> None:

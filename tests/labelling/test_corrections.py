@@ -142,6 +142,76 @@ def test_codes_of_another_video_and_codes_without_doubt_are_told(video, tmp_path
     assert not (tmp_path / "c.csv").exists()
 
 
+@pytest.fixture
+def two_of_a_name(video, tmp_path, monkeypatch):
+    """Return a folder, the current one, with v/anna/clip.mp4 and v/ben/clip.mp4, which is another video."""
+    for name in ("anna", "ben"):
+        (tmp_path / "v" / name).mkdir(parents=True)
+        (tmp_path / "v" / name / "clip.mp4").write_bytes(video.read_bytes() + b"\0" * (name == "ben"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def both_coded(folder, *, subject=True) -> Path:
+    """Write codes of both; anna's doubt is at frame 20, ben's at frame 60."""
+    tables = []
+    for name, at in (("anna", 20), ("ben", 60)):
+        share = np.full(FRAMES, 0.03)
+        share[at] = 0.48
+        table = pd.read_csv(codes(folder / "one.csv", share, video=f"v/{name}/clip.mp4"))
+        tables.append(table.assign(subject=name if subject else ""))
+    pd.concat(tables).to_csv(folder / "codes.csv", index=False)
+    (folder / "one.csv").unlink()
+    return folder / "codes.csv"
+
+
+@pytest.mark.parametrize(("name", "frame"), [("anna", 20), ("ben", 60)])
+def test_of_two_videos_of_a_name_the_codes_of_the_one_that_is_given_are_corrected(two_of_a_name, name, frame):
+    told = both_coded(two_of_a_name)
+    for number, video in enumerate((Path(f"v/{name}/clip.mp4"), two_of_a_name / "v" / name / "clip.mp4")):
+        with correct_codes(video, told, Path(f"c{number}.csv"), (), coder="a", later=lambda work: work()) as session:
+            assert session.next("tab")["face"]["frame"] == frame
+            # as in a store of the folder that was coded
+            assert session.faces.keys[0][:3] == (f"{name}/clip.mp4", name, "clip")
+
+
+def test_codes_of_another_video_of_that_name_are_refused_and_of_a_copy_taken(two_of_a_name, video, capsys):
+    told = codes(two_of_a_name / "codes.csv", smile(), video="v/ben/clip.mp4")
+    answers = two_of_a_name / "c.csv"
+    with (
+        pytest.raises(InputError, match=r"of v/ben/clip\.mp4, which is another file than v/anna/clip\.mp4"),
+        correct_codes(Path("v/anna/clip.mp4"), told, answers, (), coder="a"),
+    ):
+        pass
+    Path("copy").mkdir()
+    copy = Path("copy/clip.mp4")
+    copy.write_bytes(Path("v/ben/clip.mp4").read_bytes())
+    with correct_codes(copy, told, answers, (), coder="a", later=lambda work: work()) as session:
+        assert session.next("tab")["face"]["frame"] == 20
+    Path("v/ben/clip.mp4").unlink()  # the codes' own is elsewhere now
+    with correct_codes(copy, told, answers, (), coder="a", later=lambda work: work()):
+        assert "the codes of v/ben/clip.mp4 are taken to be of copy/clip.mp4" in capsys.readouterr().err
+    with (
+        pytest.raises(InputError, match=r"codes of 2 videos clip\.mp4"),
+        correct_codes(copy, both_coded(two_of_a_name), answers, (), coder="a"),
+    ):
+        pass
+
+
+def test_codes_in_a_folder_of_tables_are_corrected_too(two_of_a_name):
+    for name, at in (("anna", 20), ("ben", 60)):
+        share = np.full(FRAMES, 0.03)
+        share[at] = 0.48
+        folder = two_of_a_name / "codes" / name
+        folder.mkdir(parents=True)
+        codes(folder / "clip.csv", share, video=f"v/{name}/clip.mp4")
+    video = Path("v/ben/clip.mp4")
+    with correct_codes(video, Path("codes"), Path("c.csv"), (), coder="a", later=lambda work: work()) as session:
+        face = session.next("tab")["face"]
+        assert face["frame"] == 60
+        assert Image.open(io.BytesIO(session.faces.picture(face["row"]))).size == (34, 34)  # where its table says
+
+
 def test_a_video_shorter_than_its_codes_is_told(video, tmp_path):
     told = codes(tmp_path / "codes.csv", np.concatenate([smile(), np.full(40, 0.5)]))
     with correct_codes(video, told, tmp_path / "c.csv", (), coder="anna", later=lambda work: work()) as session:

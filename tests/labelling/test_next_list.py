@@ -2,7 +2,10 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from made_stores import evident_store
@@ -10,7 +13,8 @@ from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.events.formats import find_format
 from sparsefacs.events.model import Asked as Names
-from sparsefacs.labelling.listing import answers_of, write_next
+from sparsefacs.labelling.asking import Ask
+from sparsefacs.labelling.listing import _write_for, answers_of, write_next
 from sparsefacs.labelling.queue import StoreQueue
 
 AUS = (1, 4, 12)
@@ -76,6 +80,28 @@ def test_files_for_other_programs_say_what_is_to_be_coded(faces: Store, tmp_path
     assert steps == {1.0}
     wanted = sorted((round(float(row["time"]), 3), row["subject"]) for row in rows)
     assert sorted((round(span.onset_s, 3), span.subject) for span in read.coded) == wanted
+
+
+@pytest.mark.parametrize("ending", ["eaf", "boris"])
+@pytest.mark.parametrize("asked", [(3,), (0, 3, 4, 5)])
+def test_of_a_video_with_several_faces_it_is_said_whose_codes_are_asked(
+    tmp_path: Path, ending: str, asked: tuple[int, ...]
+) -> None:
+    """Faces 0 and 1 in each of three frames of one video, of one name; an AU is added where there is no tier of it."""
+    columns = {
+        "source": np.array(["duo.mp4"] * 6), "subject": np.array(["duo"] * 6), "frame": np.arange(6) // 2,
+        "time": np.arange(6) // 2 / 25, "face": np.arange(6) % 2,
+    }  # fmt: skip
+    store: Any = SimpleNamespace(strings=columns.get, numbers=columns.get, path=tmp_path)
+    kind = {"eaf": "elan", "boris": "boris"}[ending]
+    (path,) = _write_for(store, [Ask(row, "doubt") for row in asked], tmp_path / f"n.{ending}", kind, (4, 12))
+    read = find_format(path).module.read(path, Names())  # type: ignore[union-attr]
+    wanted = [(row % 2, round(row // 2 / 25, 3)) for row in asked]
+    assert sorted((span.face, round(span.onset_s, 3)) for span in read.coded) == sorted(wanted)
+    if len(asked) > 1:
+        text = path.read_text(encoding="utf-8")
+        for name in {"eaf": ("AU12 face 0@duo", "AU12 face 1@duo"), "boris": ("duo (face 0)", "duo (face 1)")}[ending]:
+            assert f'"{name}"' in text
 
 
 def test_nothing_is_overwritten(faces: Store, tmp_path: Path) -> None:

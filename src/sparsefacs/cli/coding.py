@@ -13,7 +13,7 @@ from .options import Json, show
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder of a training.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a training, or a name of `sparsefacs coders`.")],
     out: Annotated[Path, typer.Argument(help="File to write (.onnx).")],
     batch: Annotated[str, typer.Option(help="Faces a call: dynamic (any number), or one number.")] = "dynamic",
     as_json: Json = False,

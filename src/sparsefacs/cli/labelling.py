@@ -116,6 +116,8 @@ def next_faces(
     wanted = parse_aus(aus) if aus else tuple(int(au) for au in read_card(coder_folder().name)["aus"])
     queue = StoreQueue(opened, wanted, strategy=strategy, coder=init, seed=seed, test_share=test_share, wait=True)
     told = write_next(opened, labels, out, queue, count)
+    if not labels.exists():
+        typer.echo(f"note: {labels} is not there: no face is known to be coded", err=True)
     typer.echo(f"note: {told.told}", err=True)
     files = ", ".join(map(str, told.files))
     text = f"{files}: {told.faces} face{'s' * (told.faces != 1)} to code, {told.test} of them for the test"

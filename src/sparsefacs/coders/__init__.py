@@ -24,7 +24,7 @@ def coder_names() -> tuple[str, ...]:
 
 
 def is_coder_name(name: str) -> bool:
-    """Return whether `name` is that of a packaged coder; a file or folder of that name is given as ./NAME."""
+    """Return whether `name` is that of a packaged coder; a file or folder of that name is given by its whole path."""
     return name in (LATEST, *coder_names())
 
 

@@ -27,7 +27,9 @@ _BEFORE = (
 )
 _AFTER = ("sides", "note", "state")
 _CELL = re.compile(r"AU0*(\d+)_c")
-_REMEDY = "Give another name; `prepare` and `train` read this file as it is"
+_REMEDY = (
+    "Name a new file, or one that `sparsefacs label` wrote; a table of labels is for `prepare --dataset table --labels`"
+)
 
 
 class FaceKey(NamedTuple):

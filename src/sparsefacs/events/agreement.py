@@ -26,7 +26,7 @@ from ..metrics.scores import RESAMPLES
 from ..row_files import Cell, check_table_path, open_rows
 from .coded_tables import FaceCodes
 from .codings import Coding, Side, read_side
-from .finding import Rules, find_events
+from .finding import Rules, find_events, in_long_stretches
 from .matching import Sampled, match, sample
 from .model import Asked
 
@@ -62,7 +62,7 @@ class Matching:
             f"events match whose onsets are at most {self.onset_tolerance_s:g} s apart and whose common time is at "
             f"least {100 * self.overlap:g} % of the time that either covers; an event is a run of frames with the AU; "
             f"in codes of a program, interruptions of less than {rules.bridge_s:g} s are bridged and events of less "
-            f"than {rules.shortest_s:g} s left out"
+            f"than {rules.shortest_s:g} s left out, and with them what both coded for less time"
         )
 
 
@@ -316,7 +316,15 @@ def _share_of_time(occurrence: NDArray[np.int8], weight_N: Floats) -> Floats:
 
 
 def _events(a: FaceCodes, b: FaceCodes, rules: tuple[Rules, Rules], matching: Matching) -> Floats:
-    """Return how many events match, A has and B has, (A, 3)."""
+    """Return how many events match, A has and B has, (A, 3).
+
+    What both coded in too short a stretch for an event of either, as frames chosen one by one, says nothing of events.
+    """
+    shortest_s = max(each.shortest_s for each in rules)
+    a, b = (
+        replace(side, occurrence=np.where(in_long_stretches(side, shortest_s), side.occurrence, -1).astype(np.int8))
+        for side in (a, b)
+    )
     found: list[dict[int, list[tuple[float, float]]]] = [{au: [] for au in a.aus} for _ in (a, b)]
     for by_au, side, own in zip(found, (a, b), rules, strict=True):
         for event in find_events(side, own):

@@ -93,6 +93,16 @@ def coded_spans(codes: FaceCodes) -> list[Span]:
     ]
 
 
+def in_long_stretches(codes: FaceCodes, shortest_s: float) -> NDArray[np.bool_]:
+    """Return of which frames and AUs (N, A) the stretch in which they are known, without a gap, lasts so long."""
+    within = np.zeros(codes.occurrence.shape, bool)
+    ends_s = codes.time_s + codes.shown_s
+    for place in range(len(codes.aus)):
+        for first, last in _segments(codes, place):
+            within[first : last + 1, place] = ends_s[last] - codes.time_s[first] >= shortest_s - 1e-9
+    return within
+
+
 def _segments(codes: FaceCodes, place: int) -> list[Run]:
     """Return the runs of frames, without a gap, in which an AU is known."""
     known = codes.success & (codes.occurrence[:, place] >= 0)

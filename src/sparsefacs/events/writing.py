@@ -37,7 +37,8 @@ def write_events(codes: Path, out: Path, *, rules: Rules | None = None, form: st
     problems: list[InputError] = []
     faces = list(_videos(codes, problems))
     if not faces:
-        raise problems[0] if problems else InputError("holds no codes of a video", path=codes, remedy="Code one first")
+        remedy = "Code one first; photos, and a video whose frames all have the same time, have no events"
+        raise problems[0] if problems else InputError("holds no codes of a video with times", path=codes, remedy=remedy)
     found = [(face, find_events(face, rules), coded_spans(face)) for face in faces]
     file = EventFile(
         path=out,

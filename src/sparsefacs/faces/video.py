@@ -22,6 +22,7 @@ __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Frame", "VideoReader", "decode",
 _SQUARE = Fraction(1)
 _WIDEST = 4  # pixels more than so many times as wide as high, or as high as wide, are a fault of the header
 _DAMAGED = "damaged frame"
+_STUCK = "gives all its frames the same time, so that durations and events are unknown: export it again"
 _BREAK_SHARE = 0.9  # a video that ends before this share of the length its header names has been cut short
 
 
@@ -132,6 +133,7 @@ class VideoReader:
         """Yield frames with the seconds, since the first one, from which and until which they are shown."""
         clock = _Clock(1 / self.fps)
         held: tuple[Any, float] | None = None
+        index = 0
         for index, raw in enumerate(self._raw_frames()):
             time_s = clock.read(index, None if raw.pts is None else float(raw.pts * self._stream.time_base))
             if held is None and raw.pts is not None:
@@ -141,6 +143,8 @@ class VideoReader:
             held = raw, time_s
         if held is not None:
             raw, time_s = held
+            if index and not time_s:
+                clock.note = _STUCK
             yield raw, time_s, time_s + max(1 / self.fps, float((raw.duration or 0) * self._stream.time_base))
         self.note = ". It ".join(said for said in (self.note, clock.note) if said)
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 
 Task = Literal["occurrence", "intensity"]
@@ -63,3 +64,23 @@ class Coder(Protocol):
         model looks at it. What else is in the batch changes nothing; how many are in it
         may change the last bits, which `batching.code_faces` rules out.
         """
+
+
+def check_faces(faces_BHWC: NDArray[np.uint8], landmarks_BPC: NDArray[np.float32], recipe: FaceRecipe) -> None:
+    """Raise InputError unless these are aligned faces as the model learned from, (B, size, size, 3) uint8, and points.
+
+    Other numbers, such as 0 to 1, or another side, would be coded as a face that nobody showed.
+    """
+    side = recipe.size
+    for what, given, shape, numbers in (
+        ("faces", np.asarray(faces_BHWC), (side, side, 3), "uint8, 0 to 255, RGB"),
+        ("landmarks", np.asarray(landmarks_BPC), (68, 2), "pixels of the faces"),
+    ):
+        count = len(given) if given.ndim else 0
+        fits = given.shape[1:] == shape and count == len(faces_BHWC)
+        if not fits or (what == "faces" and given.dtype != np.uint8):
+            wanted = ", ".join(map(str, ("B", *shape)))
+            raise InputError(
+                f"the model was given {what} of shape {given.shape}, {given.dtype}",
+                remedy=f"Give ({wanted}), {numbers}, B being the number of faces",
+            )

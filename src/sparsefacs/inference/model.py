@@ -11,7 +11,7 @@ from ..engine.run import RunFolder
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..networks.light import codes_of
-from .contract import Coder, Task
+from .contract import Coder, Task, check_faces
 
 if TYPE_CHECKING:
     from .network_model import NetworkCoder
@@ -44,6 +44,7 @@ class LightCoder:
         landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; of a face
         alone, (B, 2 · VECTOR_WIDTH + 1), it is completed from pixels. None: nothing but pixels is known.
         """
+        check_faces(faces_BHWC, landmarks_BPC, self.recipe)
         if evidence_BE is None:
             features, references = self.light.frame_features(faces_BHWC), None
         elif evidence_BE.shape[1] == 2 * self.known + 1:

@@ -12,7 +12,7 @@ from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..networks.answers import answers, frame_features, window_answers
-from .contract import Task
+from .contract import Task, check_faces
 
 
 class NetworkCoder:
@@ -43,6 +43,7 @@ class NetworkCoder:
         landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; None: nothing
         but pixels is known.
         """
+        check_faces(faces_BHWC, landmarks_BPC, self.recipe)
         if self.known and evidence_BE is None:
             evidence_BE = unknown_evidence(len(faces_BHWC))
         return answers(self.network, faces_BHWC, landmarks_BPC, self.sees, self.task, evidence_BE)

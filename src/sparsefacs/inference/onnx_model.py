@@ -19,7 +19,7 @@ from ..metrics.limits import described_limits
 from ..networks.light import codes_of
 from ..networks.pixels import session_of
 from ..records import ExportRecord, checked
-from .contract import Task
+from .contract import Task, check_faces
 
 METADATA = "sparsefacs"
 """Key of the file's metadata that holds its description, in JSON."""
@@ -77,6 +77,7 @@ class OnnxCoder:
         landmarks_BPC: (B, 68, 2), pixels of the faces. evidence_BE: as of `evidence.linear.evidence_of`; None: nothing
         but pixels is known. A file of a fixed batch is called as often as it takes.
         """
+        check_faces(faces_BHWC, landmarks_BPC, self.recipe)
         if evidence_BE is None:
             return self._run("codes", faces_BHWC, landmarks_BPC, None, None)
         width = (evidence_BE.shape[1] - 1) // 2

@@ -2,12 +2,13 @@
 
 import io
 import math
+import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
+from itertools import pairwise, takewhile
+from pathlib import Path, PurePosixPath
 from threading import Condition, Thread
 
 import numpy as np
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from ..data.adapters.columns import read_labels
 from ..data.answers import FaceKey
 from ..errors import InputError
-from ..events.coded_tables import FaceCodes, read_codes
+from ..events.coded_tables import FaceCodes, codes_files, read_codes
+from ..files import sha256_file
+from ..inference.outputs import shortened
 from .asking import Ask
 from .faces import AROUND
 
@@ -102,7 +105,7 @@ class VideoFaces:
 
     def __init__(self, video: Path, codes_file: Path, aus: tuple[int, ...] = ()) -> None:
         self.video = video
-        faces = _of_video(video, codes_file)
+        faces, table = _of_video(video, codes_file)
         self.aus = aus or faces[0].aus
         unknown = [au for au in self.aus if au not in faces[0].aus]
         if unknown:
@@ -123,7 +126,7 @@ class VideoFaces:
                 "has no moment of doubt and no sudden change", path=codes_file, remedy="There is nothing to correct"
             )
         self.moments.sort(key=lambda ask: self.keys[ask.row].frame)
-        self._cut = _Cutter(video, self.keys, _boxes(codes_file, faces))
+        self._cut = _Cutter(video, self.keys, _boxes(table, faces))
 
     def _add(self, codes: FaceCodes) -> None:
         """Take the frames around the moments of one face, and the one that shows least."""
@@ -143,15 +146,9 @@ class VideoFaces:
                 near = range(moment.place - AROUND, moment.place + AROUND + 1)
                 self._around[row] = [row_of[place] for place in near if place in row_of]
                 self.moments.append(Ask(row, moment.why))
+        source = _as_in_a_store(codes, self.video)
         for place in kept:
-            key = FaceKey(
-                self.video.name,
-                codes.subject or self.video.stem,
-                self.video.stem,
-                int(codes.frame[place]) - 1,
-                codes.face,
-            )
-            self.keys.append(key)
+            self.keys.append(FaceKey(*source, int(codes.frame[place]) - 1, codes.face))
             self._codes.append((codes, place))
             self._usual.append(row_of[least])
 
@@ -210,17 +207,77 @@ class MomentQueue:
         return self._faces.believed(row)
 
 
-def _of_video(video: Path, codes_file: Path) -> list[FaceCodes]:
-    faces = list(read_codes(codes_file))
-    names = list(dict.fromkeys(face.input for face in faces))
-    own = [name for name in names if Path(name.replace("\\", "/")).name == video.name or name == video.stem]
-    if len(own) != 1:
+def _of_video(video: Path, codes_file: Path) -> tuple[list[FaceCodes], Path]:
+    """Return the codes of the video, a face each, and the table that they stand in.
+
+    Codes name files as `predict` was given them: of several files of the video's name the same file is meant, else the
+    one whose folders are the video's. Raises InputError where none or several are, or another file is.
+    """
+    found: dict[str, tuple[list[FaceCodes], Path]] = {}
+    tables = codes_files(codes_file)
+    own = [(file, called) for file, called in tables if file.stem.startswith(shortened(video.stem))]
+    for file, called in tables if len(tables) == 1 else own:
+        for face in read_codes(file):
+            name = called if face.input == file.stem else face.input
+            if _plain(name).name in (video.name, video.stem):
+                found.setdefault(name, ([], file))[0].append(face)
+    best = max((_shared(name, video) for name in found), default=0)
+    meant = [name for name in found if _is_same(name, video)] or [n for n in found if _shared(n, video) == best]
+    if not meant:
         raise InputError(
-            f"has no codes of {video.name}" if not own else f"names {len(own)} videos {video.name}",
+            f"has no codes of {video.name}",
             path=codes_file,
             remedy=f"Code it first: sparsefacs predict {video} --out codes.csv",
         )
-    return [face for face in faces if face.input == own[0]]
+    if len(meant) > 1:
+        raise InputError(
+            f"has codes of {len(meant)} videos {video.name} ({', '.join(meant[:3])})",
+            path=codes_file,
+            remedy="Name the video as it was named when it was coded, from the same folder",
+        )
+    _check_not_another(meant[0], video, codes_file)
+    return found[meant[0]]
+
+
+def _check_not_another(name: str, video: Path, codes_file: Path) -> None:
+    """Raise InputError where the file that codes name is here, and is not the video nor a copy of it."""
+    coded = Path(name)
+    if _is_same(name, video):
+        return
+    if coded.is_file() and (coded.stat().st_size != video.stat().st_size or sha256_file(coded) != sha256_file(video)):
+        raise InputError(
+            f"has codes of {name}, which is another file than {video}",
+            path=codes_file,
+            remedy=f"Give the codes of this one, or code it: sparsefacs predict {video} --out codes.csv",
+        )
+    if len(_plain(name).parts) > 1 and not coded.is_file():
+        print(f"note: {codes_file}: the codes of {name} are taken to be of {video}", file=sys.stderr)
+
+
+def _plain(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
+def _is_same(name: str, video: Path) -> bool:
+    try:
+        return Path(name).samefile(video)
+    except OSError:
+        return False
+
+
+def _shared(name: str, video: Path) -> int:
+    """Return how many of the last parts of the name that codes give a file are those of the video's path."""
+    below = zip(reversed(_plain(name).parts[:-1]), reversed(video.absolute().parts[:-1]), strict=False)
+    return 1 + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], below))
+
+
+def _as_in_a_store(codes: FaceCodes, video: Path) -> tuple[str, str, str]:
+    """Return path, subject and clip of the video as `prepare` names them, of it alone or of the folder coded."""
+    folders = _plain(codes.input).parts[:-1]
+    if codes.subject not in folders:
+        return video.name, codes.subject or video.stem, video.stem
+    inside = folders[len(folders) - folders[::-1].index(codes.subject) :]
+    return "/".join((codes.subject, *inside, video.name)), codes.subject, "/".join((*inside, video.stem))
 
 
 def _boxes(codes_file: Path, faces: Sequence[FaceCodes]) -> dict[tuple[int, int], tuple[float, float, float, float]]:

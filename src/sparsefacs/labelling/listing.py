@@ -101,10 +101,17 @@ def _write_for(store: Store, asked: Sequence[Ask], out: Path, name: str, aus: tu
     """Write the faces as stretches to be coded, in the form of the program `name`."""
     kind = format_to_write(name, out)
     rows = np.array([each.row for each in asked], np.int64)
-    sources, times = store.strings("source"), store.numbers("time")
+    sources, times, faces = store.strings("source"), store.numbers("time"), store.numbers("face")
     steps = _steps(store, rows)
+    several = {name for name in steps if np.ptp(faces[sources == name])}  # there it must be said whose codes are asked
     spans = tuple(
-        Span(str(sources[row]), str(subject), float(times[row]), float(times[row]) + steps[str(sources[row])])
+        Span(
+            str(sources[row]),
+            str(subject),
+            float(times[row]),
+            float(times[row]) + steps[str(sources[row])],
+            face=int(faces[row]) if str(sources[row]) in several else None,
+        )
         for row, subject in zip(rows, store.strings("subject")[rows], strict=True)
         if np.isfinite(times[row])
     )

@@ -214,7 +214,8 @@ def _why_events(tally: Tally) -> str:
     if np.isnan(tally.events).any():
         return "frames without times have no events"
     none = [who for who, count in zip("AB", tally.events[..., 1:], strict=True) if not count]
-    return "neither has an event" if len(none) == 2 else f"{none[0]} has no event"
+    who = "neither has an event" if len(none) == 2 else f"{none[0]} has no event"
+    return f"{who} in a stretch that both coded"
 
 
 def _event_share(of: Callable[[Floats, Floats, Floats], Floats]) -> Callable[[Tally], Floats]:

@@ -143,9 +143,13 @@ def _url(media: str) -> str:
 def _tiers(file: EventFile) -> list[tuple[dict[str, str], Sequence[_Stretch]]]:
     """Return each tier's attributes and rows; what overlaps is in tiers of its own, since ELAN allows none in one."""
     rows: defaultdict[_Kind, list[_Stretch]] = defaultdict(list)
-    seen = {au for au in file.aus if not any(event.au == au for event in file.events)}
-    for au in seen:
-        rows[_Kind(au, f"AU{au}", "", -1)] = []
+    seen = {event.au for event in file.events}
+    for au in file.aus:
+        people = {_kind(span, au, f"AU{au}") for span in file.coded if span.face is not None}
+        if len(people) > 1:  # whose an AU is that a coder adds, only its tier can tell
+            rows |= {kind: [] for kind in people}
+        elif au not in seen:
+            rows[_Kind(au, f"AU{au}", "", -1)] = []
     for event in file.events:
         rows[_kind(event, event.au, f"AU{event.au}")].append(_event_row(event))
     last = _last_ms(file)

@@ -193,7 +193,8 @@ def look_at(plan: Plan, unit: Unit) -> Outcome:
     except InputError as error:
         return Outcome(unit.input, unit.place, "changed", str(error))
     if changed:
-        problem = InputError(changed, path=unit.input, remedy=f"{_AGAIN}: {plan.record(unit.place)}")
+        again = f"To have it coded again, delete what tells of its codes, {plan.record(unit.place)}"
+        problem = InputError(changed, path=unit.input, remedy=again)  # never "this file", which is the user's video
         return Outcome(unit.input, unit.place, "changed", str(problem))
     return Outcome(unit.input, unit.place, "done", frames=told["frames"], rows=told["rows"], seconds=told["seconds"])
 
