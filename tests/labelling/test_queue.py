@@ -187,11 +187,9 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """A pass of the packaged coder that says the mean of a picture; returns how many faces it has seen."""
     seen = [0]
 
-    def encode(images: np.ndarray, landmarks: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    def encode(images: np.ndarray) -> np.ndarray:
         seen[0] += len(images)
-        assert landmarks.shape == (len(images), 68, 2)
-        said = np.repeat(images.mean(axis=(1, 2, 3))[:, None], 57, axis=1) / 255
-        return np.concatenate([vectors, said.astype(np.float32)], axis=1)
+        return np.repeat(images.mean(axis=(1, 2, 3))[:, None], 57, axis=1).astype(np.float32) / 255
 
     monkeypatch.setattr(kept, "packaged_encoder", lambda coder: encode)
     return lambda: seen[0]
@@ -228,7 +226,7 @@ def test_without_the_pass_the_coder_knows_points(tmp_path: Path) -> None:
     assert not found.whole
     assert np.isnan(found.table.vectors_ME[:, VECTOR_WIDTH:]).all()
     assert found.begin is not None
-    whole: Features = with_pixels(store, found, "coder-1", lambda i, p, v: np.pad(v, ((0, 0), (0, 57))))
+    whole: Features = with_pixels(store, found, "coder-1", lambda images: np.zeros((len(images), 57), np.float32))
     assert whole.whole
     assert (whole.table.vectors_ME[:, VECTOR_WIDTH:] == 0).all()
 
