@@ -87,8 +87,9 @@ def main(argv: Sequence[str]) -> None:
         width = kept.coder_weights(CODER, AUS)[1]
         kept._keep(store, CODER, np.random.default_rng(1).normal(0, 2, (given.faces, width)).astype(np.float32))
         for strategy in given.strategies.split(","):
-            queue = measured(f"{strategy}: opening", lambda name=strategy: StoreQueue(store, AUS, strategy=name))
-            measured(f"{strategy}: numbers read", lambda of=queue: of.beliefs(0))
+            queue = measured(
+                f"{strategy}: opening", lambda name=strategy: StoreQueue(store, AUS, strategy=name, wait=True)
+            )
             rng = np.random.default_rng(2)
             rows = rng.choice(queue.pool.train, min(given.answered, len(queue.pool.train) // 2), replace=False)
             answers = {

@@ -151,8 +151,11 @@ def random_run(folder: Path, network: dict[str, Any], **more: Any) -> Path:
     return write_run(folder, {"init": "none"} | network, aus=AUS, **more)
 
 
-def faces_store(path: Path, images: int, side: int) -> Any:
-    """Write and return a store of blurred noise, 20 faces a person, their labels drawn by chance."""
+def faces_store(path: Path, images: int, side: int, *, people: int = 0) -> Any:
+    """Write and return a store of blurred noise, 20 faces a person, their labels drawn by chance.
+
+    people: as many, in one clip each, with blendshapes, and of 200 pictures over and over; 0: each face is another.
+    """
     import cv2
 
     from sparsefacs.data.store import FaceRow, StoreInfo, StoreWriter
@@ -160,21 +163,29 @@ def faces_store(path: Path, images: int, side: int) -> Any:
 
     rng = np.random.default_rng(0)
 
-    def row(number: int) -> FaceRow:
+    def picture() -> bytes:
         noise = cv2.GaussianBlur(rng.integers(0, 256, (side, side, 3), np.uint8), (0, 0), 2)
+        return bytes(cv2.imencode(".jpg", cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX))[1].tobytes())
+
+    pictures = [picture() for _ in range(200)] if people else []
+    a_person = -(-images // people) if people else 20
+
+    def row(number: int) -> FaceRow:
+        further = {"blendshapes": rng.uniform(0, 0.5, 52).astype(np.float32)} if people else {}
         return FaceRow(
-            image=cv2.imencode(".jpg", cv2.normalize(noise, None, 0, 255, cv2.NORM_MINMAX))[1].tobytes(),
-            subject=f"s{number // 20}",
+            image=pictures[number % len(pictures)] if people else picture(),
+            subject=f"s{number // a_person}",
             clip="c",
-            frame=number % 20,
-            time=0.0,
+            frame=number % a_person,
+            time=number % a_person / 25 if people else 0.0,
             face=0,
             landmarks=rng.uniform(0, side, (68, 2)).astype(np.float32),
             matrix=np.eye(2, 3, dtype=np.float32),
             occurrence=rng.integers(0, 2, 12).astype(np.int8),
             intensity=np.full(12, np.nan, np.float32),
             score=1.0,
-            source=f"{number}.jpg",
+            source=f"s{number // a_person}.mp4" if people else f"{number}.jpg",
+            **further,
         )
 
     writer = StoreWriter(path, StoreInfo(AUS, FaceRecipe(size=side).as_json(), {}), {})

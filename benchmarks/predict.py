@@ -9,7 +9,6 @@ Target: 150 frames/s on 2 cores; peak memory at 4,000 frames within 10 % of that
 """
 
 import argparse
-import importlib.util
 import json
 import sys
 import tempfile
@@ -49,6 +48,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=500, help="length of the generated video")
     parser.add_argument("--long", type=int, default=4000, help="length of the long video for memory; 0: no memory test")
     parser.add_argument("--repeats", type=int, default=3, help="the best of so many is given")
+    parser.add_argument("--task", type=Path, help="face_landmarker.task: MediaPipe, if installed, finds landmarks too")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peak-of", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(words)
@@ -79,8 +79,8 @@ def speed(video: Path, given: argparse.Namespace, folder: Path) -> dict[str, flo
 
     rates = {"decode_alone_fps": frames / best(lambda: [None for _ in decode(video)], repeats)}
     rates["landmarks_alone_fps"] = len(kept) / best(landmarks, repeats)
-    if importlib.util.find_spec("mediapipe"):
-        rates["mediapipe_alone_fps"] = len(kept) / best(mediapipe_way(finder, kept), repeats)
+    if given.task:
+        rates["mediapipe_alone_fps"] = len(kept) / best(mediapipe_way(finder, kept, given.task), repeats)
     face = finder.find(kept[0].image)[0]
     cut, points, _ = align_face(kept[0].image, face.landmarks, coder.recipe)
     faces = np.repeat(cut[None], 128, axis=0)
@@ -98,16 +98,14 @@ def speed(video: Path, given: argparse.Namespace, folder: Path) -> dict[str, flo
     return told | {"times_sequential": round(rates["predict_fps"] / rates["sequential_fps"], 2)}
 
 
-def mediapipe_way(finder: Any, frames: list[Any]) -> Callable[[], None]:
+def mediapipe_way(finder: Any, frames: list[Any], model: Path) -> Callable[[], None]:
     """Return what found landmarks before: a detector round each face and MediaPipe's task on a crop, every frame."""
     import cv2
     import mediapipe as mp
     from mediapipe.tasks.python import BaseOptions, vision
 
-    from sparsefacs.faces.models import LANDMARKER, find_model
-
     options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_buffer=find_model(LANDMARKER).read_bytes()),
+        base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
 from .errors import InputError
@@ -9,13 +10,14 @@ from .errors import InputError
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
 EXTRAS = {
+    "plots": ("matplotlib",),
     "train": (
         *("torch", "torchvision", "timm", "lightning_fabric", "tensorboard", "onnx", "onnxscript"),
-        *("anny", "numba", "scipy", "sklearn", "h5py"),
+        *("anny", "numba", "scipy", "sklearn", "h5py", "matplotlib"),
     ),
     "dask": ("dask", "distributed"),
 }
-"""Extra → the modules of its packages."""
+"""Extra → the modules of its packages; of two that bring a module the smaller first, which is the one to name."""
 
 
 def missing_extra(error: ImportError) -> InputError | None:
@@ -28,6 +30,12 @@ def missing_extra(error: ImportError) -> InputError | None:
                 remedy=f"Install them with: pip install 'sparsefacs[{extra}]'",
             )
     return None
+
+
+def check_installed(module: str) -> None:
+    """Raise InputError where a module of an extra is not installed: before work that would be lost for want of it."""
+    if find_spec(module) is None and (problem := missing_extra(ModuleNotFoundError(name=module))):
+        raise problem
 
 
 def needs_extra(function: Callable[Given, Made]) -> Callable[Given, Made]:

@@ -110,6 +110,7 @@ SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
     "events": ["--frames", "40", "--files", "10", "--repeats", "1"],
     "gpu": gpu,
     "flow_estimation": flow_estimation,
+    "label": ["--faces", "24", "--people", "4", "--answers", "2", "--pause", "0"],
     "onnx_student": onnx_student,
     "predict": ["--frames", "3", "--long", "6", "--repeats", "1", "--backbone", "test_resnet", "--size", "32"],
     "realism": lambda _, faces: [str(faces.path), str(faces.path), "--faces", "12"],

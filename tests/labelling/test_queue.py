@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.evidence.vectors import VECTOR_WIDTH
 from sparsefacs.labelling import features as kept
+from sparsefacs.labelling import queue as queues
 from sparsefacs.labelling.asking import Ask
 from sparsefacs.labelling.choosing import STRATEGIES, choose
-from sparsefacs.labelling.features import Features, with_pixels
+from sparsefacs.labelling.features import Features, store_features, with_pixels
 from sparsefacs.labelling.pool import APART_S, Pool
-from sparsefacs.labelling.queue import StoreQueue
+from sparsefacs.labelling.queue import AT_ONCE, StoreQueue
 
 AUS = (1, 4, 12)
 
@@ -185,11 +187,9 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """A pass of the packaged coder that says the mean of a picture; returns how many faces it has seen."""
     seen = [0]
 
-    def encode(images: np.ndarray, landmarks: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    def encode(images: np.ndarray) -> np.ndarray:
         seen[0] += len(images)
-        assert landmarks.shape == (len(images), 68, 2)
-        said = np.repeat(images.mean(axis=(1, 2, 3))[:, None], 57, axis=1) / 255
-        return np.concatenate([vectors, said.astype(np.float32)], axis=1)
+        return np.repeat(images.mean(axis=(1, 2, 3))[:, None], 57, axis=1).astype(np.float32) / 255
 
     monkeypatch.setattr(kept, "packaged_encoder", lambda coder: encode)
     return lambda: seen[0]
@@ -226,6 +226,29 @@ def test_without_the_pass_the_coder_knows_points(tmp_path: Path) -> None:
     assert not found.whole
     assert np.isnan(found.table.vectors_ME[:, VECTOR_WIDTH:]).all()
     assert found.begin is not None
-    whole: Features = with_pixels(store, found, "coder-1", lambda i, p, v: np.pad(v, ((0, 0), (0, 57))))
+    whole: Features = with_pixels(store, found, "coder-1", lambda images: np.zeros((len(images), 57), np.float32))
     assert whole.whole
     assert (whole.table.vectors_ME[:, VECTOR_WIDTH:] == 0).all()
+
+
+def test_the_first_faces_of_a_large_store_wait_for_no_numbers(faces: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Event()
+
+    def slow(*given: object) -> Features:
+        assert read.wait(10)
+        return store_features(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(queues, "store_features", slow)
+    monkeypatch.setattr(queues, "LARGE", 10)
+    queue = StoreQueue(faces, AUS, coder="none")
+    before: dict[int, object] = dict.fromkeys(queue.pool.train[:3].tolist())  # of an earlier session
+    first = queue.next(before, 50)
+    assert len(first) == len({ask.row for ask in first} - set(before)) == AT_ONCE
+    train = [ask for ask in first if not ask.test]
+    assert {ask.why for ask in train} == {"coverage"} and not queue.pool.test_M[[ask.row for ask in train]].any()
+    assert len({int(queue.pool.person_M[ask.row]) for ask in train}) == min(len(train), 4)
+    assert queue.beliefs(first[0].row) == {}
+    read.set()
+    assert len(queue.next(before | {ask.row: None for ask in first}, 8)) == 8
+    assert set(queue.beliefs(first[0].row)) == set(AUS)
+    queue.close()

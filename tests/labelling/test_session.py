@@ -1,12 +1,14 @@
 """A coder's session: what is asked, what is written, what undo brings back, and what stays hidden."""
 
 import json
+from threading import Event, Thread
 
 import pytest
 
 from made_answers import said
-from sparsefacs.data.answers import read_answers
+from sparsefacs.data.answers import Answer, FaceKey, read_answers
 from sparsefacs.errors import InputError
+from sparsefacs.labelling.asking import Ask, Asker
 
 
 def test_each_answer_leads_to_the_next_face_and_stands_in_the_file(open_session, tmp_path):
@@ -197,3 +199,30 @@ def test_a_pass_of_the_queue_that_fails_is_told(open_session):
     assert session.next("a")["progress"]["problem"] == ""
     session.asker._queue.problem = "the coder cannot be read"
     assert session.next("a")["progress"]["problem"] == "the coder cannot be read"
+
+
+def test_who_answers_before_the_next_faces_are_chosen_waits_for_them() -> None:
+    asked, choose = list[int](), Event()
+
+    class Slow:
+        problem = ""
+
+        def next(self, answered, count=1):
+            asked.append(count)
+            assert count == 1 or choose.wait(10)
+            return [Ask(row, "doubt") for row in range(20) if row not in answered][:count]
+
+        def beliefs(self, row):
+            return {}
+
+    asker = Asker(Slow(), 0.0, lambda work: Thread(target=work, daemon=True).start())
+    first = asker.next("a", {}, {})
+    own = {first.row: Answer(FaceKey("a.mp4", "a", "c", 0, 0), "anna", "coded")}
+    found = []
+    answering = Thread(target=lambda: found.append(asker.next("a", own, {})))
+    answering.start()
+    answering.join(0.1)
+    choose.set()
+    answering.join(10)
+    assert found[0].row != first.row and asked.count(1) == 1
+    asker.close()

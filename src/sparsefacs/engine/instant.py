@@ -24,7 +24,7 @@ from ..metrics.limits import HALF
 from ..metrics.scores import mean_score
 from ..networks.config import start_folder
 from ..networks.light import LightNetwork, codes_of
-from ..networks.pixels import PixelModel
+from ..networks.pixels import PixelModel, said_of
 from ..protocols.folds import Fold, Protocol
 from .base_rates import faces_for_limits, limits_by_base_rate
 from .config import RunConfig
@@ -38,7 +38,6 @@ from .selection import MAIN_METRIC, best_threshold
 from .training_set import TrainingSet, training_set, with_aus
 
 _MOST_EXPECTED = 4_000  # faces on which is seen how often a coder finds each AU
-_AT_ONCE = 64
 
 F32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -134,12 +133,8 @@ def with_pixels(
     """
 
     def encode(wanted: Rows) -> F32:
-        said = []
-        for first in range(0, len(wanted), _AT_ONCE):
-            part = wanted[first : first + _AT_ONCE]
-            shown = np.stack([face(int(row))[0] for row in part])
-            said.append(np.concatenate([table.vectors_ME[part], pixels(shown)], axis=1))
-        return np.concatenate(said)
+        said = list(said_of(pixels, lambda row: face(row)[0], wanted))
+        return np.concatenate([table.vectors_ME[wanted], np.concatenate(said)], axis=1)
 
     return table.further(rows, VECTOR_WIDTH + pixels.said, encode)
 

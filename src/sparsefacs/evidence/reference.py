@@ -49,8 +49,11 @@ class PersonSample:
 
         time_s: None for a photo, which is a moment of its own. A face without any evidence is passed over.
         """
-        if not np.isfinite(vector).any():
-            return
+        if np.isfinite(vector).any():
+            self.add_known(source, index, time_s, vector)
+
+    def add_known(self, source: str, index: int, time_s: float | None, vector: F32) -> None:
+        """Take one face that has evidence, as `add` does."""
         self._count += 1
         self._moments.add((source, index if time_s is None else int(time_s / MOMENT_S)))
         digest = hashlib.blake2b(f"{source}\0{index}".encode(errors="surrogatepass"), digest_size=8).digest()
@@ -107,7 +110,8 @@ def references(
     person_M: whose each face is, 0 to P − 1; source_M: the clip or file that it comes from, with number and seconds.
     """
     samples = [PersonSample() for _ in range(int(person_M.max(initial=-1)) + 1)]
-    for row, person in enumerate(person_M.tolist()):
-        samples[person].add(source_M[row], int(frame_M[row]), float(time_M[row]), vectors_ME[row])
+    people, frames, times = person_M.tolist(), frame_M.tolist(), time_M.tolist()
+    for row in np.flatnonzero(np.isfinite(vectors_ME).any(axis=1)).tolist():
+        samples[people[row]].add_known(source_M[row], frames[row], times[row], vectors_ME[row])
     width = vectors_ME.shape[1]
     return np.stack([sample.reference(width) for sample in samples]) if samples else no_reference(0, width)

@@ -1,7 +1,8 @@
-"""The networks in `face_landmarker.task`, run one by one: squares round faces, the mesh of one, its blendshapes.
+"""The networks of MediaPipe's face landmarker, run one by one: squares round faces, the mesh of one, its blendshapes.
 
-What goes in and what is made of what comes out follows MediaPipe's face landmarker to the pixel (checked against its
-own answers in tests/faces/test_mesh_models.py), so that models trained with the one can be used with the other.
+They are its own, written as ONNX (`python landmarker`). What goes in and what is made of what comes out follows
+MediaPipe's face landmarker to the pixel (checked against its own answers in tests/faces/test_mesh_models.py), so that
+models trained with the one can be used with the other.
 """
 
 import zipfile
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .quiet import native_stderr_silenced
+from .models import session_on_one_thread
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -32,27 +33,21 @@ _SHAPED = (
 class _Network:
     """One of the bundle's networks, on one thread."""
 
-    def __init__(self, content: bytes) -> None:
-        with native_stderr_silenced():
-            from ai_edge_litert.interpreter import Interpreter
-
-            self._runner = Interpreter(model_content=content, num_threads=1)
-            self._runner.allocate_tensors()
-        self._into = self._runner.get_input_details()[0]["index"]
-        self._out = {detail["name"]: detail["index"] for detail in self._runner.get_output_details()}
+    def __init__(self, bundle: Path, name: str) -> None:
+        with zipfile.ZipFile(bundle) as content:
+            self._session = session_on_one_thread(content.read(f"{name}.onnx"))
 
     def run(self, values: NDArray[Any], *names: str) -> list[F32]:
         """Return the outputs called `names` for an input less its first axis."""
-        self._runner.set_tensor(self._into, values[None].astype(np.float32, copy=False))
-        self._runner.invoke()
-        return [self._runner.get_tensor(self._out[name]) for name in names]
+        found: list[F32] = self._session.run(names, {"given": values[None].astype(np.float32, copy=False)})
+        return found
 
 
 class SquareDetector:
     """Finds the squares that the mesh network wants to see: BlazeFace, on a crop that shows one face and few others."""
 
     def __init__(self, bundle: Path) -> None:
-        self._network = _Network(_part(bundle, "face_detector.tflite"))
+        self._network = _Network(bundle, "face_detector")
         self._places = _places()
 
     def squares(self, crop: NDArray[np.uint8], score_min: float) -> list[F64]:
@@ -62,7 +57,7 @@ class SquareDetector:
         """
         # rounded half up, as MediaPipe's OpenCV does: its last digit decides about the square's last tenth of a pixel
         small = np.floor(_cut(crop.astype(np.float32), _whole(crop), _DETECTOR_SIDE) + 0.5)
-        boxes, logits = self._network.run(small / 127.5 - 1, "regressors", "classificators")
+        boxes, logits = self._network.run(small.transpose(2, 0, 1) / 127.5 - 1, "regressors", "classificators")
         scores = _sigmoid(logits[0, :, 0])
         kept = np.flatnonzero(scores >= score_min)
         kept = kept[np.argsort(-scores[kept], kind="stable")]
@@ -75,7 +70,7 @@ class MeshNetwork:
     """Lays MediaPipe's mesh of 478 points over the face in a square."""
 
     def __init__(self, bundle: Path) -> None:
-        self._network = _Network(_part(bundle, "face_landmarks_detector.tflite"))
+        self._network = _Network(bundle, "face_landmarks_detector")
 
     def mesh(self, picture: NDArray[np.uint8], square: NDArray[np.floating]) -> tuple[F64, float]:
         """Return the mesh (478, 3), in pixels of `picture` (H, W, 3 RGB), and how sure it is that there is a face, 0–1.
@@ -83,7 +78,8 @@ class MeshNetwork:
         square: (5,) as `SquareDetector.squares` gives them. Depth, in the same unit, is smaller towards the camera.
         """
         seen = _cut(picture, square, _MESH_SIDE)
-        points, logit = self._network.run(seen * np.float32(1 / 255), "Identity", "Identity_1")
+        channels = np.ascontiguousarray(seen.transpose(2, 0, 1))  # as bytes, which is faster than as numbers
+        points, logit = self._network.run(channels * np.float32(1 / 255), "Identity", "Identity_1")
         mesh = points.reshape(MESH_POINTS, 3).astype(np.float64) / _MESH_SIDE
         x, y = (mesh[:, :2] - 0.5).T
         cosine, sine = np.cos(square[4]), np.sin(square[4])
@@ -95,16 +91,11 @@ class ShapeNetwork:
     """Reads blendshapes off a mesh."""
 
     def __init__(self, bundle: Path) -> None:
-        self._network = _Network(_part(bundle, "face_blendshapes.tflite"))
+        self._network = _Network(bundle, "face_blendshapes")
 
     def blendshapes(self, mesh: NDArray[np.floating]) -> F32:
         """Return the blendshapes (52,) 0–1, in the order of `BLENDSHAPES`, of a mesh (478, 2 or 3) in pixels."""
         return self._network.run(mesh[_SHAPED, :2], "StatefulPartitionedCall:0")[0]
-
-
-def _part(bundle: Path, name: str) -> bytes:
-    with zipfile.ZipFile(bundle) as content:
-        return content.read(name)
 
 
 def _places() -> F64:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 from ..files import sha256_file
@@ -11,13 +12,18 @@ FOLDER = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model that is a file of its own: its name in `FOLDER`, what it is, its licence, its SHA-256, its origin."""
+    """A published model: its name, what it is, its licence, its SHA-256, its origin. Stores are recorded to rest on it.
+
+    kept, kept_sha256: the file in `FOLDER` that was made from it; "" where it is there as it was published.
+    """
 
     name: str
     what: str
     licence: str
     sha256: str
     url: str
+    kept: str = ""
+    kept_sha256: str = ""
 
 
 LANDMARKER = ModelFile(
@@ -26,6 +32,8 @@ LANDMARKER = ModelFile(
     licence="Apache-2.0 (Google)",
     sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
     url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+    kept="face_landmarker.onnx.zip",  # made by `python landmarker`
+    kept_sha256="6b9b76de571946f9ee20b85c4a587e6a31570a94df8fcb619171216ed078e25e",
 )
 YUNET = ModelFile(
     name="face_detection_yunet_2023mar.onnx",
@@ -38,10 +46,21 @@ YUNET = ModelFile(
 
 
 def find_model(model: ModelFile) -> Path:
-    """Return the path of `model`; raises InputError when it is missing or damaged."""
-    path = FOLDER / model.name
+    """Return the path of the file kept of `model`; raises InputError when it is missing or damaged."""
+    path = FOLDER / (model.kept or model.name)
     if not path.is_file():
         raise InputError(f"{model.what} is not there", path=path, remedy="Install sparsefacs again")
-    if sha256_file(path) != model.sha256:
+    if sha256_file(path) != (model.kept_sha256 or model.sha256):
         raise InputError(f"is not {model.what} in the version needed", path=path, remedy="Install sparsefacs again")
     return path
+
+
+def session_on_one_thread(content: bytes, *, any_size: bool = False) -> Any:
+    """Return onnxruntime's session of a model's content; any_size: pictures come in many sizes."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_mem_pattern = not any_size
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

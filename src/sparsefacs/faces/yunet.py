@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..wire import Field, field, fields
-from .models import YUNET, find_model
+from .models import YUNET, find_model, session_on_one_thread
 
 _STRIDES = (8, 16, 32)
 _OVERLAP = 0.3  # boxes that overlap more than this (intersection over union) are one face
@@ -18,14 +18,7 @@ class YuNet:
     """Finds faces by YuNet; one instance a thread. Raises InputError when its file is missing."""
 
     def __init__(self) -> None:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # pictures come in many sizes
-        options.log_severity_level = 3
-        content = _of_any_size(find_model(YUNET).read_bytes())
-        self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._session = session_on_one_thread(_of_any_size(find_model(YUNET).read_bytes()), any_size=True)
         self._names = [f"{part}_{stride}" for stride in _STRIDES for part in ("cls", "obj", "bbox")]
 
     def detect(self, image: NDArray[np.uint8], score_min: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..data.store import Reject
 from ..errors import InputError
+from ..extras import check_installed
 from ..faces.video import VideoReader
 from ..files import refuse_existing, sha256_file, write_json
 from ..progress import progress
@@ -121,6 +122,8 @@ def predict(
     sources = list_sources(inputs, passed_over)
     overlays = plan_outputs(overlay, sources, overlay_suffixes, option="--overlay")
     plots = plan_outputs(plot, sources, lambda _: PLOT_SUFFIXES, option="--plot")
+    if plots:
+        check_installed("matplotlib")
     way, pace = Way(tuple(map(Path, reference)), causal, smooth, sampling), Pace(batch_size, threads)
     compare = comparison(coder, way, out.parent, pace, passed_over)
     with progress("predict", claimed_frames(sources, sampling)) as bar:
@@ -218,7 +221,7 @@ def _encoded_frames(
     """Yield the frames of all `sources`, each face once through the network, which runs in the caller's thread.
 
     Decoding, a glance at whole pictures, landmarks, and what is made of them have a thread each: native code does the
-    work (PyAV, OpenCV, ONNX Runtime, LiteRT) and lets go of Python's lock meanwhile.
+    work (PyAV, OpenCV, ONNX Runtime) and lets go of Python's lock meanwhile.
     """
     decoded, located, cut = (DECODED_AHEAD, LOCATED_AHEAD, CUT_AHEAD) if pace.threads else (0, 0, 0)
     pictures = overlapped(read_pictures(sources, sampling), decoded, "decode")

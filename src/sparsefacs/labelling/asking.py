@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import RLock
+from threading import Condition, RLock
 from typing import Any, Protocol
 
 from ..data.answers import Answer
@@ -57,7 +57,8 @@ class Asker:
         self._lock = RLock()
         self._ready: deque[Ask] = deque()
         self._handed: dict[str, Ask] = {}
-        self._filling = self._learning = False
+        self._filling = self._learning = self._closed = False
+        self._filled = Condition(self._lock)
         self._learned = 0
         self._problem = ""
 
@@ -68,6 +69,9 @@ class Asker:
 
     def close(self) -> None:
         """Begin nothing new."""
+        with self._lock:
+            self._closed = True
+            self._filled.notify_all()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -107,7 +111,10 @@ class Asker:
         return Ask(row, "double", others[row].test)
 
     def _from_queue(self, own: Mapping[int, Answer], others: Mapping[int, Answer], taken: set[int]) -> Ask | None:
-        while self._ready:
+        while self._ready or (self._filling and not self._closed):
+            if not self._ready:  # some are being chosen: choosing another meanwhile would take both longer
+                self._filled.wait()
+                continue
             ask = self._ready.popleft()
             if ask.row not in own and ask.row not in others and ask.row not in taken:
                 return ask
@@ -134,7 +141,9 @@ class Asker:
             except Exception as error:  # of another thread, which nobody would hear of
                 self._problem = f"choosing the next face failed: {error}"
             finally:
-                self._filling = False
+                with self._lock:
+                    self._filling = False
+                    self._filled.notify_all()
 
         self._later(fill)
 

@@ -20,6 +20,7 @@ from ..errors import InputError
 from ..evidence.linear import LinearEvidence
 from ..evidence.vectors import VECTOR_WIDTH
 from ..files import atomic_path, sha256_file
+from ..networks.pixels import said_of
 from ..progress import progress
 
 if TYPE_CHECKING:
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 
 F32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
-Encode = Callable[[NDArray[np.uint8], F32, F32], F32]
-"""Faces (B, S, S, 3), landmarks (B, 68, 2), vectors (B, VECTOR_WIDTH) → vectors with what pixels say behind them."""
+Encode = Callable[[NDArray[np.uint8]], F32]
+"""Faces (B, S, S, 3) → what their pixels say, (B, said)."""
 
 NO_CODER = "none"
-_AT_ONCE = 64
 _MOST_FREE = 2_000
 
 
@@ -81,27 +81,25 @@ def with_pixels(
 
     Those that were given, as soon as the pass is not `wanted` any more.
     """
-    vectors_ME = features.table.vectors_ME.copy()
-    run = encode or packaged_encoder(coder)
-    landmarks = np.asarray(store.vectors("landmarks"), np.float32).reshape(-1, 68, 2)
+    vectors_ME, done = features.table.vectors_ME.copy(), 0
     with progress("looking at faces", len(store), "faces") as told:
-        for first in range(0, len(store), _AT_ONCE):
+        for said in said_of(encode or packaged_encoder(coder), store.image, np.arange(len(store))):
             if not wanted():
                 return features
-            part = slice(first, min(first + _AT_ONCE, len(store)))
-            faces = np.stack([store.image(row) for row in range(part.start, part.stop)])
-            vectors_ME[part] = run(faces, landmarks[part], vectors_ME[part, :VECTOR_WIDTH])
-            told.advance(part.stop - part.start)
+            vectors_ME[done : done + len(said), VECTOR_WIDTH:] = said
+            done += len(said)
+            told.advance(len(said))
     _keep(store, coder, vectors_ME[:, VECTOR_WIDTH:])
-    said = vectors_ME[:, VECTOR_WIDTH:].astype(np.float16).astype(np.float32)  # as they are when read again
-    vectors_ME[:, VECTOR_WIDTH:] = said
+    as_kept = vectors_ME[:, VECTOR_WIDTH:].astype(np.float16)
+    vectors_ME[:, VECTOR_WIDTH:] = as_kept.astype(np.float32)  # as they are when read again
     return Features(EvidenceTable([store], person=True, vectors_ME=vectors_ME), features.begin, True, features.train)
 
 
 def packaged_encoder(coder: str) -> Encode:
-    """Return the pass of the packaged coder over faces."""
-    network = _packaged(coder).network
-    return lambda faces, _, vectors: network.frame_features(faces, vectors)
+    """Return what runs the pixels of the packaged coder."""
+    pixels = _packaged(coder).network.pixels
+    assert pixels is not None, "packaged coders look at pixels"
+    return pixels
 
 
 def coder_weights(coder: str, aus: tuple[int, ...]) -> tuple[LinearEvidence, int]:

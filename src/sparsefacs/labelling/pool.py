@@ -56,7 +56,8 @@ class Pool:
     ) -> "Pool":
         """Return the faces of these people and clips."""
         names, person_M = np.unique(subject_M, return_inverse=True)
-        clip_M = np.unique(np.stack([subject_M, name_M]), axis=1, return_inverse=True)[1].reshape(-1)
+        clips, name_of_M = np.unique(name_M, return_inverse=True)
+        clip_M = np.unique(person_M * len(clips) + name_of_M, return_inverse=True)[1]
         times = np.nan_to_num(np.asarray(time_M, np.float64))
         first, last = _ends(times, clip_M)
         still_M = (last == first)[clip_M]

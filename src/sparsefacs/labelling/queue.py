@@ -18,6 +18,10 @@ from .pool import APART_S, Pool, near
 
 CODER = "coder-1"
 TEST_SHARE = 0.2
+LARGE = 20_000
+"""Faces of a store whose numbers take more than half a second to read."""
+AT_ONCE = 6
+"""Faces asked of a large store while its numbers are read: somebody who codes them is slower than that."""
 
 
 class StoreQueue:
@@ -26,8 +30,9 @@ class StoreQueue:
     strategy: of `choosing.STRATEGIES`. coder: a packaged coder to begin from, or `none`. seed: draws who is tested on.
     test_share: of people (moments, where the store holds one or two people) set aside, and of faces asked from among
     them, at random. wait: do the coder's pass over all faces now where none is kept; else it goes on beside, and faces
-    are known by their points and blendshapes until it is done; `problem` says why it was not. Raises InputError for
-    unknown names and shares.
+    are known by their points and blendshapes until it is done; `problem` says why it was not. The first six faces asked
+    of a large store are drawn at random, those for training of every person alike, so that nobody waits until its
+    numbers are read. Raises InputError for unknown names and shares.
     """
 
     def __init__(
@@ -49,6 +54,9 @@ class StoreQueue:
         self._tests = np.random.default_rng([seed, 1]).permutation(self.pool.test)
         if coder != NO_CODER:
             coder_folder(coder)
+        # faces that are asked before numbers are read
+        self.at_once = 0 if wait or len(store) <= LARGE else AT_ONCE
+        self._begun: int | None = None  # faces that were asked in earlier sessions
         self._guard, self._one_pass = RLock(), Lock()
         self._answers: Answers = {}
         self._learned: Beliefs | None = None
@@ -95,20 +103,27 @@ class StoreQueue:
         )
 
     def next(self, answered: Mapping[int, object], count: int = 1) -> list[Ask]:
-        """Return the next faces, none of them answered; fewer, or none, where there are no more.
+        """Return the next faces, none of them answered; fewer at the very first; none where there are no more.
 
         answered: rows that were asked before, whatever was answered. The same rows give the same faces, as long as
-        nothing was learned between.
+        nothing was learned between and the first call was for as many.
         """
         rows = np.array(sorted(answered), np.int64)
+        self._begun = len(rows) if self._begun is None else self._begun
+        at_once = self._begun + self.at_once - len(rows)
+        count = min(count, at_once) if at_once > 0 else count
         tests = int(self.pool.test_M[rows].sum())
         due = math.ceil(self._share * (len(rows) + count) - 1e-9) - tests  # the first face is one: it needs no beliefs
         kept = self._random(rows, min(max(due, 0), count))
         train: list[Ask] = []
         if len(kept) < count:
             rng = np.random.default_rng([self._seed, 2, len(rows)])
-            chosen = choose(self.strategy, self._now, self.pool, rows, count - len(kept), rng)
-            train = [Ask(row, why) for row, why in chosen]
+            if at_once > 0:
+                left = np.setdiff1d(self.pool.train, rows)
+                train = [Ask(row, "coverage") for row in self.pool.spread(left, count - len(kept), rng).tolist()]
+            else:
+                chosen = choose(self.strategy, self._now, self.pool, rows, count - len(kept), rng)
+                train = [Ask(row, why) for row, why in chosen]
         short = count - len(kept) - len(train)
         if short > 0 and not train:  # training is coded to its end
             kept = self._random(rows, len(kept) + short)
@@ -123,7 +138,11 @@ class StoreQueue:
                 self._answers, self._learned = own, learned
 
     def beliefs(self, row: int) -> dict[int, float]:
-        """Return AU → probability that the model gives it now on the face of `row`."""
+        """Return AU → probability that the model gives it now on the face of `row`; of a large store nothing until it
+        is read.
+        """
+        if self.at_once and not self._opened.done():
+            return {}
         chance_A = self._now.probabilities(np.array([row], np.int64))[0]
         return {au: float(chance) for au, chance in zip(self.aus, chance_A, strict=True)}
 

@@ -5,7 +5,7 @@ network of another kind is for torch (`networks.instant`).
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -25,6 +25,7 @@ LOUDEST = 6.0
 BACKBONE = "resnet10t"
 _EPSILON = 1e-5  # of torch's batch normalisation
 _LAYERS = 4
+_AT_ONCE = 64
 _COUNTERS = "num_batches_tracked"
 
 
@@ -45,6 +46,14 @@ class PixelModel(Protocol):
 
     def __call__(self, faces_BHWC: NDArray[np.uint8]) -> F32:
         """Return what the pixels of stored faces (B, size, size, 3) say, (B, said), within ±LOUDEST."""
+
+
+def said_of(
+    pixels: Callable[[NDArray[np.uint8]], F32], face: Callable[[int], NDArray[np.uint8]], rows: NDArray[np.int64]
+) -> Iterator[F32]:
+    """Yield what pixels say of the faces of rows, in order, some at a time (B, said); face: row → its face."""
+    for first in range(0, len(rows), _AT_ONCE):
+        yield pixels(np.stack([face(row) for row in rows[first : first + _AT_ONCE].tolist()]))
 
 
 class Pixels:

@@ -29,7 +29,7 @@ FOUND_PX = 0.5  # farthest that a found landmark may lie from the one kept
 BLOCK_LEVELS = 2.0  # grey levels that one block's mean may differ; kept to 0.01
 MEAN_LEVELS = 0.25  # and all blocks on average
 MISSED = 0.02  # share of all faces that may be missed here and not there, or the other way round
-LIBRARIES = ("ai-edge-litert", "anny", "llvmlite", "numba", "numpy", "onnxruntime", "opencv-contrib-python-headless",
+LIBRARIES = ("anny", "llvmlite", "numba", "numpy", "onnxruntime", "opencv-contrib-python-headless",
              "pillow", "scipy")  # fmt: skip
 SETTINGS = ("generator_version", "seed", "profile", "fps", "frame_step", "subjects", "clips", "frames", "supersample",
             "appearance", "resting")  # fmt: skip
