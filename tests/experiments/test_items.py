@@ -302,7 +302,7 @@ def test_every_numbered_figure_of_results_has_an_item() -> None:
 
 def test_words_of_an_item_are_true_of_the_small_scale() -> None:
     """What says "all labels" or a share of them is what runs, or has other words where it is not."""
-    for paper in ("adversarial", "knowledge-spreader", "mae-face"):
+    for paper in ("adversarial", "kdsrl", "wsrtl", "knowledge-spreader", "mae-face"):
         for key, item in read_paper(paper).items.items():
             run = {*(item.small.labels or item.labels).values()} | {"all" if "all" in (item.small.labels or ()) else ""}
             said = set(re.findall(r"(?<!to )\b[\d.]+ %", item.what_at("small"))) - {"90 %", "50 %"}
