@@ -158,7 +158,8 @@ def faces_store(path: Path, images: int, side: int, *, people: int = 0) -> Any:
     """
     import cv2
 
-    from sparsefacs.data.store import FaceRow, StoreInfo, StoreWriter
+    from sparsefacs.data.store import FaceRow, StoreInfo
+    from sparsefacs.data.store_writer import StoreWriter
     from sparsefacs.faces.alignment import FaceRecipe
 
     rng = np.random.default_rng(0)

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from edited import edit_record
-from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter, vector
+from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, vector
+from sparsefacs.data.store_writer import StoreWriter
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.facs.landmarks import mean_face
 

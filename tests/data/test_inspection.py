@@ -13,7 +13,8 @@ from sparsefacs.cli import app
 from sparsefacs.data.contact_sheet import _spread, active_aus, contact_sheet, geometry_picture
 from sparsefacs.data.inspection import describe, inspect_store
 from sparsefacs.data.published_counts import read_entry
-from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
+from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo
+from sparsefacs.data.store_writer import StoreWriter
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe
 

@@ -199,7 +199,8 @@ def test_faces_are_made_once_and_then_checked(made: Store, faces: Faces, tmp_pat
 
 
 def test_an_unfinished_store_is_gone_on_with(made: Store, faces: Faces, tmp_path: Path) -> None:
-    from sparsefacs.data.store import StoreInfo, StoreWriter
+    from sparsefacs.data.store import StoreInfo
+    from sparsefacs.data.store_writer import StoreWriter
     from sparsefacs.synthetic import pipeline
 
     job = room.job_of(faces)

@@ -12,7 +12,8 @@ import pytest
 from made_stores import build_store
 from sparsefacs import cli
 from sparsefacs.data.flow import StoredFlow
-from sparsefacs.data.store import FaceRow, Store, StoreInfo, StoreWriter
+from sparsefacs.data.store import FaceRow, Store, StoreInfo
+from sparsefacs.data.store_writer import StoreWriter
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.faces.flow import (

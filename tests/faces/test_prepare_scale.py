@@ -21,7 +21,8 @@ from sparsefacs.data.adapters.folder import plan_folder
 from sparsefacs.data.adapters.table import plan_table
 from sparsefacs.data.inspection import inspect_store
 from sparsefacs.data.rejects import LISTED
-from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter
+from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo
+from sparsefacs.data.store_writer import StoreWriter
 from sparsefacs.errors import InputError
 from sparsefacs.faces import parts
 from sparsefacs.faces.alignment import FaceRecipe

@@ -18,7 +18,8 @@ from made_stores import build_store
 from sparsefacs import InputError, api, representation
 from sparsefacs.data.augmentation import AugmentationConfig
 from sparsefacs.data.rejects import Reject, gather
-from sparsefacs.data.store import Store, StoreInfo, StoreWriter
+from sparsefacs.data.store import Store, StoreInfo
+from sparsefacs.data.store_writer import StoreWriter
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.run import CsvLog, RunFolder
 from sparsefacs.faces.alignment import FaceRecipe

@@ -29,7 +29,8 @@ def fake_store(path: Path, rows=240, subjects=6, aus=AUS, kind="synthetic", size
 
     from PIL import Image
 
-    from sparsefacs.data.store import FaceRow, StoreInfo, StoreWriter
+    from sparsefacs.data.store import FaceRow, StoreInfo
+    from sparsefacs.data.store_writer import StoreWriter
     from sparsefacs.faces.alignment import FaceRecipe
 
     rng = np.random.default_rng(3)

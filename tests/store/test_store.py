@@ -14,7 +14,8 @@ from sparsefacs import InputError, api
 from sparsefacs.data.inspection import describe
 from sparsefacs.data.joined import JoinedStore
 from sparsefacs.data.rejects import ReasonCounts
-from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter, vector
+from sparsefacs.data.store import FaceRow, Reject, Store, StoreInfo, vector
+from sparsefacs.data.store_writer import StoreWriter
 from sparsefacs.faces.alignment import FaceRecipe
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sparsefacs.data.store import Store, StoreInfo, StoreWriter
+from sparsefacs.data.store import Store, StoreInfo
+from sparsefacs.data.store_writer import StoreWriter
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe, anchor_points, transform_points
 from sparsefacs.synthetic import DEFAULT_AUS, label_sequences, pipeline, synth, unpack_flow

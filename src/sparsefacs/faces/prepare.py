@@ -13,7 +13,8 @@ from typing import Any
 from ..data.adapters import Plan, Request, find_data_set, make_plan
 from ..data.adapters.plan import MediaItem
 from ..data.media import is_marked_synthetic
-from ..data.store import Store, StoreInfo, StoreWriter
+from ..data.store import Store, StoreInfo
+from ..data.store_writer import StoreWriter
 from ..errors import InputError
 from ..files import has_died, sha256_file
 from ..progress import Progress, progress

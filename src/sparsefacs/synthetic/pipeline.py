@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..data.sides import SIDES
-from ..data.store import FaceRow, Reject, Store, StoreInfo, StoreWriter, vector
+from ..data.store import FaceRow, Reject, Store, StoreInfo, vector
+from ..data.store_writer import StoreWriter
 from ..errors import InputError
 from ..faces.alignment import FaceRecipe
 from ..faces.cutting import NO_FACE
