@@ -16,10 +16,14 @@ MANIFEST, JOB = "manifest.csv", ".predict"
 ROWS_PER_GROUP = 1024  # rows of a Parquet file held in memory at a time
 
 
-def check_table_path(path: Path, what: str) -> None:
-    """Raise InputError unless `path`, where `what` (in the plural) are written, ends in .csv or .parquet."""
+def check_table_path(path: Path, what: str, otherwise: str = "") -> None:
+    """Raise InputError unless `path`, where `what` (in the plural) are written, ends in .csv or .parquet.
+
+    otherwise: what else can be given in its place, after "or".
+    """
     if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise InputError(f"{what} are written as CSV or Parquet", path=path, remedy="End its name in .csv or .parquet")
+        remedy = f"End its name in .csv or .parquet{otherwise and f', or {otherwise}'}"
+        raise InputError(f"{what} are written as CSV or Parquet", path=path, remedy=remedy)
 
 
 def is_manifest(path: Path) -> bool:

@@ -77,6 +77,7 @@ def test_tasks_of_a_slurm_array_say_their_shard_and_do_their_share(films, typed,
         (("--out", "codes", "--shard", "3/2"), "there is no shard 3 of 2"),
         (("--out", "codes", "--every", "2", "--fps", "5"), "--every and --fps both say"),
         (("--out", "codes.txt"), "codes are written as CSV or Parquet"),
+        (("--out", "codes.v2"), "or give a name without a dot"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line_and_leave_nothing(films, typed, monkeypatch, words, says):

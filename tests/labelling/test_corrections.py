@@ -1,6 +1,7 @@
 """Correcting codes: which moments are walked through, what is shown of them, and what becomes of the corrections."""
 
 import io
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -80,6 +81,12 @@ def test_moments_are_where_codes_doubt_jump_or_flicker(tmp_path):
     assert [(moment.place, moment.why) for moment in found] == [(10, "sudden"), (40, "doubt")]
     (calm,) = read_codes(codes(tmp_path / "calm.csv", np.full(FRAMES, 0.03)))
     assert moments(calm, (1, 4, 12)) == []
+    step = np.full(FRAMES, 0.03)
+    step[30:] = 0.95
+    (face,) = read_codes(codes(tmp_path / "step.csv", step))
+    for stride, wanted in ((3, [(30, "sudden")]), (10, [])):  # .12 s apart, and .4 s: time enough for a face to move
+        thinned = replace(face, frame=face.frame * stride, time_s=face.time_s * stride, stride=stride)
+        assert [(moment.place, moment.why) for moment in moments(thinned, (1, 4, 12))] == wanted
 
 
 def test_it_walks_through_them_in_time_and_begins_with_the_codes(correct):

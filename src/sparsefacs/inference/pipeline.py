@@ -113,7 +113,7 @@ def predict(
     Raises InputError, before any work, if an output exists, an input is not there or is of no known kind; and if
     nothing could be read at all.
     """
-    check_table_path(out, "codes")
+    check_table_path(out, "codes", "give a name without a dot, or a folder, for a table a file")
     refuse_existing(out, what="--out file")
     refuse_existing(beside_path(out), what="file beside the codes, which says what coded them,")
     if out.is_dir():

@@ -27,7 +27,8 @@ SIDE = 480  # pixels, at most, of a face as it is shown
 APART_S = 0.5  # moments of a face are at least so far apart
 MOST = 200  # moments of a video
 _DOUBT = 0.4  # log odds from the limit, nearer than which a code is in doubt
-_JUMP = 0.35  # change of a probability from one frame to the next that is sudden
+_JUMP = 0.35  # change of a probability from one coded frame to the next that is sudden,
+_NEXT_S = 0.21  # if that is no later than this: codes may be of every few frames
 _WIDER = 1.7  # of the face's box
 _SHORT_S = 0.15  # an AU that comes or goes for less is sudden
 Floats = NDArray[np.float64]
@@ -47,10 +48,10 @@ def moments(codes: FaceCodes, aus: Sequence[int]) -> list[Moment]:
     places = [codes.aus.index(au) for au in aus]
     share, present = codes.probability[:, places], codes.occurrence[:, places]
     doubt = _doubt(share, present)
-    sudden = _sudden(codes, share, present)
+    times = np.where(np.isnan(codes.time_s), codes.frame / 25, codes.time_s)
+    sudden = _sudden(codes, times, share, present)
     weight = np.fmax(doubt, sudden)
     picked: list[Moment] = []
-    times = np.where(np.isnan(codes.time_s), codes.frame / 25, codes.time_s)
     for place in np.argsort(-weight, kind="stable"):
         if weight[place] <= 0 or len(picked) == MOST:
             break
@@ -74,12 +75,12 @@ def _doubt(share: Floats, present: NDArray[np.int8]) -> Floats:
     return np.clip(nearest, 0, 1)
 
 
-def _sudden(codes: FaceCodes, share: Floats, present: NDArray[np.int8]) -> Floats:
+def _sudden(codes: FaceCodes, times: Floats, share: Floats, present: NDArray[np.int8]) -> Floats:
     """Return how sudden (N,), 0–1, the change to a frame is: a jump of a probability, or an AU that flickers."""
     jump = np.zeros(len(share))
     if len(share) < 2:
         return jump
-    following = np.diff(codes.frame) == 1
+    following = (np.diff(codes.frame) == codes.stride) & ((codes.stride == 1) | (np.diff(times) < _NEXT_S))
     change = np.abs(np.diff(share, axis=0))
     largest = np.where(np.isnan(change), 0, change).max(axis=1, initial=0)
     jump[1:] = np.where(following & (largest > _JUMP), largest, 0)
