@@ -1,6 +1,6 @@
 """Simulated coding: how many coded frames each strategy of `sparsefacs label` needs.
 
-    python benchmarks/active.py FREQUENT RARE OUT.json [--seeds 5] [--strategies ours,random] [--coders none,coder-1]
+    python benchmarks/active.py FREQUENT RARE OUT.json [--seeds 5] [--strategies ours,random] [--coders none,coder-2]
 
 FREQUENT, RARE: the benchmark's stores (`sparsefacs reproduce benchmark occurrence` makes them). Every finished curve is
 kept in OUT.curves, so that the same command goes on where it was; OUT.json is written when all are there. About half
@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sparsefacs.coders import coder_names
 from sparsefacs.data.store import Store
 from sparsefacs.experiments.active import BUDGETS, People, compare, frames_for
 from sparsefacs.files import write_json
 from sparsefacs.labelling.choosing import STRATEGIES
 from sparsefacs.labelling.features import NO_CODER
-from sparsefacs.labelling.queue import CODER
 
 PROTOCOL = "holdout:33%"
 GOAL_FRAMES = 160
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--strategies", default=",".join(STRATEGIES))
-    parser.add_argument("--coders", default=f"{NO_CODER},{CODER}")
+    parser.add_argument("--coders", default=f"{NO_CODER},{coder_names()[-1]}")
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
     parser.add_argument("--split-seed", type=int, default=0, help="draws the people tested on; 0: the benchmark's")
     parser.add_argument("--minutes", type=float, default=1.0, help="assumed minutes to code a frame")

@@ -179,15 +179,15 @@ def of_exported(folder: Path) -> Iterator[Target]:
     write_onnx(exported, about | {"landmarks": False})
     faces = sample_faces(2, 40)
     yield Target(exported, lambda: (digest(OnnxCoder(exported, 1)(*faces)), OnnxCoder(exported, 1).limits))
-    coders = folder / "coders"
-    shutil.copytree(Path(sparsefacs.coders.__file__).parent / "coder-1", coders / "coder-1")
-    card = coders / "coder-1" / "card.json"
+    coders, newest = folder / "coders", sparsefacs.coders.coder_names()[-1]
+    shutil.copytree(Path(sparsefacs.coders.__file__).parent / newest, coders / newest)
+    card = coders / newest / "card.json"
     write_record(card, json.loads(card.read_text()))
 
     def read_card() -> Any:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(sparsefacs.coders, "_FOLDER", coders)
-            return sparsefacs.coders.read_card("coder-1")
+            return sparsefacs.coders.read_card(newest)
 
     yield Target(card, read_card)
 

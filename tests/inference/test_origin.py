@@ -11,6 +11,7 @@ import pytest
 from edited import edit_record
 from made_runs import write_run
 from sparsefacs import api
+from sparsefacs.coders import coder_names
 from sparsefacs.engine.lineage import synthetic_alone
 from sparsefacs.errors import InputError
 from sparsefacs.inference import pipeline
@@ -35,7 +36,10 @@ def test_only_what_is_known_to_be_of_synthetic_faces_alone_is_called_so() -> Non
 
 def test_a_run_and_the_packaged_coder_say_what_they_rest_on(tmp_path: Path) -> None:
     packaged = origin_of("coder", api.load())
-    assert packaged.name == "coder-1" and packaged.caption == "coder-1: learned from synthetic faces alone"
+    assert (
+        packaged.name == (name := coder_names()[-1])
+        and packaged.caption == f"{name}: learned from synthetic faces alone"
+    )
     assert packaged.cannot == tuple(api.coder_card()["cannot"])
     folder = write_run(tmp_path / "run", {"backbone": "test_resnet", "input_size": 32})
     told = origin_of(folder, api.load(folder)).as_json()

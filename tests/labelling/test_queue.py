@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from made_stores import build_store, evident_store
+from sparsefacs.coders import coder_names
 from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.evidence.vectors import VECTOR_WIDTH
@@ -222,11 +223,13 @@ def test_another_stores_pass_is_not_taken(tmp_path: Path, encoder: Callable[[], 
 def test_without_the_pass_the_coder_knows_points(tmp_path: Path) -> None:
     store = evident_store(tmp_path / "s", subjects=4, frames=6)
     pool = Pool.of(store, seed=0, test_share=0.2)
-    found = kept.store_features(store, AUS, "coder-1", pool.train)
+    found = kept.store_features(store, AUS, coder_names()[-1], pool.train)
     assert not found.whole
     assert np.isnan(found.table.vectors_ME[:, VECTOR_WIDTH:]).all()
     assert found.begin is not None
-    whole: Features = with_pixels(store, found, "coder-1", lambda images: np.zeros((len(images), 57), np.float32))
+    whole: Features = with_pixels(
+        store, found, coder_names()[-1], lambda images: np.zeros((len(images), 57), np.float32)
+    )
     assert whole.whole
     assert (whole.table.vectors_ME[:, VECTOR_WIDTH:] == 0).all()
 

@@ -79,7 +79,7 @@ def test_all_that_coders_do_needs_no_extra(media: Path) -> None:
         "events codes.csv codes.boris",
         "summary codes.csv summary.csv",
         "agreement labels.csv codes.csv --page agreement.html --json",
-        "coders coder-1",
+        "coders coder",
     ]
     drawn = ["inspect store --sheet new.png", "inspect store --picture new.png"]
     *answers, sheet, picture = _answers(media, [*commands, *drawn])

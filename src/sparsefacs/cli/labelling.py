@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ..coders import LATEST
 from ..errors import InputError
 from ..facs.units import parse_aus
 from .options import Json, listed, show
@@ -40,7 +41,7 @@ def label(
         float, typer.Option(min=0, max=1, help="Share of your faces that another coder of the file has coded as well.")
     ] = 0.1,
     strategy: Strategy = "ours",
-    init: Init = "coder-1",
+    init: Init = LATEST,
     seed: Seed = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1. Default: any that is free.")] = 0,
@@ -94,7 +95,7 @@ def next_faces(
         str | None, typer.Option("--aus", help="AUs to be coded, such as 1,2,4,12. Default: the packaged coder's.")
     ] = None,
     strategy: Strategy = "ours",
-    init: Init = "coder-1",
+    init: Init = LATEST,
     seed: Seed = 0,
     test_share: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of people and of faces kept for the test.")

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..coders import LATEST
 from ..data.media import is_video
 from ..data.store import Store
 from ..errors import InputError
@@ -14,7 +15,7 @@ from .asking import Asker, FaceQueue
 from .choosing import OURS
 from .corrections import MomentQueue, VideoFaces
 from .faces import StoreFaces
-from .queue import CODER, StoreQueue
+from .queue import StoreQueue
 from .session import Session, Setting, plain
 
 MakeQueue = Callable[[Store, tuple[int, ...]], FaceQueue]
@@ -32,7 +33,7 @@ def label_store(
     double: float = 0.1,
     default_aus: tuple[int, ...] = (),
     strategy: str = OURS,
-    begin: str = CODER,
+    begin: str = LATEST,
     seed: int = 0,
     make_queue: MakeQueue | None = None,
     later: Callable[[Callable[[], None]], Any] | None = None,

@@ -7,7 +7,7 @@ from threading import Event, Lock, RLock, Thread
 
 import numpy as np
 
-from ..coders import coder_folder
+from ..coders import LATEST, coder_folder
 from ..data.store import Store
 from ..errors import InputError
 from .asking import Ask
@@ -16,7 +16,6 @@ from .features import NO_CODER, Features, Rows, store_features, with_pixels
 from .learner import Answers, Beliefs
 from .pool import APART_S, Pool, near
 
-CODER = "coder-1"
 TEST_SHARE = 0.2
 LARGE = 20_000
 """Faces of a store whose numbers take more than half a second to read."""
@@ -41,7 +40,7 @@ class StoreQueue:
         aus: tuple[int, ...],
         *,
         strategy: str = OURS,
-        coder: str = CODER,
+        coder: str = LATEST,
         seed: int = 0,
         test_share: float = TEST_SHARE,
         wait: bool = False,
@@ -49,11 +48,12 @@ class StoreQueue:
         if not 0 <= test_share < 1:
             raise InputError(f"{test_share:g} is no share for the test", remedy="Give 0 to 0.9, such as 0.2")
         self.aus, self.strategy = aus, check_strategy(strategy)
-        self._store, self._seed, self._share, self._coder = store, seed, test_share, coder
+        self._store, self._seed, self._share = store, seed, test_share
+        self._coder = (
+            coder if coder == NO_CODER else coder_folder(coder).name
+        )  # what is kept of a pass is a coder's own
         self.pool = Pool.of(store, seed=seed, test_share=test_share)
         self._tests = np.random.default_rng([seed, 1]).permutation(self.pool.test)
-        if coder != NO_CODER:
-            coder_folder(coder)
         # faces that are asked before numbers are read
         self.at_once = 0 if wait or len(store) <= LARGE else AT_ONCE
         self._begun: int | None = None  # faces that were asked in earlier sessions
