@@ -4,7 +4,7 @@ A number is named by fields between semicolons, in order: which files (`v1`, or 
 benchmark as it is now), metric, data set, labels, and a row, or `ROW less OTHER ROW` for their paired difference; then,
 if need be, how it is told: `interval`, `seed 1`, `of all` (per cent of the same row's with all labels), `2 digits`.
 A template has it in braces, `{f1; frequent; 5%; instant}`. A page that is its own source has it in a comment before the
-number, `<!-- f1; frequent; 5%; instant -->.594<!---->`.
+number, `<!-- f1; frequent; 5%; instant -->.594<!---->`; after `<!-- card -->` stands what the packaged coder's card says.
 """
 
 import json
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..coders import coder_folder, read_card
 from ..reports.results import number
 from ..reports.tables import figure
 from .claims import Claim, Compare, Outcome, outcomes, verdict
@@ -24,7 +25,7 @@ OLD = "v1"  # folder of version 1's files, and how numbers of theirs begin
 _METRIC = r"(?:f1|f1_half|auc|accuracy|icc|mse|mae|pseudo-labels)"
 _KEY = rf"(?:{OLD}[^;{{}}<>]*; )?{_METRIC};[^{{}}<>]*?"
 _TEMPLATE = re.compile(rf"\{{({_KEY})\}}")
-_MARK = re.compile(rf"<!-- ({_KEY}) -->(.*?)<!---->", flags=re.DOTALL)
+_MARK = re.compile(rf"<!-- ({_KEY}|card) -->(.*?)<!---->", flags=re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ def without_marks(text: str) -> str:
 
 
 def told(key: str, kept: Kept) -> str:
-    """Return one number as prose has it: `.594`, `.594 [.542, .623]`, `+.229 [+.158, +.325]`."""
+    """Return one number as prose has it: `.594`, `.594 [.542, .623]`, `+.229 [+.158, +.325]`; or the card's lines."""
+    if key == "card":
+        return _card_told(read_card(coder_folder().name))
     fields = [field.strip() for field in key.split(";")]
     source = fields.pop(0) if fields[0].split()[0] == OLD else ""
     try:
@@ -95,6 +98,11 @@ def told(key: str, kept: Kept) -> str:
         return _prose(score, how, signed=bool(less))
     except (KeyError, ValueError, IndexError) as error:
         raise ValueError(f"no result file has {key!r}: {error}") from error
+
+
+def _card_told(card: Mapping[str, Any]) -> str:
+    tenths = ", ".join(f"{each['told']:.2f} → {each['true']:.2f}" for each in card["reliability"])
+    return " ".join([*card["scores_told"], f"Told → true probability, by tenths: {tenths}."])
 
 
 def _contents(kept: Kept, source: str) -> Iterator[Content]:
