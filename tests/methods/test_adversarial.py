@@ -9,6 +9,7 @@ import torch
 
 from sparsefacs.data.batches import Batch
 from sparsefacs.engine.config import recipe_names, resolve
+from sparsefacs.engine.trainer import total_steps
 from sparsefacs.methods import adversarial as adversarial_module
 from sparsefacs.methods import chance as chance_module
 from sparsefacs.methods.adversarial import UNKNOWN, Adversarial, AdversarialConfig
@@ -157,6 +158,16 @@ def test_paper_recipes_draw_as_the_paper_and_small_ones_see_their_few_labels() -
         name: AdversarialConfig(**resolve("adversarial", name).method).draw for name in recipe_names("adversarial")
     }
     assert drawn == {"paper-bp4d": "all", "paper-disfa": "all", "small": "halves", "imagenet": "halves"}
+
+
+def test_paper_recipes_see_as_many_labelled_faces_as_the_network_without_d() -> None:
+    """Where all faces carry labels, some of them in part, as in the paper's tables: as many steps, each as large."""
+    alone, faces = resolve("supervised", "paper"), 6400
+    for name in ("paper-bp4d", "paper-disfa"):
+        config = resolve("adversarial", name)
+        assert config.data.labelled_batch + config.data.unlabelled_batch == alone.data.labelled_batch
+        steps = [total_steps(each, faces, each.data.labelled_batch)[0] for each in (config, alone)]
+        assert steps[0] == steps[1]
 
 
 def test_the_ratio_of_the_losses_is_told() -> None:
