@@ -107,7 +107,7 @@ def test_people_left_out_are_scored_and_change_nothing(
     told = json.loads((tmp_path / "2" / "encoder.json").read_text())
     held = [column for column in log if column.startswith("held_out_")]
     assert held and log[held].notna().all(axis=1).to_dict() == {1: False, 2: True, 3: False, 4: True}
-    assert all(log.loc[4, column] == pytest.approx(told[column], rel=1e-6) for column in held)
+    assert all(log.loc[4, column] == pytest.approx(told[column], rel=1e-5) for column in held), "of six digits"
 
 
 @pytest.mark.parametrize("name", NAMES)
