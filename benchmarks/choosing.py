@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from sparsefacs.coders import coder_folder
 from sparsefacs.labelling import features as kept
 from sparsefacs.labelling.choosing import STRATEGIES
-from sparsefacs.labelling.queue import CODER, StoreQueue
+from sparsefacs.labelling.queue import StoreQueue
 
 AUS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 24, 25, 26)
 CLIPS = 10
@@ -84,8 +85,9 @@ def main(argv: Sequence[str]) -> None:
     given = parser.parse_args(argv)
     with TemporaryDirectory() as folder:
         store: Any = measured("making the numbers", lambda: Faces(Path(folder), given.faces, given.people))
-        width = kept.coder_weights(CODER, AUS)[1]
-        kept._keep(store, CODER, np.random.default_rng(1).normal(0, 2, (given.faces, width)).astype(np.float32))
+        coder = coder_folder().name
+        width = kept.coder_weights(coder, AUS)[1]
+        kept._keep(store, coder, np.random.default_rng(1).normal(0, 2, (given.faces, width)).astype(np.float32))
         for strategy in given.strategies.split(","):
             queue = measured(
                 f"{strategy}: opening", lambda name=strategy: StoreQueue(store, AUS, strategy=name, wait=True)

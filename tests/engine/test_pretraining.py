@@ -3,13 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from made_runs import same_weights, weights_of
@@ -20,6 +24,7 @@ from sparsefacs.data.batches import Batch, Views
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.devices import share_gradients
+from sparsefacs.engine.held_out import HeldOut
 from sparsefacs.engine.pretrainer import make_pretraining, make_views, pretraining_rows
 from sparsefacs.engine.trainer import make_method
 from sparsefacs.inference.encoder import load_encoder
@@ -76,7 +81,24 @@ def test_no_label_is_in_a_batch(faces: Store) -> None:
 
 
 @pytest.mark.parametrize("name", ["moco", "mae-face"])
-def test_people_left_out_are_scored_and_change_nothing(name: str, faces: Store, tmp_path: Path) -> None:
+def test_people_left_out_are_scored_and_change_nothing(
+    name: str, faces: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within, score, autocast = [0], HeldOut.score, Fabric.autocast
+
+    @contextmanager
+    def counted(fabric: Fabric) -> Iterator[None]:
+        within[0] += 1
+        with autocast(fabric):
+            yield
+        within[0] -= 1
+
+    def scored(held_out: HeldOut, method: Any) -> dict[str, float]:
+        assert within[0] == 1, "in the precision of the training, each time"
+        return score(held_out, method)
+
+    monkeypatch.setattr(Fabric, "autocast", counted)
+    monkeypatch.setattr(HeldOut, "score", scored)
     for checks in (1, 2):
         steps = ("training.steps=4", f"selection.checks={checks}")
         fit(name, faces.path, tmp_path / str(checks), *steps, protocol="split:70-30")

@@ -416,6 +416,9 @@ def test_differences_that_claims_rest_on_are_computed_beside_the_baseline_s(monk
     ]
     assert cells[0] == ["new less old", "d", "5%", "F1", "+0.200 [+0.200, +0.200]"]
     assert cells[1][0] == "new less its own at all"
+    both = told[0] | {"against_labels": "all"}  # another row at other labels, as in WSRTL's Fig. 6
+    table = _compared({"scale": "paper", "paper": "p", "compared": [both]})
+    assert table.rows[0][0].text == "new less old at all"
 
 
 def test_a_plan_is_told_with_what_is_finished(tmp_path: Path) -> None:

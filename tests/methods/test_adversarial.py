@@ -9,6 +9,9 @@ import torch
 
 from sparsefacs.data.batches import Batch
 from sparsefacs.engine.config import recipe_names, resolve
+from sparsefacs.engine.trainer import total_steps
+from sparsefacs.methods import adversarial as adversarial_module
+from sparsefacs.methods import chance as chance_module
 from sparsefacs.methods.adversarial import UNKNOWN, Adversarial, AdversarialConfig
 from sparsefacs.methods.contract import Setting
 from sparsefacs.networks.config import NetworkConfig
@@ -157,12 +160,31 @@ def test_paper_recipes_draw_as_the_paper_and_small_ones_see_their_few_labels() -
     assert drawn == {"paper-bp4d": "all", "paper-disfa": "all", "small": "halves", "imagenet": "halves"}
 
 
+def test_paper_recipes_see_as_many_labelled_faces_as_the_network_without_d() -> None:
+    """Where all faces carry labels, some of them in part, as in the paper's tables: as many steps, each as large."""
+    alone, faces = resolve("supervised", "paper"), 6400
+    for name in ("paper-bp4d", "paper-disfa"):
+        config = resolve("adversarial", name)
+        assert config.data.labelled_batch + config.data.unlabelled_batch == alone.data.labelled_batch
+        steps = [total_steps(each, faces, each.data.labelled_batch)[0] for each in (config, alone)]
+        assert steps[0] == steps[1]
+
+
 def test_the_ratio_of_the_losses_is_told() -> None:
     terms = [*method(alpha=0.01).updates(Source(), 0)][-1].terms
     ratio = float((terms["recognition"] / terms["confusion"]).detach())
     assert float(terms["ratio"]) == pytest.approx(ratio, rel=1e-5)
     assert float(terms["weighted_ratio"]) == pytest.approx(99 * ratio, rel=1e-5)
     assert not terms["ratio"].requires_grad
+
+
+def test_the_ratio_is_that_of_one_process_once_two_have_logged_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes with the same faces, whose logged terms are added."""
+    monkeypatch.setattr(adversarial_module, "process_count", lambda: 2)
+    monkeypatch.setattr(adversarial_module, "global_sum", lambda value: 2 * value.detach())
+    terms = [*method(alpha=0.01).updates(Source(), 0)][-1].terms
+    ratio = float((terms["recognition"] / terms["confusion"]).detach())
+    assert 2 * float(terms["ratio"]) == pytest.approx(ratio, rel=1e-5)
 
 
 def fooled_by(*, soft: bool) -> Adversarial:
@@ -196,12 +218,21 @@ def test_straight_through_fakes_are_whole_and_pass_the_gradient_of_soft_ones() -
 def test_softened_labels_keep_their_side_and_repeat() -> None:
     labels = torch.tensor([[0.0, 1.0, 0.0, 1.0]]).repeat(50, 1)
     adversarial = method(soften=0.3)
-    drawn = adversarial._softened(labels, 5, 0)
+    drawn = adversarial._softened(labels, 50, 5, 0)
     assert float((drawn - labels).abs().max()) <= 0.3 and float((drawn - labels).abs().mean()) > 0.1
     assert torch.equal(drawn > 0.5, labels > 0.5)
-    assert torch.equal(drawn, adversarial._softened(labels, 5, 0))
-    assert not torch.equal(drawn, adversarial._softened(labels, 6, 0))
-    assert method()._softened(labels, 5, 0) is labels
+    assert torch.equal(drawn, adversarial._softened(labels, 50, 5, 0))
+    assert not torch.equal(drawn, adversarial._softened(labels, 50, 6, 0))
+    assert method()._softened(labels, 50, 5, 0) is labels
+
+
+def test_two_processes_soften_labels_as_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    adversarial, labels = method(soften=0.3, draw="halves"), torch.zeros(6, 3)
+    whole = adversarial._softened(labels, 4, 5, 0)  # beside four labelled faces and two others
+    monkeypatch.setattr(chance_module, "process_count", lambda: 2)
+    for rank, rows in enumerate(([0, 1, 4], [2, 3, 5])):
+        monkeypatch.setattr(chance_module, "process_rank", lambda rank=rank: rank)
+        assert torch.equal(adversarial._softened(labels[rows], 2, 5, 0), whole[rows])
 
 
 def test_next_to_no_alpha_draws_as_the_method_and_learns_as_the_baseline() -> None:

@@ -114,7 +114,7 @@ class Flows:
                     path=other.folder,
                     remedy="Delete one of them, then run sparsefacs flow with the same --target",
                 )
-            if other.step != known[0].step:
+            if other.target == "later" and other.step != known[0].step:
                 raise InputError(
                     f"its optical flow is over {other.step} frames, that of {known[0].folder} over {known[0].step}",
                     path=other.folder,

@@ -33,7 +33,9 @@ class HeldOut:
         was_training, totals = method.training, dict[str, float]()
         self.views.seek({"views": 0})
         method.eval()
-        with torch.no_grad(), torch.random.fork_rng():
+        # of this process's device alone: else every process would take memory on every GPU
+        devices = {each.device for each in method.parameters() if each.is_cuda}
+        with torch.no_grad(), torch.random.fork_rng(devices):
             torch.manual_seed(0)
             for number in range(BATCHES):
                 for update in method.updates(self.views, number):

@@ -161,7 +161,7 @@ def _train(
     held_out = HeldOut(placed(left_out), checked) if checked else None
     training = Training(fabric, method, optimisers, views, config, run, steps, per_epoch, None, checked, held_out)
     fit(training, start, before)
-    with fabric.autocast():  # as in training: the same number as in the log
+    with fabric.autocast():  # as in the log
         scores = {} if held_out is None else held_out.score(method)
     if fabric.is_global_zero:
         trunk = method.trunk()

@@ -160,7 +160,8 @@ def _compared(content: Mapping[str, Any]) -> Table:
     """Return the differences that the paper's claims rest on."""
     lines = []
     for each in content["compared"]:
-        other = each["against"] if each["against_labels"] == each["labels"] else f"its own at {each['against_labels']}"
+        other = "its own" if each["against"] == each["row"] else each["against"]
+        other += "" if each["against_labels"] == each["labels"] else f" at {each['against_labels']}"
         clear = number(each["low"]) is not None and (each["low"] > 0 or each["high"] < 0)
         told = Cell(with_interval(each, _DIGITS, signed=True), "clear" if clear else "")
         names = (data_name(content, each["data"]), each["labels"], _NAMES[each["metric"]])

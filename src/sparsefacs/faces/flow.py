@@ -147,7 +147,7 @@ def _begin(folder: Path, job: dict[str, Any]) -> SoleWriter:
         write_record(folder / JOB, job)
         return sole
     sole = SoleWriter(folder)
-    remedy = "Give the same --step as before to go on, or delete this folder"
+    remedy = "Give the same --step and --target as before to go on, or delete this folder"
     begun = read_record(folder / JOB, Record, what="the record of unfinished optical flow", remedy="Delete this folder")
     if begun != json.loads(json.dumps(job)):
         raise InputError(

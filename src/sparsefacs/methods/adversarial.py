@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..data.batches import Batch, BatchSource, together
 from ..losses.adversarial import confusion_loss, discriminator_loss
 from ..losses.recognition import occurrence_loss
-from ..losses.reduction import global_mean, wide
+from ..losses.reduction import global_mean, global_sum, process_count, wide
 from ..networks.classifier import AUClassifier
 from ..networks.discriminator import LabelDiscriminator
 from ..networks.statistics import frozen_statistics
@@ -87,15 +87,16 @@ class Adversarial(Method):
                 continue
             confusion = confusion_loss(self._judge(self._predicted(logits_BA), known_BA))
             loss = alpha * confusion + (1 - alpha) * recognition  # eq. 4
-            ratio = (recognition / confusion.clamp(min=_SMALLEST)).detach()
+            # of the losses of all processes, and a share of it each, since what is logged is added over them
+            ratio = global_sum(recognition) / global_sum(confusion).clamp(min=_SMALLEST) / process_count()
             terms = {"recognition": recognition, "confusion": confusion, "ratio": ratio}
             yield Update("recogniser", loss, terms | {"weighted_ratio": ratio * ((1 - alpha) / alpha)})
 
     def _discriminator_update(self, batches: BatchSource, step: int, number: int) -> Update:
-        image, evidence, _, real_BA = self._faces(batches)
+        image, evidence, occurrence_BA, real_BA = self._faces(batches)
         with torch.no_grad(), frozen_statistics(self.recogniser):
             logits_BA = self.recogniser(image, None, evidence)
-        real_B = self._judge(self._softened(real_BA, step, number), real_BA)
+        real_B = self._judge(self._softened(real_BA, len(occurrence_BA), step, number), real_BA)
         fake_B = self._judge(self._predicted(logits_BA), real_BA)
         loss = discriminator_loss(real_B, fake_B)
         with torch.no_grad():
@@ -111,12 +112,17 @@ class Adversarial(Method):
             return probability_BA
         return (probability_BA > 0.5).to(probability_BA.dtype) + probability_BA - probability_BA.detach()
 
-    def _softened(self, labels_BA: Tensor, step: int, number: int) -> Tensor:
-        """Return real labels drawn off 0 and 1 by up to `soften`, so that D cannot tell them by being whole numbers."""
+    def _softened(self, labels_BA: Tensor, first: int, step: int, number: int) -> Tensor:
+        """Return real labels drawn off 0 and 1 by up to `soften`, so that D cannot tell them by being whole numbers.
+
+        first: how many stand beside the first batch of faces; of each batch, processes have shares of their own.
+        """
         if not self.config.soften:
             return labels_BA
         place = step * self.config.discriminator_updates + number
-        off_BA = self.config.soften * self.chance.uniform(place, Purpose.SOFT_LABELS, *labels_BA.shape).to(labels_BA)
+        kinds = ((Purpose.SOFT_LABELS, first), (Purpose.SOFT_LABELS_BESIDE, len(labels_BA) - first))
+        drawn = [self.chance.uniform(place, kind, count, labels_BA.shape[1]) for kind, count in kinds]
+        off_BA = self.config.soften * torch.cat(drawn).to(labels_BA)
         return torch.where(labels_BA > 0.5, labels_BA - off_BA, labels_BA + off_BA)  # missing ones are hidden later
 
     def _faces(self, batches: BatchSource) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:

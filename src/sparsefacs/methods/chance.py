@@ -35,6 +35,7 @@ class Purpose(IntEnum):
     MIX_BOX = 13
     SPEED = 14
     SOFT_LABELS = 15
+    SOFT_LABELS_BESIDE = 16
 
 
 class Chance:
