@@ -20,7 +20,8 @@ _AGAIN = "Install sparsefacs again"
 
 def coder_names() -> tuple[str, ...]:
     """Return the names of the packaged coders, oldest first."""
-    return tuple(sorted(path.parent.name for path in _FOLDER.glob(f"*/{CARD}")))
+    names = (path.parent.name for path in _FOLDER.glob(f"*/{CARD}"))
+    return tuple(sorted(names, key=lambda name: (len(name), name)))  # coder-2 before coder-10
 
 
 def is_coder_name(name: str) -> bool:
