@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .coders import is_coder_name
 from .errors import InputError
 from .files import refuse_existing, write_json
 from .given import Aus, PathLike, Paths, Settings, listed, listed_aus
@@ -93,7 +94,7 @@ def _train_folds(
         kept = RunFolder(out).answers
         labelled = with_answers(labelled, kept if resume and kept.is_file() else labels_from)
     plan = make_plan(labelled, protocol, config.split_seed)
-    for note in plan.notes:
+    for note in (*plan.notes, *start_notes(config)):
         print(f"note: {note}", file=sys.stderr)
     if str(fold) != "all":
         number = fold_number(fold, len(plan.folds))
@@ -104,6 +105,18 @@ def _train_folds(
     for number, folder in enumerate(folders, start=1):
         _train_one(config, labelled, folder, plan, number, labels, extra, devices, resume and folder.exists())
     return pool_folds(out, folders) if first_process() else {}
+
+
+def start_notes(config: "RunConfig") -> list[str]:
+    """Return what is to be known of where a training begins: what a network leaves behind of the packaged coder."""
+    from .methods.registry import method_class
+
+    if not is_coder_name(config.network.init) or method_class(config.name).at_once:
+        return []
+    return [
+        "a network takes over the coder's pixels alone, and not what its linear models know; `train instant` takes "
+        "over all, and was far ahead where both were measured (docs/methods/coder.md)"
+    ]
 
 
 def make_plan(store: "AnyStore", protocol: str, split_seed: int) -> "Protocol":

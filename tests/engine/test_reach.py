@@ -7,8 +7,10 @@ import pytest
 
 from made_stores import build_store
 from sparsefacs import api
+from sparsefacs.engine.config import resolve
 from sparsefacs.engine.reach import warnings
 from sparsefacs.protocols.card import card_text
+from sparsefacs.training import start_notes
 
 
 def test_each_side_is_counted_and_a_hopeless_au_named(tmp_path: Path) -> None:
@@ -58,3 +60,9 @@ def test_a_training_says_so_first(
     api.train("supervised", store.path, tmp_path / "run", settings=(*tiny_settings, "training.steps=1"))
     told = capsys.readouterr().err
     assert "note: AU4 cannot be learned" in told and told.index("note: AU4") < told.index("step")
+
+
+def test_it_is_said_what_a_network_leaves_behind_of_the_coder() -> None:
+    for method, init, said in (("fixmatch", "coder", True), ("fixmatch", "none", False), ("instant", "coder", False)):
+        notes = start_notes(resolve(method, "small", (f"network.init={init}",)))
+        assert any("takes over all" in note for note in notes) == said, (method, init)
