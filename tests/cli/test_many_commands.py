@@ -8,7 +8,7 @@ import pytest
 
 from quick_faces import find_faces_quickly
 from quick_faces import load as load_quickly
-from sparsefacs import api, cli
+from sparsefacs import __version__, api, cli
 from sparsefacs.inference import pipeline
 
 
@@ -99,3 +99,7 @@ def test_a_shard_of_a_store_says_that_others_lack(films, typed, monkeypatch):
     code, out, err = typed("prepare", "films", "store", "--dataset", "folder", "--shard", "2/3")
     assert code == 0 and given["shard"].number == 2 and "shard 2 of 3" in err
     assert "the store is not whole yet" in out
+
+
+def test_the_version_is_told(typed) -> None:
+    assert typed("--version") == (0, f"sparsefacs {__version__}\n", "")

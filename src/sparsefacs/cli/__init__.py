@@ -4,11 +4,13 @@ import io
 import os
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
 from ..errors import InputError
 from ..extras import needs_extra
+from ..version import VERSION
 from . import coding, encoders, labelling, many, observation, reproducing, stores, training
 
 app = typer.Typer(
@@ -22,6 +24,22 @@ app = typer.Typer(
     "makes a STORE of aligned faces; train makes a RUN; evaluate scores it; predict RUN codes with it; export makes it "
     "one file that predicts alone; report makes a web page of RUNs.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sparsefacs {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    del version
+
 
 app.command()(coding.demo)
 app.command()(stores.synth)
