@@ -16,6 +16,7 @@ from typing import Any
 
 from sparsefacs.experiments.kept import Kept, fill, fill_marks, read_kept
 from sparsefacs.experiments.pages import markdown_table
+from sparsefacs.reports.comparison import is_clear
 from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
 from sparsefacs.reports.results import LOWER_IS_BETTER, METRIC_NAMES
 from sparsefacs.reports.tables import UNDEFINED, figure, with_interval
@@ -280,8 +281,7 @@ def difference_text(difference: Mapping[str, Any] | None) -> str:
     if difference is None:
         return UNDEFINED
     text = with_interval(difference, 3, signed=True)
-    low, high = difference["low"], difference["high"]
-    return text.replace(" [", " ● [") if low is not None and (low > 0 or high < 0) else text
+    return text.replace(" [", " ● [") if is_clear(difference) else text
 
 
 def told(row: Row, metric: str) -> str:

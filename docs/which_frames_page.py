@@ -13,7 +13,7 @@ from typing import Any
 
 from sparsefacs.experiments.pages import markdown_table
 from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
-from sparsefacs.reports.tables import UNDEFINED, figure, with_interval
+from sparsefacs.reports.tables import UNDEFINED, figure, in_prose, with_interval
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "active.json"
@@ -42,19 +42,16 @@ def page(content: Mapping[str, Any], text: str) -> dict[str, str]:
 def told(key: str, boards: Mapping[tuple[str, str], Sequence[Row]]) -> str:
     """Return a number of the result file as prose has it; raises KeyError or StopIteration where it is not there."""
 
-    def short(value: float, *, digits: int = 3, signed: bool = False) -> str:
-        return re.sub(r"^([+−]?)0\.", r"\1.", figure(value, digits, signed=signed))
-
     kind, data, coder, *which = key.split("; ")
     rows = boards[data, coder]
     if kind == "span":
         values = [each["f1"]["value"] for row in rows for each in row["scores"]]
-        return f"{short(min(values), digits=2)} to {short(max(values), digits=2)}"
+        return f"{in_prose(min(values), 2)} to {in_prose(max(values), 2)}"
     row = next(row for row in rows if row["strategy"] == which[0])
     if kind == "needed":
         return f"{row['frames_needed']:.0f}"
     at = next(each for each in row["scores"] if each["frames"] == int(which[1]))
-    return short(at["f1"]["value"]) if kind == "f1" else short(at["f1_less"]["value"], signed=True)
+    return in_prose(at["f1"]["value"]) if kind == "f1" else in_prose(at["f1_less"]["value"], signed=True)
 
 
 def by_board(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:

@@ -1,10 +1,12 @@
 """The pages of docs/ and the README as text: their code blocks, commands and links."""
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -19,6 +21,15 @@ class Block:
     language: str
     text: str
     above: str
+
+
+def program(path: Path) -> ModuleType:
+    """A program of the checkout that no package holds, such as one that makes a page, as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def name_of(page: Path) -> str:

@@ -1,12 +1,10 @@
 """Claims: one rule gives verdicts, the differences are those of the result files, and the page follows from both."""
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from doc_pages import DOCS, program
 from sparsefacs.experiments.claims import (
     CANNOT,
     FAILS,
@@ -24,16 +22,6 @@ from sparsefacs.experiments.claims import (
 from sparsefacs.experiments.items import find_item
 from sparsefacs.experiments.kept import read_kept
 from sparsefacs.experiments.reproduction import plan_item
-
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-def page_maker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("claims_page", DOCS / "claims_page.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def claim(**values: Any) -> Claim:
@@ -139,7 +127,7 @@ def test_every_claim_names_what_is_there() -> None:
 
 
 def test_the_kept_page_is_that_of_its_files() -> None:
-    maker = page_maker()
+    maker = program(DOCS / "claims_page.py")
     kept = read_kept(maker.RESULTS)
     text = maker.page(read_claims(), kept, maker.TEXT.read_text(encoding="utf-8"))
     assert text == (DOCS / "claims.md").read_text(encoding="utf-8"), "give `make results`"

@@ -1,25 +1,14 @@
 """The results page follows from the small result files, and says what they say."""
 
-import importlib.util
 import json
 import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from doc_pages import DOCS, program
 from sparsefacs.experiments.kept import fill_marks, read_kept, without_marks
-
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-def page_maker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("results_page", DOCS / "results_page.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def score(value: float) -> dict[str, Any]:
@@ -53,7 +42,7 @@ def reproduced(tmp_path: Path) -> Path:
 
 
 def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) -> None:
-    maker = page_maker()
+    maker = program(DOCS / "results_page.py")
     kept = maker.take(reproduced, tmp_path / "results")
     content = json.loads(kept.read_text())
     assert "cards" not in content and "per_au" not in content["differences"][0]
@@ -73,14 +62,14 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
 
 
 def test_the_kept_page_is_that_of_the_kept_files() -> None:
-    maker = page_maker()
+    maker = program(DOCS / "results_page.py")
     made = maker.pages(read_kept(maker.RESULTS), maker.INTRODUCTION.read_text(encoding="utf-8"))
     assert made.pop("results.md") == (DOCS / "results.md").read_text(encoding="utf-8")
     assert made and all((DOCS / name).exists() for name in made)
 
 
 def test_marked_numbers_on_pages_are_those_of_the_files() -> None:
-    maker = page_maker()
+    maker = program(DOCS / "results_page.py")
     kept, marks = read_kept(maker.RESULTS), 0
     for path in maker.marked_pages():
         text = path.read_text(encoding="utf-8")
@@ -110,7 +99,7 @@ def test_scores_of_boards_are_not_quoted_by_hand(page: str, begins: str, ends: s
 
 
 def test_a_number_that_is_not_there_is_named(reproduced: Path, tmp_path: Path) -> None:
-    page_maker().take(reproduced, tmp_path / "results")
+    program(DOCS / "results_page.py").take(reproduced, tmp_path / "results")
     kept = read_kept(tmp_path / "results")
     with pytest.raises(ValueError, match="no result file has 'f1; rare; 5%; old'"):
         fill_marks("a <!-- f1; rare; 5%; old -->.5<!----> b", kept)

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..coders import coder_folder, read_card
 from ..reports.results import number
-from ..reports.tables import figure
+from ..reports.tables import in_prose
 from .claims import Claim, Compare, Outcome, outcomes, verdict
 from .items import BENCHMARK
 
@@ -142,7 +142,7 @@ def _prose(score: Mapping[str, Any], how: list[str], *, signed: bool) -> str:
             value = score["seeds"][int(each.split()[1])]
 
     def text(one: Any) -> str:
-        return re.sub(r"^([+−]?)0\.", r"\1.", figure(one, digits, signed=signed))
+        return in_prose(one, digits, signed=signed)
 
     if "value" in how or not (signed or "interval" in how):
         return text(value)

@@ -12,6 +12,7 @@ from ..networks.config import start_folder
 from ..protocols.card import card_text
 from ..protocols.published import Published, published_results
 from ..records import CardRecord, CardsRecord, CountsRecord, MetricsRecord, read_record
+from ..reports.comparison import is_clear
 from ..reports.results import METRICS_OF_TASK, number
 from ..version import VERSION
 from .claims import wanted
@@ -217,10 +218,8 @@ def _differences(item: Item, groups: Sequence[_Finished]) -> list[dict[str, Any]
         told = None if other is None or other is each else _paired(each, other)
         for metric, score in (told or {}).items():
             if metric in (item.metrics or METRICS_OF_TASK[each.first.task]):
-                low, high = number(score["low"]), number(score["high"])
-                clear = low is not None and high is not None and (low > 0 or high < 0)
                 names = {"data": each.first.data, "labels": each.first.labels, "row": each.first.row.name}
-                found.append(names | {"metric": metric, **score, "clear": clear})
+                found.append(names | {"metric": metric, **score, "clear": is_clear(score)})
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..protocols.published import published_results, published_table_text
+from ..reports.comparison import is_clear
 from ..reports.page import SYNTHETIC_WARNING
 from ..reports.published import WARNING as PUBLISHED_WARNING
 from ..reports.results import METRIC_NAMES, METRICS_OF_TASK, number
@@ -162,8 +163,7 @@ def _compared(content: Mapping[str, Any]) -> Table:
     for each in content["compared"]:
         other = "its own" if each["against"] == each["row"] else each["against"]
         other += "" if each["against_labels"] == each["labels"] else f" at {each['against_labels']}"
-        clear = number(each["low"]) is not None and (each["low"] > 0 or each["high"] < 0)
-        told = Cell(with_interval(each, _DIGITS, signed=True), "clear" if clear else "")
+        told = Cell(with_interval(each, _DIGITS, signed=True), "clear" if is_clear(each) else "")
         names = (data_name(content, each["data"]), each["labels"], _NAMES[each["metric"]])
         lines.append((Cell(f"{each['row']} less {other}", head=True), *map(Cell, names), told))
     heads = ("Compared", "Faces", "Labels", "Measure", "difference, paired [95 %]")

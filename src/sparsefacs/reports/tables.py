@@ -1,5 +1,6 @@
 """The report's tables as plain data (cells of text and marks), and the scores as a table for a terminal."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,11 @@ def figure(value: Any, digits: int = 2, *, signed: bool = False) -> str:
     if number(float(text)) == 0:
         text = text.lstrip("-") if not signed else text.replace("-", "+")
     return text.replace("-", MINUS)
+
+
+def in_prose(value: Any, digits: int = 3, *, signed: bool = False) -> str:
+    """Return a number as `figure` does, without the zero before its point: `.594`, `+.013`, `−.004`."""
+    return re.sub(r"^([+−]?)0\.", r"\1.", figure(value, digits, signed=signed))
 
 
 def with_interval(
