@@ -29,7 +29,7 @@ def _measured(folder: Path) -> dict[str, Any]:
     from ..facs.landmarks import mean_face
     from ..inference.model import load_coder
     from ..inference.network_model import NetworkCoder
-    from ..networks.pixels import all_but_one
+    from ..onnx_session import all_but_one
 
     coder = load_coder(folder)
     side = coder.recipe.size

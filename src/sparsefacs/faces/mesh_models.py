@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .models import session_on_one_thread
+from ..onnx_session import session_of
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -35,7 +35,7 @@ class _Network:
 
     def __init__(self, bundle: Path, name: str) -> None:
         with zipfile.ZipFile(bundle) as content:
-            self._session = session_on_one_thread(content.read(f"{name}.onnx"))
+            self._session = session_of(content.read(f"{name}.onnx"), 1)
 
     def run(self, values: NDArray[Any], *names: str) -> list[F32]:
         """Return the outputs called `names` for an input less its first axis."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import InputError
 from ..files import sha256_file
@@ -53,14 +52,3 @@ def find_model(model: ModelFile) -> Path:
     if sha256_file(path) != (model.kept_sha256 or model.sha256):
         raise InputError(f"is not {model.what} in the version needed", path=path, remedy="Install sparsefacs again")
     return path
-
-
-def session_on_one_thread(content: bytes, *, any_size: bool = False) -> Any:
-    """Return onnxruntime's session of a model's content; any_size: pictures come in many sizes."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_mem_pattern = not any_size
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..onnx_session import session_of
 from ..wire import Field, field, fields
-from .models import YUNET, find_model, session_on_one_thread
+from .models import YUNET, find_model
 
 _STRIDES = (8, 16, 32)
 _OVERLAP = 0.3  # boxes that overlap more than this (intersection over union) are one face
@@ -18,7 +19,7 @@ class YuNet:
     """Finds faces by YuNet; one instance a thread. Raises InputError when its file is missing."""
 
     def __init__(self) -> None:
-        self._session = session_on_one_thread(_of_any_size(find_model(YUNET).read_bytes()), any_size=True)
+        self._session = session_of(_of_any_size(find_model(YUNET).read_bytes()), 1, any_size=True)
         self._names = [f"{part}_{stride}" for stride in _STRIDES for part in ("cls", "obj", "bbox")]
 
     def detect(self, image: NDArray[np.uint8], score_min: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

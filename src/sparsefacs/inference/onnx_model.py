@@ -17,7 +17,7 @@ from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..metrics.limits import described_limits
 from ..networks.light import codes_of
-from ..networks.pixels import session_of
+from ..onnx_session import session_of
 from ..records import ExportRecord, checked
 from .contract import Task, check_faces
 

@@ -4,13 +4,13 @@ Its weights are those of the run's model.safetensors, under the names that torch
 network of another kind is for torch (`networks.instant`).
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..onnx_session import session_of
 from .onnx_graph import OnnxGraph
 from .resizing import resizing_matrix
 
@@ -77,26 +77,6 @@ class Pixels:
         """Return what the pixels of stored faces (B, size, size, 3) say, (B, said), within ±LOUDEST."""
         found: F32 = self._session.run(None, {"faces": network_input(faces_BHWC, self.config)})[0]
         return np.clip(found, -LOUDEST, LOUDEST)
-
-
-def all_but_one() -> int:
-    """Return how many cores a network takes where nothing else is said: landmarks need one meanwhile."""
-    return max(1, (os.cpu_count() or 1) - 1)
-
-
-def session_of(model: "bytes | str", threads: int | None = None) -> Any:
-    """Return onnxruntime's session of a model's content or path; raises its own kinds of error.
-
-    threads: None: all cores but one. The threads sleep while there is nothing to do: other stages want the cores.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or all_but_one()
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def network_input(faces_BHWC: NDArray[np.uint8], config: "NetworkConfig") -> F32:
