@@ -21,7 +21,8 @@ from sparsefacs.experiments.items import (
     find_item,
     read_paper,
 )
-from sparsefacs.experiments.plan import Plan, fold_count
+from sparsefacs.experiments.jobs import Plan
+from sparsefacs.experiments.plan import fold_count
 from sparsefacs.experiments.reproduction import plan_item
 from sparsefacs.experiments.stores import find_stores
 from sparsefacs.methods.registry import PRETRAIN, method_names, pretraining_names

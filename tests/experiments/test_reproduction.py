@@ -19,8 +19,8 @@ from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
+from sparsefacs.experiments.jobs import Plan
 from sparsefacs.experiments.pages import _compared, counts_figure
-from sparsefacs.experiments.plan import Plan
 from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
 from sparsefacs.experiments.scores import Drawn, Scored, draw, over_seeds, paired, read_scores
 from sparsefacs.experiments.speed import coding_speed

@@ -1,12 +1,16 @@
 """What an item has made of its runs beside scores: pictures, maps, counts and label cards, each a job of its plan."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..networks.config import PIXELS
-from .plan import Job, Maker, Plan, slug
+from .jobs import Job, Plan, slug
+
+if TYPE_CHECKING:
+    from .plan import Maker
 
 
-def add_extras(plan: Plan, maker: Maker) -> None:
+def add_extras(plan: Plan, maker: "Maker") -> None:
     """Add the jobs of the item's extras to a plan whose runs of seed 0 are there."""
     _Beside(plan, maker).extras()
 
@@ -14,7 +18,7 @@ def add_extras(plan: Plan, maker: Maker) -> None:
 class _Beside:
     """Adds extras to a plan. maker: adds the stores, starts and jobs that they need."""
 
-    def __init__(self, plan: Plan, maker: Maker) -> None:
+    def __init__(self, plan: Plan, maker: "Maker") -> None:
         self.plan, self.maker = plan, maker
 
     def extras(self) -> None:

@@ -13,7 +13,7 @@ from ..engine.config import RunConfig, resolve
 from ..methods.contract import Method, Needs, Setting
 from ..methods.registry import PRETRAIN, algorithm_class
 from ..networks.config import NetworkConfig
-from .plan import Job, Plan, Training
+from .jobs import Job, Plan, Training
 
 _AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 _SECONDS = {"evaluate": 30.0, "pictures": 60.0, "map": 90.0, "card": 5.0, "counts": 5.0}

@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import InputError
 from ..files import WINDOWS, make_folder, write_bytes, write_text
 from ..progress import progress
-from .plan import Job, Plan
+from .jobs import Job, Plan
 from .stores import command_line
 
 _GRACE_S = 60.0  # for a stopped training to save its state

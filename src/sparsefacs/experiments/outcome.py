@@ -18,7 +18,7 @@ from ..version import VERSION
 from .claims import wanted
 from .execute import Failure
 from .items import BENCHMARK, Item, benchmark
-from .plan import Plan, Run
+from .jobs import Plan, Run
 from .scores import Drawn, draw, over_seeds, paired, read_scores
 from .speed import coding_speed
 from .stores import read_source

@@ -12,7 +12,7 @@ from ..reports.published import WARNING as PUBLISHED_WARNING
 from ..reports.results import METRIC_NAMES, METRICS_OF_TASK, number
 from ..reports.tables import UNDEFINED, Cell, Table, figure, with_interval
 from .items import BENCHMARK
-from .plan import Plan
+from .jobs import Plan
 
 _NAMES = METRIC_NAMES | {
     "marginal-difference": "mean |difference| of marginal AU distributions",

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,107 +9,13 @@ from ..data.flow import DESCRIPTION
 from ..engine.config import read_sweep
 from ..methods.registry import PRETRAIN
 from ..protocols.partitions import ORDER_SIGN, published
-from .items import BENCHMARK, Data, Item, Paper, Row, Scale, Start, benchmark
+from .beside import add_extras
+from .items import BENCHMARK, Item, Paper, Row, Scale, Start, benchmark
+from .jobs import Job, Plan, Run, Training, slug
 from .stores import Stores
 
 ENCODER_DESCRIPTION = "encoder.json"
 FLOW_STEP = 3  # of stores that are given: as WSRTL's paper has it
-
-
-@dataclass(frozen=True)
-class Training:
-    """What a job learns: the algorithm's name, recipe, settings, data set, protocol and budget; for its cost."""
-
-    name: str
-    recipe: str
-    settings: tuple[str, ...]
-    data: Data
-    protocol: str | None
-    labels: str = "all"
-    beside: bool = False
-    faces: int = 0
-
-
-@dataclass(frozen=True)
-class Job:
-    """One command.
-
-    words: of the command line, without `sparsefacs`; done: the file that is there once it has ended well; made: files
-    and folders to be removed where it is begun anew (one that can `--resume` is not); needs: jobs before it; to: where
-    its output goes, None for the log.
-    """
-
-    id: str
-    kind: str
-    words: tuple[str, ...]
-    done: Path
-    made: tuple[Path, ...]
-    needs: tuple[str, ...] = ()
-    to: Path | None = None
-    training: Training | None = None
-
-    @property
-    def resumes(self) -> bool:
-        """Whether it goes on where it was stopped."""
-        return "--resume" in self.words or self.kind in ("synth", "flow")
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has ended well."""
-        return self.done.exists()
-
-
-@dataclass(frozen=True)
-class Run:
-    """One row at one data set, budget and seed.
-
-    folds: the folder of each fold's run, one where there is one fold; start: the pre-training that it begins from.
-    """
-
-    row: Row
-    data: str
-    task: str
-    labels: str
-    printed_labels: str
-    seed: int
-    folder: Path
-    folds: tuple[Path, ...]
-    jobs: tuple[str, ...]
-    recipe: str
-    settings: tuple[str, ...]
-    start: str | None
-
-
-@dataclass
-class Plan:
-    """All that an item needs. extras: file or folder made beside, by what it is; counts: data set → its AUs' counts."""
-
-    paper: str
-    key: str
-    item: Item
-    scale: Scale
-    out: Path
-    seeds: int
-    stores: Stores
-    content: Paper
-    jobs: list[Job] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
-    extras: dict[str, Path] = field(default_factory=dict)
-    counts: dict[str, Path] = field(default_factory=dict)
-
-    def stages(self) -> list[list[Job]]:
-        """Return the jobs in stages, each of which needs only those before."""
-        level: dict[str, int] = {}
-        for job in self.jobs:  # a job stands after those it needs
-            level[job.id] = 1 + max((level[need] for need in job.needs), default=-1)
-        return [
-            [job for job in self.jobs if level[job.id] == stage] for stage in range(max(level.values(), default=-1) + 1)
-        ]
-
-    def data(self) -> tuple[str, ...]:
-        """Return the data sets of the item at this scale."""
-        small = self.item.small.data if self.scale == "small" else ()
-        return small or (self.item.data if self.scale == "paper" else self.item.data[:1])
 
 
 def make_plan(
@@ -124,8 +29,6 @@ def make_plan(
     settings: of every training and pre-training, over all others.
     """
     plan = Plan(paper, key, item, scale, out.resolve(), seeds, stores, content)
-    from .beside import add_extras
-
     maker = Maker(plan, tuple(settings))
     for seed in range(seeds):
         for data in plan.data():
@@ -140,11 +43,6 @@ def make_plan(
     place = {(run.data, run.row.name, run.labels): index for index, run in enumerate(plan.runs) if run.seed == 0}
     plan.runs.sort(key=lambda run: place[run.data, run.row.name, run.labels])
     return plan
-
-
-def slug(name: str) -> str:
-    """Return a name as part of a path."""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "-", name).strip("-")
 
 
 def fold_count(protocol: str) -> int:

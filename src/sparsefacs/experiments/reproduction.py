@@ -11,9 +11,10 @@ from ..records import Record, read_record, write_record
 from .cost import job_cost
 from .execute import Failure, run_jobs, write_jobs
 from .items import BENCHMARK, PAPERS, Scale, find_item, read_paper
+from .jobs import Job, Plan
 from .outcome import gather
 from .pages import counts_figure, markdown, web_page
-from .plan import Job, Plan, make_plan
+from .plan import make_plan
 from .stores import check_faces, command_line, find_stores, prepare_command
 
 MARK = "reproduce.json"
