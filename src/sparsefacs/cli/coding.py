@@ -188,7 +188,7 @@ def make_coder(
 ) -> None:
     """Make the packaged coder again: synthetic faces, training, scores, card. Hours on two cores; stopped, it goes on.
 
-    OUT/coder-2 is what the package holds; a trial: sparsefacs make-coder OUT --share 0.01 --steps 50.
+    The coder's own folder in OUT is what the package holds; a trial: sparsefacs make-coder OUT --share 0.01 --steps 50.
     """
     from ..coders.make import make_coder as run
 

@@ -262,9 +262,10 @@ def make_batches(
     def stream(
         rows: NDArray[np.int64], size: int, order: int, view: AugmentationConfig, chance: int, keys: bool = False
     ) -> FaceStream:
-        drawn: Loader = loader(view, chance)
+        faces = loader(view, chance)
+        drawn: Loader = faces
         if tracks is not None and length is not None:
-            drawn = ClipLoader(loader(view, chance), tracks, length, loader(weak, 7) if keys else None)
+            drawn = ClipLoader(faces, tracks, length, loader(weak, 7) if keys else None)
         return FaceStream(drawn, RowStream(rows, size, seed * 10 + order), pool, rank, world)
 
     weak, strong = sizes.augmentation, sizes.strong or sizes.augmentation

@@ -19,8 +19,8 @@ class Stores:
 
     places: data set's key → store; made: those that are synthetic and made on the fly, with how; shifted: data set's
     key → its second test set; starts: pre-training's name → weights given in its place; people: pre-training's name →
-    synthetic faces made for it alone; missing: keys without a store,
-    whose places are stand-ins; synthetic: whether any store holds synthetic faces.
+    synthetic faces made for it alone; missing: keys without a store, whose places are stand-ins; synthetic: whether any
+    store holds synthetic faces.
     """
 
     places: Mapping[str, Path]

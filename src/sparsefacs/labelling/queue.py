@@ -49,9 +49,8 @@ class StoreQueue:
             raise InputError(f"{test_share:g} is no share for the test", remedy="Give 0 to 0.9, such as 0.2")
         self.aus, self.strategy = aus, check_strategy(strategy)
         self._store, self._seed, self._share = store, seed, test_share
-        self._coder = (
-            coder if coder == NO_CODER else coder_folder(coder).name
-        )  # what is kept of a pass is a coder's own
+        # by its own name, under which what its pass said is kept
+        self._coder = coder if coder == NO_CODER else coder_folder(coder).name
         self.pool = Pool.of(store, seed=seed, test_share=test_share)
         self._tests = np.random.default_rng([seed, 1]).permutation(self.pool.test)
         # faces that are asked before numbers are read

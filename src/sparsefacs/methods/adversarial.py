@@ -131,19 +131,14 @@ class Adversarial(Method):
         Returns the m images and their evidence, the labels of the first faces (−1 where there is none), and the label
         vectors (m, A). With `draw: halves` m1 and m2 are fixed, so that few labels among many faces are seen often.
         """
-        parts: list[Batch]
-        if self.config.alpha > 0 and self.config.draw == "all":
-            labelled = batches.every()
-            parts = [labelled]
-        else:
-            labelled = batches.labelled()
-            unlabelled = batches.unlabelled() if self.config.alpha > 0 else None
-            parts = [labelled, *([] if unlabelled is None else [unlabelled])]
         if self.config.alpha == 0:
+            labelled = batches.labelled()
             return labelled.image, labelled.evidence, labelled.occurrence, labelled.occurrence
+        drawn = (batches.every(),) if self.config.draw == "all" else (batches.labelled(), batches.unlabelled())
+        parts: list[Batch] = [part for part in drawn if part is not None]
         vectors = torch.cat([batches.labels(len(part)) for part in parts])
         image = torch.cat([part.image for part in parts])
-        return image, together(*parts), labelled.occurrence, vectors.to(labelled.image.device)
+        return image, together(*parts), parts[0].occurrence, vectors.to(image.device)
 
     def _judge(self, labels_BA: Tensor, paired_BA: Tensor) -> Tensor:
         """Return D's logits (B,) on `labels_BA` with the entries that `paired_BA` lacks (−1) hidden.

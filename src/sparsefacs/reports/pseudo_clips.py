@@ -13,7 +13,7 @@ from ..data.joined import AnyStore, known_occurrence
 from ..engine.run import RunFolder
 from ..files import write_text
 from ..inference.pseudo_labels import Guessed, guessed_clips, hidden_rows
-from .plots import svg
+from .plots import style, svg
 
 if TYPE_CHECKING:
     from ..inference.network_model import NetworkCoder
@@ -67,8 +67,6 @@ def _drawn(
     shown: list[dict[str, Any]],
 ) -> str:
     from matplotlib.figure import Figure
-
-    from .plots import style
 
     length = guessed.windows.shape[1]
     with style():

@@ -29,9 +29,9 @@ class Appearance:
     brightness of what is behind, low and high of its logarithm (None: 0.5 to 1.5, uniform); whole_frame: the camera's
     whole picture is blurred, noisy and compressed before the face is cut from it, where usually half of the stored
     faces are; unusual_people: share of people that `unusual_colours` are for; shapes: how much more people's faces
-    differ in shape than usual. obstacles: whether things are worn and
-    held before the face (`obstacles`); one_sided: share of a clip's AUs that act more on one side; talks: share of
-    clips with speech; shuts: whether eyes stay closed at times (AU43).
+    differ in shape than usual. obstacles: whether things are worn and held before the face (`obstacles`); one_sided:
+    share of a clip's AUs that act more on one side; talks: share of clips with speech; shuts: whether eyes stay closed
+    at times (AU43).
     """
 
     name: str

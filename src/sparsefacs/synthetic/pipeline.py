@@ -146,12 +146,11 @@ def synth(
     `true_landmarks` and `true_pose` (the generator's), `light` (key direction x right, y up, z to the camera; key, fill
     and ambient strength), of wild faces `sides` (intensity on the person's left, then right), and with `flow` `flow`,
     to the frame `flow_step` later (see `flow.unpack_flow`) or, flow_to `rest`, to the person's resting face in the same
-    pose and alignment. resting: `varied` gives people resting faces that may
-    resemble an AU (`motion.resting_face`). fps: frames a second that are kept of the profile's own, see
-    `frame_step_of`; frames keep their own numbers, and `frames` counts those kept. appearance: `shifted` draws light,
-    pose, skin, hair and camera otherwise, `wild` in every way real faces may be, see `appearance`. The same arguments
-    give the same bytes whatever `workers` is; a killed call goes on where it was. Raises InputError for impossible
-    arguments or an `out` that exists.
+    pose and alignment. resting: `varied` gives people resting faces that may resemble an AU (`motion.resting_face`).
+    fps: frames a second that are kept of the profile's own, see `frame_step_of`; frames keep their own numbers, and
+    `frames` counts those kept. appearance: `shifted` draws light, pose, skin, hair and camera otherwise, `wild` in
+    every way real faces may be, see `appearance`. The same arguments give the same bytes whatever `workers` is; a
+    killed call goes on where it was. Raises InputError for impossible arguments or an `out` that exists.
     """
     step = frame_step_of(profile, fps)
     job = Job(
