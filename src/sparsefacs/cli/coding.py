@@ -146,7 +146,8 @@ def pictures(
 
     flow.png: optical flow seen in one face, beside TV-L1 (STORE/flow) and, of synthetic faces, true flow.
     inpainting.png: faces with an AU's regions hidden, as they are, and restored. queries.svg: how alike the learned AU
-    queries are. intensity.svg (--task intensity): predicted intensity over a clip, beside its labels.
+    queries are. pseudo-labels.svg (knowledge-spreader): pseudo labels of clips, beside the labels hidden in training.
+    intensity.svg (--task intensity): predicted intensity over a clip, beside its labels.
     reconstructions.png (pretrain mae-face): faces with 50, 75 and 90 % of their patches hidden, and restored;
     beside.png: by two runs. pictures.json: the numbers.
     """
