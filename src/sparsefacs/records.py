@@ -263,6 +263,12 @@ class MetricsRecord(Record):
     provenance: dict[str, Any] | None = None
 
 
+class PseudoLabelsRecord(Record):
+    """pseudo-labels.json. by_subject: how many were right and counted, of all clips and of confirmed ones."""
+
+    by_subject: dict[str, Annotated[list[Count], Field(min_length=4, max_length=4)]]
+
+
 class ConfigRecord(Record):
     """config.yaml of a training, a pre-training or, without network and method, a probe."""
 

@@ -85,9 +85,10 @@ def test_a_loss_may_be_allowed_and_some_measures_are_better_when_lower() -> None
     assert [each.side for each in outcomes(allowed, content(("f1", -0.01, 0.03)))] == [1]
     assert [each.side for each in outcomes(allowed, content(("f1", -0.05, -0.03)))] == [-1]
     assert [each.side for each in outcomes(allowed, content(("f1", -0.05, 0.01)))] == [0]
-    lower = compare(metrics=("mae",))
-    assert [each.side for each in outcomes(lower, content(("mae", *DOWN)))] == [1]
-    assert [each.side for each in outcomes(lower, content(("mae", *UP)))] == [-1]
+    for metric in ("mae", "mean-difference"):
+        lower = compare(metrics=(metric,))
+        assert [each.side for each in outcomes(lower, content((metric, *DOWN)))] == [1]
+        assert [each.side for each in outcomes(lower, content((metric, *UP)))] == [-1]
 
 
 def test_a_difference_is_the_computed_one_or_the_baseline_s_and_else_has_no_interval() -> None:

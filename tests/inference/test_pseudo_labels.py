@@ -64,6 +64,9 @@ def test_only_unseen_frames_count_each_once_a_clip(tmp_path: Path) -> None:
     assert 0 < confirmed < len(rows)
     assert found["confirmed"] == round(confirmed / len(rows), 4)
     assert found["accuracy_confirmed"] == round(right_confirmed / known_confirmed, 4)
+    by_subject = found["by_subject"]
+    assert list(by_subject) == sorted({str(store.strings("subject")[row]) for row in rows})
+    assert np.sum(list(by_subject.values()), axis=0).tolist() == [right, sure, right_confirmed, known_confirmed]
     coder.network = object()
     assert pseudo_label_accuracy(coder, store, rows) == {}
 

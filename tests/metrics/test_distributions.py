@@ -9,6 +9,8 @@ import pytest
 from sparsefacs.errors import InputError
 from sparsefacs.files import without_nan
 from sparsefacs.metrics import au_distributions
+from sparsefacs.metrics.bootstrap import mean_over_aus
+from sparsefacs.metrics.distributions import DistributionSums
 
 AUS = (1, 2, 12, 25)
 
@@ -84,3 +86,29 @@ def test_nothing_to_compare():
         au_distributions((1,), np.array([[-1]]), np.array([[0.5]]))
     with pytest.raises(ValueError, match="shapes differ"):
         au_distributions((1, 2), np.array([[1]]), np.array([[0.5]]))
+
+
+def test_people_who_count_twice_count_as_if_they_stood_there_twice():
+    truth, predicted = made()
+    subject = np.repeat([0, 1, 2], 40)
+    used = (truth >= 0) & ~np.isnan(predicted)
+    sums = DistributionSums(truth, predicted, used, subject, np.full(truth.shape, 0.6))
+    weights = np.array([[1, 1, 1], [2, 0, 1], [0, 1, 3]])
+    found = sums.values(weights.astype(float))
+    for b, times in enumerate(weights):
+        rows = np.repeat(np.arange(len(truth)), times[subject])
+        told = au_distributions(AUS, truth[rows], predicted[rows], 0.6)["difference"]
+        assert np.allclose(found["marginal-difference"][b], told["marginal"])
+        assert mean_over_aus(found["mean-difference"][[b]])[0] == pytest.approx(told["mean_conditional"])
+    assert sums.shape == (3, 4)
+
+
+def test_an_au_that_is_never_present_is_left_out():
+    truth, predicted = made()
+    truth[:, 2] = 0
+    used = (truth >= 0) & ~np.isnan(predicted)
+    found = DistributionSums(truth, predicted, used, np.zeros(len(truth), int), 0.5).values(np.ones((1, 1)))
+    told = au_distributions(AUS, truth, predicted)["difference"]
+    assert np.isnan(found["mean-difference"][0]).tolist() == [False, False, True, False]
+    cells = np.array(told["conditional"])[[0, 1, 3]]
+    assert np.allclose(found["mean-difference"][0, [0, 1, 3]], np.nanmean(cells, axis=1))

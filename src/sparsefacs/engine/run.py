@@ -7,6 +7,7 @@ model.safetensors  model.json                all that coding faces needs
 encoder.safetensors  encoder.json            of a pre-training, in their place: what it learned, under timm's names
 auxiliary.safetensors                        modules of the training that pictures are made of, where there are any
 predictions.parquet  metrics.json            how it does on held-out subjects
+pseudo-labels.json                           how right its pseudo labels are, by training subject, if it makes any
 """
 
 import csv
@@ -52,6 +53,7 @@ class RunFolder:
         self.encoder = self.path / "encoder.json"
         self.predictions = self.path / "predictions.parquet"
         self.metrics = self.path / "metrics.json"
+        self.pseudo_labels = self.path / "pseudo-labels.json"
         self._sole: SoleWriter | None = None
 
     @property

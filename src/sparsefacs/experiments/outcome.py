@@ -1,6 +1,6 @@
 """From finished runs to results.json: small, without paths or dates, the same when made again from the same runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,27 +19,30 @@ from .claims import wanted
 from .execute import Failure
 from .items import BENCHMARK, Item, benchmark
 from .jobs import Plan, Run
-from .scores import Drawn, draw, over_seeds, paired, read_scores
+from .scores import Drawn, Scored, draw, over_seeds, paired, read_pseudo_labels, read_scores
 from .speed import coding_speed
 from .stores import read_source
 
 FORMAT = 1
 _AGAIN = "Delete the run folder and give the command again"
-_FROM_DISTRIBUTIONS = {"marginal-difference": "mean_marginal", "mean-difference": "mean_conditional"}
+_DISTRIBUTIONS = ("marginal-difference", "mean-difference")
 _FROM_LOG = {"loss-ratio": "ratio", "loss-ratio-weighted": "weighted_ratio", "judged-right": "right_thresholded"}
-_FROM_PSEUDO_LABELS = {"pseudo-labels": "accuracy", "confirmed-pseudo-labels": "accuracy_confirmed"}
 _COPIED = (
     *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
     *("labelled_faces", "unlabelled_faces", "steps", "limit_rule", "precision"),
 )
 
 
+_Key = tuple[str, str, str]  # data, labels, row
+
+
 @dataclass(frozen=True)
 class _Finished:
-    """A row at a data set and budget, with its finished seeds."""
+    """A row at a data set and budget, with its finished seeds. guesses: of its pseudo labels, where it makes any."""
 
     runs: tuple[Run, ...]
     scores: tuple[Drawn, ...]
+    guesses: tuple[Drawn, ...] = ()
 
     @property
     def first(self) -> Run:
@@ -80,20 +83,28 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
 
 
 def _finished(plan: Plan) -> list[_Finished]:
-    by_row: dict[tuple[str, str, str], list[Run]] = {}
+    by_row: dict[_Key, list[Run]] = {}
     for run in plan.runs:
         if all((fold / "metrics.json").exists() for fold in run.folds):
             by_row.setdefault((run.data, run.labels, run.row.name), []).append(run)
     for runs in by_row.values():
         for run in runs:
             _pool(run)
-    found: dict[tuple[str, str, str], list[Drawn]] = {}
-    for data in dict.fromkeys(data for data, _, _ in by_row):  # the people of a data set are resampled alike
-        keys = [key for key in by_row if key[0] == data for _ in by_row[key]]
-        drawn = draw([read_scores(run.folder) for key in dict.fromkeys(keys) for run in by_row[key]])
-        for key, each in zip(keys, drawn, strict=True):
-            found.setdefault(key, []).append(each)
-    return [_Finished(tuple(runs), tuple(found[key])) for key, runs in by_row.items()]
+    distributions = any(name in plan.item.metrics for name in _DISTRIBUTIONS)
+    scores = _drawn(by_row, lambda run: read_scores(run.folder, distributions=distributions))
+    guesses = _drawn(by_row, lambda run: read_pseudo_labels(run.folds))
+    return [_Finished(tuple(runs), scores[key], guesses.get(key, ())) for key, runs in by_row.items()]
+
+
+def _drawn(by_row: Mapping[_Key, Sequence[Run]], read: Callable[[Run], Scored | None]) -> dict[_Key, tuple[Drawn, ...]]:
+    """Return the scores of each row's runs that have any; the people of a data set are resampled alike in all."""
+    found: dict[_Key, tuple[Drawn, ...]] = {}
+    for data in dict.fromkeys(data for data, _, _ in by_row):
+        read_by_row = [(key, each) for key in by_row if key[0] == data for run in by_row[key] if (each := read(run))]
+        drawn = draw([each for _, each in read_by_row])
+        for (key, _), scores in zip(read_by_row, drawn, strict=True):
+            found[key] = (*found.get(key, ()), scores)
+    return found
 
 
 def _pool(run: Run) -> None:
@@ -108,7 +119,7 @@ def _pool(run: Run) -> None:
 def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
     run, metrics = each.first, [_metrics(run.folder) for run in each.runs]
     facts = metrics[0]["provenance"]
-    scores = over_seeds(each.scores)
+    scores = over_seeds(each.scores) | (over_seeds(each.guesses) if each.guesses else {})
     for name in plan.item.metrics:
         if name not in scores and (values := [_further(run, name) for run in each.runs]):
             scores[name] = _mean(values)
@@ -170,20 +181,13 @@ def _metrics(folder: Path) -> dict[str, Any]:
 
 
 def _further(run: Run, name: str) -> float | None:
-    """Return a number that is no score of frames: how far distributions lie apart, how right pseudo labels are, or what
-    the last tenth of the training's log has of a term, the mean of all folds.
-    """
-    if term := _FROM_LOG.get(name):
-        logs = [RunFolder(fold).read_log() for fold in run.folds]
-        last = [line.get(term) for log in logs for line in log[-max(1, len(log) // 10) :]]
-        logged = [float(value) for value in last if value]
-        return float(np.mean(logged)) if logged else None
-    if key := _FROM_DISTRIBUTIONS.get(name):
-        return number((_metrics(run.folder).get("distributions") or {}).get("difference", {}).get(key))
-    key = _FROM_PSEUDO_LABELS.get(name)
-    told = [(_metrics(fold)["provenance"].get("pseudo_labels") or {}).get(key) for fold in run.folds]
-    known = [value for each in told if (value := number(each)) is not None]
-    return float(np.mean(known)) if known else None
+    """Return what the last tenth of the training's log has of a term, the mean of all folds; None where it has none."""
+    if (term := _FROM_LOG.get(name)) is None:
+        return None
+    logs = [RunFolder(fold).read_log() for fold in run.folds]
+    last = [line.get(term) for log in logs for line in log[-max(1, len(log) // 10) :]]
+    logged = [float(value) for value in last if value]
+    return float(np.mean(logged)) if logged else None
 
 
 def _mean(values: Sequence[float | None]) -> dict[str, Any]:
@@ -242,9 +246,13 @@ def _compared(plan: Plan, groups: Sequence[_Finished]) -> list[dict[str, Any]]:
 
 def _paired(ours: _Finished, theirs: _Finished) -> dict[str, dict[str, Any]] | None:
     """Return the paired difference over the seeds that both have."""
-    other = {run.seed: scores for run, scores in zip(theirs.runs, theirs.scores, strict=True)}
-    shared = [(one, other[run.seed]) for run, one in zip(ours.runs, ours.scores, strict=True) if run.seed in other]
-    return paired([one for one, _ in shared], [two for _, two in shared]) if shared else None
+    places = {run.seed: place for place, run in enumerate(theirs.runs)}
+    shared = [(place, places[run.seed]) for place, run in enumerate(ours.runs) if run.seed in places]
+    found: dict[str, dict[str, Any]] = {}
+    for one, two in ((ours.scores, theirs.scores), (ours.guesses, theirs.guesses)):
+        if shared and len(one) == len(ours.runs) and len(two) == len(theirs.runs):
+            found |= paired([one[place] for place, _ in shared], [two[place] for _, place in shared]) or {}
+    return found or None
 
 
 def _printed(plan: Plan) -> list[Published]:

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from ..engine.run import RunFolder
 from ..facs.units import column
 from ..inference.pooling import Answered, limits_in, read_predictions
-from ..metrics.bootstrap import SubjectSums, interval, mean_over_aus, resampled
+from ..metrics.bootstrap import SubjectSums, Together, interval, mean_over_aus, resampled
+from ..metrics.distributions import DistributionSums
 from ..metrics.intensity import IntensitySums
 from ..metrics.occurrence import OccurrenceSums
-from ..records import MetricsRecord, read_record
+from ..records import MetricsRecord, PseudoLabelsRecord, read_record
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -28,7 +29,10 @@ _AGAIN = "Delete the run folder and give the command again"
 
 @dataclass(frozen=True)
 class Scored:
-    """What a run's scores come from: sums per person. key: of the rows, people and labels scored on."""
+    """What a run's scores come from: sums per person.
+
+    key: of the rows, people and labels scored on; aus: none where a score is of all AUs together.
+    """
 
     aus: tuple[int, ...]
     sums: SubjectSums
@@ -48,8 +52,41 @@ class Drawn:
     subjects: int
 
 
-def read_scores(folder: Path, resamples: int = RESAMPLES) -> Scored:
-    """Return what the scores of a run folder with metrics.json and predictions.parquet come from."""
+class ShareSums:
+    """Shares by name, from how often something was right and counted of each subject: both (S, shares)."""
+
+    def __init__(self, names: Sequence[str], right: Floats, counted: Floats) -> None:
+        self.names, self.right, self.counted = names, right, counted
+        self.shape = (len(right), 1)
+
+    def values(self, weights_BS: Floats) -> dict[str, Floats]:
+        """Return each share, (B, 1), when subject s counts weights_BS[b, s] times; NaN where nothing counted."""
+        right, counted = weights_BS @ self.right, weights_BS @ self.counted
+        share = np.divide(right, counted, out=np.full(right.shape, np.nan), where=counted > 0)
+        return {name: share[:, [i]] for i, name in enumerate(self.names)}
+
+
+def read_pseudo_labels(folders: Sequence[Path]) -> Scored | None:
+    """Return how right the pseudo labels of a run are, by training person, over its folds; None where it makes none."""
+    found: dict[str, Floats] = {}
+    for path in (RunFolder(folder).pseudo_labels for folder in folders):
+        if path.exists():
+            told = read_record(path, PseudoLabelsRecord, what="the record of the run's pseudo labels", remedy=_AGAIN)
+            for person, counts in told["by_subject"].items():
+                found[person] = found.get(person, np.zeros(4)) + counts
+    if not found:
+        return None
+    people = tuple(sorted(found))
+    counts_S4 = np.stack([found[person] for person in people])
+    sums = ShareSums(("pseudo-labels", "confirmed-pseudo-labels"), counts_S4[:, ::2], counts_S4[:, 1::2])
+    return Scored((), sums, people, "\n".join(people), int(counts_S4[:, 1].sum()))
+
+
+def read_scores(folder: Path, resamples: int = RESAMPLES, *, distributions: bool = False) -> Scored:
+    """Return what the scores of a run folder with metrics.json and predictions.parquet come from.
+
+    distributions: also how far predicted AUs are distributed from the labels.
+    """
     import hashlib
 
     metrics = read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
@@ -64,7 +101,10 @@ def read_scores(folder: Path, resamples: int = RESAMPLES) -> Scored:
     names, subject = np.unique(people[rows], return_inverse=True)
     sums: SubjectSums
     if occurs:
-        sums = OccurrenceSums(truth[rows], predicted[rows], used[rows], subject, limits_in(table, aus)[rows], resamples)
+        limits = limits_in(table, aus)[rows]
+        sums = OccurrenceSums(truth[rows], predicted[rows], used[rows], subject, limits, resamples)
+        if distributions:
+            sums = Together(sums, DistributionSums(truth[rows], predicted[rows], used[rows], subject, limits))
     else:
         sums = IntensitySums(truth[rows], predicted[rows], used[rows], subject)
     digest = hashlib.sha256("\n".join(people[rows].tolist()).encode())
@@ -119,7 +159,7 @@ def _mean(seeds: Sequence[Drawn], metric: str) -> Floats:
 def _told(values_RA: Floats, one: Drawn) -> dict[str, Any]:
     mean_R = mean_over_aus(values_RA)
     edges = [None if np.isnan(edge) else _rounded(edge) for edge in interval(mean_R[1:], one.subjects)]
-    per_au = {str(au): _rounded(value) for au, value in zip(one.aus, values_RA[0], strict=True)}
+    per_au = {str(au): _rounded(value) for au, value in zip(one.aus, values_RA[0], strict=bool(one.aus))}
     return {"value": _rounded(mean_R[0]), "low": edges[0], "high": edges[1], "per_au": per_au}
 
 

@@ -16,7 +16,7 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
-from ..records import CardRecord, as_settings
+from ..records import CardRecord, as_settings, write_record
 from .batching import code_faces, decode_windows, encode_faces
 from .contract import Coder
 from .model import load_coder
@@ -116,6 +116,7 @@ def evaluate_run(path: Path, store: AnyStore | None = None, csv: Path | None = N
     table = table_of(answered, tested, rows, coded_MA, str(plan["fold"]["name"]), coder.limits)
     facts = provenance(run, plan, tested)
     if own and (found := _pseudo_labels(run, coder, tested, plan, rows)):
+        write_record(target.pseudo_labels, {"by_subject": found.pop("by_subject")})
         facts["pseudo_labels"] = found
     return write_scores(target, table, answered, run.read_config(), facts, csv)
 

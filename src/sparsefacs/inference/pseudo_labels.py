@@ -74,7 +74,8 @@ def pseudo_label_accuracy(
 
     rows: as of `guessed_clips`. Keys: clips, entries, sure (share of the entries whose label is sure enough to count),
     accuracy (of these), confirmed (share of clips whose order is recognised), accuracy_confirmed (of the labels of
-    these that count), absent (accuracy if all AUs were absent).
+    these that count), absent (accuracy if all AUs were absent); by_subject: person → how many were right and how many
+    counted, of all clips and of those whose order is recognised.
     """
     guessed = guessed_clips(coder, store, rows, seed)
     if guessed is None:
@@ -94,7 +95,18 @@ def pseudo_label_accuracy(
         "confirmed": round(float(guessed.confirmed.mean()), 4),
         "accuracy_confirmed": round(float(kept[0] / kept[1]), 4) if kept[1] else None,
         "absent": round(absent / known, 4),
+        "by_subject": _by_subject(store.strings("subject")[guessed.windows[:, 0]], counts[:, :2], guessed.confirmed),
     }
+
+
+def _by_subject(
+    subject_C: NDArray[Any], right_and_sure_C2: NDArray[np.int64], confirmed_C: NDArray[np.bool_]
+) -> dict[str, list[int]]:
+    counts_C4 = np.concatenate([right_and_sure_C2, right_and_sure_C2 * confirmed_C[:, None]], axis=1)
+    names, place_C = np.unique(subject_C, return_inverse=True)
+    sums = np.zeros((len(names), 4), np.int64)
+    np.add.at(sums, place_C, counts_C4)
+    return dict(zip(names.tolist(), sums.tolist(), strict=True))
 
 
 def order_accuracy(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], seed: int = 0) -> dict[str, Any]:

@@ -28,6 +28,18 @@ class SubjectSums(Protocol):
         """Return each metric, (B, A), when subject s counts weights_BS[b, s] times."""
 
 
+class Together:
+    """The sums of several metrics of the same subjects and AUs as one."""
+
+    def __init__(self, *parts: SubjectSums) -> None:
+        self.parts = parts
+        self.shape = parts[0].shape
+
+    def values(self, weights_BS: Floats) -> dict[str, Floats]:
+        """Return the metrics of all, (B, A), when subject s counts weights_BS[b, s] times."""
+        return {name: value for part in self.parts for name, value in part.values(weights_BS).items()}
+
+
 def subject_weights(subjects: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Yield blocks (b, S) of how often each subject is drawn; rows of all blocks together: `resamples`."""
     rng = np.random.default_rng([seed, subjects])

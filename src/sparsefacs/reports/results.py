@@ -23,7 +23,7 @@ METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
     "occurrence": ("f1", "f1_half", "auc", "accuracy"),
     "intensity": ("icc", "mse", "mae"),
 }
-LOWER_IS_BETTER = frozenset({"mse", "mae"})
+LOWER_IS_BETTER = frozenset({"mse", "mae", "marginal-difference", "mean-difference"})
 METRIC_NAMES = {
     **{"f1": "F1", "f1_half": "F1 at .5", "auc": "AUC", "accuracy": "Accuracy"},
     **{"icc": "ICC(3,1)", "mse": "MSE", "mae": "MAE"},

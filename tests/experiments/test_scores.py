@@ -1,0 +1,38 @@
+"""Scores of a row over its seeds, of what is not a frame: pseudo labels."""
+
+from pathlib import Path
+
+from sparsefacs.experiments.scores import draw, over_seeds, paired, read_pseudo_labels
+from sparsefacs.records import write_record
+
+OURS = {"a": [8, 10, 4, 4], "b": [2, 10, 0, 0], "c": [9, 20, 5, 10]}
+THEIRS = {"a": [6, 10, 1, 4], "b": [1, 10, 0, 0], "c": [9, 20, 5, 10]}
+
+
+def test_pseudo_labels_are_resampled_by_training_people_and_compared_in_pairs(tmp_path: Path) -> None:
+    found = []
+    for name, counts in (("ours", OURS), ("theirs", THEIRS)):
+        (tmp_path / name).mkdir()
+        write_record(tmp_path / name / "pseudo-labels.json", {"by_subject": counts})
+        found.append(read_pseudo_labels([tmp_path / name]))
+    ours, theirs = found
+    assert ours is not None and theirs is not None and ours.people == ("a", "b", "c")
+    one, two = draw([ours, theirs], resamples=200)
+    told = over_seeds([one])
+    assert told["pseudo-labels"]["value"] == round(19 / 40, 5)
+    assert told["confirmed-pseudo-labels"]["value"] == round(9 / 14, 5)
+    assert told["pseudo-labels"]["low"] < 19 / 40 < told["pseudo-labels"]["high"]
+    assert told["pseudo-labels"]["per_au"] == {}
+    less = paired([one], [two])
+    assert less is not None and less["pseudo-labels"]["value"] == round(19 / 40 - 16 / 40, 5)
+    assert 0 <= less["pseudo-labels"]["low"] < less["pseudo-labels"]["high"] <= 0.2  # between those of one person each
+
+
+def test_folds_of_a_run_are_added_up_and_a_run_without_has_none(tmp_path: Path) -> None:
+    for name, counts in (("fold-1", {"a": [8, 10, 4, 4]}), ("fold-2", {"b": [2, 10, 0, 0], "a": [1, 2, 0, 1]})):
+        (tmp_path / name).mkdir()
+        write_record(tmp_path / name / "pseudo-labels.json", {"by_subject": counts})
+    both = read_pseudo_labels([tmp_path / "fold-1", tmp_path / "fold-2"])
+    assert both is not None and both.people == ("a", "b")
+    assert draw([both], resamples=2)[0].values["pseudo-labels"][0].tolist() == [11 / 22]
+    assert read_pseudo_labels([tmp_path]) is None
