@@ -1,8 +1,8 @@
 """Makes docs/results.md and its curves of the small result files in docs/results/: `make results`.
 
-    python docs/results_page.py [--take FOLDER …]
+    python docs/results_page.py [--take RESULTS.json …]
 
---take: first copy the results.json of `sparsefacs reproduce` from these folders into docs/results/, without what the
+--take: first copy these results.json of `sparsefacs reproduce` (or those in folders) into docs/results/, without what the
 page does not show. Nothing is measured or trained here, so the page follows from its files alone. Numbers of the
 introduction, and marked ones on other pages and the README, are filled in from the same files.
 """
@@ -42,9 +42,9 @@ Row = Mapping[str, Any]
 def main() -> None:
     """Take what is asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--take", type=Path, nargs="*", default=[], help="folders of `sparsefacs reproduce`")
-    for folder in parser.parse_args().take:
-        take(folder, RESULTS)
+    parser.add_argument("--take", type=Path, nargs="*", default=[], help="of `sparsefacs reproduce`")
+    for results in parser.parse_args().take:
+        take(results, RESULTS)
     kept = read_kept(RESULTS)
     for name, text in pages(kept, INTRODUCTION.read_text(encoding="utf-8")).items():
         (HERE / name).write_text(text, encoding="utf-8")
@@ -58,9 +58,10 @@ def marked_pages() -> list[Path]:
     return sorted([HERE.parent / "README.md", *HERE.rglob("*.md")])
 
 
-def take(folder: Path, into: Path) -> Path:
-    """Copy what FOLDER/results.json says into `into`, without scores per AU beside the main ones; return the file."""
-    content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+def take(results: Path, into: Path) -> Path:
+    """Copy what results.json, or that of a folder, says into `into`, without scores per AU beside the main ones; return the file."""
+    path = results / "results.json" if results.is_dir() else results
+    content = json.loads(path.read_text(encoding="utf-8"))
     for row in content["rows"]:
         main = MAIN[row["task"]][0]
         beside = [score for name, score in row["scores"].items() if name != main]

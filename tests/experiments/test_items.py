@@ -21,9 +21,9 @@ from sparsefacs.experiments.items import (
     find_item,
     read_paper,
 )
-from sparsefacs.experiments.jobs import Plan
+from sparsefacs.experiments.jobs import Job, Plan
 from sparsefacs.experiments.plan import fold_count
-from sparsefacs.experiments.reproduction import plan_item
+from sparsefacs.experiments.reproduction import describe, in_one, plan_claims, plan_item
 from sparsefacs.experiments.stores import find_stores
 from sparsefacs.methods.registry import PRETRAIN, method_names, pretraining_names
 from sparsefacs.protocols.published import published_results, published_tables
@@ -41,6 +41,35 @@ def test_every_published_table_and_figure_has_an_item() -> None:
     for paper, printed in published_tables().items():
         covered = {name for item in read_paper(paper).items.values() for name in item.printed}
         assert covered == set(printed), paper
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_items_of_a_paper_make_one_thing_in_one_place(paper: str, tmp_path: Path) -> None:
+    """So that they can share a folder, and a training of several tables is made once."""
+    made: dict[tuple[Scale, str], Job] = {}
+    shared = 0
+    for item in read_paper(paper).items:
+        for plan in _plans(paper, item, tmp_path):
+            for job in plan.jobs:
+                known = made.setdefault((plan.scale, job.id), job)
+                assert known.words == job.words and known.done == job.done and known.made == job.made, (item, job.id)
+                shared += known is not job
+    assert shared or paper == BENCHMARK
+
+
+def test_the_items_of_claims_are_planned_as_one(tmp_path: Path) -> None:
+    plans = plan_claims("adversarial", tmp_path)
+    assert [plan.key for plan in plans] == ["table-1", "figure-6", "figure-7"]
+    whole = in_one(plans)
+    names = [job.id for job in whole.jobs]
+    assert len(names) == len(set(names)) < sum(len(plan.jobs) for plan in plans)
+    assert {job.id for plan in plans for job in plan.jobs} == set(names)
+    for place, job in enumerate(whole.jobs):
+        assert set(job.needs) <= set(names[:place])
+    told = describe(*plans)
+    assert [job["job"] for job in told["jobs"]] == names and told["faces"] == sum(job["faces"] for job in told["jobs"])
+    with pytest.raises(InputError, match="no list of claims"):
+        plan_claims("benchmark", tmp_path)
 
 
 @pytest.mark.parametrize(("paper", "item"), EVERY)
@@ -137,13 +166,13 @@ def test_rows_of_one_item_see_as_many_labelled_faces_a_step_at_small_scale(tmp_p
 
 @pytest.mark.parametrize("paper", ["wsrtl", "kdsrl"])
 def test_nobody_is_set_aside_where_the_paper_sets_nobody_aside(paper: str, tmp_path: Path) -> None:
-    """Fig. 6 of WSRTL trains on 27 of the 27 people of a fold's training part."""
+    """Fig. 6 of WSRTL trains on 27 of the 27 people of a fold's training part, or on fewer and on no other."""
     for key in read_paper(paper).items:
         runs = plan_item(paper, key, tmp_path, scale="paper", stand_in=True).runs
-        for run in {run.row.name: run for run in runs}.values():
+        for run in {(run.row.name, run.labels): run for run in runs}.values():
             config = resolve(run.row.method, run.recipe, run.settings)
             assert config.selection.rule == "last", (key, run.row.name)
-            assert (config.data.others == "leave-out") == (key == "figure-6")
+            assert (config.data.others == "leave-out") == (key == "figure-6" and run.labels != "all")
             assert config.network.init == ("none" if run.row.name == "random weights" else "imagenet")
 
 
@@ -158,7 +187,8 @@ def test_the_benchmark_has_two_data_sets_for_each_task(tmp_path: Path) -> None:
         assert set(made) == {"faces/frequent", "faces/rare", "faces/frequent-shifted"}
         assert "disfa" in made["faces/rare"] and all("varied" in words and "found" in words for words in made.values())
         scored = [job.id for job in plan.jobs if job.kind == "evaluate"]
-        assert scored and all(name.startswith("runs/frequent/") for name in scored)
+        folder = "runs/frequent/" if task == "occurrence" else "runs/frequent-intensity/"
+        assert scored and all(name.startswith(folder) for name in scored)
         starts = {job.id for job in plan.jobs if job.kind == "pretrain"}
         assert {"starts/kdsrl/seed-0", "starts/frequent/simclr/seed-0", "starts/rare/simclr/seed-0"} <= starts
         flow = {job.words[-1] for job in plan.jobs if job.kind == "flow"}
@@ -242,7 +272,10 @@ def test_small_trainings_begin_from_a_pretraining_where_the_paper_s_do_from_imag
     assert not any(job.kind == "pretrain" or "--init" in job.words for job in paper.jobs)
     own = plan_item("kdsrl", "table-5", tmp_path)
     begun = {job.id for job in own.jobs if job.kind == "train" and "--init" in job.words}
-    assert {run.row.name: bool(begun & {*run.jobs}) for run in own.runs} == {"random weights": False, "Ours": True}
+    assert {run.row.name: bool(begun & {*run.jobs}) for run in own.runs} == {
+        "random weights": False,
+        "Ours, fine-tuned": True,
+    }
 
 
 def test_an_item_is_found_however_it_is_written() -> None:

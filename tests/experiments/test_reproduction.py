@@ -134,25 +134,28 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
     assert {row["start"] for row in rows} == {"kdsrl"}, "the item's own start, not the row's, is told too"
     assert [each["row"] for each in made.content["differences"]] == ["Ours"]
     assert not any("published" in row for row in rows), "synthetic faces are never set against published numbers"
-    page = (out / "results.html").read_text()
-    text = (out / "results.md").read_text()
+    page = (made.out / "results.html").read_text()
+    text = (made.out / "results.md").read_text()
     for told in (page, text):
         assert "never evidence about real faces" in told and "Table 1 (published)" in told and "protocol" in told
         assert "one seed" not in told, "there are two"
-    assert str(tmp_path) not in (out / "results.json").read_text() + text + page, "results name no place of the machine"
+    assert str(tmp_path) not in (made.out / "results.json").read_text() + text + page, (
+        "results name no place of the machine"
+    )
 
-    first = (out / "results.json").read_text()
+    first = (made.out / "results.json").read_text()
     reproduce("adversarial", "table-1", out, **given)
-    assert len(ran) == 5 and (out / "results.json").read_text() == first, "what is finished is not made again"
+    assert len(ran) == 5 and (made.out / "results.json").read_text() == first, "what is finished is not made again"
     (out / "runs/bp4d/50/Ours/seed-1/metrics.json").unlink()
     (out / "runs/bp4d/50/Ours/seed-1/model.safetensors").unlink()
     (out / "runs/bp4d/50/Ours/seed-1/model.json").unlink()
     reproduce("adversarial", "table-1", out, **given)
-    assert len(ran) == 6 and (out / "results.json").read_text() == first, "a stopped run goes on to the same end"
+    assert len(ran) == 6 and (made.out / "results.json").read_text() == first, "a stopped run goes on to the same end"
     again = reproduce("adversarial", "table-1", tmp_path / "again", **given)
     assert _without_seconds(again.content) == _without_seconds(made.content)
-    with pytest.raises(InputError, match="made of other settings"):
-        reproduce("adversarial", "table-1", out, **given | {"settings": ()})
+    for item in ("table-1", "figure-6"):
+        with pytest.raises(InputError, match="made of other settings"):
+            reproduce("adversarial", item, out, **given | {"settings": ()})
 
 
 @pytest.mark.slow
@@ -169,10 +172,10 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
     assert isinstance(result.exception, InputError)
     assert "1 job failed, first runs/bp4d/50/O-wlc/seed-0: " in str(result.exception)
     assert "holds a run with other settings" in str(result.exception)
-    content = json.loads((out / "results.json").read_text())
+    content = json.loads((out / "table-1" / "results.json").read_text())
     assert [row["row"] for row in content["rows"]] == ["Ours"]
     assert content["missing"] == 1 and "other settings" in content["failed"][0]["why"]
-    assert "Failed: runs/bp4d/50/O-wlc/seed-0" in (out / "results.md").read_text()
+    assert "Failed: runs/bp4d/50/O-wlc/seed-0" in (out / "table-1" / "results.md").read_text()
 
 
 @pytest.mark.slow
@@ -248,7 +251,7 @@ def test_a_card_item_trains_nothing_and_counts_combinations(tmp_path: Path, monk
     made = reproduce("knowledge-spreader", "figure-5", tmp_path / "out", stores=[_made(tmp_path / "faces")])
     cards = made.content["label_cards"]
     assert len(cards) == 3 and all(card["kept"] <= card["all"] for card in cards)
-    assert "AU combinations kept" in (tmp_path / "out" / "results.md").read_text()
+    assert "AU combinations kept" in (made.out / "results.md").read_text()
 
 
 def test_a_counts_item_shows_how_often_each_au_occurs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,10 +262,10 @@ def test_a_counts_item_shows_how_often_each_au_occurs(tmp_path: Path, monkeypatc
     counted = made.content["counts"]["bp4d"]
     occurrence = Store(store).occurrence()
     assert counted == {str(au): [int((occurrence[:, n] == 1).sum()), 48] for n, au in enumerate((1, 4, 12))}
-    assert "how often each AU occurs" in (tmp_path / "out" / "results.md").read_text()
+    assert "how often each AU occurs" in (made.out / "results.md").read_text()
     figure = (tmp_path / "out" / "counts" / "bp4d.svg").read_text()
     assert "AU12" in figure and "F1" not in figure
-    assert "data:image/svg+xml" in (tmp_path / "out" / "results.html").read_text()
+    assert "data:image/svg+xml" in (made.out / "results.html").read_text()
 
 
 def test_f1_of_published_methods_stands_on_the_shares_at_paper_scale_alone(tmp_path: Path) -> None:
@@ -290,7 +293,7 @@ def test_the_strength_of_the_adversary_is_told_beside_f1(tmp_path: Path, monkeyp
     assert control["scores"]["loss-ratio-weighted"]["value"] > 1e9, "next to no adversary"
     assert 0 <= control["scores"]["judged-right"]["value"] <= 1
     assert plain["scores"]["loss-ratio"]["value"] is None
-    assert "by its weight" in (tmp_path / "out" / "results.md").read_text()
+    assert "by its weight" in (made.out / "results.md").read_text()
 
 
 def _described(path: Path, dataset: str, kind: str) -> Path:
@@ -335,8 +338,8 @@ def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
 ) -> None:
     _in_this_process(monkeypatch)
     made = reproduce("adversarial", "table-1", tmp_path / "out", stores=[_made(tmp_path / "faces", 9)], settings=TINY)
-    assert "Some rows are of one seed" in (tmp_path / "out" / "results.md").read_text()
-    folders = [made.out / "runs/bp4d/50" / name / "seed-0" for name in ("Ours", "O-wlc")]
+    assert "Some rows are of one seed" in (made.out / "results.md").read_text()
+    folders = [tmp_path / "out/runs/bp4d/50" / name / "seed-0" for name in ("Ours", "O-wlc")]
     ours, theirs = draw([read_scores(folder) for folder in folders])
     pooled = json.loads((folders[0] / "metrics.json").read_text())["pooled"]["mean"]
     found = over_seeds([ours])

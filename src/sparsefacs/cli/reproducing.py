@@ -18,12 +18,18 @@ def reproduce(
         str | None,
         typer.Argument(help="adversarial, kdsrl, wsrtl, mae-face, knowledge-spreader, benchmark; none named: list."),
     ] = None,
-    item: Annotated[str | None, typer.Argument(help='Such as "Table 1" or figure-4; none named: list.')] = None,
+    item: Annotated[
+        str | None,
+        typer.Argument(help='Such as "Table 1" or figure-4; claims: each that decides a claim; none named: list.'),
+    ] = None,
     store: Annotated[
         list[Path] | None, typer.Option(help="Store of a data set that the item needs; may be repeated.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of runs and results. Default: reproduced/PAPER/ITEM.")
+        Path | None,
+        typer.Option(
+            help="Folder that items of a paper share; results are in its folder ITEM. Default: reproduced/PAPER."
+        ),
     ] = None,
     scale: Annotated[
         str, typer.Option(help="small (small networks; synthetic faces unless a store is given) or paper.")
@@ -74,23 +80,43 @@ def reproduce(
     chosen: Any = one_of("--scale", scale, ("small", "paper"))
     given: dict[str, Any] = {"stores": store or (), "scale": chosen, "seeds": seeds, "settings": settings or ()}
     given["starts"] = _starts(start or ())
+    claims = item.casefold() == _CLAIMS
     if dry_run:
-        told = reproduction.describe(reproduction.plan_item(paper, item, out, stand_in=True, **given))
+        given["stand_in"] = True
+        plans = (
+            reproduction.plan_claims(paper, out, **given)
+            if claims
+            else [reproduction.plan_item(paper, item, out, **given)]
+        )
+        told = reproduction.describe(*plans)
         show(told, as_json, _plan_text(told))
         return
-    made = reproduction.reproduce(paper, item, out, together=together, jobs=jobs, **given)
+    given |= {"together": together, "jobs": jobs}
+    made = (
+        reproduction.reproduce_claims(paper, out, **given)
+        if claims
+        else [reproduction.reproduce(paper, item, out, **given)]
+    )
     if jobs is not None:
         typer.echo(f"{jobs}: the commands left to do; afterwards give this command again without --jobs", err=True)
-    show(made.content, as_json, _result_text(made))
-    if made.failed:
-        count, first = len(made.failed), made.failed[0]
+    content = {"items": [each.content for each in made]} if claims else made[0].content
+    show(content, as_json, "\n".join(map(_result_text, made)))
+    _tell_failed(made)
+
+
+def _tell_failed(made: Sequence["Reproduced"]) -> None:
+    """Raise InputError where jobs failed."""
+    failed = {each.job: each for one in made for each in one.failed}
+    if failed:
+        first = next(iter(failed.values()))
         raise InputError(
-            f"{count} job{'s' if count > 1 else ''} failed, first {first.job}: {first.why}",
-            path=made.out,
+            f"{len(failed)} job{'s' if len(failed) > 1 else ''} failed, first {first.job}: {first.why}",
+            path=made[0].out.parent,
             remedy="See logs there; give the same command again to make what is missing",
         )
 
 
+_CLAIMS = "claims"
 _ROUGH = (
     "Hours: rough, on two cores with bfloat16 products and without a GPU, two jobs at a time; without such products up "
     "to 2.3 times as long; a GPU takes far less for large networks."

@@ -132,6 +132,22 @@ def read_claims() -> tuple[Claim, ...]:
     return tuple(Claim.model_validate(each) for each in yaml.safe_load(text)["claims"])
 
 
+def deciding_items(paper: str) -> tuple[str, ...]:
+    """Return the paper's items that decide one of its claims, in order of the claims."""
+    own = [claim for claim in read_claims() if claim.paper == paper and not claim.cannot]
+    named = [
+        item
+        for claim in own
+        for item in ((claim.item,) if claim.counts else (each.of[1] for each in claim.decides if each.of[0] == paper))
+    ]
+    return tuple(dict.fromkeys(named))
+
+
+def papers_of_claims() -> tuple[str, ...]:
+    """Return the papers that have claims."""
+    return tuple(dict.fromkeys(claim.paper for claim in read_claims() if claim.paper != OWN))
+
+
 def quoted(quote: Quote, paper: str) -> list[list[Published]]:
     """Return the published numbers of a quote, one list a budget, in order; raises ValueError for one not printed."""
     found = published_results(

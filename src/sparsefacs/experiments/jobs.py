@@ -74,7 +74,11 @@ class Run:
 
 @dataclass
 class Plan:
-    """All that an item needs. extras: file or folder made beside, by what it is; counts: data set → its AUs' counts."""
+    """All that an item needs.
+
+    out: of its faces, starts and runs, which other items of the paper share; extras: file or folder made beside, by
+    what it is; counts: data set → its AUs' counts.
+    """
 
     paper: str
     key: str
@@ -88,6 +92,11 @@ class Plan:
     runs: list[Run] = field(default_factory=list)
     extras: dict[str, Path] = field(default_factory=dict)
     counts: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def results(self) -> Path:
+        """The folder of the item's own results."""
+        return self.out / self.key
 
     def stages(self) -> list[list[Job]]:
         """Return the jobs in stages, each of which needs only those before."""

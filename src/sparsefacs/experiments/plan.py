@@ -122,7 +122,8 @@ class Maker:
         plan, content = self.plan, self.plan.content.data[data]
         protocol = self.protocol(data)
         folds = fold_count(protocol)
-        name = "/".join(map(slug, (data, labels, row.name, f"seed-{seed}")))
+        of = f"{data}-intensity" if self.plan.item.task == "intensity" else data  # beside an item of occurrence
+        name = "/".join(map(slug, (of, labels, row.name, f"seed-{seed}")))
         folder = plan.out / "runs" / name
         recipe = row.recipe_at(plan.scale, data, content.task)
         settings = self._settings(row, data, content.task, labels)

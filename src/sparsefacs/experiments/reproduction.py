@@ -1,13 +1,14 @@
 """`reproduce`: a paper's table or figure, from its runs to its results, in one call that can be given again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import hash_json, refuse_existing, write_json, write_text
+from ..files import refuse_existing, write_json, write_text
 from ..records import Record, read_record, write_record
+from .claims import deciding_items, papers_of_claims
 from .cost import job_cost
 from .execute import Failure, run_jobs, write_jobs
 from .items import BENCHMARK, PAPERS, Scale, find_item, read_paper
@@ -24,7 +25,7 @@ _PICTURES = (".png", ".svg")
 
 @dataclass(frozen=True)
 class Reproduced:
-    """What a call came to. content: of results.json; page: the web page; failed: jobs that did not end well."""
+    """What a call came to. out: the folder of the results; content: of results.json; failed: jobs that ended badly."""
 
     out: Path
     content: dict[str, Any]
@@ -45,7 +46,7 @@ def plan_item(
 ) -> Plan:
     """Return the runs of an item; nothing is written.
 
-    out: default reproduced/PAPER/ITEM; stores: of the item's data sets, or (small scale) one for all; starts:
+    out: default reproduced/PAPER; stores: of the item's data sets, or (small scale) one for all; starts:
     pre-training → a run or file of weights in its place; settings: of every training; stand_in: name a missing store
     instead of refusing. Raises InputError for an unknown paper or item, and for missing stores.
     """
@@ -53,7 +54,7 @@ def plan_item(
     content = read_paper(paper)
     key, chosen = find_item(paper, item)
     content = content.of(chosen)
-    folder = Path("reproduced") / paper / key if out is None else out
+    folder = Path("reproduced") / paper if out is None else out
     given = dict(starts or {})
     found = find_stores(paper, chosen, content, scale, folder, stores, given, stand_in=stand_in)
     return make_plan(paper, key, chosen, content, scale, folder, found, seeds, settings)
@@ -68,25 +69,62 @@ def reproduce(
     jobs: Path | None = None,
     **given: Any,
 ) -> Reproduced:
-    """Make the runs of a paper's item that are not there yet, and write its results into `out`; return them.
+    """Make the runs of a paper's item that are not there yet, and write its results into `out`/ITEM; return them.
 
+    Items of a paper share what they have in common in `out`: faces, pre-trainings, and runs of the same command.
     together: processes at a time, see `run_jobs`; jobs: write the commands there instead of running them, and gather
     what is finished; given: as of `plan_item`. Files: results.json, results.md, results.html, report.html where
     distributions are asked for. A stopped call goes on when given again; a failed run is told and the others go on.
     """
-    plan = plan_item(paper, item, out, **given)
-    notes = _check_stores(plan)
-    _claim(plan, given)
-    failed: list[Failure] = []
+    (made,) = _make([plan_item(paper, item, out, **given)], together, jobs, given)
+    return made
+
+
+def plan_claims(paper: str, out: Path | None = None, **given: Any) -> list[Plan]:
+    """Return the runs of all items that decide a claim of the paper; given: as of `plan_item`.
+
+    Raises InputError for a paper of which no claim is listed, and as `plan_item` does.
+    """
+    items = deciding_items(paper.casefold())
+    if not items:
+        raise InputError(f"{paper} has no list of claims", remedy=f"Choose of {', '.join(papers_of_claims())}")
+    return [plan_item(paper, item, out, **given) for item in items]
+
+
+def reproduce_claims(
+    paper: str, out: Path | None = None, *, together: int | None = None, jobs: Path | None = None, **given: Any
+) -> list[Reproduced]:
+    """Make all items that decide a claim of the paper, each run once, as `reproduce` makes one; return them."""
+    return _make(plan_claims(paper, out, **given), together, jobs, given)
+
+
+def _make(plans: Sequence[Plan], together: int | None, jobs: Path | None, given: Mapping[str, Any]) -> list[Reproduced]:
+    """Run or write down what is not finished of several items of a paper; write the results of each and return them."""
+    notes = []
+    for plan in plans:
+        notes.append(_check_stores(plan))
+        _claim(plan, given)
+    whole, failed = in_one(plans), []
     if jobs is not None:
-        write_jobs(plan, jobs)
+        write_jobs(whole, jobs)
     else:
-        costs = {job.id: job_cost(plan, job)[1] for job in plan.jobs if not job.finished}
-        failed = run_jobs(plan, together, costs, lambda job: _wrong_faces(plan, job))
-    content = gather(plan, failed)
-    content["notes"] = notes
-    write_results(plan, content)
-    return Reproduced(plan.out, content, tuple(failed))
+        costs = {job.id: job_cost(whole, job)[1] for job in whole.jobs if not job.finished}
+        failed = run_jobs(whole, together, costs, lambda job: _wrong_faces(whole, job))
+    made = []
+    for plan, told in zip(plans, notes, strict=True):
+        own = {job.id for job in plan.jobs}
+        content = gather(plan, [each for each in failed if each.job in own])
+        content["notes"] = told
+        write_results(plan, content)
+        made.append(Reproduced(plan.results, content, tuple(each for each in failed if each.job in own)))
+    return made
+
+
+def in_one(plans: Sequence[Plan]) -> Plan:
+    """Return the jobs of several items of a paper as one plan, what they share once."""
+    jobs = {job.id: job for plan in plans for job in plan.jobs}
+    first = plans[0]
+    return first if len(plans) == 1 else replace(first, key="claims", jobs=list(jobs.values()), runs=[])
 
 
 def _check_stores(plan: Plan) -> list[str]:
@@ -108,9 +146,9 @@ def write_results(plan: Plan, content: dict[str, Any]) -> None:
     metrics, printed = plan.item.metrics, plan.item.printed
     for data in content["counts"]:
         write_text(plan.counts[data].with_suffix(".svg"), counts_figure(plan, content, data))
-    write_json(plan.out / "results.json", content)
-    write_text(plan.out / "results.md", markdown(content, metrics, printed))
-    write_text(plan.out / "results.html", web_page(content, metrics, printed, _pictures(plan)))
+    write_json(plan.results / "results.json", content)
+    write_text(plan.results / "results.md", markdown(content, metrics, printed))
+    write_text(plan.results / "results.html", web_page(content, metrics, printed, _pictures(plan)))
     if any(extra.kind == "report" for extra in plan.item.extras):
         _report(plan)
 
@@ -123,7 +161,7 @@ def _report(plan: Plan) -> None:
     runs = [run for run in plan.runs if (run.data, run.labels, run.seed) == (first.data, first.labels, 0)]
     done = [run.folder for run in runs if (run.folder / "metrics.json").exists()][:_MOST_ON_REPORT]
     if done:
-        page = plan.out / "report.html"
+        page = plan.results / "report.html"
         page.unlink(missing_ok=True)
         report(page, done)
 
@@ -138,9 +176,11 @@ def _pictures(plan: Plan) -> dict[str, Path]:
 
 
 def _claim(plan: Plan, given: Mapping[str, Any]) -> None:
-    """Make `out` this item's folder, or find that it already is; another number of seeds is no other item."""
+    """Make `out` the folder of this paper's items, or find that it is: at one scale, of the same faces, starts and
+    settings, since items share what they make. Another number of seeds is nothing else.
+    """
     starts = {name: str(path) for name, path in (given.get("starts") or {}).items()}
-    about = {
+    about: dict[str, Any] = {
         "paper": plan.paper,
         "item": plan.key,
         "scale": plan.scale,
@@ -148,18 +188,21 @@ def _claim(plan: Plan, given: Mapping[str, Any]) -> None:
         "starts": starts,
         "settings": list(given.get("settings") or ()),
     }
-    mark = plan.out / MARK
-    if mark.exists():
+    marks = sorted(plan.out.glob(f"*/{MARK}"))
+    for mark in marks:
         known = read_record(mark, Record, what="the folder's mark", remedy="Choose another --out")
-        if hash_json(known) == hash_json(about):
-            return
-        raise InputError(
-            f"holds {known.get('paper')} {known.get('item')} at {known.get('scale')} scale, made of other settings",
-            path=plan.out,
-            remedy="Choose another --out, or give the command that began it",
-        )
-    refuse_existing(plan.out, what="folder of the results")
-    write_record(mark, about)
+        stores = known.get("stores") or {}
+        of_others = any(stores.get(key, path) != path for key, path in about["stores"].items())
+        if of_others or any(known.get(key) != about[key] for key in ("paper", "scale", "starts", "settings")):
+            raise InputError(
+                f"holds {known.get('paper')} {known.get('item')} at {known.get('scale')} scale, made of other settings",
+                path=plan.out,
+                remedy="Choose another --out, or give the command that began it",
+            )
+    if not marks:
+        refuse_existing(plan.out, what="folder of the results")
+    if plan.results / MARK not in marks:
+        write_record(plan.results / MARK, about)
 
 
 def item_list(paper: str) -> list[dict[str, Any]]:
@@ -184,9 +227,9 @@ def cost_of(plan: Plan) -> dict[str, Any]:
     return {"faces": sum(faces for faces, _ in costs), "hours": round(sum(each for _, each in costs) / 3600, 2)}
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """Return every job of a plan with its command and cost, and how missing stores are prepared; for --dry-run."""
-    jobs = []
+def describe(*plans: Plan) -> dict[str, Any]:
+    """Return every job of a paper's plans with its command and cost, and how missing stores are prepared."""
+    plan, jobs = in_one(plans), []
     for job in plan.jobs:
         faces, seconds = job_cost(plan, job)
         jobs.append(
@@ -199,7 +242,9 @@ def describe(plan: Plan) -> dict[str, Any]:
                 "hours": round(seconds / 3600, 3),
             }
         )
-    missing = {str(plan.stores.of(key)): prepare_command(plan.content, key) for key in plan.stores.missing}
+    missing = {
+        str(each.stores.of(key)): prepare_command(each.content, key) for each in plans for key in each.stores.missing
+    }
     return {
         "paper": plan.paper,
         "item": plan.key,
