@@ -2,8 +2,8 @@
 
     python docs/results_page.py [--take RESULTS.json …]
 
---take: first copy these results.json of `sparsefacs reproduce` (or those in folders) into docs/results/, without what the
-page does not show. Nothing is measured or trained here, so the page follows from its files alone. Numbers of the
+--take: first copy these results.json of `sparsefacs reproduce` (or those in folders) into docs/results/, without what
+the page does not show. Nothing is measured or trained here, so the page follows from its files alone. Numbers of the
 introduction, and marked ones on other pages and the README, are filled in from the same files.
 """
 
@@ -59,7 +59,7 @@ def marked_pages() -> list[Path]:
 
 
 def take(results: Path, into: Path) -> Path:
-    """Copy what results.json, or that of a folder, says into `into`, without scores per AU beside the main ones; return the file."""
+    """Copy what results.json, or that of a folder, says into `into`, without most scores per AU; return the file."""
     path = results / "results.json" if results.is_dir() else results
     content = json.loads(path.read_text(encoding="utf-8"))
     for row in content["rows"]:
