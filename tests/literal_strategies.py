@@ -79,10 +79,12 @@ def design(
     every: list[np.ndarray],
     chances: list[np.ndarray],
     count: int,
+    rarity: float = 0.0,
 ) -> list[int]:
     """I-optimal design: greedily the face that leaves least mean variance of all faces' probabilities, over AUs.
 
     candidates, asked, every: of each AU, faces in coordinates of prior deviation 1; chances: of the three, (N, A) each.
+    rarity: an AU's variance is divided by its expected share of faces to this power.
     """
 
     def slope(p: float) -> float:
@@ -100,7 +102,7 @@ def design(
             told = [
                 slope(p) ** 2 * face @ covariance @ face for face, p in zip(every[a], chances[2][:, a], strict=True)
             ]
-            total += sum(told) / len(told)
+            total += sum(told) / len(told) / max(sum(chances[2][:, a]) / len(told), 0.02) ** rarity
         return total
 
     chosen: list[int] = []

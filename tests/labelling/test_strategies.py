@@ -79,18 +79,18 @@ def test_badge(view: View) -> None:
     assert found == literal.badge(view.seen_ND.astype(np.float64), view.chance_NA, 6, rng())
 
 
-@pytest.mark.parametrize("begun", [False, True])
-def test_ours_is_the_best_design(begun: bool) -> None:
+@pytest.mark.parametrize(("begun", "rarity"), [(False, 0.0), (True, 0.0), (False, 2.0)])
+def test_ours_is_the_best_design(begun: bool, rarity: float) -> None:
     draw, c = np.random.default_rng(2), 0.5
     kinds = [
         Known(
             draw.normal(size=(n, D)).astype(np.float32),
             draw.normal(size=(n, A, 2)).astype(np.float32),
-            draw.uniform(0.02, 0.98, (n, A)),
+            draw.uniform(0.02, 0.98, (n, A)) ** (4 * np.arange(A) + 1),  # each rarer than the one before
         )
         for n in (N, L, 25)
     ]
-    found = [place for place, _ in best_design(*kinds, 5, allowance(), c=c, begun=begun)]
+    found = [place for place, _ in best_design(*kinds, 5, allowance(), c=c, begun=begun, rarity=rarity)]
     constant = 1.0 if begun else 2.0
 
     def of_au(kind: Known, a: int) -> np.ndarray:
@@ -98,7 +98,8 @@ def test_ours_is_the_best_design(begun: bool) -> None:
         return np.concatenate([c**0.5 * kind.seen_ND, c**0.5 * PRIOR * kind.along_NA2[:, a], ones], axis=1)
 
     by_au = [[of_au(kind, a) for a in range(A)] for kind in kinds]
-    assert found == literal.design(*by_au, [k.chance_NA for k in kinds], 5)
+    assert found == literal.design(*by_au, [k.chance_NA for k in kinds], 5, rarity)
+    assert (found == literal.design(*by_au, [k.chance_NA for k in kinds], 5)) == (rarity == 0)
     first = best_design(*kinds, 1, allowance(), c=c, begun=begun)
     assert all(au < A for _, au in first)
 

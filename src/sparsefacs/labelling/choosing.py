@@ -14,7 +14,9 @@ from .strategies import Strategy, View
 
 Why = Literal["coverage", "doubt", "rare", "random"]
 
-OURS = "ours"
+OURS, OURS_RARE = "ours", "ours-rare"
+_RARITY = {OURS: 0.0, OURS_RARE: 0.5}
+"""How much more an AU counts the rarer it is, see `best_design`; as it is measured, alike is at least as good."""
 _PUBLISHED: dict[str, tuple[Strategy, Why]] = {
     "typiclust": (strategies.typiclust, "coverage"),
     "maxherding": (strategies.max_herding, "coverage"),
@@ -22,7 +24,7 @@ _PUBLISHED: dict[str, tuple[Strategy, Why]] = {
     "margin": (strategies.margin, "doubt"),
     "badge": (strategies.badge, "doubt"),
 }
-STRATEGIES = (OURS, "random", *_PUBLISHED)
+STRATEGIES = (OURS, OURS_RARE, "random", *_PUBLISHED)
 
 MOST_CANDIDATES = 1_000
 """Faces looked at for a choice: of a larger store as many are drawn anew each time, of every person alike."""
@@ -51,8 +53,8 @@ def choose(
 ) -> list[Chosen]:
     """Return up to `count` of the pool's training rows that are not among `asked` (L,), whose order does not matter.
 
-    `ours` passes over faces near in time, and people and clips that were asked far more than others; a published
-    strategy is left as its paper has it.
+    `ours` and `ours-rare` pass over faces near in time, and people and clips that were asked far more than others; a
+    published strategy is left as its paper has it.
     """
     asked = np.unique(asked)
     left = np.setdiff1d(pool.train, asked)
@@ -62,11 +64,11 @@ def choose(
         return [Chosen(int(row), "random") for row in rng.permutation(left)[:count]]
     candidates = pool.spread(left, MOST_CANDIDATES, rng)
     trained = np.intersect1d(asked, pool.train)
-    allowance = Allowance(pool, candidates, trained, count, fair=strategy == OURS)
+    allowance = Allowance(pool, candidates, trained, count, fair=strategy in _RARITY)
     free = beliefs.features.free
     covered = free[np.linspace(0, len(free) - 1, min(len(free), MOST_COVERED)).round().astype(np.int64)]
-    if strategy == OURS:
-        return _ours(beliefs, candidates, trained, covered, count, allowance)
+    if strategy in _RARITY:
+        return _ours(beliefs, candidates, trained, covered, count, allowance, _RARITY[strategy])
     rule, why = _PUBLISHED[strategy]
     chance = beliefs.probabilities
     view = View(
@@ -76,7 +78,7 @@ def choose(
 
 
 def _ours(
-    beliefs: Beliefs, candidates: Rows, asked: Rows, covered: Rows, count: int, allowance: Allowance
+    beliefs: Beliefs, candidates: Rows, asked: Rows, covered: Rows, count: int, allowance: Allowance, rarity: float
 ) -> list[Chosen]:
     known = [
         Known(beliefs.seen(rows), beliefs.along(rows), beliefs.probabilities(rows))
@@ -91,5 +93,5 @@ def _ours(
             return "coverage"
         return "rare" if rates[au] < RARE else "doubt"
 
-    found = best_design(known[0], known[1], known[2], count, allowance, c=c, begun=begun)
+    found = best_design(known[0], known[1], known[2], count, allowance, c=c, begun=begun, rarity=rarity)
     return [Chosen(int(candidates[place]), why(au)) for place, au in found]

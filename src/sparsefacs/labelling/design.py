@@ -19,8 +19,6 @@ from .pool import Allowance
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-RARITY = 0.0
-"""Power of an AU's expected share of faces that its variance is divided by: 0 counts all AUs alike."""
 LEAST_SHARE = 0.02
 _DIRECTIONS = 24  # of greatest variance over all faces, in which it is added up
 _CONSTANT = 2.0  # prior deviation of a constant that begins from no coder
@@ -67,17 +65,26 @@ class _Variance:
 
 
 def best_design(
-    candidates: Known, asked: Known, everyone: Known, count: int, allowance: Allowance, *, c: float, begun: bool
+    candidates: Known,
+    asked: Known,
+    everyone: Known,
+    count: int,
+    allowance: Allowance,
+    *,
+    c: float,
+    begun: bool,
+    rarity: float = 0.0,
 ) -> Iterator[tuple[int, int]]:
     """Yield places of candidates, greedily, each with the number of the AU that it is worth most for.
 
     everyone: the faces that are to be known well. c, begun: of the learner, as of `FitSettings`: its c, or c_begun
-    where it begins from a coder.
+    where it begins from a coder. rarity: power of an AU's expected share of faces that its variance is divided by; 0
+    counts all AUs alike.
     """
     constant = float(1 / np.sqrt(HELD)) if begun else _CONSTANT
     rates = np.maximum(everyone.chance_NA.mean(axis=0), LEAST_SHARE)
     left = [
-        _variance(a, candidates, asked, everyone, float(rates[a] ** -RARITY), c, constant) for a in range(len(rates))
+        _variance(a, candidates, asked, everyone, float(rates[a] ** -rarity), c, constant) for a in range(len(rates))
     ]
     for _ in range(count):
         gains = np.stack([each.gain() for each in left], axis=1)
