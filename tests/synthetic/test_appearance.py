@@ -15,7 +15,7 @@ from sparsefacs.synthetic import DEFAULT_AUS, synth
 from sparsefacs.synthetic.appearance import APPEARANCES, SHIFTED, USUAL, WILD, load_appearance
 from sparsefacs.synthetic.identity import make_subject
 from sparsefacs.synthetic.motion import make_clip
-from sparsefacs.synthetic.pipeline import GENERATOR_VERSION, frame_step_of
+from sparsefacs.synthetic.pipeline import GENERATOR_VERSION, frame_step_of, generator_version
 from sparsefacs.synthetic.scene import Scene, _toned, make_scene, photograph
 
 TINY = {"subjects": 1, "clips": 2, "frames": 3, "size": 48, "seed": 4, "workers": 1, "points": "true"}
@@ -36,6 +36,10 @@ def scenes(drawn: str) -> list[Scene]:
 def test_the_store_says_its_appearance(pair: tuple[Store, Store]) -> None:
     assert [store.info.source["appearance"] for store in pair] == ["usual", "shifted"]
     assert {store.info.source["generator_version"] for store in pair} == {GENERATOR_VERSION}
+
+
+def test_an_appearance_that_changed_has_a_version_of_its_own() -> None:
+    assert generator_version("usual") == generator_version("shifted") == GENERATOR_VERSION < generator_version("wild")
 
 
 def test_labels_are_the_same_and_pictures_are_not(pair: tuple[Store, Store]) -> None:

@@ -25,7 +25,7 @@ from ..synthetic.content import (
     reference_of,
 )
 from ..synthetic.dynamics import DEFAULT_AUS
-from ..synthetic.pipeline import GENERATOR_VERSION, Job, frame_step_of, job_source, synth
+from ..synthetic.pipeline import Job, frame_step_of, job_source, synth
 from .items import Faces, benchmark
 
 _AGAIN = "Delete this folder and make the faces again, or give another folder"
@@ -70,9 +70,9 @@ def make_and_check(
 ) -> Store:
     """Return the store of `faces` in `folder`, made if it is not there, checked against their hash and `reference`."""
     job = job_of(faces)
-    if faces.generator_version not in (None, GENERATOR_VERSION):
+    if faces.generator_version not in (None, job.version):
         raise InputError(
-            f"benchmark version {version} is made by generator {faces.generator_version}, not {GENERATOR_VERSION}",
+            f"benchmark version {version} is made by generator {faces.generator_version}, not {job.version}",
             remedy="Install the sparsefacs that has this benchmark, or take the benchmark of the newer one",
         )
     if not (folder / "store.json").is_file():
