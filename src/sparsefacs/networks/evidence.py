@@ -4,9 +4,12 @@ The weights are learned before the first step of a training (`evidence.fitting`)
 learns what they leave. They are buffers, so that they travel with a model but no optimiser moves them.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from ..evidence.activity import Activity
 from ..evidence.linear import LinearEvidence, evidence_logits, standardised
 from ..evidence.vectors import VECTOR_WIDTH
 from .config import EvidenceUse
@@ -52,6 +55,24 @@ class EvidenceHead(nn.Module):
         """Return a face's numbers in their measure and their difference to the person, (B, 2W)."""
         own, change, trust = standardised(evidence, self, torch)
         return torch.cat([own, trust * change], dim=1)
+
+
+class HeldActivity(nn.Module):
+    """An `evidence.activity.Activity` that travels with a network; blank until it is told, and in older files."""
+
+    def __init__(self, width: int, aus: int) -> None:
+        super().__init__()
+        for name, values in Activity.blank(width, aus).arrays().items():
+            self.register_buffer(name, torch.from_numpy(values))
+
+    def told(self) -> Activity:
+        """Return it as arrays."""
+        return Activity(**{name: value.cpu().numpy() for name, value in self.named_buffers()})
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name, value in self.named_buffers():
+            state_dict.setdefault(f"{prefix}{name}", value)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def evidence_head(use: EvidenceUse, aus: int) -> EvidenceHead | None:
