@@ -41,11 +41,11 @@ def limits_by_base_rate(
     `metrics.limits.rates_of_chosen`, since frames that were chosen for their doubt show AUs more often than others.
     """
     labels_NA = data.occurrence[np.concatenate([data.labelled, data.validation])]
-    rates_A, expected_A = base_rates(labels_NA), np.nanmean(predicted_MA, axis=0)
-    if rule == "chosen-frames":
-        rates_A = rates_of_chosen(rates_A, expected_A)
-    if begun_A is not None:
-        rates_A = np.where(begun_A, expected_A, rates_A)
+    rates_A = base_rates(labels_NA)
+    if rule == "chosen-frames" or begun_A is not None:
+        expected_A = np.nanmean(predicted_MA, axis=0)
+        rates_A = rates_of_chosen(rates_A, expected_A) if rule == "chosen-frames" else rates_A
+        rates_A = rates_A if begun_A is None else np.where(begun_A, expected_A, rates_A)
     return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
 
 
