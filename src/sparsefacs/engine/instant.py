@@ -104,7 +104,7 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
             remedy="Leave method.said or method.features at 0",
         )
     coder = _coder(data, config, settings.said) if settings.said else None
-    begin = None if coder is None else _begun(coder, config)
+    begin = None if coder is None else begun(coder, config)
     _check(data, config, begin, looks=bool(settings.said or settings.features))
     person = config.network.evidence == "person"
     table, pixels = data.coder.table(person=person), None
@@ -204,7 +204,7 @@ def _coder(data: TrainingSet, config: RunConfig, said: int) -> Light:
     return coder
 
 
-def _begun(coder: Light, config: RunConfig) -> LinearEvidence:
+def begun(coder: Light, config: RunConfig) -> LinearEvidence:
     """Return a coder's weights for the AUs and task; AUs that it does not know start from nothing."""
     known = coder.described.setting.aus
     offset = 0 if config.task == "occurrence" else len(known)

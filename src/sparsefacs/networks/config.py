@@ -33,6 +33,9 @@ class NetworkConfig(BaseModel):
     evidence: EvidenceUse = Field(
         "pixels", description="what it sees: pixels; geometry: also points and blendshapes; person: also the reference"
     )
+    beneath: dict[str, Any] = Field(
+        {}, description="the pixels of a coder whose answers are evidence too: set by a training with --init coder"
+    )
 
 
 def start_folder(init: str) -> Path | None:

@@ -75,9 +75,19 @@ class HeldActivity(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def evidence_head(use: EvidenceUse, aus: int) -> EvidenceHead | None:
-    """Return the head of a network that sees `use`; None where it sees pixels alone."""
-    return None if use == "pixels" else EvidenceHead(aus, person=use == "person")
+def evidence_head(use: EvidenceUse, aus: int, said: int = 0) -> EvidenceHead | None:
+    """Return the head of a network that sees `use`, and `said` answers of a coder; None where it sees pixels alone."""
+    return None if use == "pixels" else EvidenceHead(aus, person=use == "person", width=VECTOR_WIDTH + said)
+
+
+def completed(evidence: Tensor, width: int, said: Tensor) -> Tensor:
+    """Return evidence of a face alone, (B, 2 · VECTOR_WIDTH + 1), with what pixels say, for a head of `width` numbers.
+
+    What they say of the person's other faces is not known.
+    """
+    own, reference = evidence[:, :VECTOR_WIDTH], evidence[:, VECTOR_WIDTH : 2 * VECTOR_WIDTH]
+    unknown = evidence.new_full((len(evidence), width - VECTOR_WIDTH), float("nan"))
+    return torch.cat([own, said.to(evidence.dtype), reference, unknown, evidence[:, -1:]], dim=1)
 
 
 def joined(vector: Tensor, reference: Tensor | None) -> Tensor:
