@@ -69,7 +69,7 @@ def found_activity(vectors_NE: F32, person_N: NDArray[np.int64], shown_NA: F64, 
     """
     from threadpoolctl import threadpool_limits
 
-    told_A = np.isfinite(shown_NA).all(axis=0)
+    told_A = np.asarray(np.isfinite(shown_NA).all(axis=0), bool)
     whose_N = np.unique(person_N, return_inverse=True)[1]
     shown = _within(shown_NA[:, told_A].astype(np.float64), whose_N)
     seen = _within(vectors_NE.astype(np.float64), whose_N)

@@ -48,8 +48,8 @@ class Recogniser(Evident):
     def train(self, mode: bool = True) -> "Recogniser":
         """Set training mode; a coder beneath stays in evaluation mode."""
         super().train(mode)
-        if getattr(self, "said", None) is not None:
-            self.said.eval()
+        if (beneath := getattr(self, "said", None)) is not None:  # a constructor may ask before it is laid
+            beneath.eval()
         return self
 
     def answers_beneath(self, image: Tensor) -> Tensor:
