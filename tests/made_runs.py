@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from sparsefacs.engine.run import RunFolder
+from sparsefacs.evidence.activity import Activity
 from sparsefacs.evidence.linear import LinearEvidence
 from sparsefacs.evidence.vectors import GEOMETRY_WIDTH, face_vectors
 from sparsefacs.faces.alignment import FaceRecipe
@@ -50,6 +51,9 @@ def write_run(
         told = len(aus) + predictor.further
         predictor.evidence.take(random_weights(predictor.evidence.width, told, seed))
         predictor.evidence.gain.fill_(0.6)
+    if hasattr(predictor, "activity") and task == "occurrence":
+        found = random_activity(predictor.evidence.width, len(aus), seed)
+        predictor.activity.load_state_dict({name: torch.from_numpy(values) for name, values in found.arrays().items()})
     recipe = FaceRecipe(size=size).as_json()
     path.mkdir(parents=True)
     RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), limits, 1, settings)
@@ -67,6 +71,13 @@ def random_weights(width: int, aus: int, seed: int = 0) -> LinearEvidence:
     made["scale_E"][GEOMETRY_WIDTH:], made["changed_E"][GEOMETRY_WIDTH:] = 1.5, 0.8
     made["scale_E"][0] = made["changed_E"][0] = np.inf
     return LinearEvidence(**{name: values.astype(np.float32) for name, values in made.items()})
+
+
+def random_activity(width: int, aus: int, seed: int = 0) -> Activity:
+    """Return what moves references by a part of what faces differ by."""
+    rng = np.random.default_rng(seed)
+    usual_A, moves_AE = rng.uniform(0.1, 0.5, aus), rng.normal(0, 0.02, (aus, width))
+    return Activity(usual_A.astype(np.float32), moves_AE.astype(np.float32))
 
 
 def weights_of(run: Path) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from sparsefacs.faces.alignment import FaceRecipe
 class PixelCoder:
     """What coders of single faces that see pixels alone have in common; subclasses code aligned faces."""
 
-    clip, known, person, further, lineage = (1, 0), 0, False, (), ()
+    clip, known, person, further, lineage, settle = (1, 0), 0, False, (), (), None
 
     def encode(self, faces_BHWC, landmarks_BPC, vectors_BW=None):
         assert vectors_BW is None

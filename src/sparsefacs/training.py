@@ -109,9 +109,10 @@ def _train_folds(
 
 def start_notes(config: "RunConfig") -> list[str]:
     """Return what is to be known of where a training begins: what a network leaves behind of the packaged coder."""
+    from .engine.beneath import coder_beneath
     from .methods.registry import method_class
 
-    if not is_coder_name(config.network.init) or method_class(config.name).at_once:
+    if not is_coder_name(config.network.init) or method_class(config.name).at_once or coder_beneath(config) is not None:
         return []
     return [
         "a network takes over the coder's pixels alone, and not what its linear models know; `train instant` takes "

@@ -118,6 +118,7 @@ SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
     "pretraining_step": pretraining_step,
     "stream": ["--images", "40", "--batch", "8", "--batches", "3", "--side", "32", "--names", "40"],
     "synth": ["--frames", "2", "--subjects", "1", "--size", "32", "--repeats", "1"],
+    "unlabelled": lambda _, faces: [str(faces.path), "--labels", "0,6", "--draws", "2", "--resamples", "20"],
 }
 """The words that make each benchmark small."""
 

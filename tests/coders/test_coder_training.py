@@ -1,5 +1,6 @@
 """Training a coder, and starting from one: what is learned from whom, and what labels may and may not move."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from made_stores import evident_store
 from sparsefacs import InputError, api
 from sparsefacs.data.augmentation import AugmentationConfig
 from sparsefacs.data.batches import FaceLoader
+from sparsefacs.data.evidence import EvidenceTable
+from sparsefacs.data.joined import open_stores
 from sparsefacs.data.sides import side_labels
 from sparsefacs.data.store import Store
 from sparsefacs.engine.run import RunFolder
 from sparsefacs.evidence.fitting import FitSettings, fit_linear, meanings_of
 from sparsefacs.evidence.linear import LinearEvidence, evidence_logits
 from sparsefacs.evidence.vectors import VECTOR_WIDTH
+from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.model import load_coder
 
 NETWORK = (
@@ -180,6 +184,43 @@ def test_from_a_coder_and_without_a_label_its_own_answers_come(seen: Store, trai
     np.testing.assert_array_equal(first(faces, points), second(faces, points))
     described = RunFolder(tmp_path / "run").read_model()
     assert [entry["what"] for entry in described["lineage"]].count("start") == 1
+
+
+@pytest.mark.parametrize("labels", ["none", "30%"])
+def test_unlabelled_faces_say_how_active_people_are_and_how_often_aus_count(
+    labels: str, seen: Store, trained: Path, tmp_path: Path
+) -> None:
+    """Read from the training people's faces: nobody's labels, and no face of those tested on."""
+    run = tmp_path / "run"
+    api.train(
+        "instant", seen.path, run, labels=labels, network__init=str(trained), settings=(*FROM, "selection.rule=last")
+    )
+    coder = load_coder(run)
+    assert load_coder(trained).settle is None and coder.settle is not None
+    rows = np.flatnonzero(
+        np.isin(seen.strings("subject"), json.loads(RunFolder(run).protocol.read_text())["fold"]["train"])
+    )
+    codes = code_store(coder, open_stores(seen.path), rows)
+    wanted = [np.quantile(each, 1 - each.mean()) for each in codes.T]
+    np.testing.assert_allclose(coder.limits, np.clip(wanted, 0.01, 0.99), atol=2e-4)
+    raw = EvidenceTable(seen.parts, person=True).vectors_ME
+    reference = np.append(np.median(raw[rows[:9]], axis=0), [0.0] * 9 + [7.0]).astype(np.float32)
+    faces = np.concatenate([raw[rows[:9]], np.zeros((9, 9), np.float32)], axis=1)
+    assert np.nanmax(np.abs(coder.settle(faces, reference) - reference)) > 1e-4
+
+
+def test_no_face_of_those_tested_on_says_how_active_people_are(seen: Store, trained: Path, tmp_path: Path) -> None:
+    tested = json.loads(RunFolder(trained).protocol.read_text())["fold"]["test"]
+
+    def change(who: str, labels: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (1 - labels, points * 1.5 + 3) if who in tested else (labels, points)
+
+    other = evident_store(tmp_path / "other", sides=True, change=change)
+    for name, store in (("a", seen), ("b", other)):
+        api.train("instant", store.path, tmp_path / name, labels="30%", network__init=str(trained), settings=FROM)
+    one, two = (weights_of(tmp_path / name) for name in ("a", "b"))
+    assert one["activity.moves_AE"].any() and all(torch.equal(one[name], two[name]) for name in one)
+    assert load_coder(tmp_path / "a").limits == load_coder(tmp_path / "b").limits
 
 
 def test_labels_move_a_coder_for_intensity_too(seen: Store, trained: Path, tmp_path: Path) -> None:

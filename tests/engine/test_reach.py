@@ -63,6 +63,7 @@ def test_a_training_says_so_first(
 
 
 def test_it_is_said_what_a_network_leaves_behind_of_the_coder() -> None:
-    for method, init, said in (("fixmatch", "coder", True), ("fixmatch", "none", False), ("instant", "coder", False)):
+    cases = (("tcl", "coder", True), ("tcl", "none", False), ("fixmatch", "coder", False), ("instant", "coder", False))
+    for method, init, said in cases:
         notes = start_notes(resolve(method, "small", (f"network.init={init}",)))
         assert any("takes over all" in note for note in notes) == said, (method, init)

@@ -130,6 +130,7 @@ def test_evidence_and_the_person_are_looked_at_as_the_run_does(folder: Path, nam
     assert api.export(run, out)["max_difference"] < 1e-4
     exported, coder = OnnxCoder(out), load_coder(run)
     assert (exported.known, exported.person, exported.clip) == (coder.known, use == "person", (1, 0))
+    assert (exported.settle is None) == (coder.settle is None) == (name not in ("instant", "features"))
     rng, count = np.random.default_rng(3), 9
     faces, landmarks = sample_faces(count, 40, seed=9)
     vectors = face_vectors(landmarks, rng.uniform(0, 0.6, (count, 52)))
@@ -139,6 +140,10 @@ def test_evidence_and_the_person_are_looked_at_as_the_run_does(folder: Path, nam
     nobody = no_reference(count, coder.known)
     others = np.roll(features[:, -coder.known :], 3, axis=0)
     somebody = np.concatenate([others, np.array([[0, 1, 2, 4, 30, 200, 5000, 1, 3]]).T], axis=1).astype(np.float32)
+    if exported.settle is not None and coder.settle is not None:
+        moved = exported.settle(features, somebody[5])
+        np.testing.assert_allclose(moved, coder.settle(features, somebody[5]), atol=1e-4)
+        assert np.nanmax(np.abs(moved - somebody[5])) > 1e-3
     found = {}
     for who, reference in {"nobody": nobody, "somebody": somebody if use == "person" else nobody}.items():
         evidence = np.concatenate([features[:, -coder.known :], reference], axis=1)

@@ -90,6 +90,5 @@ def test_one_limit_a_row_is_still_taken() -> None:
         mean_score("occurrence", truth, predicted, [0.1, 0.5, 0.9])
 
 
-def test_rates_of_chosen_frames_lie_between_unless_a_coder_expects_them() -> None:
-    rates = rates_of_chosen(np.array([0.4, 0.4]), np.array([0.1, 0.1]), np.array([False, True]))
-    assert rates.tolist() == pytest.approx([0.2, 0.1])
+def test_rates_of_chosen_frames_lie_between() -> None:
+    assert rates_of_chosen(np.array([0.4, 0.1]), np.array([0.1, 0.4])).tolist() == pytest.approx([0.2, 0.2])

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evidence.activity import Settle
 from ..evidence.blendshapes import BLENDSHAPES
 from ..evidence.linear import evidence_of
 from ..evidence.reference import no_reference, references
@@ -30,10 +31,13 @@ class EvidenceTable:
     """The evidence of the faces of `stores`, whose rows count through them in order. No label is read.
 
     person: with references, each made of all faces of its person in a store; without, nobody has one.
+    settle: what moves a reference by how active its person is.
     """
 
-    def __init__(self, stores: Sequence[Store], *, person: bool, vectors_ME: F32 | None = None) -> None:
-        self.stores, self.person = stores, person
+    def __init__(
+        self, stores: Sequence[Store], *, person: bool, vectors_ME: F32 | None = None, settle: Settle | None = None
+    ) -> None:
+        self.stores, self.person, self._settle = stores, person, settle
         if vectors_ME is None:
             vectors_ME = np.concatenate([store_vectors(store) for store in stores])
         self.vectors_ME: F32 = vectors_ME
@@ -59,7 +63,7 @@ class EvidenceTable:
         ]
         frames = np.concatenate([store.numbers("frame") for store in self.stores])
         times = np.concatenate([store.numbers("time") for store in self.stores])
-        return references(self.vectors_ME, self.people, sources, frames, times)
+        return references(self.vectors_ME, self.people, sources, frames, times, self._settle)
 
     def reference(self, rows: Rows) -> F32:
         """Return the reference (B, E + 1) of the person that each of `rows` shows."""
@@ -70,6 +74,12 @@ class EvidenceTable:
     def of(self, rows: Rows) -> F32:
         """Return the evidence (B, 2E + 1) of rows (B,), as `evidence.linear.evidence_of` has it."""
         return evidence_of(self.vectors_ME[rows], self.reference(rows))
+
+    def settled(self, settle: Settle | None) -> "EvidenceTable":
+        """Return the table whose references `settle` moves; this one for None."""
+        if settle is None:
+            return self
+        return EvidenceTable(self.stores, person=self.person, vectors_ME=self.vectors_ME, settle=settle)
 
     def further(self, rows: Rows, width: int, encode: Callable[[NDArray[np.int64]], F32]) -> "EvidenceTable":
         """Return the table of longer vectors, (M, width), in which `rows` are known, and where their people are

@@ -32,20 +32,20 @@ def faces_for_limits(data: TrainingSet, most: int = MOST_FACES) -> NDArray[np.in
 
 
 def limits_by_base_rate(
-    data: TrainingSet, predicted_MA: NDArray[Any], expected_A: NDArray[Any] | None = None, *, rule: str = "base-rate"
+    data: TrainingSet, predicted_MA: NDArray[Any], begun_A: NDArray[np.bool_] | None = None, *, rule: str = "base-rate"
 ) -> list[float]:
     """Return each AU's limit from the visible labels of the training people and predictions on `faces_for_limits`.
 
-    expected_A: how often a coder that was begun from expects each AU, NaN where there was none. rule: base-rate, or
-    chosen-frames: by the rates of `metrics.limits.rates_of_chosen`, since frames that were chosen for their doubt show
-    AUs more often than others.
+    begun_A: AUs learned from a coder's weights: their mean prediction is how often they are present, which labels have
+    a part in, and few of them tell worse. rule: base-rate, or chosen-frames: by the rates of
+    `metrics.limits.rates_of_chosen`, since frames that were chosen for their doubt show AUs more often than others.
     """
     labels_NA = data.occurrence[np.concatenate([data.labelled, data.validation])]
-    if rule == "chosen-frames":
-        begun_A = np.zeros(labels_NA.shape[1], bool) if expected_A is None else np.isfinite(expected_A)
-        rates_A = rates_of_chosen(base_rates(labels_NA), np.nanmean(predicted_MA, axis=0), begun_A)
-    else:
-        rates_A = base_rates(labels_NA, expected_A)
+    rates_A = base_rates(labels_NA)
+    if rule == "chosen-frames" or begun_A is not None:
+        expected_A = np.nanmean(predicted_MA, axis=0)
+        rates_A = rates_of_chosen(rates_A, expected_A) if rule == "chosen-frames" else rates_A
+        rates_A = rates_A if begun_A is None else np.where(begun_A, expected_A, rates_A)
     return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
 
 

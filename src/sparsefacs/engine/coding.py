@@ -59,6 +59,11 @@ class RowCoder:
             answered.append(ask(np.stack(faces), np.stack(points), part))
         return np.concatenate(answered)
 
+    @property
+    def kept(self) -> EvidenceTable | None:
+        """Evidence with what frozen pixels say behind it, where it was kept."""
+        return self._kept
+
     def keep(self, table: EvidenceTable) -> None:
         """Keep evidence with what frozen pixels say behind it, for the network that is asked next."""
         self._kept = table

@@ -14,8 +14,9 @@ from ..methods.coder_settings import SIDED
 from ..methods.contract import Method, Setting
 from ..networks.evidence import EvidenceHead
 from ..networks.instant import InstantNetwork, TorchPixels
+from .beneath import coder_beneath, lay_beneath
 from .config import RunConfig
-from .instant import with_pixels
+from .instant import begun, with_pixels
 from .labels import learned, targets_of
 from .sides import part_sides, with_sides
 
@@ -35,8 +36,11 @@ def learn_evidence(method: Method, data: "TrainingSet", config: RunConfig) -> No
     if isinstance(method, CoderMethod):
         network.evidence.take(_as_pixels_say(network, len(config.aus)))
         return
-    person = heads[0].person
-    weights = learned(data.coder.table(person=person), data.labelled, data, config, person)
+    person, begin = heads[0].person, None
+    table = data.coder.table(person=person)
+    if config.network.beneath:
+        table, begin = lay_beneath(method, data, config)
+    weights = learned(table, data.labelled, data, config, person, begin)
     for head in heads:
         head.take(weights)
 
@@ -55,7 +59,11 @@ def weigh_pixels(network: Any, data: "TrainingSet", config: RunConfig) -> None:
         _trust_pixels(network, data, config)
     if head is None or isinstance(network, InstantNetwork):
         return
-    table, beside = data.coder.table(person=head.person), data.validation
+    table, beside, begin = data.coder.table(person=head.person), data.validation, None
+    if config.network.beneath:
+        coder, kept = coder_beneath(config), data.coder.kept
+        assert coder is not None and kept is not None
+        table, begin = kept, begun(coder, config)
     usual = usual_gain(len(data.labelled))
     if len(beside):
         muted = deepcopy(network)
@@ -66,7 +74,7 @@ def weigh_pixels(network: Any, data: "TrainingSet", config: RunConfig) -> None:
         known = evidence_logits(table.of(beside), LinearEvidence(**held), np)
         usual = pixel_gain(coded, known, targets_of(data, config)[beside], usual)
     head.gain.fill_(usual)
-    head.take(learned(table, np.concatenate([data.labelled, beside]), data, config, head.person))
+    head.take(learned(table, np.concatenate([data.labelled, beside]), data, config, head.person, begin))
 
 
 def _as_pixels_say(network: InstantNetwork, aus: int) -> LinearEvidence:

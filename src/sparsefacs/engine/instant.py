@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from ..data.evidence import EvidenceTable
 from ..data.joined import AnyStore
 from ..errors import InputError
-from ..evidence.linear import LinearEvidence, evidence_logits
+from ..evidence.activity import Activity, found_activity
+from ..evidence.linear import LinearEvidence
 from ..evidence.vectors import VECTOR_WIDTH, meaning_of
 from ..faces.alignment import FaceRecipe
 from ..methods.settings import Setting
@@ -37,7 +38,7 @@ from .run import CsvLog, RunFolder
 from .selection import MAIN_METRIC, best_threshold
 from .training_set import TrainingSet, training_set, with_aus
 
-_MOST_EXPECTED = 4_000  # faces on which is seen how often a coder finds each AU
+_MOST_SEEN = 4_000  # faces on which is seen how active people are
 
 F32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -47,13 +48,12 @@ Rows = NDArray[np.int64]
 class Learned:
     """What was learned at once: the network, the evidence of the rows that it may look at, and more for its file.
 
-    expected_A: how often the coder that was begun from finds each AU on the training people's faces, no label read;
-    NaN of those that it does not know, None where it was none.
+    begun_A: AUs that a coder knows whose weights were begun from, None where it was none.
     """
 
     network: LightNetwork
     table: EvidenceTable
-    expected_A: F32 | None = None  # noqa: N815 -- a shape suffix
+    begun_A: NDArray[np.bool_] | None = None  # noqa: N815 -- a shape suffix
     further: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def codes(self, rows: Rows, config: RunConfig) -> F32:
@@ -104,7 +104,7 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
             remedy="Leave method.said or method.features at 0",
         )
     coder = _coder(data, config, settings.said) if settings.said else None
-    begin = None if coder is None else _begun(coder, config)
+    begin = None if coder is None else begun(coder, config)
     _check(data, config, begin, looks=bool(settings.said or settings.features))
     person = config.network.evidence == "person"
     table, pixels = data.coder.table(person=person), None
@@ -120,8 +120,12 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
         table, further = with_features(table, data, config, free)
     weights = learned(table, data.labelled, data, config, person, begin)
     network = LightNetwork(weights, len(config.aus), person=person, pixels=pixels)
-    expected = None if begin is None else _expected(begin, table, data)
-    return Learned(network, table, expected, further)
+    if begin is None:
+        return Learned(network, table, None, further)
+    begun_A = np.any(begin.face_EA != 0, axis=0)
+    if person and config.task == "occurrence":
+        network = replace(network, activity=_activity(network, begun_A, table, data))
+    return Learned(network, table.settled(network.settle), begun_A, further)
 
 
 def with_pixels(
@@ -156,7 +160,7 @@ def _write(run: RunFolder, found: Learned, data: TrainingSet, config: RunConfig,
     rule = config.selection.threshold
     if config.task == "occurrence" and rule in ("base-rate", "chosen-frames"):
         rows = faces_for_limits(data)
-        limits = limits_by_base_rate(data, found.codes(rows, config), found.expected_A, rule=rule)
+        limits = limits_by_base_rate(data, found.codes(rows, config), found.begun_A, rule=rule)
     run.write_model(
         Setting(config.task, config.aus, config.network),
         data.stores[0].info.recipe,
@@ -200,7 +204,7 @@ def _coder(data: TrainingSet, config: RunConfig, said: int) -> Light:
     return coder
 
 
-def _begun(coder: Light, config: RunConfig) -> LinearEvidence:
+def begun(coder: Light, config: RunConfig) -> LinearEvidence:
     """Return a coder's weights for the AUs and task; AUs that it does not know start from nothing."""
     known = coder.described.setting.aus
     offset = 0 if config.task == "occurrence" else len(known)
@@ -231,8 +235,9 @@ def _check(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None, *
         )
 
 
-def _expected(begin: LinearEvidence, table: EvidenceTable, data: TrainingSet) -> F32:
-    """Return how often a coder finds each AU on the training people's faces (A,), NaN of AUs that it does not know."""
-    rows = spread(np.unique(np.concatenate([data.labelled, data.unlabelled])), _MOST_EXPECTED)
-    rates_A = (1 / (1 + np.exp(-evidence_logits(table.of(rows), begin, np)))).mean(axis=0)
-    return np.where(np.any(begin.face_EA != 0, axis=0), rates_A, np.nan).astype(np.float32)
+def _activity(network: LightNetwork, begun_A: NDArray[np.bool_], table: EvidenceTable, data: TrainingSet) -> Activity:
+    """Return how active the training people are in the AUs that a coder knows; no label is read."""
+    rows = spread(np.unique(np.concatenate([data.labelled, data.unlabelled])), _MOST_SEEN)
+    shown = 1 / (1 + np.exp(-network.logits(table.vectors_ME[rows], table.reference(rows)).astype(np.float64)))
+    shown[:, ~begun_A] = np.nan
+    return found_activity(table.vectors_ME[rows], table.people[rows], shown, len(data.labelled))

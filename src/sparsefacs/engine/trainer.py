@@ -14,6 +14,7 @@ from ..methods.contract import Method, Setting
 from ..methods.registry import method_class
 from ..protocols.folds import Fold, Protocol
 from .base_rates import trained_limits
+from .beneath import with_beneath
 from .checkpoint import load_checkpoint
 from .config import RunConfig
 from .devices import make_fabric, resolved
@@ -74,7 +75,7 @@ def train_fold(
     Raises InputError when `out` exists without `resume`, or holds a run of other settings.
     """
     run = RunFolder(out)
-    config = with_precision(with_aus(config, protocol, store), run, resume)
+    config = with_precision(with_beneath(with_aus(config, protocol, store), store), run, resume)
     data = training_set(store, unlabelled, fold, labels, config)
     plan = describe(store, unlabelled, protocol, data)
     if (teacher := config.teacher_run()) is not None:

@@ -242,6 +242,8 @@ def make_batches(
     tracks = None if length is None else Tracks(data.stores)
     sees = config.network.evidence
     known = data.coder.table(person=sees != "geometry") if sees != "pixels" or needs.evidence else None
+    if config.network.beneath:
+        known = data.coder.kept
     sides = data.sides(config.aus) if needs.sides else None
 
     def loader(view: AugmentationConfig, chance: int) -> FaceLoader:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .activity import Settle
+
 F32 = NDArray[np.float32]
 
 SAMPLE = 256  # faces that a reference rests on at most
@@ -36,9 +38,11 @@ def no_reference(count: int, width: int) -> F32:
 class PersonSample:
     """The faces of one person so far, of which SAMPLE are kept: those whose names have the smallest hashes.
 
-    So the sample is bounded, and depends neither on the order in which faces come nor on anything random.
+    So the sample is bounded, and depends neither on the order in which faces come nor on anything random. settle: what
+    moves a reference by how active the person is.
     """
 
+    settle: Settle | None = None
     _kept: "list[tuple[int, int, F32]]" = field(default_factory=list)
     _moments: set[tuple[Hashable, int]] = field(default_factory=set)
     _count: int = 0
@@ -55,7 +59,10 @@ class PersonSample:
     def add_known(self, source: str, index: int, time_s: float | None, vector: F32) -> None:
         """Take one face that has evidence, as `add` does."""
         self._count += 1
+        before = len(self._moments)
         self._moments.add((source, index if time_s is None else int(time_s / MOMENT_S)))
+        if self.settle is not None and len(self._moments) > before:  # which the reference is trusted by
+            self._made = None
         digest = hashlib.blake2b(f"{source}\0{index}".encode(errors="surrogatepass"), digest_size=8).digest()
         item = (-int.from_bytes(digest, "big"), self._count, vector)
         if len(self._kept) < SAMPLE:
@@ -86,7 +93,11 @@ class PersonSample:
         if not self._kept:
             return np.append(np.full(width, np.nan, np.float32), np.float32(0))
         if self._made is None:
-            self._made = _median(np.stack([vector for _, _, vector in self._kept]))
+            ordered = sorted(self._kept, key=lambda item: item[:2])  # in which order faces came has no part
+            sample_KE = np.stack([vector for _, _, vector in ordered])
+            self._made = _median(sample_KE)
+            if self.settle is not None:
+                self._made = self.settle(sample_KE, np.append(self._made, np.float32(moments)))[:-1]
         return np.append(self._made, np.float32(moments))
 
 
@@ -103,13 +114,14 @@ def _median(sample_KE: F32) -> F32:
 
 def references(
     vectors_ME: F32, person_M: NDArray[np.integer], source_M: Sequence[str], frame_M: NDArray[np.integer],
-    time_M: NDArray[np.floating],
+    time_M: NDArray[np.floating], settle: Settle | None = None,
 ) -> F32:  # fmt: skip
     """Return the reference (P, E + 1) of each of P people, made of all faces of theirs among M.
 
     person_M: whose each face is, 0 to P − 1; source_M: the clip or file that it comes from, with number and seconds.
+    settle: as of `PersonSample`.
     """
-    samples = [PersonSample() for _ in range(int(person_M.max(initial=-1)) + 1)]
+    samples = [PersonSample(settle) for _ in range(int(person_M.max(initial=-1)) + 1)]
     people, frames, times = person_M.tolist(), frame_M.tolist(), time_M.tolist()
     for row in np.flatnonzero(np.isfinite(vectors_ME).any(axis=1)).tolist():
         samples[people[row]].add_known(source_M[row], frames[row], times[row], vectors_ME[row])

@@ -29,8 +29,8 @@ BUDGETS = (8, 16, 32, 64, 80, 160, 320, 640)
 MOST_AT_ONCE = 64
 """Faces asked before the model learns again, at most."""
 RULES = ("f1", "f1_expected", "f1_labels", "auc")
-"""f1: at limits by `metrics.limits.rates_of_chosen`; f1_expected, f1_labels: by the expected rates, and by those of the
-labels, alone."""
+"""f1: at limits as of a training by the rule `chosen-frames`; f1_expected, f1_labels: by the expected rates, and by
+those of the labels, alone."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,6 @@ def curve(
     """Return scores (budgets, RULES, B) of one simulated coding, when test people count weights_BS[b, s] times."""
     rng, asked, found = np.random.default_rng([seed, 7]), np.empty(0, np.int64), []
     beliefs = Beliefs.of_labels(features, people.store.aus, asked, people.labels_MA[asked])
-    expected_A = beliefs.rates() if features.begin is not None else None
     for budget in budgets:
         while len(asked) < budget:
             count = min(budget - len(asked), budget if strategy == "random" else MOST_AT_ONCE)
@@ -79,7 +78,7 @@ def curve(
                 break
             asked = np.concatenate([asked, np.array(rows, np.int64)])
             beliefs = Beliefs.of_labels(features, people.store.aus, asked, people.labels_MA[asked])
-        found.append(_scores(people, beliefs, base_rates(people.labels_MA[asked], expected_A), weights_BS))
+        found.append(_scores(people, beliefs, base_rates(people.labels_MA[asked]), weights_BS))
     return np.stack(found)
 
 
@@ -89,8 +88,8 @@ def _scores(people: People, beliefs: Beliefs, rates_A: F64, weights_BS: F64) -> 
     expected_A = beliefs.rates()
     used = np.isfinite(truth)
     rows = []
-    begun_A = np.full(len(rates_A), beliefs.features.begin is not None)
-    for rates in (rates_of_chosen(rates_A, expected_A, begun_A), expected_A, rates_A):
+    chosen_A = expected_A if beliefs.features.begin is not None else rates_of_chosen(rates_A, expected_A)
+    for rates in (chosen_A, expected_A, rates_A):
         called = predicted >= base_rate_limits(known, rates)
         there, positive = (_sums(each, people.subject_T) for each in (used & called, used & (truth > 0.5)))
         hit = weights_BS @ _sums(used & called & (truth > 0.5), people.subject_T)

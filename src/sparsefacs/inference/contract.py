@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..evidence.activity import Settle
 from ..faces.alignment import FaceRecipe
 
 Task = Literal["occurrence", "intensity"]
@@ -35,6 +36,10 @@ class Coder(Protocol):
     @property
     def person(self) -> bool:
         """Whether faces are compared with their person's reference."""
+
+    @property
+    def settle(self) -> Settle | None:
+        """What moves the references of people by how active they are, None where nothing does."""
 
     def encode(
         self,

@@ -41,11 +41,19 @@ def _encoder(coder: Coder, store: AnyStore, known: RowCoder) -> Callable[[NDArra
     return encode
 
 
+def _compared(
+    coder: Coder, known: RowCoder, rows: NDArray[np.int64], encode: Callable[[NDArray[np.int64]], NDArray[np.float32]]
+) -> EvidenceTable | None:
+    """Return the evidence of rows with the references that a coder compares with; None where it looks at none."""
+    table = known.evidence(coder.known, rows, encode, person=coder.person)
+    return None if table is None else table.settled(coder.settle)
+
+
 def told_of_rows(coder: Coder, store: AnyStore, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return all that a coder of single faces tells of rows of a store, further intensities too, (M, A + X)."""
     known = RowCoder(store.parts)
     encode = _encoder(coder, store, known)
-    table = known.evidence(coder.known, rows, encode, person=coder.person)
+    table = _compared(coder, known, rows, encode)
     return decode_windows(coder, encode(rows)[:, None], None if table is None else table.reference(rows))
 
 
@@ -59,7 +67,7 @@ def code_store(coder: Coder, store: AnyStore, rows: NDArray[np.int64]) -> NDArra
         )
     known = RowCoder(store.parts)
     encode = _encoder(coder, store, known)
-    table = known.evidence(coder.known, rows, encode, person=coder.person)
+    table = _compared(coder, known, rows, encode)
     with progress("code held-out faces", len(rows), "faces") as bar:
         if coder.clip[0] > 1:
             return _code_clips(coder, store, rows, table, encode, bar.advance)

@@ -28,7 +28,7 @@ from ..version import VERSION
 from .contract import Task
 from .model import load_network
 from .network_model import NetworkCoder
-from .onnx_model import EVIDENCE, FORMAT, METADATA, OnnxCoder, packed, with_sum
+from .onnx_model import ACTIVITY, EVIDENCE, FORMAT, METADATA, OnnxCoder, packed, packed_arrays, with_sum
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -142,6 +142,8 @@ def _write(coder: NetworkCoder, path: Path, batch: int | None, described: dict[s
     program.model.metadata_props[METADATA] = json.dumps(described | {"landmarks": wants_landmarks}, sort_keys=True)
     if coder.known:
         program.model.metadata_props[EVIDENCE] = packed(_weights(coder), float(coder.network.evidence.gain))
+    if coder.settle is not None:
+        program.model.metadata_props[ACTIVITY] = packed_arrays(coder.network.activity.told().arrays())
     program.save(str(path), external_data=False)
     path.write_bytes(with_sum(path.read_bytes()))
     onnx.checker.check_model(str(path), full_check=True)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..engine.light import Light, load_light
 from ..engine.run import RunFolder
+from ..evidence.activity import Settle
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..networks.light import codes_of
@@ -56,6 +57,11 @@ class LightCoder:
             references = np.concatenate([reference, unknown, evidence_BE[:, -1:]], axis=1)
         logits = self.light.logits(features, references)[:, : len(self.aus)]
         return codes_of(logits, self.task, len(self.aus))
+
+    @property
+    def settle(self) -> Settle | None:
+        """What moves the references of people by how active they are, None where nothing does."""
+        return self.light.settle
 
     def encode(
         self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: F32, vectors_BW: F32 | None = None

@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from ..engine.run import RunFolder
 from ..engine.trained import load_trained
+from ..evidence.activity import Settle
 from ..evidence.linear import evidence_of
 from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
 from ..networks.answers import answers, frame_features, window_answers
+from ..networks.instant import InstantNetwork
 from .contract import Task, check_faces
 
 
@@ -62,6 +64,13 @@ class NetworkCoder:
     def person(self) -> bool:
         """Whether faces are compared with their person's reference."""
         return self.network.evidence is not None and bool(self.network.evidence.person)
+
+    @property
+    def settle(self) -> Settle | None:
+        """What moves the references of people by how active they are, None where nothing does."""
+        if not self.person or not isinstance(self.network, InstantNetwork):
+            return None
+        return self.network.activity.told().settling(lambda faces, references: self.decode(faces[:, None], references))
 
     def encode(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..evidence.activity import Activity, Settle
 from ..evidence.linear import LinearEvidence, evidence_logits, evidence_of
 from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
@@ -25,6 +26,8 @@ METADATA = "sparsefacs"
 """Key of the file's metadata that holds its description, in JSON."""
 EVIDENCE = "sparsefacs.evidence"
 """Key of the weights on evidence and the gain of pixels, in JSON: name → base64 of float32, little-endian, by rows."""
+ACTIVITY = "sparsefacs.activity"
+"""Key of what moves references by how active a person is (`evidence.activity`), likewise; files without move none."""
 FORMAT = 2
 _FORMATS = (1, FORMAT)  # files of format 1 see pixels alone
 SUM = "sparsefacs.sha256"
@@ -62,8 +65,13 @@ class OnnxCoder:
         told = len(self.aus) + len(self.further)
         try:
             self._head = unpacked(metadata[EVIDENCE], self.known, told) if self.known else None
+            found = unpacked_activity(metadata[ACTIVITY], self.known, len(self.aus)) if ACTIVITY in metadata else None
         except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise InputError("its weights on evidence are damaged", path=path, remedy="Export the run again") from error
+        self.settle: Settle | None = None
+        """What moves the references of people by how active they are, None where nothing does."""
+        if found is not None and self.person:
+            self.settle = found.settling(lambda faces, references: self.decode(faces[:, None], references))
         self._names = [each.name for each in self._session.get_inputs()]
         size = self._session.get_inputs()[0].shape[0]
         self.batch = size if isinstance(size, int) else None
@@ -138,17 +146,31 @@ class OnnxCoder:
 
 def packed(weights: LinearEvidence, gain: float) -> str:
     """Return weights on evidence, and the factor of pixels beside them, as the file's metadata holds them."""
-    values = weights.arrays() | {"gain": np.array(gain, np.float32)}
+    return packed_arrays(weights.arrays() | {"gain": np.array(gain, np.float32)})
+
+
+def packed_arrays(values: dict[str, F32]) -> str:
+    """Return arrays by name as the file's metadata holds them."""
     each = {name: np.ascontiguousarray(array, "<f4").tobytes() for name, array in values.items()}
     return json.dumps({name: base64.b64encode(content).decode() for name, content in each.items()}, sort_keys=True)
 
 
 def unpacked(content: str, width: int, aus: int) -> tuple[LinearEvidence, float]:
     """Return the weights on evidence and the factor that `packed` wrote, for `width` numbers and `aus` AUs."""
-    flat = {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in json.loads(content).items()}
+    flat = _flat(content)
     shapes = {name: values.shape for name, values in LinearEvidence.blank(width, aus).arrays().items()}
     weights = {each.name: flat[each.name].reshape(shapes[each.name]) for each in fields(LinearEvidence)}
     return LinearEvidence(**weights), float(flat["gain"][0])
+
+
+def unpacked_activity(content: str, width: int, aus: int) -> Activity:
+    """Return the activity that `packed_arrays` wrote, for `width` numbers and `aus` AUs."""
+    flat, blank = _flat(content), Activity.blank(width, aus).arrays()
+    return Activity(**{name: flat[name].reshape(values.shape) for name, values in blank.items()})
+
+
+def _flat(content: str) -> dict[str, F32]:
+    return {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in json.loads(content).items()}
 
 
 def _described(path: str | Path, metadata: dict[str, str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evidence.activity import Settle
 from ..evidence.reference import PersonSample, no_reference
 from ..faces.tracking import GAP_S
 from .frames import Closed, EncodedFrame, Opened
@@ -46,12 +47,14 @@ def compared_with(frames: Iterator[Encoded], reference_R: F32) -> Generator[Enco
             yield item
 
 
-def compared_so_far(frames: Iterator[Encoded], known: int) -> Generator[Encoded, None, None]:
+def compared_so_far(
+    frames: Iterator[Encoded], known: int, settle: Settle | None = None
+) -> Generator[Encoded, None, None]:
     """Yield the frames with references of what has been seen of each person so far, the frame itself included."""
-    people, unit = People(known), None
+    people, unit = People(known, settle), None
     for item in frames:
         if _unit_of(item.source) != unit:
-            people, unit = People(known), _unit_of(item.source)
+            people, unit = People(known, settle), _unit_of(item.source)
         if isinstance(item, EncodedFrame):
             people.add(item)
             yield people.compared(item)
@@ -60,21 +63,23 @@ def compared_so_far(frames: Iterator[Encoded], known: int) -> Generator[Encoded,
             yield item
 
 
-def compared_in_two_passes(frames: Iterator[Encoded], known: int, folder: Path) -> Generator[Encoded, None, None]:
+def compared_in_two_passes(
+    frames: Iterator[Encoded], known: int, folder: Path, settle: Settle | None = None
+) -> Generator[Encoded, None, None]:
     """Yield the frames with references of all that a file, or a sub-folder of photos, shows of each person.
 
     Frames wait in a file in `folder` until the last of their people's has come.
     """
     with Spool(folder) as spool:
-        unit = _Unit(spool, known, None)
+        unit = _Unit(spool, known, settle, None)
         for item in frames:
             if _unit_of(item.source) != unit.name:
                 yield from unit.compared()
-                unit = _Unit(spool, known, _unit_of(item.source))
+                unit = _Unit(spool, known, settle, _unit_of(item.source))
             unit.add(item)
             if isinstance(item, Closed) and item.source.person is None:
                 yield from unit.compared()
-                unit = _Unit(spool, known, None)
+                unit = _Unit(spool, known, settle, None)
         yield from unit.compared()
 
 
@@ -89,11 +94,12 @@ class _Unit:
 
     spool: Spool
     known: int
+    settle: Settle | None
     name: str | None
     items: list[Opened | Closed | int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.people = People(self.known)
+        self.people = People(self.known, self.settle)
 
     def add(self, item: Encoded) -> None:
         if not isinstance(item, EncodedFrame):
@@ -125,9 +131,9 @@ class _Unit:
 class People:
     """The people of a file or sub-folder: what has been seen of each, in bounded memory."""
 
-    def __init__(self, known: int) -> None:
-        """known: how many numbers at the end of an encoded face tell about its person."""
-        self._known = known
+    def __init__(self, known: int, settle: Settle | None = None) -> None:
+        """known: how many numbers at the end of an encoded face tell about its person; settle: as of a coder."""
+        self._known, self._settle = known, settle
         self._samples: dict[Hashable, PersonSample] = {}
         self._seen_s: dict[Hashable, float] = {}
         self._left: dict[Hashable, F32] = {}  # references of those who cannot come back
@@ -144,7 +150,7 @@ class People:
             if person in self._left:
                 continue
             vector = frame.features_FE[face, -self._known :].copy()  # a view would hold the whole batch
-            sample = self._samples.setdefault(person, PersonSample())
+            sample = self._samples.setdefault(person, PersonSample(self._settle))
             sample.add(frame.source.name, frame.index, frame.time_s, vector)
             if frame.time_s is not None:
                 self._seen_s[person] = frame.time_s

@@ -203,8 +203,9 @@ def comparison(coder: Coder, way: Way, folder: Path, pace: Pace, rejected: list[
     if not coder.person:
         return Comparison(not_compared)
     if way.causal:
-        return Comparison(partial(compared_so_far, known=coder.known))
-    return Comparison(partial(compared_in_two_passes, known=coder.known, folder=folder), at_end=True)
+        return Comparison(partial(compared_so_far, known=coder.known, settle=coder.settle))
+    waiting = partial(compared_in_two_passes, known=coder.known, folder=folder, settle=coder.settle)
+    return Comparison(waiting, at_end=True)
 
 
 def _given(coder: Coder, shown: Sequence[Source], pace: Pace) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ Equation and line numbers below are the paper's.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -48,6 +48,7 @@ class Adversarial(Method):
 
     Config = AdversarialConfig
     paper = "Wang, Chang, Peng, Pan: Deep semi-supervised facial action unit recognition (adversarial)"
+    keeps_coder: ClassVar[bool] = True
 
     def __init__(self, config: AdversarialConfig, setting: Setting) -> None:
         super().__init__()

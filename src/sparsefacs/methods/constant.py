@@ -23,7 +23,7 @@ class ConstantConfig(MethodConfig):
 class ConstantAnswer(Recogniser):
     """One answer for all faces, which are not looked at."""
 
-    evidence = None
+    evidence = said = None
     map_width = 1
     answer_A: Tensor  # noqa: N815
 

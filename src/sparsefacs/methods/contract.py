@@ -60,6 +60,8 @@ class Algorithm(nn.Module, Described, ABC):
 class Method(Algorithm, Learner):
     """Learns AUs from faces of which some carry labels; `updates` draws from a `BatchSource`."""
 
+    keeps_coder: ClassVar[bool] = False
+    """Whether its network can keep a coder that it begins from beneath it (`networks.classifier.Recogniser`)."""
     weighs_pixels: ClassVar[bool] = True
     """Whether its pixels learn from labels, so that they are to be weighed against evidence once it has ended."""
 

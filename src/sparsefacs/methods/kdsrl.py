@@ -29,6 +29,7 @@ class KDSRL(Method):
     Config = KDSRLConfig
     paper = "Chang, Wang: Knowledge-driven self-supervised representation learning for AU recognition (kdsrl)"
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
+    keeps_coder: ClassVar[bool] = True
 
     def __init__(self, config: KDSRLConfig, setting: Setting) -> None:
         super().__init__()

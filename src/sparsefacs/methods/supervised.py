@@ -21,6 +21,7 @@ class Supervised(Method):
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig
     paper = "baseline (O-wlc of Wang et al., Deep semi-supervised AU recognition, α = 0)"
     tasks: ClassVar[tuple[Task, ...]] = ("occurrence", "intensity")
+    keeps_coder: ClassVar[bool] = True
 
     def __init__(self, config: MethodConfig, setting: Setting) -> None:
         super().__init__()

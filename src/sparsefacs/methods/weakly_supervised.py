@@ -5,7 +5,7 @@ WSRTL). Equation, line and table numbers are the paper's.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,7 @@ class WeaklySupervised(Method):
 
     Config = WeakConfig
     paper = "Yan, Wang, Li, Wang, Pu: Weakly supervised regional and temporal learning for AU recognition (wsrtl)"
+    keeps_coder: ClassVar[bool] = True
 
     def __init__(self, config: WeakConfig, setting: Setting) -> None:
         super().__init__()

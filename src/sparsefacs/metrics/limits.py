@@ -17,38 +17,25 @@ HALF = 0.5
 LOWEST, HIGHEST = 0.01, 0.99
 
 
-EXPECTED_FACES = 24.0
-"""Labelled faces that an expectation of how often AUs are present counts as much as."""
-
-
-def base_rates(labels_NA: NDArray[Any], expected_A: NDArray[Any] | None = None) -> Floats:
+def base_rates(labels_NA: NDArray[Any]) -> Floats:
     """Return how often each AU is present, (A,), in labels (N, A) of 0 and 1, −1 or NaN where there is none.
 
     Rates are drawn towards that of all labels together, as if two further labels had told it, so that an AU without a
     positive, or without a label, has a rate too: (positives + 2 · mean) / (labelled + 2). Without any label the mean is
-    `evidence.fitting.RATE_UNKNOWN`. expected_A: what a coder expects, NaN where nothing: as if it had been told by so
-    many more labels, EXPECTED_FACES, in place of those two.
+    `evidence.fitting.RATE_UNKNOWN`.
     """
     labels = np.asarray(labels_NA, np.float64)
     known = np.where(labels >= 0, labels > 0.5, np.nan)
-    rates = smoothed_rates(known)
-    if expected_A is None:
-        return rates
-    count, found = np.isfinite(known).sum(axis=0), np.nansum(known, axis=0)
-    drawn = (found + EXPECTED_FACES * expected_A) / (count + EXPECTED_FACES)
-    return np.where(np.isfinite(expected_A), drawn, rates)
+    return smoothed_rates(known)
 
 
-def rates_of_chosen(told_A: NDArray[Any], expected_A: NDArray[Any], begun_A: NDArray[np.bool_]) -> Floats:
+def rates_of_chosen(told_A: NDArray[Any], expected_A: NDArray[Any]) -> Floats:
     """Return how often each AU is present, (A,), where labels are of frames chosen for their doubt.
 
-    told_A: the rates of those labels, mostly too high; expected_A: mean probabilities over all frames. begun_A: AUs
-    learned from a coder's weights, whose probabilities can be relied on: expected_A alone. Of others, whose
-    probabilities are mostly too low, the geometric mean of both. Over five draws of people that was better than either
-    (docs/guide/which-frames.md).
+    told_A: the rates of those labels, mostly too high; expected_A: mean probabilities over all frames, mostly too low.
+    Their geometric mean, which over five draws of people was better than either (docs/guide/which-frames.md).
     """
-    told, expected = np.asarray(told_A, np.float64), np.asarray(expected_A, np.float64)
-    return np.where(begun_A, expected, np.sqrt(told * expected))
+    return np.asarray(np.sqrt(np.asarray(told_A, np.float64) * np.asarray(expected_A, np.float64)))
 
 
 def base_rate_limits(predicted_MA: NDArray[Any], rates_A: NDArray[Any]) -> Floats:

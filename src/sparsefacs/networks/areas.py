@@ -7,7 +7,6 @@ from ..errors import InputError
 from ..facs import AREA_GROUPS
 from .classifier import Recognised, Recogniser
 from .config import NetworkConfig
-from .evidence import evidence_head
 from .trunk import Trunk, perceptron
 
 HIDDEN = (1024, 128)
@@ -29,7 +28,7 @@ class AreaClassifier(Recogniser):
                 f"AU{unknown[0]} belongs to no group of facial areas", remedy=f"Groups have AUs {sorted(known)}"
             )
         self.trunk, self.frozen = Trunk(config, level), frozen
-        self.evidence = evidence_head(config.evidence, len(aus))
+        self.lay(config, len(aus))
         self.trunk.requires_grad_(not frozen)
         self.map_width = self.trunk.channels
         self.groups = [(areas, [au for au in aus if au in members]) for areas, members in AREA_GROUPS]

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..evidence.vectors import VECTOR_WIDTH
 from .backbone import check_side, create_backbone
 from .config import NetworkConfig
-from .evidence import Evident, evidence_head, joined
+from .evidence import Evident, completed, evidence_head, joined
+from .pixels import LOUDEST
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,35 @@ class Recogniser(Evident):
 
     map_width: int
     """Channels of the deepest feature map."""
+    said: "AUClassifier | None"
+    """Pixels of a coder that the network began from, kept as they are: what they say is evidence."""
+
+    def lay(self, config: NetworkConfig, aus: int) -> None:
+        """Lay evidence under the network, and a coder where `config` names one."""
+        self.said = coder_pixels(config) if config.evidence != "pixels" else None
+        answers = 0 if self.said is None else self.said.head.out_features
+        self.evidence = evidence_head(config.evidence, aus, answers)
+
+    def train(self, mode: bool = True) -> "Recogniser":
+        """Set training mode; a coder beneath stays in evaluation mode."""
+        super().train(mode)
+        if (beneath := getattr(self, "said", None)) is not None:  # a constructor may ask before it is laid
+            beneath.eval()
+        return self
+
+    def answers_beneath(self, image: Tensor) -> Tensor:
+        """Return what a coder beneath says of faces, (B, said)."""
+        assert self.said is not None
+        with torch.no_grad():
+            return self.said.pixel_logits(image).clamp(-LOUDEST, LOUDEST)
+
+    def whole(self, image: Tensor, evidence: Tensor | None) -> Tensor | None:
+        """Return evidence that lacks what a coder beneath says with it; what is whole, or None, as it is."""
+        if self.said is None or self.evidence is None or evidence is None:
+            return evidence
+        if evidence.shape[1] == 2 * self.evidence.width + 1:
+            return evidence
+        return completed(evidence, self.evidence.width, self.answers_beneath(image))
 
     def see(self, image: Tensor, landmarks: Tensor) -> Recognised:
         """Return logits of the pixels alone, deepest map and attended RoI features of one pass."""
@@ -47,7 +78,7 @@ class Recogniser(Evident):
     def recognise(self, image: Tensor, landmarks: Tensor, evidence: Tensor | None = None) -> Recognised:
         """Return logits, deepest map and attended RoI features of one pass."""
         seen = self.see(image, landmarks)
-        return replace(seen, logits_BA=self.added(seen.logits_BA, evidence))
+        return replace(seen, logits_BA=self.added(seen.logits_BA, self.whole(image, evidence)))
 
     def maps(self, image: Tensor) -> Tensor:
         """Return the deepest feature map alone, (B, map_width, h, w)."""
@@ -62,16 +93,20 @@ class Recogniser(Evident):
         pixels = self.pixel_features(image, landmarks)
         if self.evidence is None:
             return pixels
+        evidence = self.whole(image, evidence)
         if evidence is None:
             evidence = joined(pixels.new_full((len(pixels), self.evidence.width), float("nan")), None)
         return torch.cat([pixels, self.evidence.representation(evidence).to(pixels.dtype)], dim=1)
 
     def forward(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
         """Return AU logits (B, A)."""
-        return self.added(self.pixel_logits(image, landmarks), evidence)
+        return self.added(self.pixel_logits(image, landmarks), self.whole(image, evidence))
 
     def frame_features(self, image: Tensor, landmarks: Tensor | None, vector: Tensor | None = None) -> Tensor:
         """Return the pixels' logits and the evidence vector (B, W), (B, A + W)."""
+        if self.said is not None:
+            known = image.new_full((len(image), VECTOR_WIDTH), float("nan")) if vector is None else vector
+            vector = torch.cat([known, self.answers_beneath(image).to(known.dtype)], dim=1)
         return self.with_vector(self.pixel_logits(image, landmarks), vector)
 
     def from_windows(self, features_BLE: Tensor, reference: Tensor | None = None) -> Tensor:
@@ -98,7 +133,7 @@ class AUClassifier(Recogniser):
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
         self.cells = config.pool == "cells"
         self.dropout = nn.Dropout(config.dropout)
-        self.evidence = evidence_head(config.evidence, aus)
+        self.lay(config, aus)
         self.head = nn.Linear(self._cells_width(self.backbone_side(config)) if self.cells else width, aus)
 
     def _cells_width(self, side: int) -> int:
@@ -171,3 +206,11 @@ class AUClassifier(Recogniser):
             faces, count, width = patches.shape
             return patches.transpose(1, 2).reshape(faces, width, math.isqrt(count), -1)
         return last.permute(0, 3, 1, 2) if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC" else last
+
+
+def coder_pixels(config: NetworkConfig) -> AUClassifier | None:
+    """Return the pixels of the coder that `config` names beneath, of random weights and frozen; None for none."""
+    if not config.beneath:
+        return None
+    its = NetworkConfig.model_validate(config.beneath["network"]).model_copy(update={"evidence": "pixels"})
+    return AUClassifier(its, int(config.beneath["said"])).requires_grad_(False).eval()

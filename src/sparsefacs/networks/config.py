@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from ..coders import coder_folder, is_coder_name
 
@@ -33,6 +33,15 @@ class NetworkConfig(BaseModel):
     evidence: EvidenceUse = Field(
         "pixels", description="what it sees: pixels; geometry: also points and blendshapes; person: also the reference"
     )
+    beneath: dict[str, Any] = Field(
+        {}, description="the pixels of a coder whose answers are evidence too: set by a training with --init coder"
+    )
+
+    @model_serializer(mode="wrap")
+    def _told(self, told: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a coder that is not there: such a network is as it was before there could be one."""
+        content: dict[str, Any] = told(self)
+        return content if self.beneath else {name: value for name, value in content.items() if name != "beneath"}
 
 
 def start_folder(init: str) -> Path | None:

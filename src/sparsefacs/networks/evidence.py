@@ -4,9 +4,12 @@ The weights are learned before the first step of a training (`evidence.fitting`)
 learns what they leave. They are buffers, so that they travel with a model but no optimiser moves them.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from ..evidence.activity import Activity
 from ..evidence.linear import LinearEvidence, evidence_logits, standardised
 from ..evidence.vectors import VECTOR_WIDTH
 from .config import EvidenceUse
@@ -54,9 +57,37 @@ class EvidenceHead(nn.Module):
         return torch.cat([own, trust * change], dim=1)
 
 
-def evidence_head(use: EvidenceUse, aus: int) -> EvidenceHead | None:
-    """Return the head of a network that sees `use`; None where it sees pixels alone."""
-    return None if use == "pixels" else EvidenceHead(aus, person=use == "person")
+class HeldActivity(nn.Module):
+    """An `evidence.activity.Activity` that travels with a network; blank until it is told, and in older files."""
+
+    def __init__(self, width: int, aus: int) -> None:
+        super().__init__()
+        for name, values in Activity.blank(width, aus).arrays().items():
+            self.register_buffer(name, torch.from_numpy(values))
+
+    def told(self) -> Activity:
+        """Return it as arrays."""
+        return Activity(**{name: value.cpu().numpy() for name, value in self.named_buffers()})
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name, value in self.named_buffers():
+            state_dict.setdefault(f"{prefix}{name}", value)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def evidence_head(use: EvidenceUse, aus: int, said: int = 0) -> EvidenceHead | None:
+    """Return the head of a network that sees `use`, and `said` answers of a coder; None where it sees pixels alone."""
+    return None if use == "pixels" else EvidenceHead(aus, person=use == "person", width=VECTOR_WIDTH + said)
+
+
+def completed(evidence: Tensor, width: int, said: Tensor) -> Tensor:
+    """Return evidence of a face alone, (B, 2 · VECTOR_WIDTH + 1), with what pixels say, for a head of `width` numbers.
+
+    What they say of the person's other faces is not known.
+    """
+    own, reference = evidence[:, :VECTOR_WIDTH], evidence[:, VECTOR_WIDTH : 2 * VECTOR_WIDTH]
+    unknown = evidence.new_full((len(evidence), width - VECTOR_WIDTH), float("nan"))
+    return torch.cat([own, said.to(evidence.dtype), reference, unknown, evidence[:, -1:]], dim=1)
 
 
 def joined(vector: Tensor, reference: Tensor | None) -> Tensor:

@@ -15,7 +15,7 @@ from ..evidence.vectors import VECTOR_WIDTH
 from .answers import network_input
 from .classifier import AUClassifier
 from .config import NetworkConfig
-from .evidence import EvidenceHead, Evident, joined
+from .evidence import EvidenceHead, Evident, HeldActivity, joined
 from .pixels import LOUDEST
 from .trunk import Trunk
 
@@ -44,6 +44,7 @@ class InstantNetwork(Evident):
         self.pixels = _pixels(config, said).requires_grad_(False).eval() if said else None
         width = VECTOR_WIDTH + features + said
         self.evidence = EvidenceHead(aus + further, person=config.evidence == "person", width=width)
+        self.activity = HeldActivity(width, aus)
 
     def train(self, mode: bool = True) -> "InstantNetwork":
         """Set training mode; what is frozen stays in evaluation mode."""

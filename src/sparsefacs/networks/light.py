@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..evidence.activity import Activity, Settle
 from ..evidence.linear import LinearEvidence, evidence_logits, evidence_of
 from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .config import NetworkConfig
 
 F32 = NDArray[np.float32]
-_PIXELS, _EVIDENCE = "pixels.", "evidence."
+_PIXELS, _EVIDENCE, _ACTIVITY = "pixels.", "evidence.", "activity."
 _LARGEST = 80.0  # logits beyond it change no float32
 
 
@@ -31,7 +32,7 @@ class LightNetwork:
     """Linear models on a face's evidence, and behind it on what frozen pixels say, where there are any.
 
     aus: how many AUs are coded; further: how many intensities are told beside them. person: compare with the person's
-    reference.
+    reference. activity: what moves it, None where nothing does.
     """
 
     evidence: LinearEvidence
@@ -39,6 +40,7 @@ class LightNetwork:
     further: int = 0
     person: bool = True
     pixels: PixelModel | None = None
+    activity: Activity | None = None
 
     @property
     def width(self) -> int:
@@ -69,13 +71,23 @@ class LightNetwork:
         exact: dict[str, Any] = {name: value.astype(np.float64) for name, value in self.evidence.arrays().items()}
         return LinearEvidence(**exact)
 
+    @property
+    def settle(self) -> Settle | None:
+        """What moves the references of people by how active they are, None where nothing does."""
+        if self.activity is None or not self.person:
+            return None
+        return self.activity.settling(
+            lambda faces, others: codes_of(self.logits(faces, others), "occurrence", self.aus)
+        )
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the weights by the names that torch gives them."""
         blank: dict[str, NDArray[Any]] = {"middle_D": np.zeros(0, np.float32)}
         blank["components_DF"] = np.zeros((0, 0), np.float32)
         pixels = {} if self.pixels is None else self.pixels.weights
         evidence: dict[str, NDArray[Any]] = {**self.evidence.arrays(), "gain": np.array(1, np.float32)}
-        told = ((_PIXELS, pixels), (_EVIDENCE, evidence))
+        activity = self.activity or Activity.blank(self.width, self.aus)
+        told = ((_PIXELS, pixels), (_EVIDENCE, evidence), (_ACTIVITY, activity.arrays()))
         return blank | {f"{at}{name}": value for at, part in told for name, value in part.items()}
 
 
@@ -100,7 +112,21 @@ def light_network(
         raise ValueError(f"weights of another network: {odd[0] if odd else 'pixels'}")
     evidence = LinearEvidence(**{each.name: np.asarray(own[each.name], np.float32) for each in fields(LinearEvidence)})
     pixels = _pixels(its, config, threads) if said else None
-    return LightNetwork(evidence, aus, further, config.evidence == "person", pixels)
+    activity = _activity(weights, evidence, aus)
+    return LightNetwork(evidence, aus, further, config.evidence == "person", pixels, activity)
+
+
+def _activity(weights: Mapping[str, NDArray[Any]], evidence: LinearEvidence, aus: int) -> Activity:
+    """Return the activity among weights by name, blank where there is none, as earlier versions wrote them.
+
+    Raises ValueError where it is of another network.
+    """
+    found = {}
+    for name, blank in Activity.blank(len(evidence.mean_E), aus).arrays().items():
+        found[name] = np.asarray(weights.get(f"{_ACTIVITY}{name}", blank), np.float32)
+        if found[name].shape != blank.shape:
+            raise ValueError(f"weights of another network: {_ACTIVITY}{name}")
+    return Activity(**found)
 
 
 def _pixels(weights: Mapping[str, F32], config: "NetworkConfig", threads: int | None) -> PixelModel:

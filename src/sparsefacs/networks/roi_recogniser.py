@@ -10,7 +10,6 @@ from ..errors import InputError
 from ..facs import mirrored_centres
 from .classifier import Recognised, Recogniser
 from .config import NetworkConfig
-from .evidence import evidence_head
 from .fused import FusedTrunk
 from .relation import Positions, Relation, RelationKind
 from .rois import crop_cells, roi_corners
@@ -61,7 +60,7 @@ class RoIRecogniser(Recogniser):
                 f"regions of {self.roi_side} pixels do not fit into a face of {network.input_size}",
                 remedy="Lower method.recogniser.cells or raise network.input_size",
             )
-        self.evidence = evidence_head(network.evidence, len(aus))
+        self.lay(network, len(aus))
         self.by_roi = RoIConvolutions(2 * len(aus), self.width)
         self.relation = Relation(
             config.relation,

@@ -1,0 +1,104 @@
+"""A network begun from a coder keeps it beneath: what its pixels say is evidence, its linear models the beginning."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from made_runs import weights_of
+from made_stores import evident_store
+from sparsefacs import api
+from sparsefacs.data.store import Store
+from sparsefacs.engine.beneath import coder_beneath
+from sparsefacs.engine.config import resolve
+from sparsefacs.engine.run import RunFolder
+from sparsefacs.inference.evaluation import code_store
+from sparsefacs.inference.model import load_coder
+from sparsefacs.inference.onnx_model import OnnxCoder
+
+NETWORK = ("network.backbone=resnet10t", "network.options={channels: [8, 8, 8, 8]}", "network.input_size=32")
+FEW = ("training.steps=2", "data.labelled_batch=8", "training.precision=32", "selection.checks=1")
+UNLABELLED = {"fixmatch": ("data.unlabelled_batch=4",)}
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return evident_store(tmp_path_factory.mktemp("evident") / "store", sides=True)
+
+
+@pytest.fixture(scope="module")
+def coder(seen: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("coder") / "run"
+    api.train("coder", seen.path, out, settings=(*NETWORK, *FEW))
+    return out
+
+
+def train(store: Store, out: Path, coder: Path, method: str = "supervised", *more: str, **options: Any) -> Path:
+    settings = (*NETWORK, *FEW, *UNLABELLED.get(method, ()), *more)
+    api.train(
+        method, store.path, out, **{"labels": "40%", "network__init": str(coder), "settings": settings, **options}
+    )
+    return out
+
+
+@pytest.mark.parametrize("method", ["supervised", "fixmatch"])
+def test_its_pixels_stay_and_its_linear_models_begin(method: str, seen: Store, coder: Path, tmp_path: Path) -> None:
+    """Few labels leave the answers near the coder's, of which pixels that have learned nothing yet know none."""
+    run = train(seen, tmp_path / "run", coder, method)
+    own, its = weights_of(run), weights_of(coder)
+    kept = {name.removeprefix("said."): value for name, value in own.items() if name.startswith("said.")}
+    assert kept and all(torch.equal(value, its[f"pixels.{name}"]) for name, value in kept.items())
+    assert RunFolder(run).read_model()["network"]["beneath"]["said"] == 9
+    assert own["evidence.own_EA"].shape == (its["evidence.own_EA"].shape[0], 3)
+    apart = own["evidence.own_EA"] - its["evidence.own_EA"][:, :3]
+    assert 0 < apart.abs().max() < 0.2 * its["evidence.own_EA"][:, :3].abs().max()
+
+
+def test_it_codes_alike_in_one_step_in_two_and_exported(seen: Store, coder: Path, tmp_path: Path) -> None:
+    run = train(seen, tmp_path / "run", coder)
+    assert api.export(run, tmp_path / "run.onnx")["max_difference"] < 1e-4
+    learned, exported = load_coder(run), OnnxCoder(tmp_path / "run.onnx")
+    assert learned.known == exported.known > 99 and learned.person and exported.person
+    rows = np.arange(12)
+    wanted = code_store(learned, seen, rows)
+    np.testing.assert_allclose(code_store(exported, seen, rows), wanted, atol=1e-4)
+    assert wanted.std(axis=0).min() > 0.01
+    faces, points = (np.stack(each) for each in zip(*(seen.face(row) for row in range(12)), strict=True))
+    alone = learned.decode(learned.encode(faces, points)[:, None])
+    np.testing.assert_allclose(learned(faces, points), alone, atol=1e-5)  # nothing but pixels is known
+
+
+def test_labels_of_nobody_tested_on_have_a_part_and_a_resumed_run_is_the_same(
+    seen: Store, coder: Path, tmp_path: Path
+) -> None:
+    one = train(seen, tmp_path / "one", coder)
+    tested = api.protocol(seen.path)[0]["fold"]["test"]
+    other = evident_store(
+        tmp_path / "other",
+        sides=True,
+        change=lambda who, labels, points: (1 - labels if who in tested else labels, points),
+    )
+    two = train(other, tmp_path / "two", coder)
+    assert all(torch.equal(value, weights_of(two)[name]) for name, value in weights_of(one).items())
+    (one / "metrics.json").unlink()
+    train(seen, one, coder, resume=True)  # it is found to be the run that was asked for
+    assert (one / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "setting", "kept"),
+    [
+        ("supervised", "seed=0", True),
+        ("kdsrl", "seed=0", True),
+        ("supervised", "network.evidence=geometry", False),
+        ("supervised", "network.input_size=64", False),
+        ("tcl", "seed=0", False),
+        ("instant", "seed=0", False),
+    ],
+)
+def test_who_keeps_the_packaged_coder(method: str, setting: str, kept: bool) -> None:
+    config = resolve(method, "small", ("network.init=coder", setting))
+    assert (coder_beneath(config) is not None) == kept
+    assert "beneath" not in config.as_json()["network"], "what is not there is not told"
