@@ -5,7 +5,7 @@ import pytest
 
 from sparsefacs.evidence.fitting import RATE_UNKNOWN
 from sparsefacs.metrics.distributions import au_distributions
-from sparsefacs.metrics.limits import base_rate_limits, base_rates, described_limits, rates_of_chosen
+from sparsefacs.metrics.limits import base_rate_limits, base_rates, described_limits, drawn_limits, rates_of_chosen
 from sparsefacs.metrics.occurrence import OccurrenceSums
 from sparsefacs.metrics.scores import mean_score, paired_difference, score
 
@@ -92,3 +92,12 @@ def test_one_limit_a_row_is_still_taken() -> None:
 
 def test_rates_of_chosen_frames_lie_between() -> None:
     assert rates_of_chosen(np.array([0.4, 0.1]), np.array([0.1, 0.4])).tolist() == pytest.approx([0.2, 0.2])
+
+
+def test_limits_of_few_people_are_drawn_to_those_that_a_coder_brings() -> None:
+    own, brought = np.array([0.2, 0.5, 0.9]), np.array([0.6, np.nan, 0.9])
+    few, many = (drawn_limits(own, brought, people) for people in (8, 8_000_000))
+    between = np.exp(np.mean([np.log(0.2 / 0.8), np.log(0.6 / 0.4)]))
+    assert few.tolist() == pytest.approx([between / (1 + between), 0.5, 0.9])
+    assert many.tolist() == pytest.approx(own.tolist(), abs=1e-5)
+    assert drawn_limits(np.array([1.0]), np.array([0.0]), 8).tolist() == pytest.approx([0.5]), "ends stay finite"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.limits import HALF, base_rate_limits, base_rates, rates_of_chosen
+from ..metrics.limits import HALF, base_rate_limits, base_rates, drawn_limits, rates_of_chosen
 from ..networks.clip_answers import is_of_clips
 from .training_set import TrainingSet
 
@@ -32,21 +32,26 @@ def faces_for_limits(data: TrainingSet, most: int = MOST_FACES) -> NDArray[np.in
 
 
 def limits_by_base_rate(
-    data: TrainingSet, predicted_MA: NDArray[Any], begun_A: NDArray[np.bool_] | None = None, *, rule: str = "base-rate"
+    data: TrainingSet, predicted_MA: NDArray[Any], brought_A: NDArray[Any] | None = None, *, rule: str = "base-rate"
 ) -> list[float]:
     """Return each AU's limit from the visible labels of the training people and predictions on `faces_for_limits`.
 
-    begun_A: AUs learned from a coder's weights: their mean prediction is how often they are present, which labels have
-    a part in, and few of them tell worse. rule: base-rate, or chosen-frames: by the rates of
+    brought_A: limits of a coder whose weights AUs were learned from, NaN of the others: their mean prediction is how
+    often they are present, which labels have a part in, and few of them tell worse; and their limits are drawn to the
+    coder's (`metrics.limits.drawn_limits`). rule: base-rate, or chosen-frames: by the rates of
     `metrics.limits.rates_of_chosen`, since frames that were chosen for their doubt show AUs more often than others.
     """
     labels_NA = data.occurrence[np.concatenate([data.labelled, data.validation])]
     rates_A = base_rates(labels_NA)
-    if rule == "chosen-frames" or begun_A is not None:
+    if rule == "chosen-frames" or brought_A is not None:
         expected_A = np.nanmean(predicted_MA, axis=0)
         rates_A = rates_of_chosen(rates_A, expected_A) if rule == "chosen-frames" else rates_A
-        rates_A = rates_A if begun_A is None else np.where(begun_A, expected_A, rates_A)
-    return [round(float(limit), _DIGITS) for limit in base_rate_limits(predicted_MA, rates_A)]
+        rates_A = rates_A if brought_A is None else np.where(np.isnan(brought_A), rates_A, expected_A)
+    limits_A = base_rate_limits(predicted_MA, rates_A)
+    if brought_A is not None:
+        table = data.coder.table(person=False)
+        limits_A = drawn_limits(limits_A, brought_A, len(np.unique(table.people[faces_for_limits(data)])))
+    return [round(float(limit), _DIGITS) for limit in limits_A]
 
 
 def trained_limits(

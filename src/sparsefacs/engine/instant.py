@@ -21,7 +21,7 @@ from ..evidence.linear import LinearEvidence
 from ..evidence.vectors import VECTOR_WIDTH, meaning_of
 from ..faces.alignment import FaceRecipe
 from ..methods.settings import Setting
-from ..metrics.limits import HALF
+from ..metrics.limits import HALF, described_limits
 from ..metrics.scores import mean_score
 from ..networks.config import start_folder
 from ..networks.light import LightNetwork, codes_of
@@ -48,12 +48,13 @@ Rows = NDArray[np.int64]
 class Learned:
     """What was learned at once: the network, the evidence of the rows that it may look at, and more for its file.
 
-    begun_A: AUs that a coder knows whose weights were begun from, None where it was none.
+    brought_A: limits of the coder whose weights were begun from, NaN of AUs that it does not know; None where it was
+    none.
     """
 
     network: LightNetwork
     table: EvidenceTable
-    begun_A: NDArray[np.bool_] | None = None  # noqa: N815 -- a shape suffix
+    brought_A: NDArray[Any] | None = None  # noqa: N815 -- a shape suffix
     further: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def codes(self, rows: Rows, config: RunConfig) -> F32:
@@ -120,12 +121,12 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
         table, further = with_features(table, data, config, free)
     weights = learned(table, data.labelled, data, config, person, begin)
     network = LightNetwork(weights, len(config.aus), person=person, pixels=pixels)
-    if begin is None:
+    if coder is None or begin is None:
         return Learned(network, table, None, further)
     begun_A = np.any(begin.face_EA != 0, axis=0)
     if person and config.task == "occurrence":
         network = replace(network, activity=_activity(network, begun_A, table, data))
-    return Learned(network, table.settled(network.settle), begun_A, further)
+    return Learned(network, table.settled(network.settle), _brought(coder, begun_A, config), further)
 
 
 def with_pixels(
@@ -160,7 +161,7 @@ def _write(run: RunFolder, found: Learned, data: TrainingSet, config: RunConfig,
     rule = config.selection.threshold
     if config.task == "occurrence" and rule in ("base-rate", "chosen-frames"):
         rows = faces_for_limits(data)
-        limits = limits_by_base_rate(data, found.codes(rows, config), found.begun_A, rule=rule)
+        limits = limits_by_base_rate(data, found.codes(rows, config), found.brought_A, rule=rule)
     run.write_model(
         Setting(config.task, config.aus, config.network),
         data.stores[0].info.recipe,
@@ -209,6 +210,12 @@ def begun(coder: Light, config: RunConfig) -> LinearEvidence:
     known = coder.described.setting.aus
     offset = 0 if config.task == "occurrence" else len(known)
     return coder.network.evidence.of_answers([offset + known.index(au) if au in known else None for au in config.aus])
+
+
+def _brought(coder: Light, begun_A: NDArray[np.bool_], config: RunConfig) -> NDArray[Any]:
+    """Return the coder's limits of the AUs (A,), NaN of those that it does not know."""
+    its = dict(zip(coder.described.setting.aus, described_limits(coder.described.content), strict=True))
+    return np.where(begun_A, [its.get(au, np.nan) for au in config.aus], np.nan)
 
 
 def _check(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None, *, looks: bool) -> None:

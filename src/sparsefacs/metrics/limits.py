@@ -38,6 +38,24 @@ def rates_of_chosen(told_A: NDArray[Any], expected_A: NDArray[Any]) -> Floats:
     return np.asarray(np.sqrt(np.asarray(told_A, np.float64) * np.asarray(expected_A, np.float64)))
 
 
+PEOPLE_BROUGHT = 8.0
+"""People whose faces tell limits as well as those that a coder brings (docs/methods/coder.md)."""
+
+
+def drawn_limits(own_A: NDArray[Any], brought_A: NDArray[Any], people: int) -> Floats:
+    """Return limits (A,) found on the faces of `people`, drawn to those that a coder brings, NaN where it brings none.
+
+    Means of their logits, the coder's with the weight of PEOPLE_BROUGHT people: how often one person shows an AU says
+    little of where its limit lies.
+    """
+    own, brought = (np.asarray(each, np.float64) for each in (own_A, brought_A))
+    shares = np.where(np.isnan(brought), 0.0, PEOPLE_BROUGHT) / (PEOPLE_BROUGHT + people)
+    held = np.clip([own, np.where(np.isnan(brought), HALF, brought)], LOWEST, HIGHEST)
+    logits = np.log(held / (1 - held))
+    drawn = (1 - shares) * logits[0] + shares * logits[1]
+    return np.where(shares > 0, 1 / (1 + np.exp(-drawn)), own)
+
+
 def base_rate_limits(predicted_MA: NDArray[Any], rates_A: NDArray[Any]) -> Floats:
     """Return the limits (A,) from which the share rates_A of predictions (M, A) count: their (1 − rate) quantiles.
 
