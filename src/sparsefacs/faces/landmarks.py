@@ -1,5 +1,6 @@
 """68 landmarks, blendshapes and pose of one face, found in a box or followed from the frame before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,8 +183,15 @@ class TraitReader:
 
     def read(self, mesh: FaceMesh) -> Traits:
         """Return the traits of the face."""
-        inside = mesh.view.inward(mesh.points)
-        return Traits(self._shapes.blendshapes(inside), self._pose.pose(inside, mesh.view.side))
+        return self.read_all([mesh])[0]
+
+    def read_all(self, meshes: Sequence[FaceMesh]) -> list[Traits]:
+        """Return the traits of faces, which do not depend on each other; many at once cost less a face."""
+        if not meshes:
+            return []
+        inside = [mesh.view.inward(mesh.points) for mesh in meshes]
+        poses = self._pose.poses(np.stack(inside), np.array([mesh.view.side for mesh in meshes]))
+        return [Traits(self._shapes.blendshapes(each), pose) for each, pose in zip(inside, poses, strict=True)]
 
 
 def _apart(laid: F64, asked: F64) -> float:
