@@ -70,6 +70,8 @@ def _mirrored(
     finder: FaceFinder | Landmarker, image: NDArray[np.uint8], face: TrackedFace
 ) -> NDArray[np.float32] | None:
     """Return the landmarks (68, 2) of `face` as they are found in its mirror picture, pixels of `image`."""
+    import cv2
+
     height, width = image.shape[:2]
     centre, reach = (face.box[:2] + face.box[2:]) / 2, 1.25 * float(max(face.box[2:] - face.box[:2]))
     x0, y0 = (max(0, int(value)) for value in centre - reach)
@@ -78,7 +80,7 @@ def _mirrored(
         return None
     box = face.box - np.array([x0, y0, x0, y0], np.float32)
     box[[0, 2]] = x1 - x0 - 1 - box[[2, 0]]
-    found = finder.points(np.ascontiguousarray(image[y0:y1, x0:x1][:, ::-1]), box)
+    found = finder.points(np.asarray(cv2.flip(image[y0:y1, x0:x1], 1), np.uint8), box)
     if found is None:
         return None
     back = found[MIRROR_68]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..evidence.blendshapes import BLENDSHAPES
 from ..facs import MEDIAPIPE_TO_68
 from .head_pose import HeadPose
-from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector
+from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector, padded
 from .models import LANDMARKER, find_model
 
 F32 = NDArray[np.float32]
@@ -231,17 +231,22 @@ def _crop(image: NDArray[np.uint8], view: _View) -> NDArray[np.uint8]:
 
 
 def _part(image: NDArray[np.uint8], view: _View, area: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return pixels `area` (x0, y0, x1, y1) of what a view shows of the picture."""
+    """Return pixels `area` (x0, y0, x1, y1) of what a view shows of the picture, `padded`."""
     import cv2
 
     wide = round(view.side / view.scale)
     if wide == view.side or wide > 1.5 * view.side:
-        return _crop(image, view)[area[1] : area[3], area[0] : area[2]]
+        return padded(_crop(image, view)[area[1] : area[3], area[0] : area[2]])
     step = 1 / view.scale
     shift = (area[:2] + 0.5) * step - 0.5 + view.corner
     width, height = (int(value) for value in area[2:] - area[:2])
+    last = np.array(image.shape[1::-1]) - 1
+    low = np.clip(np.floor(shift).astype(np.int64) - 1, 0, last)
+    high = np.clip(np.ceil(shift + step * (area[2:] - area[:2])).astype(np.int64) + 1, low, last) + 1
+    shift -= low
+    near = padded(image[low[1] : high[1], low[0] : high[0]])
     matrix, flags = np.array([[step, 0, shift[0]], [0, step, shift[1]]]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=flags), np.uint8)
+    return np.asarray(cv2.warpAffine(near, matrix, (width, height), flags=flags), np.uint8)
 
 
 def _with_border(image: NDArray[np.uint8], x0: int, y0: int, width: int, height: int) -> NDArray[np.uint8]:

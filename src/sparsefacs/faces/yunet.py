@@ -28,7 +28,8 @@ class YuNet:
 
         height, width = image.shape[:2]
         whole = cv2.copyMakeBorder(image, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT)
-        answers = iter(self._session.run(self._names, {"input": cv2.dnn.blobFromImage(whole, swapRB=True)}))
+        channels = np.stack(cv2.split(whole)[::-1]).astype(np.float32)  # blue first
+        answers = iter(self._session.run(self._names, {"input": channels[None]}))
         boxes, scores = [], []
         for stride in _STRIDES:
             face, there, box = (next(answers)[0] for _ in range(3))
