@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..files import hash_json
 
-
 _ANCHORS = np.zeros((3, 68))  # the share of each landmark in the points that faces are laid by
 for _row, _group in enumerate((range(36, 42), range(42, 48), (48, 54))):
     _ANCHORS[_row, list(_group)] = 1 / len(_group)
