@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evidence.blendshapes import BLENDSHAPES
-from ..facs import MEDIAPIPE_TO_68
+from ..facs import MEDIAPIPE_TO_68, MIRROR_68
 from .head_pose import HeadPose
 from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector, padded
 from .models import LANDMARKER, find_model
@@ -156,14 +156,9 @@ class Landmarker:
             if not (box[3] - box[1] >= 8 and (middle >= 0).all() and (middle < image.shape[1::-1]).all()):
                 return None
             view = _view(box)
-            inner = np.concatenate([view.inward(square[None, :2])[0], square[2:4] * view.scale, square[4:]])
-            area = _covered(inner, view.side)
-            inner[:2] -= area[:2]
-            inside, sure = self._meshes.mesh(_part(image, view, area), inner)
+            mesh, sure = self._laid(image, view, square)
             if sure < CONFIDENCE_FOLLOWED:
                 return None
-            inside[:, :2] += area[:2]
-            mesh = view.outward(inside)
             laid = square
             try:
                 square, box = before.looked.on(mesh)
@@ -172,6 +167,33 @@ class Landmarker:
             if _apart(laid, square) <= SETTLED:
                 return FaceMesh(mesh, view, before.looked, square, box)
         return None
+
+    def mirrored(self, image: NDArray[np.uint8], mesh: FaceMesh) -> F32 | None:
+        """Return the landmarks (68, 2) of a face as the network sees them in its mirror picture; None for no face."""
+        points, sure = self._laid(image, mesh.view, mesh.square, mirrored=True)
+        if sure < CONFIDENCE or not np.isfinite(points).all():
+            return None
+        return points[MEDIAPIPE_TO_68, :2][MIRROR_68].astype(np.float32)
+
+    def _laid(self, image: NDArray[np.uint8], view: _View, square: F64, *, mirrored: bool = False) -> tuple[F64, float]:
+        """Return the mesh (478, 3) of the face in a square, both in pixels of `image`, and how sure it is.
+
+        mirrored: the network sees the mirror picture.
+        """
+        import cv2
+
+        inner = np.concatenate([view.inward(square[None, :2])[0], square[2:4] * view.scale, square[4:]])
+        area = _covered(inner, view.side)
+        inner[:2] -= area[:2]
+        part = _part(image, view, area)
+        if mirrored:
+            part = np.asarray(cv2.flip(part, 1), np.uint8)
+            inner[[0, 4]] = part.shape[1] - inner[0], -inner[4]
+        inside, sure = self._meshes.mesh(part, inner)
+        if mirrored:
+            inside[:, 0] = part.shape[1] - inside[:, 0]
+        inside[:, :2] += area[:2]
+        return view.outward(inside), sure
 
 
 class TraitReader:
