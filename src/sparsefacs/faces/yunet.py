@@ -70,7 +70,7 @@ def _freed(graph: Any) -> bytes:
 
 
 def _with_shape(tensor: Field, shape: bytes) -> bytes:
-    """Return a description of an input or output (name, type of tensor, of that the kind of numbers) with this shape."""
+    """Return a description of an input or output (name, type of tensor, of that the kind of numbers), with a shape."""
 
     def changed(message: Any, path: tuple[int, ...]) -> bytes:
         kept = []
