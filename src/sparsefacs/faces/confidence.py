@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .landmarks import Landmarker
 from .tracking import TrackedFace
 
-LOOK_EVERY_S = 0.25  # a second look costs more than following a face, and a hand stays longer than that
+LOOK_EVERY_S = 0.25  # a second look costs as much as following the face, and a hand stays longer than that
 AGREES = 0.007  # mean distance of the two looks' points, share of the face's size, up to which they agree
 HALVES = 0.01  # and what more of it halves the confidence
 WORST = 0.125  # what is left where the mirrored face is not found at all
