@@ -1,22 +1,27 @@
 """A face that is hidden, or cut off by the picture's border, is told with less confidence."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
 from sparsefacs.faces.confidence import LOOK_EVERY_S, WORST, Confidence, agreement, share_inside
+from sparsefacs.faces.landmarks import Landmarker
 from sparsefacs.faces.tracking import TrackedFace
 from sparsefacs.faces.video import VideoReader
+from sparsefacs.facs import MIRROR_68
+
+landmarker = cache(Landmarker)
 
 
 def only(finder, image) -> TrackedFace:
     (found,) = finder.find(image)
-    return TrackedFace(0, found.landmarks, found.box, found.score, found.traits)
+    return TrackedFace(0, found.landmarks, found.box, found.score, found.traits, found.mesh)
 
 
 def told(finder, image, time_s=None) -> float:
-    (face,) = Confidence(finder).lowered(image, [only(finder, image)], time_s)
+    (face,) = Confidence(landmarker()).lowered(image, [only(finder, image)], time_s)
     return face.score
 
 
@@ -50,7 +55,7 @@ def test_a_second_look_is_taken_four_times_a_second_and_for_every_new_face(photo
         return 0.5
 
     monkeypatch.setattr("sparsefacs.faces.confidence.agreement", seen)
-    sure, face = Confidence(finder), only(finder, photo)
+    sure, face = Confidence(landmarker()), only(finder, photo)
     times = [number / 20 for number in range(11)]
     scores = [sure.lowered(photo, [face], time_s)[0].score for time_s in times]
     assert len(looks) == 1 + int(0.5 / LOOK_EVERY_S) and set(scores) == {face.score / 2}
@@ -63,8 +68,19 @@ def test_a_second_look_is_taken_four_times_a_second_and_for_every_new_face(photo
 
 
 def test_a_face_not_found_in_the_mirror_keeps_little(photo, finder, monkeypatch) -> None:
-    monkeypatch.setattr(finder, "points", lambda *_: None)
-    assert agreement(finder, photo, only(finder, photo)) == WORST
+    monkeypatch.setattr(landmarker(), "mirrored", lambda *_: None)
+    assert agreement(landmarker(), photo, only(finder, photo)) == WORST
+
+
+def test_the_mirror_shows_the_points_of_the_mirrored_picture(photo, finder) -> None:
+    face = only(finder, photo)
+    assert face.mesh is not None
+    seen = landmarker().mirrored(photo, face.mesh)
+    again = only(finder, np.ascontiguousarray(photo[:, ::-1]))
+    other = again.landmarks[MIRROR_68] * [-1, 1] + [photo.shape[1] - 1, 0]
+    width = np.ptp(face.landmarks[:, 0])
+    assert seen is not None and np.linalg.norm(seen - other, axis=1).mean() < 0.015 * width
+    assert np.linalg.norm(seen - face.landmarks, axis=1).mean() > 1e-4 * width, "it is a look of its own"
 
 
 @pytest.mark.media

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from landmarker_pictures import pictures
+from sparsefacs.faces import mesh_models
 from sparsefacs.faces.landmarks import SETTLED, FaceMesh, Landmarker, TraitReader
+from sparsefacs.faces.mesh_models import padded
 from sparsefacs.facs import MIRROR_68
 
 ANSWERS = json.loads(Path(__file__).with_name("mediapipe_answers.json").read_text())
@@ -59,6 +61,21 @@ def test_networks_written_as_onnx_answer_as_they_did(shown, landmarker, reader, 
     mesh, answer = located(landmarker, shown[name], name), LITERT[name]
     assert np.abs(mesh.landmarks - answer["landmarks"]).max() < 0.005
     assert np.abs(reader.read(mesh).blendshapes - answer["blendshapes"]).max() < 3e-4
+
+
+def test_what_is_read_off_many_meshes_at_once_is_what_is_read_off_each(shown, landmarker, reader) -> None:
+    meshes = [located(landmarker, shown[name], name) for name in ("photo", "turned", "tilted")]
+    together, alone = reader.read_all(meshes), [reader.read(mesh) for mesh in meshes]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one.blendshapes, other.blendshapes)
+        np.testing.assert_allclose(one.pose, other.pose, atol=1e-5)
+    assert np.ptp([one.pose[0] for one in together]) > 5 and reader.read_all([]) == []
+
+
+def test_a_fourth_channel_changes_no_value_of_a_cut(shown) -> None:
+    for square in ([150.0, 140.0, 230.0, 231.0, 0.3], [20.0, 30.0, 400.0, 400.0, -0.1]):
+        cut = mesh_models._cut(shown["photo"], np.array(square), 256)
+        np.testing.assert_array_equal(mesh_models._cut(padded(shown["photo"]), np.array(square), 256)[..., :3], cut)
 
 
 def test_a_face_that_stays_is_followed_to_the_same_points(shown, landmarker, reader) -> None:

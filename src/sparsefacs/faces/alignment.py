@@ -1,5 +1,6 @@
 """Similarity alignment on both eye centres and the mouth centre (Adversarial, section 4.1), as a hashed recipe."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,6 +9,10 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..files import hash_json
+
+_ANCHORS = np.zeros((3, 68))  # the share of each landmark in the points that faces are laid by
+for _row, _group in enumerate((range(36, 42), range(42, 48), (48, 54))):
+    _ANCHORS[_row, list(_group)] = 1 / len(_group)
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,7 @@ class FaceRecipe:
 
 def anchor_points(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return eye centres and mouth centre (..., 3, 2) of 68 landmarks (..., 68, 2), in the same pixels."""
-    points = np.asarray(landmarks, dtype=np.float64)
-    return np.stack(
-        [points[..., group, :].mean(axis=-2) for group in (range(36, 42), range(42, 48), (48, 54))], axis=-2
-    )
+    return np.asarray(_ANCHORS @ np.asarray(landmarks, dtype=np.float64))
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -63,14 +65,14 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     src, dst = np.asarray(source, np.float64), np.asarray(target, np.float64)
     mean_src, mean_dst = src.mean(axis=0), dst.mean(axis=0)
     a, b = src - mean_src, dst - mean_dst
-    spread = float((a**2).sum())
-    if not np.isfinite(spread) or not np.isfinite(b).all() or spread < 1e-12:
+    spread = float(np.vdot(a, a))
+    if not math.isfinite(spread) or not np.isfinite(b).all() or spread < 1e-12:
         raise ValueError("landmarks coincide or are not numbers")
     # For 2-D points the optimal rotation-scale is the complex ratio <b, a> / <a, a>.
-    cosine = float((a * b).sum()) / spread
-    sine = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / spread
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    return np.hstack([linear, (mean_dst - linear @ mean_src)[:, None]])
+    cosine = float(np.vdot(a, b)) / spread
+    sine = float(np.vdot(a[:, 0], b[:, 1]) - np.vdot(a[:, 1], b[:, 0])) / spread
+    (x, y), (to_x, to_y) = mean_src.tolist(), mean_dst.tolist()
+    return np.array([[cosine, -sine, to_x - (cosine * x - sine * y)], [sine, cosine, to_y - (sine * x + cosine * y)]])
 
 
 def alignment_matrix(landmarks: NDArray[np.floating], recipe: FaceRecipe) -> NDArray[np.float64]:
@@ -124,12 +126,15 @@ def small_face(image: NDArray[np.uint8], landmarks: NDArray[np.floating], recipe
 
 def _covered(image: NDArray[np.uint8], matrix: NDArray[np.float64], size: int) -> tuple[int, int, int, int]:
     """Return the part (x0, y0, x1, y1) of `image` that a face cut by `matrix` covers, and a little more."""
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64) - 0.5
-    covered = (corners - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
-    last = np.array(image.shape[1::-1]) - 1
-    x0, y0 = np.clip(np.floor(covered.min(axis=0)).astype(int) - 4, 0, last)
-    x1, y1 = np.clip(np.ceil(covered.max(axis=0)).astype(int) + 4, 0, last) + 1
-    return int(x0), int(y0), int(x1), int(y1)
+    (a, b, x), (c, d, y) = matrix.tolist()
+    spread = a * d - b * c
+    ends = [(u - 0.5 - x, v - 0.5 - y) for u in (0, size) for v in (0, size)]
+    across = [(d * u - b * v) / spread for u, v in ends]
+    down = [(a * v - c * u) / spread for u, v in ends]
+    right, bottom = image.shape[1] - 1, image.shape[0] - 1
+    x0, y0 = (min(max(math.floor(min(at)) - 4, 0), end) for at, end in ((across, right), (down, bottom)))
+    x1, y1 = (min(max(math.ceil(max(at)) + 4, 0), end) + 1 for at, end in ((across, right), (down, bottom)))
+    return x0, y0, x1, y1
 
 
 def _reduced(

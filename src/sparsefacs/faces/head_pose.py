@@ -41,30 +41,33 @@ class HeadPose:
         apart = face[self._which] - (share * face[self._which]).sum(axis=0)
         self._weighted, self._spread = (share * apart).T, float((share * apart**2).sum())
 
-    def pose(self, mesh: NDArray[np.floating], side: float) -> NDArray[np.float32]:
-        """Return yaw, pitch, roll (3,) in degrees (see `evidence.pose`) of a mesh (478, 3) in a picture `side` wide.
+    def poses(self, meshes_FPC: NDArray[np.floating], sides_F: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return yaw, pitch, roll (F, 3) in degrees (see `evidence.pose`) of meshes (F, 478, 3) in pictures `sides_F`
+        wide.
 
-        mesh: pixels of that square picture. The camera is taken to look at its middle, so that they turn with it.
+        meshes_FPC: pixels of that square picture. The camera is taken to look at its middle, so that they turn with it.
         """
         tall = 2 * np.tan(_HALF_FOV)
-        screen = np.asarray(mesh[:_FACE], np.float64) / side * tall
-        middle = screen[:, 2].mean()
-        seen = screen[self._which] * _UP + np.array([-tall / 2, tall / 2, 0])
+        screen = np.asarray(meshes_FPC[:, :_FACE], np.float64) / np.asarray(sides_F)[:, None, None] * tall
+        middle = screen[:, :, 2].mean(axis=1)
+        seen = screen[:, self._which] * _UP + np.array([-tall / 2, tall / 2, 0])
         scale, _ = self._fitted(seen * _NEAR)
         again, _ = self._fitted(_unprojected(seen, middle, scale))
         return pose_of(self._fitted(_unprojected(seen, middle, scale * again))[1])
 
-    def _fitted(self, points: F64) -> tuple[float, F64]:
-        """Return scale and rotation (3, 3) that best take the canonical face to `points`, least weighted squares."""
-        both = (self._weighted @ points).T
+    def _fitted(self, points_FPC: F64) -> tuple[F64, F64]:
+        """Return scales (F,) and rotations (F, 3, 3) that best take the canonical face to points, least weighted
+        squares.
+        """
+        both = (self._weighted @ points_FPC).swapaxes(-1, -2)
         left, strength, right = np.linalg.svd(both)
-        if np.linalg.det(both) < 0:  # a rotation is wanted, no reflection
-            left[:, 2] *= -1
-            strength[2] *= -1
-        return float(strength.sum()) / self._spread, left @ right
+        mirrored = np.linalg.det(both) < 0  # a rotation is wanted, no reflection
+        left[mirrored, :, 2] *= -1
+        strength[mirrored, 2] *= -1
+        return strength.sum(axis=1) / self._spread, left @ right
 
 
-def _unprojected(seen: F64, middle: float, scale: float) -> F64:
+def _unprojected(seen_FPC: F64, middle_F: F64, scale_F: F64) -> F64:
     """Return points in space, x right, y up, z towards the camera, of what the camera sees; middle: mean depth."""
-    depth = (seen[:, 2] - middle + 1) / scale
-    return np.stack([seen[:, 0] * depth, seen[:, 1] * depth, -depth], axis=1)
+    depth = (seen_FPC[..., 2] - middle_F[:, None] + 1) / scale_F[:, None]
+    return np.stack([seen_FPC[..., 0] * depth, seen_FPC[..., 1] * depth, -depth], axis=-1)

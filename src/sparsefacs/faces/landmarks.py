@@ -1,14 +1,15 @@
 """68 landmarks, blendshapes and pose of one face, found in a box or followed from the frame before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..evidence.blendshapes import BLENDSHAPES
-from ..facs import MEDIAPIPE_TO_68
+from ..facs import MEDIAPIPE_TO_68, MIRROR_68
 from .head_pose import HeadPose
-from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector
+from .mesh_models import MeshNetwork, ShapeNetwork, SquareDetector, padded
 from .models import LANDMARKER, find_model
 
 F32 = NDArray[np.float32]
@@ -155,14 +156,9 @@ class Landmarker:
             if not (box[3] - box[1] >= 8 and (middle >= 0).all() and (middle < image.shape[1::-1]).all()):
                 return None
             view = _view(box)
-            inner = np.concatenate([view.inward(square[None, :2])[0], square[2:4] * view.scale, square[4:]])
-            area = _covered(inner, view.side)
-            inner[:2] -= area[:2]
-            inside, sure = self._meshes.mesh(_part(image, view, area), inner)
+            mesh, sure = self._laid(image, view, square)
             if sure < CONFIDENCE_FOLLOWED:
                 return None
-            inside[:, :2] += area[:2]
-            mesh = view.outward(inside)
             laid = square
             try:
                 square, box = before.looked.on(mesh)
@@ -171,6 +167,33 @@ class Landmarker:
             if _apart(laid, square) <= SETTLED:
                 return FaceMesh(mesh, view, before.looked, square, box)
         return None
+
+    def mirrored(self, image: NDArray[np.uint8], mesh: FaceMesh) -> F32 | None:
+        """Return the landmarks (68, 2) of a face as the network sees them in its mirror picture; None for no face."""
+        points, sure = self._laid(image, mesh.view, mesh.square, mirrored=True)
+        if sure < CONFIDENCE or not np.isfinite(points).all():
+            return None
+        return points[MEDIAPIPE_TO_68, :2][MIRROR_68].astype(np.float32)
+
+    def _laid(self, image: NDArray[np.uint8], view: _View, square: F64, *, mirrored: bool = False) -> tuple[F64, float]:
+        """Return the mesh (478, 3) of the face in a square, both in pixels of `image`, and how sure it is.
+
+        mirrored: the network sees the mirror picture.
+        """
+        import cv2
+
+        inner = np.concatenate([view.inward(square[None, :2])[0], square[2:4] * view.scale, square[4:]])
+        area = _covered(inner, view.side)
+        inner[:2] -= area[:2]
+        part = _part(image, view, area)
+        if mirrored:
+            part = np.asarray(cv2.flip(part, 1), np.uint8)
+            inner[[0, 4]] = part.shape[1] - inner[0], -inner[4]
+        inside, sure = self._meshes.mesh(part, inner)
+        if mirrored:
+            inside[:, 0] = part.shape[1] - inside[:, 0]
+        inside[:, :2] += area[:2]
+        return view.outward(inside), sure
 
 
 class TraitReader:
@@ -182,8 +205,15 @@ class TraitReader:
 
     def read(self, mesh: FaceMesh) -> Traits:
         """Return the traits of the face."""
-        inside = mesh.view.inward(mesh.points)
-        return Traits(self._shapes.blendshapes(inside), self._pose.pose(inside, mesh.view.side))
+        return self.read_all([mesh])[0]
+
+    def read_all(self, meshes: Sequence[FaceMesh]) -> list[Traits]:
+        """Return the traits of faces, which do not depend on each other; many at once cost less a face."""
+        if not meshes:
+            return []
+        inside = [mesh.view.inward(mesh.points) for mesh in meshes]
+        poses = self._pose.poses(np.stack(inside), np.array([mesh.view.side for mesh in meshes]))
+        return [Traits(self._shapes.blendshapes(each), pose) for each, pose in zip(inside, poses, strict=True)]
 
 
 def _apart(laid: F64, asked: F64) -> float:
@@ -223,17 +253,22 @@ def _crop(image: NDArray[np.uint8], view: _View) -> NDArray[np.uint8]:
 
 
 def _part(image: NDArray[np.uint8], view: _View, area: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Return pixels `area` (x0, y0, x1, y1) of what a view shows of the picture."""
+    """Return pixels `area` (x0, y0, x1, y1) of what a view shows of the picture, `padded`."""
     import cv2
 
     wide = round(view.side / view.scale)
     if wide == view.side or wide > 1.5 * view.side:
-        return _crop(image, view)[area[1] : area[3], area[0] : area[2]]
+        return padded(_crop(image, view)[area[1] : area[3], area[0] : area[2]])
     step = 1 / view.scale
     shift = (area[:2] + 0.5) * step - 0.5 + view.corner
     width, height = (int(value) for value in area[2:] - area[:2])
+    last = np.array(image.shape[1::-1]) - 1
+    low = np.clip(np.floor(shift).astype(np.int64) - 1, 0, last)
+    high = np.clip(np.ceil(shift + step * (area[2:] - area[:2])).astype(np.int64) + 1, low, last) + 1
+    shift -= low
+    near = padded(image[low[1] : high[1], low[0] : high[0]])
     matrix, flags = np.array([[step, 0, shift[0]], [0, step, shift[1]]]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=flags), np.uint8)
+    return np.asarray(cv2.warpAffine(near, matrix, (width, height), flags=flags), np.uint8)
 
 
 def _with_border(image: NDArray[np.uint8], x0: int, y0: int, width: int, height: int) -> NDArray[np.uint8]:

@@ -73,13 +73,16 @@ class MeshNetwork:
         self._network = _Network(bundle, "face_landmarks_detector")
 
     def mesh(self, picture: NDArray[np.uint8], square: NDArray[np.floating]) -> tuple[F64, float]:
-        """Return the mesh (478, 3), in pixels of `picture` (H, W, 3 RGB), and how sure it is that there is a face, 0–1.
+        """Return the mesh (478, 3), in pixels of `picture` (H, W, 3 RGB, or `padded`), and how sure it is that there is
+        a face, 0–1.
 
         square: (5,) as `SquareDetector.squares` gives them. Depth, in the same unit, is smaller towards the camera.
         """
-        seen = _cut(picture, square, _MESH_SIDE)
-        channels = np.ascontiguousarray(seen.transpose(2, 0, 1))  # as bytes, which is faster than as numbers
-        points, logit = self._network.run(channels * np.float32(1 / 255), "Identity", "Identity_1")
+        import cv2
+
+        planes = np.empty((4, _MESH_SIDE, _MESH_SIDE), np.uint8)
+        cv2.split(_cut(padded(picture), square, _MESH_SIDE), list(planes))
+        points, logit = self._network.run(planes[:3] * np.float32(1 / 255), "Identity", "Identity_1")
         mesh = points.reshape(MESH_POINTS, 3).astype(np.float64) / _MESH_SIDE
         x, y = (mesh[:, :2] - 0.5).T
         cosine, sine = np.cos(square[4]), np.sin(square[4])
@@ -96,6 +99,15 @@ class ShapeNetwork:
     def blendshapes(self, mesh: NDArray[np.floating]) -> F32:
         """Return the blendshapes (52,) 0–1, in the order of `BLENDSHAPES`, of a mesh (478, 2 or 3) in pixels."""
         return self._network.run(mesh[_SHAPED, :2], "StatefulPartitionedCall:0")[0]
+
+
+def padded(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture (H, W, 3) with a fourth channel, or as it is where it has that: OpenCV turns and scales four
+    channels to the same values in half the time.
+    """
+    import cv2
+
+    return picture if picture.shape[2] == 4 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA), np.uint8)
 
 
 def _places() -> F64:
@@ -138,7 +150,7 @@ def _whole(crop: NDArray[Any]) -> F64:
 
 
 def _cut(picture: NDArray[Any], square: NDArray[np.floating], side: int) -> NDArray[Any]:
-    """Return what lies in a square, (side, side, 3). Beyond the picture its last pixels are repeated.
+    """Return what lies in a square, (side, side, channels). Beyond the picture its last pixels are repeated.
 
     As in MediaPipe, the square's corner is met by the middle of the first pixel.
     """

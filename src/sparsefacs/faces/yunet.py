@@ -13,6 +13,9 @@ _STRIDES = (8, 16, 32)
 _OVERLAP = 0.3  # boxes that overlap more than this (intersection over union) are one face
 _MOST = 200  # faces of a picture
 _GRAPH, _INPUT, _OUTPUT, _SHAPES = 7, 11, 12, 13  # fields of ONNX: of a model its graph, of that all but the nodes
+_PICTURE = b"".join(
+    field(1, field(1, size) if isinstance(size, int) else field(2, size)) for size in (1, 3, b"height", b"width")
+)
 
 
 class YuNet:
@@ -28,7 +31,8 @@ class YuNet:
 
         height, width = image.shape[:2]
         whole = cv2.copyMakeBorder(image, 0, -height % 32, 0, -width % 32, cv2.BORDER_CONSTANT)
-        answers = iter(self._session.run(self._names, {"input": cv2.dnn.blobFromImage(whole, swapRB=True)}))
+        channels = np.stack(cv2.split(whole)[::-1]).astype(np.float32)  # blue first
+        answers = iter(self._session.run(self._names, {"input": channels[None]}))
         boxes, scores = [], []
         for stride in _STRIDES:
             face, there, box = (next(answers)[0] for _ in range(3))
@@ -58,22 +62,25 @@ def _freed(graph: Any) -> bytes:
     kept = []
     for part in fields(graph):
         if part.number in (_INPUT, _OUTPUT):
-            kept.append(field(part.number, _without_size(part)))
+            # how many channels come in has to be known: else pooling is done in another order, with copies before it
+            kept.append(field(part.number, _with_shape(part, _PICTURE if part.number == _INPUT else b"")))
         elif part.number != _SHAPES:  # shapes of what is in between hold for 640 pixels only
             kept.append(part.raw)
     return b"".join(kept)
 
 
-def _without_size(tensor: Field) -> bytes:
-    """Return a description of an input or output (name, type of tensor, of that the kind of numbers) less its shape."""
+def _with_shape(tensor: Field, shape: bytes) -> bytes:
+    """Return a description of an input or output (name, type of tensor, of that the kind of numbers), with a shape."""
 
-    def without(message: Any, path: tuple[int, ...]) -> bytes:
+    def changed(message: Any, path: tuple[int, ...]) -> bytes:
         kept = []
         for part in fields(message):
             if part.number != path[0]:
                 kept.append(part.raw)
             elif len(path) > 1:
-                kept.append(field(part.number, without(part.value, path[1:])))
+                kept.append(field(part.number, changed(part.value, path[1:])))
+            elif shape:
+                kept.append(field(part.number, shape))
         return b"".join(kept)
 
-    return without(tensor.value, (2, 1, 2))  # type, tensor, shape
+    return changed(tensor.value, (2, 1, 2))  # type, tensor, shape

@@ -114,7 +114,8 @@ class CodesWriter:
         smoothing: str | None = None,
     ) -> None:
         self._rows, self._aus, self._task, self._limits = rows, tuple(aus), task, tuple(limits)
-        self._further = tuple(further)
+        self._further, self._beyond = tuple(further), _beyond(aus, further)
+        self._strengths = [column(au, "r") for au in aus]
         self._last: list[Cell] = [] if smoothing is None else [smoothing]
         self._faceless: list[tuple[int, float | None]] = []
         self._any_face = False
@@ -155,21 +156,20 @@ class CodesWriter:
         return [frame.source, frame.subject, index + 1, face_id, None if time_s is None else round(time_s, 6)]
 
     def _write_lost(self, frame: CodedFrame, index: int, face_id: int, time_s: float | None) -> None:
-        beyond = len(_beyond(self._aus, self._further))
-        empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus) + beyond + len(self._last))
+        empty: list[Cell] = [None] * (len(_FACE) + 3 * len(self._aus) + len(self._beyond) + len(self._last))
         self._rows.write([*self._start(frame, index, face_id, time_s), None, 0, *empty])
         self._lost += 1
 
     def _cells(self, face: CodedFace, time_s: float | None) -> list[Cell]:
-        values = [round(float(value), 6) for value in face.codes]
+        values = [round(value, 6) for value in face.codes.tolist()]
         present: list[Cell] = [int(value >= limit) for value, limit in zip(face.codes, self._limits, strict=True)]
         beside: dict[str, Cell] = {}
         if face.further is not None:
-            beside = {name: round(float(v), 6) for name, v in zip(self._further, face.further, strict=True)}
-        strengths = [beside.get(column(au, "r")) for au in self._aus]
+            beside = {name: round(v, 6) for name, v in zip(self._further, face.further.tolist(), strict=True)}
+        strengths = [beside.get(name) for name in self._strengths]
         empty: list[Cell] = [None] * len(self._aus)
         told = [*strengths, *values] if self._task == "occurrence" else [*values, *empty]
-        beyond = [beside.get(name) for name in _beyond(self._aus, self._further)]
+        beyond = [beside.get(name) for name in self._beyond]
         box = [round(float(side), 2) for side in face.box]
         return [
             round(face.confidence, 4),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..data.store import Reject
 from ..errors import InputError
 from ..extras import check_installed
+from ..faces.landmarks import TraitReader
 from ..faces.video import VideoReader
 from ..files import refuse_existing, sha256_file, write_json
 from ..progress import progress
@@ -230,7 +231,7 @@ def _encoded_frames(
     faces = judge_faces(overlapped(find_faces(pictures), located, "landmarks"))
     frames = overlapped(cut_faces(faces, coder.recipe, keep_images=keep_images), cut, "cut out")
     with closing(frames):
-        yield from encode_frames(frames, coder, pace.batch_size)
+        yield from encode_frames(frames, coder, pace.batch_size, TraitReader())
 
 
 def coded_frames(

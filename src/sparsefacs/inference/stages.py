@@ -82,8 +82,8 @@ def find_faces(
 def judge_faces(
     frames: Iterator[Opened | LocatedFrame | Closed],
 ) -> Generator[Opened | LocatedFrame | Closed, None, None]:
-    """Read blendshapes and pose of the faces, and say how far each is to be trusted."""
-    landmarker, reader = Landmarker(), TraitReader()
+    """Say how far each face is to be trusted."""
+    landmarker = Landmarker()
     sure = Confidence(landmarker)
     for item in frames:
         if isinstance(item, Opened):
@@ -91,8 +91,7 @@ def judge_faces(
         if not isinstance(item, LocatedFrame):
             yield item
             continue
-        faces = [face if face.mesh is None else replace(face, traits=reader.read(face.mesh)) for face in item.found]
-        yield replace(item, found=sure.lowered(item.picture.image, faces, item.picture.time_s))
+        yield replace(item, found=sure.lowered(item.picture.image, item.found, item.picture.time_s))
 
 
 def cut_faces(
@@ -131,9 +130,12 @@ def _cut_out(
 
 
 def encode_frames(
-    frames: Iterator[Opened | FoundFrame | Closed], coder: Coder, batch_size: int
+    frames: Iterator[Opened | FoundFrame | Closed], coder: Coder, batch_size: int, reader: TraitReader | None = None
 ) -> Generator[Opened | EncodedFrame | Closed, None, None]:
-    """Send each face through the network once, gathering about `batch_size` of them; order is kept."""
+    """Send each face through the network once, gathering about `batch_size` of them; order is kept.
+
+    reader: reads the blendshapes and poses of faces that have a mesh; None: they are known, or not to be known.
+    """
     wanted = whole_batches(batch_size)
     held: list[Opened | FoundFrame | Closed] = []
     faces = pixels = 0
@@ -143,9 +145,26 @@ def encode_frames(
             faces += len(item.faces)
             pixels += item.image.nbytes if item.image is not None else 0
         if faces >= wanted or len(held) >= max(HELD_FRAMES, wanted) or pixels > HELD_BYTES:
-            yield from _encoded(held, coder)
+            yield from _encoded(_with_traits(held, reader), coder)
             held, faces, pixels = [], 0, 0
-    yield from _encoded(held, coder)
+    yield from _encoded(_with_traits(held, reader), coder)
+
+
+def _with_traits(
+    held: list[Opened | FoundFrame | Closed], reader: TraitReader | None
+) -> list[Opened | FoundFrame | Closed]:
+    """Return the frames with the traits of their faces, which need their meshes no more."""
+    if reader is None:
+        return held
+    meshes = [face.mesh for item in held if isinstance(item, FoundFrame) for face in item.faces if face.mesh]
+    read = iter(reader.read_all(meshes))
+
+    def told(face: TrackedFace) -> TrackedFace:
+        return replace(face, traits=next(read), mesh=None) if face.mesh else face
+
+    return [
+        replace(item, faces=tuple(map(told, item.faces))) if isinstance(item, FoundFrame) else item for item in held
+    ]
 
 
 def _encoded(
