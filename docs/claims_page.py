@@ -71,8 +71,10 @@ def paper_text(paper: str, own: Sequence[Claim], kept: Kept) -> str:
     for place, each in enumerate(own, start=1):
         name = f"{LETTERS[paper]}{place}"
         hinted = bool(each.seen or kept.beside(each))
-        shown = headline(kept.decided(each)) or ("hints, below" if hinted else UNDEFINED)
-        body.append([f"[{name}](#{name.lower()})", each.claim, published_text(each), shown, f"**{kept.judged(each)}**"])
+        judged = kept.judged(each)
+        further = "counts, below" if each.counts and judged != UNCLEAR else "hints, below" if hinted else UNDEFINED
+        shown = headline(kept.decided(each)) or further
+        body.append([f"[{name}](#{name.lower()})", each.claim, published_text(each), shown, f"**{judged}**"])
     heads = ["", "claim", "published", "here", "verdict"]
     lines += [*markdown_table(heads, body), ""]
     for place, each in enumerate(own, start=1):

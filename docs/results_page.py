@@ -105,7 +105,7 @@ def pages(kept: Kept, introduction: str) -> dict[str, str]:
             parts.append(board_text(boards[task], task))
             for data, rows in by_data(boards[task]["rows"]).items():
                 files[figure_name(task, data)] = efficiency_figure(rows, MAIN[task][0])
-    if papers := [each for each in contents if each["paper"] != "benchmark"]:
+    if papers := [each for each in contents if each["paper"] != "benchmark" and each["rows"]]:
         parts.append("## A table of each paper, at small size\n")
         parts.append(OF_PAPERS)
         parts += [paper_text(each) for each in papers]
@@ -253,8 +253,9 @@ def costs(rows: Sequence[Row]) -> list[str]:
 def paper_text(content: Mapping[str, Any]) -> str:
     """Return the section of one paper's table: ours, and published where rows and labels are those of the paper."""
     lines = [f"### {content['paper']}, {content['item']}\n", content["what"][:1].upper() + content["what"][1:] + ".\n"]
-    metrics = [name for name in content["rows"][0]["scores"] if name in METRIC_NAMES or "pseudo" in name]
-    shown = [name for name in metrics if name != "accuracy"][:4]
+    scores = content["rows"][0]["scores"]
+    further = [name for name in scores if name not in METRIC_NAMES]  # of pseudo labels, of distributions
+    shown = [*[name for name in METRIC_NAMES if name in scores and name not in UNSHOWN][:3], *further]
     found = {(each["row"], each["labels"], each["metric"]): each for each in content["differences"]}
     heads = ["", "labels", *(METRIC_NAMES.get(name, name.replace("-", " ")) for name in shown)]
     with_difference = any(key[2] == shown[0] for key in found)
