@@ -29,8 +29,8 @@ BUDGETS = (8, 16, 32, 64, 80, 160, 320, 640)
 MOST_AT_ONCE = 64
 """Faces asked before the model learns again, at most."""
 RULES = ("f1", "f1_expected", "f1_labels", "auc")
-"""f1: at limits as of a training by the rule `chosen-frames`; f1_expected, f1_labels: by the expected rates, and by
-those of the labels, alone."""
+"""f1: at limits by the rates of a training by `chosen-frames`, not drawn to a coder's; f1_expected, f1_labels: by
+the expected rates, and by those of the labels, alone."""
 
 
 @dataclass(frozen=True)
