@@ -31,7 +31,8 @@ def prepared(command: Command, folder: Path, dataset: str, *options: object, peo
     tree, store = folder / f"{dataset}-tree", folder / f"{dataset}-store"
     command("synth", tree, "--layout", dataset, "--subjects", people, "--clips", 2, "--frames", 5, "--seed", 3)
     labels = ("--labels", tree / "labels.csv") if dataset == "table" else ()
-    command("prepare", tree, store, "--dataset", dataset, "--size", 64, "--workers", 1, *labels, *options)
+    named = () if dataset in ("folder", "table") else ("--dataset", dataset)  # what is taken where nothing is said
+    command("prepare", tree, store, *named, "--size", 64, "--workers", 1, *labels, *options)
     return store
 
 

@@ -14,6 +14,7 @@ from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.run import RunFolder
 from sparsefacs.evidence.fitting import pixel_gain, usual_gain
+from sparsefacs.evidence.vectors import meaning_of
 from sparsefacs.protocols.folds import make_protocol
 from sparsefacs.training import DEFAULT_PROTOCOL
 
@@ -52,6 +53,19 @@ def test_instant_is_the_same_to_the_last_digit_whatever_the_seed(seen: Store, tm
 def test_instant_codes_intensity(seen: Store, tmp_path: Path) -> None:
     metrics = api.train("instant", seen.path, tmp_path / "run", recipe="evidence", task="intensity")
     assert metrics["pooled"]["mean"]["icc"]["value"] > 0.6
+
+
+def test_aus_that_nothing_tells_are_left_out_unless_they_were_asked_for(
+    seen: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A store without labels names all AUs there are, of which no blendshape means some."""
+    monkeypatch.setattr("sparsefacs.engine.instant.meaning_of", lambda au: meaning_of(au) * (au != 4))
+    given: dict[str, Any] = {"recipe": "evidence", "labels": "none"}
+    assert api.train("instant", seen.path, tmp_path / "run", **given)["aus"] == [1, 12]
+    assert "note: AU4 left out" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"nothing tells AU4: .*Add --aus 1"):
+        api.train("instant", seen.path, tmp_path / "asked", aus=(1, 4), **given)
+    assert not (tmp_path / "asked").exists()
 
 
 def test_instant_answers_without_a_label_and_others_say_that_they_do_not(seen: Store, tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def next_faces(
 
     A row a face: video, frame, time, person, why it is asked (coverage, doubt, rare, random), and whether it is kept
     for the test: keep those out of training. In ELAN and BORIS the frames are the stretches called coded; mark the AUs
-    that are present there, and give the file to sparsefacs prepare VIDEOS STORE --dataset table --labels FILE.
+    that are present there, and give the file to sparsefacs prepare VIDEOS STORE --labels FILE.
     """
     from ..coders import coder_folder, read_card
     from ..data.store import Store

@@ -35,8 +35,7 @@ def events(
 
     A row an event: onset, apex, offset, duration, highest intensity. Where a face is lost, or the video begins or ends
     while an AU is present, the event is cut and says so. Stretches in which the face was coded are written too, so that
-    silence means absent. Corrected there, the file goes back as labels: sparsefacs prepare VIDEOS STORE --dataset table
-    --labels FILE.
+    silence means absent. Corrected there, the file goes back as labels: sparsefacs prepare VIDEOS STORE --labels FILE.
     """
     told = observation.write_events(codes, out, form=form, on=on, off=off, bridge_s=bridge, shortest_s=shortest)
     for note in told.notes:

@@ -153,9 +153,12 @@ def _variants(given: Sequence[str]) -> dict[str, Any]:
 def prepare(
     source: Annotated[Path, typer.Argument(help="Folder (or one file) as it was delivered. Nothing in it is changed.")],
     out: Annotated[Path, typer.Argument(help="Store folder to make. An unfinished one is gone on with.")],
-    dataset: Annotated[str, typer.Option(help="How the source is laid out: a data set named below.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="How the source is laid out, of those named above. Default: folder; with --labels table."),
+    ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="With --dataset table: table of AU labels, or file of events (or a folder).")
+        Path | None, typer.Option(help="Table of AU labels, or file of events (or a folder), of --dataset table.")
     ] = None,
     size: Annotated[int, typer.Option(help="Side of the aligned faces, pixels: 112, 200, 224 …")] = 112,
     frame_step: Annotated[int, typer.Option(min=1, help="Take every N-th of the frames without labels.")] = 1,

@@ -27,9 +27,7 @@ _BEFORE = (
 )
 _AFTER = ("sides", "note", "state")
 _CELL = re.compile(r"AU0*(\d+)_c")
-_REMEDY = (
-    "Name a new file, or one that `sparsefacs label` wrote; a table of labels is for `prepare --dataset table --labels`"
-)
+_REMEDY = "Name a new file, or one that `sparsefacs label` wrote; a table of labels is for `prepare --labels`"
 
 
 class FaceKey(NamedTuple):

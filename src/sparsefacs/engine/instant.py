@@ -4,6 +4,7 @@ Linear models learn from the visible labels of the training people: on their evi
 pixels say too (onnxruntime runs them), or on features of a pre-training, for which alone torch is needed.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -76,8 +77,11 @@ def train_at_once(
     """Train one fold into the run folder `out`; arguments and errors as of `trainer.train_fold`."""
     run, started = RunFolder(out), time.monotonic()
     training = config.training.model_copy(update={"precision": "32"})
-    config = with_aus(config.model_copy(update={"training": training}), protocol, store)
-    data = training_set(store, unlabelled, fold, labels, config)
+    asked = with_aus(config.model_copy(update={"training": training}), protocol, store)
+    data = training_set(store, unlabelled, fold, labels, asked)
+    config = asked if config.aus else _without_silent(data, asked)
+    if config.aus != asked.aus:
+        data = training_set(store, unlabelled, fold, labels, config)
     plan = describe(store, unlabelled, protocol, data)
     # what does not fit together is told before there is a run folder, which would be in the way of the next attempt
     found = None if resume and run.model.exists() else learn_at_once(data, config)
@@ -230,16 +234,33 @@ def _check(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None, *
             "features of a pre-training are asked for without one, or the other way round",
             remedy="Give both --init RUN and --recipe features, or --recipe evidence without --init",
         )
-    known_A = np.any(targets_of(data, config)[data.labelled] >= 0, axis=0).tolist()
-    if begin is not None:
-        known_A = (np.array(known_A) | np.any(begin.face_EA != 0, axis=0)).tolist()
-    silent = [au for au, known in zip(config.aus, known_A, strict=True) if not known and not meaning_of(au).any()]
-    if silent:
+    if silent := _silent(data, config, begin):
         told = [au for au in config.aus if au not in silent]
         raise InputError(
             f"nothing tells AU{', AU'.join(map(str, silent))}: no label may be seen, and no blendshape means it",
             remedy=f"Add --aus {','.join(map(str, told))}" if told else "Use more labels",
         )
+
+
+def _silent(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None) -> list[int]:
+    """Return the AUs that nothing tells: no visible label, no coder, no blendshape."""
+    known_A = np.any(targets_of(data, config)[data.labelled] >= 0, axis=0)
+    if begin is not None:
+        known_A = known_A | np.any(begin.face_EA != 0, axis=0)
+    told = zip(config.aus, known_A.tolist(), strict=True)
+    return [au for au, known in told if not known and not meaning_of(au).any()]
+
+
+def _without_silent(data: TrainingSet, config: RunConfig) -> RunConfig:
+    """Return the configuration without the AUs that nothing tells, and say which; as it is where nothing tells any."""
+    settings: Any = config.method_config()
+    coder = _coder(data, config, settings.said) if settings.said else None
+    silent = _silent(data, config, None if coder is None else begun(coder, config))
+    if not silent or len(silent) == len(config.aus):
+        return config
+    named = ", ".join(f"AU{au}" for au in silent)
+    print(f"note: {named} left out: no label of them may be seen, and nothing else tells them", file=sys.stderr)
+    return config.model_copy(update={"aus": tuple(au for au in config.aus if au not in silent)})
 
 
 def _activity(network: LightNetwork, begun_A: NDArray[np.bool_], table: EvidenceTable, data: TrainingSet) -> Activity:

@@ -44,7 +44,7 @@ def make_store(
     out: Path,
     *,
     shard: Shard = WHOLE,
-    dataset: str = "folder",
+    dataset: str | None = None,
     labels: Path | None = None,
     size: int = 112,
     workers: int = 2,
@@ -57,14 +57,16 @@ def make_store(
     """Cut the faces of `source` (a file or folder) into the store `out`; return it, None while others' parts lack.
 
     shard: whose parts are written; the shard that finds all parts written finishes the store, as does a call for all.
-    dataset: a name of `data.adapters.DATA_SETS`. size: side of the stored faces, pixels. frame_step: keep every n-th
-    frame of a clip (labelled ones always). unlabelled_frames: keep frames of a labelled clip that have no label.
+    dataset: a name of `data.adapters.DATA_SETS`; None: folder, or table where there are labels. size: side of the
+    stored faces, pixels. frame_step: keep every n-th frame of a clip (labelled ones always). unlabelled_frames: keep
+    frames of a labelled clip that have no label.
     min_face: reject faces narrower than this, source pixels. options: what some data sets take, see `Request`
     (first_frame, delivered_landmarks, frame_offset, camera, drop_failed_tracking). A killed run goes on with the same
     arguments, to the same bytes for any number of workers. Raises InputError for bad input; a single bad file or
     frame is listed in `store.json` instead.
     """
     source, out = Path(source), Path(out)
+    dataset = dataset or ("folder" if labels is None else "table")
     if workers < 1 or frame_step < 1:
         name = "workers" if workers < 1 else "frame_step"
         raise InputError(f"{name} must be at least 1", remedy="Choose 1 or more")
