@@ -94,7 +94,7 @@ def _train_folds(
         kept = RunFolder(out).answers
         labelled = with_answers(labelled, kept if resume and kept.is_file() else labels_from)
     plan = make_plan(labelled, protocol, config.split_seed)
-    for note in (*plan.notes, *start_notes(config)):
+    for note in (*plan.notes, *start_notes(config, labelled)):
         print(f"note: {note}", file=sys.stderr)
     if str(fold) != "all":
         number = fold_number(fold, len(plan.folds))
@@ -107,12 +107,14 @@ def _train_folds(
     return pool_folds(out, folders) if first_process() else {}
 
 
-def start_notes(config: "RunConfig") -> list[str]:
+def start_notes(config: "RunConfig", store: "AnyStore") -> list[str]:
     """Return what is to be known of where a training begins: what a network leaves behind of the packaged coder."""
-    from .engine.beneath import coder_beneath
+    from .engine.beneath import with_beneath
     from .methods.registry import method_class
 
-    if not is_coder_name(config.network.init) or method_class(config.name).at_once or coder_beneath(config) is not None:
+    if not is_coder_name(config.network.init) or method_class(config.name).at_once:
+        return []
+    if with_beneath(config, store).network.beneath:
         return []
     return [
         "a network takes over the coder's pixels alone, and not what its linear models know; `train instant` takes "

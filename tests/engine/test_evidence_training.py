@@ -66,6 +66,13 @@ def test_aus_that_nothing_tells_are_left_out_unless_they_were_asked_for(
     with pytest.raises(InputError, match=r"nothing tells AU4: .*Add --aus 1"):
         api.train("instant", seen.path, tmp_path / "asked", aus=(1, 4), **given)
     assert not (tmp_path / "asked").exists()
+    one = evident_store(
+        tmp_path / "one",
+        change=lambda who, labels, points: (labels if who == "s00" else np.where([0, 1, 0], -1, labels), points),
+    )
+    assert (one.occurrence()[:, 1] >= 0).any()
+    with pytest.raises(InputError, match="nothing tells AU4"):  # in the fold that may not see it
+        api.train("instant", one.path, tmp_path / "folds", recipe="evidence", protocol="kfold:2", fold="all")
 
 
 def test_instant_answers_without_a_label_and_others_say_that_they_do_not(seen: Store, tmp_path: Path) -> None:

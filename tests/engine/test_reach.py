@@ -1,6 +1,7 @@
 """What cannot be learned or scored is said before a training starts."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from made_stores import build_store
 from sparsefacs import api
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.reach import warnings
+from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.protocols.card import card_text
 from sparsefacs.training import start_notes
 
@@ -64,6 +66,10 @@ def test_a_training_says_so_first(
 
 def test_it_is_said_what_a_network_leaves_behind_of_the_coder() -> None:
     cases = (("tcl", "coder", True), ("tcl", "none", False), ("fixmatch", "coder", False), ("instant", "coder", False))
+    cuts: tuple[dict[str, str], ...] = ({}, {"landmarks": "delivered"})
+    found, delivered = (SimpleNamespace(info=SimpleNamespace(recipe=FaceRecipe(**each).as_json())) for each in cuts)
     for method, init, said in cases:
-        notes = start_notes(resolve(method, "small", (f"network.init={init}",)))
+        notes = start_notes(resolve(method, "small", (f"network.init={init}",)), found)  # type: ignore[arg-type]
         assert any("takes over all" in note for note in notes) == said, (method, init)
+    notes = start_notes(resolve("fixmatch", "small", ("network.init=coder",)), delivered)  # type: ignore[arg-type]
+    assert any("takes over all" in note for note in notes), "faces were cut otherwise than the coder's"

@@ -72,6 +72,14 @@ def test_the_items_of_claims_are_planned_as_one(tmp_path: Path) -> None:
         plan_claims("benchmark", tmp_path)
 
 
+@pytest.mark.parametrize("paper", [paper for paper in PAPERS if paper != BENCHMARK])
+def test_items_of_claims_need_data_sets_of_all_of_them(paper: str, tmp_path: Path) -> None:
+    plans = plan_claims(paper, tmp_path, scale="paper", stand_in=True)
+    told = describe(*plans)
+    assert set(told["missing"]) == {str(plan.stores.of(key)) for plan in plans for key in plan.stores.missing}
+    assert told["hours"] > 1 and all(job["hours"] >= 0 for job in told["jobs"])
+
+
 @pytest.mark.parametrize(("paper", "item"), EVERY)
 def test_what_an_item_names_exists_at_both_scales(paper: str, item: str, tmp_path: Path) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]

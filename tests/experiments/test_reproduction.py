@@ -471,3 +471,23 @@ def test_faces_are_counted_as_the_given_store_says(tmp_path: Path) -> None:
         "wsrtl", "table-iv", tmp_path / "out", scale="paper", stores=[tmp_path / "bp4d", tmp_path / "emotionet"]
     )
     assert next(job for job in describe(paper)["jobs"] if job["job"] == "flow/bp4d")["faces"] == 1000
+
+
+def test_a_folder_is_one_call_s_alone_and_none_of_an_earlier_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, out = _made(tmp_path / "faces"), tmp_path / "out"
+    given: dict[str, Any] = {"stores": [store], "settings": TINY}
+    _claim(plan_item("adversarial", "table-1", out, **given), given)
+    with monkeypatch.context() as held:
+        held.setattr(
+            "sparsefacs.files._locked_file", lambda path, shared: None if path == out / ".lock" else path.open()
+        )
+        with pytest.raises(InputError, match="another run is writing it"):
+            reproduce("adversarial", "figure-6", out, **given)
+    for mark in (out / "table-1" / "reproduce.json", out / "reproduce.json"):
+        (mark.parent / "runs").mkdir()
+        mark.write_text((out / "table-1" / "reproduce.json").read_text())
+        with pytest.raises(InputError, match="made by an earlier version"):
+            reproduce("adversarial", "figure-6", out, **given)
+        (mark.parent / "runs").rmdir()

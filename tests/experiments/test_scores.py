@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from sparsefacs.experiments.scores import draw, over_seeds, paired, read_pseudo_labels
+import numpy as np
+
+from sparsefacs.experiments.scores import Scored, draw, over_seeds, paired, read_pseudo_labels
+from sparsefacs.metrics.distributions import DistributionSums
 from sparsefacs.records import write_record
 
 OURS = {"a": [8, 10, 4, 4], "b": [2, 10, 0, 0], "c": [9, 20, 5, 10]}
@@ -36,3 +39,22 @@ def test_folds_of_a_run_are_added_up_and_a_run_without_has_none(tmp_path: Path) 
     assert both is not None and both.people == ("a", "b")
     assert draw([both], resamples=2)[0].values["pseudo-labels"][0].tolist() == [11 / 22]
     assert read_pseudo_labels([tmp_path]) is None
+
+
+def test_a_distance_has_no_interval_but_its_difference_has(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth, subject = (rng.random((200, 3)) < 0.4).astype(float), np.repeat(np.arange(10), 20)
+    used = np.ones(truth.shape, bool)
+    drawn = draw(
+        [
+            Scored((1, 2, 4), DistributionSums(truth, told, used, subject, 0.5), tuple("abcdefghij"), "k", 200)
+            for told in (np.where(rng.random(truth.shape) < 0.1, 1 - truth, truth), np.ones(truth.shape))
+        ],
+        resamples=200,
+    )
+    near, far = (over_seeds([each])["mean-difference"] for each in drawn)
+    assert near["low"] is near["high"] is None and near["value"] < far["value"]
+    less, values = paired([drawn[0]], [drawn[1]]), [each.values["mean-difference"].mean(axis=1) for each in drawn]
+    assert less is not None
+    wanted = 2 * (values[0][0] - values[1][0]) - np.percentile(values[0][1:] - values[1][1:], [97.5, 2.5])
+    np.testing.assert_allclose([less["mean-difference"][end] for end in ("low", "high")], wanted, atol=1e-5)

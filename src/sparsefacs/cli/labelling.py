@@ -18,7 +18,7 @@ _DEFAULT_AUS = (1, 2, 4, 6, 7, 10, 12, 14, 15, 17, 23, 24)
 Strategy = Annotated[
     str,
     typer.Option(
-        help="ours, ours-rare (rare AUs first), random, typiclust, maxherding, uncertainty-herding, margin or badge."
+        help="ours, ours-rare (rare AUs more), random, typiclust, maxherding, uncertainty-herding, margin or badge."
     ),
 ]
 Init = Annotated[str, typer.Option(help="Packaged coder that the choice begins from, or none.")]

@@ -96,8 +96,9 @@ class SelectionConfig(BaseModel):
     rule: SelectionRule = Field(DEFAULT_SELECTION, description="validation, last or published-practice")
     threshold: Literal["base-rate", "chosen-frames", "fixed", "chosen"] = Field(
         "base-rate",
-        description="limits, from which AUs count: each AU's by its rate in the training labels, by that and "
-        "what is expected of all faces (for frames chosen by `label` or `next`), 0.5, or one by F1",
+        description="limits, from which AUs count: each AU's by its rate in the training labels (of AUs learned from a "
+        "coder: as expected of all faces), by that and what is expected (for frames chosen by `label` or `next`), 0.5, "
+        "or one by F1",
     )
     share: Annotated[float, Field(gt=0, lt=1, description="of the labelled training subjects, to validate on")] = 0.2
     checks: Positive = Field(10, description="how often in a training the score is taken")

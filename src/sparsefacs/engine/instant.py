@@ -79,7 +79,7 @@ def train_at_once(
     training = config.training.model_copy(update={"precision": "32"})
     asked = with_aus(config.model_copy(update={"training": training}), protocol, store)
     data = training_set(store, unlabelled, fold, labels, asked)
-    config = asked if config.aus else _without_silent(data, asked)
+    config = asked if config.aus else _without_silent(data, asked, store)
     if config.aus != asked.aus:
         data = training_set(store, unlabelled, fold, labels, config)
     plan = describe(store, unlabelled, protocol, data)
@@ -251,11 +251,18 @@ def _silent(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None) 
     return [au for au, known in told if not known and not meaning_of(au).any()]
 
 
-def _without_silent(data: TrainingSet, config: RunConfig) -> RunConfig:
-    """Return the configuration without the AUs that nothing tells, and say which; as it is where nothing tells any."""
+def _without_silent(data: TrainingSet, config: RunConfig, store: AnyStore) -> RunConfig:
+    """Return the configuration without the AUs that nothing tells in any fold, and say which; all where none is left.
+
+    Where labels are learned from, an AU that anybody in the store carries a label of is left in: that a fold may not
+    see it is no reason to leave it out of that fold alone.
+    """
     settings: Any = config.method_config()
     coder = _coder(data, config, settings.said) if settings.said else None
     silent = _silent(data, config, None if coder is None else begun(coder, config))
+    known = store.occurrence() if config.task == "occurrence" else store.intensity()
+    labelled = {au for au, labels in zip(store.aus, known.T, strict=True) if (labels >= 0).any()}
+    silent = [au for au in silent if au not in labelled or not len(data.labelled)]
     if not silent or len(silent) == len(config.aus):
         return config
     named = ", ".join(f"AU{au}" for au in silent)

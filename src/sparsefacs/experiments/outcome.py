@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.run import RunFolder
+from ..metrics.distributions import DISTANCES
 from ..networks.config import start_folder
 from ..protocols.card import card_text
 from ..protocols.published import Published, published_results
@@ -25,7 +26,6 @@ from .stores import read_source
 
 FORMAT = 1
 _AGAIN = "Delete the run folder and give the command again"
-_DISTRIBUTIONS = ("marginal-difference", "mean-difference")
 _FROM_LOG = {"loss-ratio": "ratio", "loss-ratio-weighted": "weighted_ratio", "judged-right": "right_thresholded"}
 _COPIED = (
     *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
@@ -90,7 +90,7 @@ def _finished(plan: Plan) -> list[_Finished]:
     for runs in by_row.values():
         for run in runs:
             _pool(run)
-    distributions = any(name in plan.item.metrics for name in _DISTRIBUTIONS)
+    distributions = any(name in plan.item.metrics for name in DISTANCES)
     scores = _drawn(by_row, lambda run: read_scores(run.folder, distributions=distributions))
     guesses = _drawn(by_row, lambda run: read_pseudo_labels(run.folds))
     return [_Finished(tuple(runs), scores[key], guesses.get(key, ())) for key, runs in by_row.items()]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..files import refuse_existing, write_json, write_text
+from ..files import SoleWriter, refuse_existing, write_json, write_text
 from ..records import Record, read_record, write_record
 from .claims import deciding_items, papers_of_claims
 from .cost import job_cost
@@ -108,8 +108,12 @@ def _make(plans: Sequence[Plan], together: int | None, jobs: Path | None, given:
     if jobs is not None:
         write_jobs(whole, jobs)
     else:
-        costs = {job.id: job_cost(whole, job)[1] for job in whole.jobs if not job.finished}
-        failed = run_jobs(whole, together, costs, lambda job: _wrong_faces(whole, job))
+        costs = {job.id: cost[1] for job, cost in _costs(plans) if not job.finished}
+        alone = SoleWriter(whole.out)  # another item of the paper may make the same runs
+        try:
+            failed = run_jobs(whole, together, costs, lambda job: _wrong_faces(whole, job))
+        finally:
+            alone.release()
     made = []
     for plan, told in zip(plans, notes, strict=True):
         own = {job.id for job in plan.jobs}
@@ -125,6 +129,16 @@ def in_one(plans: Sequence[Plan]) -> Plan:
     jobs = {job.id: job for plan in plans for job in plan.jobs}
     first = plans[0]
     return first if len(plans) == 1 else replace(first, key="claims", jobs=list(jobs.values()), runs=[])
+
+
+def _costs(plans: Sequence[Plan]) -> list[tuple[Job, tuple[int, float]]]:
+    """Return each job of several items once, with the faces that it sees and its seconds, by the first that has it."""
+    found = {}
+    for plan in plans:
+        for job in plan.jobs:
+            if job.id not in found:
+                found[job.id] = (job, job_cost(plan, job))
+    return list(found.values())
 
 
 def _check_stores(plan: Plan) -> list[str]:
@@ -189,6 +203,13 @@ def _claim(plan: Plan, given: Mapping[str, Any]) -> None:
         "settings": list(given.get("settings") or ()),
     }
     marks = sorted(plan.out.glob(f"*/{MARK}"))
+    earlier = [mark.parent for mark in (plan.out / MARK, *marks) if (mark.parent / "runs").exists() and mark.exists()]
+    if earlier:
+        raise InputError(
+            "was made by an earlier version, in which each item had runs of its own",
+            path=earlier[0],
+            remedy="Choose another --out, or move it away",
+        )
     for mark in marks:
         known = read_record(mark, Record, what="the folder's mark", remedy="Choose another --out")
         stores = known.get("stores") or {}
@@ -223,15 +244,18 @@ def item_list(paper: str) -> list[dict[str, Any]]:
 
 def cost_of(plan: Plan) -> dict[str, Any]:
     """Return the faces to be seen and hours on two cores of what is not finished yet."""
-    costs = [job_cost(plan, job) for job in plan.jobs if not job.finished]
-    return {"faces": sum(faces for faces, _ in costs), "hours": round(sum(each for _, each in costs) / 3600, 2)}
+    return _left(_costs([plan]))
+
+
+def _left(costs: Sequence[tuple[Job, tuple[int, float]]]) -> dict[str, Any]:
+    left = [cost for job, cost in costs if not job.finished]
+    return {"faces": sum(faces for faces, _ in left), "hours": round(sum(each for _, each in left) / 3600, 2)}
 
 
 def describe(*plans: Plan) -> dict[str, Any]:
     """Return every job of a paper's plans with its command and cost, and how missing stores are prepared."""
-    plan, jobs = in_one(plans), []
-    for job in plan.jobs:
-        faces, seconds = job_cost(plan, job)
+    plan, jobs, costs = plans[0], [], _costs(plans)
+    for job, (faces, seconds) in costs:
         jobs.append(
             {
                 "job": job.id,
@@ -251,7 +275,7 @@ def describe(*plans: Plan) -> dict[str, Any]:
         "scale": plan.scale,
         "jobs": jobs,
         "missing": missing,
-        **cost_of(plan),
+        **_left(costs),
     }
 
 

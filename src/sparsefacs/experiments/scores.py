@@ -17,7 +17,7 @@ from ..engine.run import RunFolder
 from ..facs.units import column
 from ..inference.pooling import Answered, limits_in, read_predictions
 from ..metrics.bootstrap import SubjectSums, Together, interval, mean_over_aus, resampled
-from ..metrics.distributions import DistributionSums
+from ..metrics.distributions import DISTANCES, DistributionSums
 from ..metrics.intensity import IntensitySums
 from ..metrics.occurrence import OccurrenceSums
 from ..records import MetricsRecord, PseudoLabelsRecord, read_record
@@ -127,23 +127,37 @@ def draw(scored: Sequence[Scored], resamples: int = RESAMPLES) -> list[Drawn]:
 
 
 def over_seeds(seeds: Sequence[Drawn]) -> dict[str, dict[str, Any]]:
-    """Return metric → value, low, high and per AU of the mean over seeds, and each seed's value."""
+    """Return metric → value, low, high and per AU of the mean over seeds, and each seed's value.
+
+    A distance of distributions has no interval: what people who are drawn differ by makes it larger in every resample.
+    """
     found = {}
     for metric in seeds[0].values:
-        found[metric] = _told(_mean(seeds, metric), seeds[0]) | {
-            "seeds": [_rounded(mean_over_aus(each.values[metric])[0]) for each in seeds]
-        }
+        ends = {"low": None, "high": None} if metric in DISTANCES else {}
+        found[metric] = (
+            _told(_mean(seeds, metric), seeds[0])
+            | ends
+            | {"seeds": [_rounded(mean_over_aus(each.values[metric])[0]) for each in seeds]}
+        )
     return found
 
 
 def paired(ours: Sequence[Drawn], theirs: Sequence[Drawn]) -> dict[str, dict[str, Any]] | None:
     """Return metric → the mean over our seeds less that over theirs, the same seeds in the same order.
 
-    None where a seed of theirs was not scored on what ours was.
+    None where a seed of theirs was not scored on what ours was. Of distances of distributions the interval is 2 d less
+    the percentiles (the basic bootstrap), which takes out what resampling adds to the one more than to the other.
     """
     if [each.key for each in ours] != [each.key for each in theirs] or ours[0].aus != theirs[0].aus:
         return None
-    return {metric: _told(_mean(ours, metric) - _mean(theirs, metric), ours[0]) for metric in ours[0].values}
+    found = {}
+    for metric in ours[0].values:
+        told = _told(_mean(ours, metric) - _mean(theirs, metric), ours[0])
+        if metric in DISTANCES and told["low"] is not None:
+            low, high = (_rounded(2 * told["value"] - told[end]) for end in ("high", "low"))
+            told |= {"low": low, "high": high}
+        found[metric] = told
+    return found
 
 
 def _mean(seeds: Sequence[Drawn], metric: str) -> Floats:

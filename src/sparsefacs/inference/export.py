@@ -28,7 +28,7 @@ from ..version import VERSION
 from .contract import Task
 from .model import load_network
 from .network_model import NetworkCoder
-from .onnx_model import ACTIVITY, EVIDENCE, FORMAT, METADATA, OnnxCoder, packed, packed_arrays, with_sum
+from .onnx_model import ACTIVITY, EVIDENCE, FORMAT, FORMAT_MOVED, METADATA, OnnxCoder, packed, packed_arrays, with_sum
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -81,7 +81,7 @@ def export(run: str | Path, out: str | Path, *, batch: int | None = None) -> dic
 def _description(run: RunFolder, coder: NetworkCoder) -> dict[str, Any]:
     model = run.read_model()
     return {
-        "format": FORMAT,
+        "format": FORMAT if coder.settle is None else FORMAT_MOVED,
         "aus": list(coder.aus),
         "task": coder.task,
         "further": list(coder.further),

@@ -28,8 +28,9 @@ EVIDENCE = "sparsefacs.evidence"
 """Key of the weights on evidence and the gain of pixels, in JSON: name → base64 of float32, little-endian, by rows."""
 ACTIVITY = "sparsefacs.activity"
 """Key of what moves references by how active a person is (`evidence.activity`), likewise; files without move none."""
-FORMAT = 2
-_FORMATS = (1, FORMAT)  # files of format 1 see pixels alone
+FORMAT, FORMAT_MOVED = 2, 3
+"""The second where references are moved, which earlier versions would not do."""
+_FORMATS = (1, FORMAT, FORMAT_MOVED)  # files of format 1 see pixels alone
 SUM = "sparsefacs.sha256"
 """Key of the SHA-256 of all that is in the file before it: its last bytes are this entry of the metadata."""
 _EXPORT = "Give a file that `sparsefacs export RUN OUT.onnx` wrote"

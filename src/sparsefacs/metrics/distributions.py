@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 
 Floats = NDArray[np.float64]
+DISTANCES = ("marginal-difference", "mean-difference")
+"""What `DistributionSums` tells: the lower the nearer."""
 
 
 def au_distributions(

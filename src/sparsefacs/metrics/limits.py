@@ -2,6 +2,7 @@
 
 A rare AU seldom gets a probability over one half, however well a network ranks its faces. A limit by base rate calls
 an AU present as often as the training people's labels say it is, and needs no label to be held back for choosing it.
+From a coder, whose probabilities can be relied on, it does so as often as is expected, near the coder's own limits.
 """
 
 from collections.abc import Mapping

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..inference.pooling import limits_in
+from ..metrics.distributions import DISTANCES
 from ..metrics.limits import HALF
 from ..protocols.selection import MARK, is_marked
 from ..records import Record, SourceRecord, read_record
@@ -23,7 +24,7 @@ METRICS_OF_TASK: dict[str, tuple[str, ...]] = {
     "occurrence": ("f1", "f1_half", "auc", "accuracy"),
     "intensity": ("icc", "mse", "mae"),
 }
-LOWER_IS_BETTER = frozenset({"mse", "mae", "marginal-difference", "mean-difference"})
+LOWER_IS_BETTER = frozenset({"mse", "mae", *DISTANCES})
 METRIC_NAMES = {
     **{"f1": "F1", "f1_half": "F1 at .5", "auc": "AUC", "accuracy": "Accuracy"},
     **{"icc": "ICC(3,1)", "mse": "MSE", "mae": "MAE"},
