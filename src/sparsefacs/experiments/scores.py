@@ -133,12 +133,10 @@ def over_seeds(seeds: Sequence[Drawn]) -> dict[str, dict[str, Any]]:
     """
     found = {}
     for metric in seeds[0].values:
-        ends = {"low": None, "high": None} if metric in DISTANCES else {}
-        found[metric] = (
-            _told(_mean(seeds, metric), seeds[0])
-            | ends
-            | {"seeds": [_rounded(mean_over_aus(each.values[metric])[0]) for each in seeds]}
-        )
+        told = _told(_mean(seeds, metric), seeds[0])
+        if metric in DISTANCES:
+            del told["low"], told["high"]
+        found[metric] = told | {"seeds": [_rounded(mean_over_aus(each.values[metric])[0]) for each in seeds]}
     return found
 
 
