@@ -252,7 +252,8 @@ def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float, held: floa
 
     with threadpool_limits(limits=1):
         for _ in range(_ITERATIONS):
-            share_N = 1 / (1 + np.exp(-(offset_N + wide @ weights_D)))
+            with np.errstate(over="ignore"):  # a share of 0
+                share_N = 1 / (1 + np.exp(-(offset_N + wide @ weights_D)))
             slope_D = wide.T @ (share_N - target_N) + penalty_D * weights_D
             if np.abs(slope_D).max() < _TOLERANCE:
                 break
