@@ -258,12 +258,15 @@ def _without_silent(data: TrainingSet, config: RunConfig, store: AnyStore) -> Ru
     see it is no reason to leave it out of that fold alone.
     """
     settings: Any = config.method_config()
-    coder = _coder(data, config, settings.said) if settings.said else None
-    silent = _silent(data, config, None if coder is None else begun(coder, config))
+    silent = _silent(data, config, None)
+    if silent and settings.said:  # a coder can only tell more
+        silent = _silent(data, config, begun(_coder(data, config, settings.said), config))
+    if not silent:
+        return config
     known = store.occurrence() if config.task == "occurrence" else store.intensity()
     labelled = {au for au, labels in zip(store.aus, known.T, strict=True) if (labels >= 0).any()}
     silent = [au for au in silent if au not in labelled or not len(data.labelled)]
-    if not silent or len(silent) == len(config.aus):
+    if len(silent) in (0, len(config.aus)):
         return config
     named = ", ".join(f"AU{au}" for au in silent)
     print(f"note: {named} left out: no label of them may be seen, and nothing else tells them", file=sys.stderr)

@@ -22,6 +22,7 @@ from ..metrics.agreement import (
     moments,
 )
 from ..metrics.bootstrap import FEWEST_PEOPLE, interval, mean_over_aus, resampled
+from ..metrics.ratios import ratio
 from ..metrics.scores import RESAMPLES
 from ..row_files import Cell, check_table_path, open_rows
 from .coded_tables import FaceCodes
@@ -311,8 +312,7 @@ def _timed(codes: FaceCodes) -> bool:
 def _share_of_time(occurrence: NDArray[np.int8], weight_N: Floats) -> Floats:
     """Return the share of time (1, A) that each AU is present, NaN where it is never known."""
     whole = weight_N @ (occurrence >= 0)
-    share = np.divide(weight_N @ (occurrence == 1), whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    return np.asarray(share[None], np.float64)
+    return ratio(weight_N @ (occurrence == 1), whole)[None]
 
 
 def _events(a: FaceCodes, b: FaceCodes, rules: tuple[Rules, Rules], matching: Matching) -> Floats:

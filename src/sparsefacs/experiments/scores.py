@@ -20,6 +20,7 @@ from ..metrics.bootstrap import SubjectSums, Together, interval, mean_over_aus, 
 from ..metrics.distributions import DISTANCES, DistributionSums
 from ..metrics.intensity import IntensitySums
 from ..metrics.occurrence import OccurrenceSums
+from ..metrics.ratios import ratio
 from ..records import MetricsRecord, PseudoLabelsRecord, read_record
 
 Floats = NDArray[np.float64]
@@ -62,7 +63,7 @@ class ShareSums:
     def values(self, weights_BS: Floats) -> dict[str, Floats]:
         """Return each share, (B, 1), when subject s counts weights_BS[b, s] times; NaN where nothing counted."""
         right, counted = weights_BS @ self.right, weights_BS @ self.counted
-        share = np.divide(right, counted, out=np.full(right.shape, np.nan), where=counted > 0)
+        share = ratio(right, counted)
         return {name: share[:, [i]] for i, name in enumerate(self.names)}
 
 

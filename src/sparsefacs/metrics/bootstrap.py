@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .ratios import ratio
+
 Floats = NDArray[np.float64]
 LOW, HIGH = 2.5, 97.5
 FEWEST_PEOPLE = 3
@@ -83,5 +85,4 @@ def mean_over_aus(values_RA: Floats) -> Floats:
     there = ~np.isnan(kept)
     count = there.sum(axis=1)
     total = np.where(there, kept, 0.0).sum(axis=1)
-    mean_R: Floats = np.divide(total, count, out=np.full(len(values_RA), np.nan), where=count > 0)
-    return mean_R
+    return ratio(total, count)

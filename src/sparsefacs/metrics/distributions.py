@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .ratios import ratio
 
 Floats = NDArray[np.float64]
 DISTANCES = ("marginal-difference", "mean-difference")
@@ -75,38 +76,31 @@ class DistributionSums:
         self.shape = (subjects, used_MA.shape[1])
         sides = (used_MA & (truth_MA > 0.5), used_MA & (predicted_MA >= threshold))
         own = [subject_M == subject for subject in range(subjects)]
-        self.sums_of_sides = [[_counts(side[at], used_MA[at]) for at in own] for side in sides]
+        counts = [[_counts(side[at], used_MA[at]) for at in own] for side in sides]
+        self.sums_of_sides = [[np.stack(part) for part in zip(*each, strict=True)] for each in counts]
 
     def values(self, weights_BS: Floats) -> dict[str, Floats]:
         """Return each distance, (B, A), when subject s counts weights_BS[b, s] times."""
-        sides = [
-            [np.tensordot(weights_BS, np.stack([each[part] for each in sums]), axes=1) for part in range(4)]
-            for sums in self.sums_of_sides
-        ]
-        told = [(_ratio(present, used), _ratio(both, given)) for present, used, both, given in sides]
+        sides = [[np.tensordot(weights_BS, part, axes=1) for part in sums] for sums in self.sums_of_sides]
+        told = [(ratio(present, used), ratio(both, given)) for present, used, both, given in sides]
         apart_BAA = np.abs(told[0][1] - told[1][1])
         defined = ~np.isnan(apart_BAA)
         total = np.where(defined, apart_BAA, 0.0).sum(axis=2)
         return {
             "marginal-difference": np.abs(told[0][0] - told[1][0]),
-            "mean-difference": _ratio(total, defined.sum(axis=2).astype(np.float64)),
+            "mean-difference": ratio(total, defined.sum(axis=2).astype(np.float64)),
         }
 
 
 def _distribution(present_MA: NDArray[np.bool_], used_MA: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     present_A, used_A, both_AA, given_AA = _counts(present_MA, used_MA)
-    return _ratio(present_A, used_A), _ratio(both_AA, given_AA)
+    return ratio(present_A, used_A), ratio(both_AA, given_AA)
 
 
 def _counts(present_MA: NDArray[np.bool_], used_MA: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats, Floats]:
     """Return how often each AU is present and how often known, (A,), both are, and the second where the first is."""
     present, used = present_MA.astype(np.float64), used_MA.astype(np.float64)
     return present.sum(axis=0), used.sum(axis=0), present.T @ present, present.T @ used
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    ratio: Floats = np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
-    return ratio
 
 
 def _mean(values: Floats) -> float:

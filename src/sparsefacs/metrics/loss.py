@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bootstrap import interval, subject_weights
+from .ratios import ratio
 
 _NEAREST = 1e-7  # of a float32 probability to 0 or 1: beyond, one confident mistake would outweigh all else
 
@@ -56,6 +57,6 @@ def loss_difference(
         return {"value": value, "low": float("nan"), "high": float("nan")}
     weights_BS = np.concatenate(list(subject_weights(len(names), resamples, seed)))
     counts = weights_BS @ count_S
-    draws = np.divide(weights_BS @ total_S, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+    draws = ratio(weights_BS @ total_S, counts)
     low, high = interval(draws, len(names), fewest=2)  # for choosing an epoch, of two people too
     return {"value": value, "low": low, "high": high}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .limits import HALF
+from .ratios import ratio
 
 Floats = NDArray[np.float64]
 _MOST_PAIRED = 2000  # subjects whose pairs are tabulated: 32 MB an AU
@@ -15,12 +16,7 @@ _MOST_PAIRED = 2000  # subjects whose pairs are tabulated: 32 MB an AU
 
 def f1(true_positive: Floats, false_positive: Floats, false_negative: Floats) -> Floats:
     """Return F1 = 2TP / (2TP + FP + FN); NaN where no entry is positive, neither in truth nor predicted."""
-    return _ratio(2 * true_positive, 2 * true_positive + false_positive + false_negative)
-
-
-def _ratio(above: Floats, below: Floats) -> Floats:
-    ratio: Floats = np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)
-    return ratio
+    return ratio(2 * true_positive, 2 * true_positive + false_positive + false_negative)
 
 
 class OccurrenceSums:
@@ -68,7 +64,7 @@ class OccurrenceSums:
             "f1": f1(hit, false, missed),
             "f1_half": f1(half_hit, half_called - half_hit, positive - half_hit),
             "auc": np.stack(auc, axis=1),
-            "accuracy": _ratio(used - missed - false, used),
+            "accuracy": ratio(used - missed - false, used),
         }
 
 
@@ -109,7 +105,7 @@ class PairWins:
     def auc(self, weights_BS: Floats) -> Floats:
         """Return the AUC (B,) of each weighting; NaN where a class is missing."""
         wins = np.sum((weights_BS @ self.wins_SS) * weights_BS, axis=1)
-        return _ratio(wins, (weights_BS @ self.positive_S) * (weights_BS @ self.negative_S))
+        return ratio(wins, (weights_BS @ self.positive_S) * (weights_BS @ self.negative_S))
 
 
 class WeightedRanks:

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .ratios import ratio
+
 Floats = NDArray[np.float64]
 Features = NDArray[np.floating]
 Labels = NDArray[np.integer] | NDArray[np.floating]
@@ -145,20 +147,15 @@ def _agreement(
         nearest_mk = _largest(cosine_mN, neighbours)
         counted_mk = np.isfinite(np.take_along_axis(cosine_mN, nearest_mk, axis=1))
         equal_mk = (value_N[nearest_mk] == value_N[rows, None]) & counted_mk
-        share_N[rows] = _ratio(equal_mk.sum(axis=1), counted_mk.sum(axis=1))
+        share_N[rows] = ratio(equal_mk.sum(axis=1), counted_mk.sum(axis=1))
     value_count, apart_count = np.bincount(value_N), np.bincount(apart_N)
     both, place = np.unique(np.stack([value_N, apart_N], axis=1), axis=0, return_inverse=True)
     both_count = np.bincount(place.ravel(), minlength=len(both))[place.ravel()]
-    chance_N = _ratio(value_count[value_N] - both_count, len(value_N) - apart_count[apart_N])
+    chance_N = ratio(value_count[value_N] - both_count, len(value_N) - apart_count[apart_N])
     compared = np.isfinite(share_N)
     if not compared.any():
         return {"share": float("nan"), "chance": float("nan")}
     return {"share": float(share_N[compared].mean()), "chance": float(chance_N[compared].mean())}
-
-
-def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Floats:
-    ratio: Floats = np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
-    return ratio
 
 
 def _checked(train_ND: Features, labels_NA: Labels, test_MD: Features) -> Floats:
