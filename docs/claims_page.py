@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sparsefacs.experiments.claims import (
     CANNOT,
+    FAILS,
     FEWEST_SEEDS,
     HOLDS,
     OWN,
@@ -18,6 +19,7 @@ from sparsefacs.experiments.claims import (
     Claim,
     Outcome,
     Quote,
+    printed_gain,
     quoted,
     read_claims,
 )
@@ -162,13 +164,11 @@ def because(claim: Claim, decided: Sequence[Outcome], found: str) -> str:
         return "; ".join([*hints, *([claim.unfair] if claim.unfair else [])]) + "."
     if claim.counts:
         return "counted, see above."
-    if found != UNCLEAR:
-        least = min(each.seeds for each in decided)
-        side = "above" if found == HOLDS else "below"
-        every = (
-            "every interval is" if all(each.side for each in decided) else "none is above, and one at least is wholly"
-        )
-        return f"{every} {side} {bound(decided)}, over people and {least} seeds."
+    if found in (HOLDS, FAILS):
+        told = [f"every interval is above {bound(decided)}"]
+        if found == FAILS:
+            told = [f"no interval is above {bound(decided)}", *filter(None, (against(claim, each) for each in decided))]
+        return f"{'; '.join(told)}; over people and {min(each.seeds for each in decided)} seeds."
     told = [claim.unfair] if claim.unfair else []
     few = min(each.seeds for each in decided)
     asked = sum(len(each.metrics) for each in claim.decides)
@@ -179,6 +179,17 @@ def because(claim: Claim, decided: Sequence[Outcome], found: str) -> str:
     sides = {each.side for each in decided if each.side}
     told += ["intervals lie on both sides"] if len(sides) == 2 else []
     return "; ".join(told) + "."
+
+
+def against(claim: Claim, outcome: Outcome) -> str:
+    """Say what of an outcome speaks against a claim: wholly below, or below what was printed; nothing if neither."""
+    compare, gain = outcome.compare, printed_gain(claim, outcome)
+    of = f"{measure(outcome.metric)} of {compare.row} less {compare.other[0]}"
+    if outcome.side < 0:
+        return f"{of} lies wholly below"
+    if outcome.interval is not None and gain is not None and outcome.short_of(gain):
+        return f"{of} gains at most {outcome.interval[1]:+.3f}, where the smallest gain printed is {gain:+.3f}"
+    return ""
 
 
 def bound(decided: Sequence[Outcome]) -> str:

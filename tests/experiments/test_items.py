@@ -10,6 +10,7 @@ from sparsefacs.cli import app
 from sparsefacs.data.adapters import DATA_SETS
 from sparsefacs.engine.config import resolve
 from sparsefacs.errors import InputError
+from sparsefacs.experiments.claims import deciding_places
 from sparsefacs.experiments.cost import job_cost, rate
 from sparsefacs.experiments.items import (
     BENCHMARK,
@@ -70,6 +71,32 @@ def test_the_items_of_claims_are_planned_as_one(tmp_path: Path) -> None:
     assert [job["job"] for job in told["jobs"]] == names and told["faces"] == sum(job["faces"] for job in told["jobs"])
     with pytest.raises(InputError, match="no list of claims"):
         plan_claims("benchmark", tmp_path)
+
+
+def test_claims_train_the_rows_and_budgets_that_decide_one_alone(tmp_path: Path) -> None:
+    def rows(paper: str, out: Path) -> dict[str, set[tuple[str, str]]]:
+        return {plan.key: {(run.labels, run.row.name) for run in plan.runs} for plan in plan_claims(paper, out)}
+
+    found = rows("kdsrl", tmp_path)
+    assert found["figure-4"] == {("missing:10%", "Ours"), ("missing:50%", "Ours")}
+    assert {row for _, row in found["figure-3"]} == {"lambda = 0", "lambda = 0.1", "alpha = 0", "alpha = 0.01"}
+    starts = {job.id for plan in plan_claims("kdsrl", tmp_path) for job in plan.jobs if job.kind == "pretrain"}
+    assert "starts/faces/lambda/method.intra-weight-1" not in starts and "starts/faces/simclr" in starts
+    for paper in PAPERS[:-1]:
+        for plan in plan_claims(paper, tmp_path, seeds=2):
+            names = [job.id for job in plan.jobs]
+            assert all(set(job.needs) <= set(names) for job in plan.jobs), "whatever a job needs is there"
+            decided = deciding_places(paper, plan.key)
+            assert {(run.data, run.labels, run.row.name) for run in plan.runs} == decided
+            assert bool(decided) or [job.kind for job in plan.jobs][-1] == "card", "counted, not trained"
+    whole = plan_item("kdsrl", "figure-4", tmp_path)
+    done = next(job for job in whole.jobs if job.id == "runs/bp4d/missing-30/Ours/seed-0")
+    done.done.parent.mkdir(parents=True)
+    done.done.write_text("{}", encoding="utf-8")
+    assert ("missing:30%", "Ours") in rows("kdsrl", tmp_path)["figure-4"], "what is finished is told too"
+    paper_size = plan_claims("kdsrl", tmp_path / "2", scale="paper", stand_in=True)
+    sizes = [len(plan_item("kdsrl", each.key, scale="paper", stand_in=True).runs) for each in paper_size]
+    assert [len(each.runs) for each in paper_size] == sizes, "at the paper's size whole tables"
 
 
 @pytest.mark.parametrize("paper", [paper for paper in PAPERS if paper != BENCHMARK])

@@ -20,7 +20,9 @@ def reproduce(
     ] = None,
     item: Annotated[
         str | None,
-        typer.Argument(help='Such as "Table 1" or figure-4; claims: each that decides a claim; none named: list.'),
+        typer.Argument(
+            help='Such as "Table 1" or figure-4; claims: what decides the paper\'s claims; none named: list.'
+        ),
     ] = None,
     store: Annotated[
         list[Path] | None, typer.Option(help="Store of a data set that the item needs; may be repeated.")

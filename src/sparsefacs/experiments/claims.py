@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from ..protocols.published import Published, published_results
 from ..reports.results import LOWER_IS_BETTER, number
+from .items import read_paper
 
 HOLDS, FAILS, UNCLEAR = "holds here", "does not hold here", "not clear here"
 UNTESTED, CANNOT = "not tested yet", "cannot be tested here"
@@ -22,7 +23,9 @@ VERDICTS = (HOLDS, FAILS, UNCLEAR, UNTESTED, CANNOT)
 FEWEST_SEEDS = 3
 OWN = "sparsefacs"  # claims of this project itself, held to the same rule
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+_UNITS = {"percent": 0.01, "fraction": 1.0}
 Content = Mapping[str, Any]  # of results.json
+Place = tuple[str, str, str]  # data, labels, row
 
 
 class Quote(BaseModel):
@@ -115,14 +118,24 @@ class Outcome:
     people: int
 
     @property
-    def side(self) -> int:
-        """1 where the whole interval is on the claim's side, −1 where it is on the other, 0 where neither is so."""
+    def interval(self) -> tuple[float, float] | None:
+        """The interval of what is gained, upwards for every metric; None where there is none."""
         low, high = (number(self.difference.get(end)) for end in ("low", "high"))
         if low is None or high is None:
+            return None
+        return (-high, -low) if self.metric in LOWER_IS_BETTER else (low, high)
+
+    @property
+    def side(self) -> int:
+        """1 where the whole interval is on the claim's side, −1 where it is on the other, 0 where neither is so."""
+        if self.interval is None:
             return 0
-        if self.metric in LOWER_IS_BETTER:
-            low, high = -high, -low
+        low, high = self.interval
         return int(low > self.compare.at_least) - int(high < self.compare.at_least)
+
+    def short_of(self, gain: float | None) -> bool:
+        """Say whether the whole interval lies below a gain."""
+        return gain is not None and self.interval is not None and self.interval[1] < gain
 
 
 @cache
@@ -141,6 +154,17 @@ def deciding_items(paper: str) -> tuple[str, ...]:
         for item in ((claim.item,) if claim.counts else (each.of[1] for each in claim.decides if each.of[0] == paper))
     ]
     return tuple(dict.fromkeys(named))
+
+
+def deciding_places(paper: str, item: str) -> frozenset[Place]:
+    """Return the rows of an item, at data set and budget of the small scale, on which the verdict of a claim rests."""
+    return frozenset(
+        place
+        for claim in read_claims()
+        for each in claim.decides
+        if each.of == (paper, item) and each.version is None
+        for place in ((each.data, each.labels, each.row), (each.data, each.other[1], each.other[0]))
+    )
 
 
 def papers_of_claims() -> tuple[str, ...]:
@@ -163,7 +187,38 @@ def quoted(quote: Quote, paper: str) -> list[list[Published]]:
     return told
 
 
-Place = tuple[str, str, str]  # data, labels, row
+def printed_gain(claim: Claim, outcome: Outcome) -> float | None:
+    """Return the smallest gain that the paper printed of the two rows of an outcome, as a fraction, of all its tables.
+
+    None where it printed none, where only a loss is allowed, and for metrics that it did not print. Two numbers of one
+    table are compared at the same labels where it has both there (those without unlabelled faces have labels of
+    another name).
+    """
+    ours, theirs = (_printed_names(outcome.compare.of, row) for row in (outcome.compare.row, outcome.compare.other[0]))
+    found: dict[tuple[str, ...], tuple[dict[str, float], dict[str, float]]] = {}
+    for quote in claim.published if outcome.compare.at_least == 0 else ():
+        for one in (each for budget in quoted(quote, claim.paper) for each in budget):
+            if one.metric == outcome.metric and one.unit in _UNITS:
+                pair = found.setdefault((one.item, one.dataset, one.protocol), ({}, {}))
+                for names, values in zip((ours, theirs), pair, strict=True):
+                    if one.method in names:
+                        values[one.labels] = one.value * _UNITS[one.unit]
+    sign = -1 if outcome.metric in LOWER_IS_BETTER else 1
+    gains = [
+        sign * (first[one] - second[two])
+        for first, second in found.values()
+        for one in first
+        for two in second
+        if one == two or not set(first) & set(second)
+    ]
+    return min((gain for gain in gains if gain > 0), default=None)
+
+
+def _printed_names(of: tuple[str, str], row: str) -> tuple[str, ...]:
+    """Return what the paper calls a row of an item."""
+    items = read_paper(of[0]).items
+    rows = items[of[1]].rows if of[1] in items else ()
+    return next((each.printed for each in rows if each.name == row), ())
 
 
 def wanted(paper: str, item: str) -> Iterator[tuple[Place, Place, tuple[str, ...]]]:
@@ -223,8 +278,9 @@ def verdict(
     """Return one of VERDICTS. measured: outcomes of what decides; beside: of what does not; cards: of labels.
 
     Holds: each difference was measured with FEWEST_SEEDS seeds at least, and every interval (over people and seeds) is
-    above what is claimed. Does not hold: as many seeds, none above, and at least one wholly below. Else not clear, as
-    is whatever rests on fewer seeds, on an unfair comparison, on what stands beside, or on no result file.
+    above what is claimed. Does not hold: as many seeds, none above, and at least one wholly below that, or below the
+    smallest gain that the paper printed of the two. Else not clear, as is whatever rests on fewer seeds, on an unfair
+    comparison, on what stands beside, or on no result file.
     """
     if claim.cannot:
         return CANNOT
@@ -239,4 +295,5 @@ def verdict(
     sides = [each.side for each in measured]
     if all(side > 0 for side in sides):
         return HOLDS
-    return FAILS if max(sides) <= 0 and min(sides) < 0 else UNCLEAR
+    below = min(sides) < 0 or any(each.short_of(printed_gain(claim, each)) for each in measured)
+    return FAILS if max(sides) <= 0 and below else UNCLEAR

@@ -1,7 +1,8 @@
 """What an item comes to: its jobs, each a command line of sparsefacs with what it waits for, and the runs they make."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .items import Data, Item, Paper, Row, Scale
@@ -107,10 +108,34 @@ class Plan:
             [job for job in self.jobs if level[job.id] == stage] for stage in range(max(level.values(), default=-1) + 1)
         ]
 
+    def narrowed(self, places: Container[tuple[str, str, str]]) -> "Plan":
+        """Return the same with the runs at these data sets, budgets and rows, and those that are finished, alone.
+
+        What is made beside stays where it needs no other training.
+        """
+        jobs = {job.id: job for job in self.jobs}
+        done = {name for name, job in jobs.items() if job.finished}
+        runs = [run for run in self.runs if (run.data, run.labels, run.row.name) in places or done.issuperset(run.jobs)]
+        kept = _needed(jobs, (name for run in runs for name in run.jobs))
+        beside = {name: _needed(jobs, [name]) for name, job in jobs.items() if job.training is None}
+        kept |= {name for name, needs in beside.items() if all(each in kept for each in needs if jobs[each].training)}
+        return replace(self, jobs=[job for job in self.jobs if job.id in kept], runs=runs)
+
     def data(self) -> tuple[str, ...]:
         """Return the data sets of the item at this scale."""
         small = self.item.small.data if self.scale == "small" else ()
         return small or (self.item.data if self.scale == "paper" else self.item.data[:1])
+
+
+def _needed(jobs: Mapping[str, Job], names: Iterable[str]) -> set[str]:
+    """Return these jobs and all that they need."""
+    found: set[str] = set()
+    todo = list(names)
+    while todo:
+        if (name := todo.pop()) not in found:
+            found.add(name)
+            todo += jobs[name].needs
+    return found
 
 
 def slug(name: str) -> str:

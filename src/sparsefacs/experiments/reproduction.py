@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InputError
 from ..files import SoleWriter, refuse_existing, write_json, write_text
 from ..records import Record, read_record, write_record
-from .claims import deciding_items, papers_of_claims
+from .claims import deciding_items, deciding_places, papers_of_claims
 from .cost import job_cost
 from .execute import Failure, run_jobs, write_jobs
 from .items import BENCHMARK, PAPERS, Scale, find_item, read_paper
@@ -83,12 +83,14 @@ def reproduce(
 def plan_claims(paper: str, out: Path | None = None, **given: Any) -> list[Plan]:
     """Return the runs of all items that decide a claim of the paper; given: as of `plan_item`.
 
+    At small scale, whose numbers the verdicts are of, the rows and budgets that decide one alone, and what is finished.
     Raises InputError for a paper of which no claim is listed, and as `plan_item` does.
     """
     items = deciding_items(paper.casefold())
     if not items:
         raise InputError(f"{paper} has no list of claims", remedy=f"Choose of {', '.join(papers_of_claims())}")
-    return [plan_item(paper, item, out, **given) for item in items]
+    plans = [plan_item(paper, item, out, **given) for item in items]
+    return [plan.narrowed(deciding_places(plan.paper, plan.key)) if plan.scale == "small" else plan for plan in plans]
 
 
 def reproduce_claims(
