@@ -99,8 +99,8 @@ def test_kill_nine_and_resume_equal_an_uninterrupted_run(
     killed.wait()
     assert checkpoint.exists()
     assert not (tmp_path / "cut" / "model.json").exists()
-    for out, extra in ((tmp_path / "cut", ["--resume"]), (tmp_path / "whole", [])):
-        subprocess.run([*command, str(out), *tail, *extra], env=environment, check=True, capture_output=True)
+    for name in ("cut", "whole"):
+        fit("adversarial", store.path, tmp_path / name, tuple(settings), resume=name == "cut")
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
