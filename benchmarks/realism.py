@@ -24,7 +24,7 @@ from measuring import give, machine
 from sparsefacs.data.store import Store
 from sparsefacs.evidence.geometry import symmetric_shape
 from sparsefacs.evidence.vectors import SHAPES, face_vectors
-from sparsefacs.faces.detection import FaceFinder
+from sparsefacs.faces.landmarks import Landmarker
 from sparsefacs.facs.landmarks import MIRROR_68
 
 F64 = NDArray[np.float64]
@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         auc, baseline = told_apart(values, truth, who), told_apart(values[own], stand_in[own], who[own])
         result[name] = {"auc": auc, "baseline": baseline, "auc_minus_baseline": round(auc - baseline, 3)}
         print(f"{name:12} AUC {auc:.2f}, rendered from rendered {baseline:.2f}", file=sys.stderr)
-    finder = FaceFinder()
+    landmarker = Landmarker()
     for name, store, part in zip(("rendered", "real"), (rendered, real), rows, strict=True):
-        result[f"landmarks_{name}"] = told = landmark_errors(finder, store, part)
+        result[f"landmarks_{name}"] = told = landmark_errors(landmarker, store, part)
         print(f"landmarks, {name}: " + ", ".join(f"{key} {value}" for key, value in told.items()), file=sys.stderr)
     give(result, given.json)
 
@@ -147,7 +147,7 @@ def told_apart(values_ND: F64, truth_N: NDArray[np.int64], who_N: NDArray[np.str
     return round(float(roc_auc_score(truth_N, judged, sample_weight=weight_N)), 3)
 
 
-def landmark_errors(finder: FaceFinder, store: Store, rows: NDArray[np.int64]) -> dict[str, Any]:
+def landmark_errors(landmarker: Landmarker, store: Store, rows: NDArray[np.int64]) -> dict[str, Any]:
     """Return how far points are from those of the mirror image, and from the truth: shares of the face's width."""
     kept = store.vectors("landmarks").reshape(-1, 68, 2)
     known = store.vectors("true_landmarks").reshape(-1, 68, 2) if store.has("true_landmarks") else None
@@ -159,7 +159,7 @@ def landmark_errors(finder: FaceFinder, store: Store, rows: NDArray[np.int64]) -
         width = float(box[2] - box[0])
         mirrored = box.copy()
         mirrored[[0, 2]] = side - 1 - box[[2, 0]]
-        seen = finder.points(image, box), finder.points(np.ascontiguousarray(image[:, ::-1]), mirrored)
+        seen = landmarker.points(image, box), landmarker.points(np.ascontiguousarray(image[:, ::-1]), mirrored)
         if seen[0] is None or seen[1] is None:
             missed += 1
             continue

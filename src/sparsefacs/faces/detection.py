@@ -135,10 +135,6 @@ class FaceFinder:
             traits = UNKNOWN_TRAITS if self._traits is None or face.mesh is None else self._traits.read(face.mesh)
             faces.append(replace(face, traits=traits))
 
-    def points(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> NDArray[np.float32] | None:
-        """Return the landmarks (68, 2) of the face in `box`, pixels of `image` (H, W, 3 RGB); None if there is none."""
-        return self._landmarker.points(image, box)
-
 
 def landmark_box(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the box (x0, y0, x1, y1) that just holds landmarks (68, 2)."""
