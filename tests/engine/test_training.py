@@ -104,6 +104,24 @@ def test_kill_nine_and_resume_equal_an_uninterrupted_run(
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
 
 
+@pytest.mark.parametrize(
+    ("has", "maker", "pays"),
+    [
+        (("amx_tile", "avx512_bf16"), "vendor_id\t: GenuineIntel", True),
+        (("avx512_bf16",), "vendor_id\t: GenuineIntel", False),
+        (("avx512_bf16",), "Intel64 Family 6 Model 143 Stepping 8, GenuineIntel", False),
+        (("avx512_bf16",), "vendor_id\t: AuthenticAMD", True),
+        ((), "vendor_id\t: AuthenticAMD", False),
+    ],
+)
+def test_bfloat16_is_taken_where_products_of_it_gain(
+    has: tuple[str, ...], maker: str, pays: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_cpu_has", has.__contains__)
+    monkeypatch.setattr(devices, "_cpu_maker", lambda: maker)
+    assert devices.bf16_pays("cpu") is pays
+
+
 def test_the_precision_that_pays_is_kept_by_the_run_and_told_by_its_scores(
     store: Store, tmp_path: Path, tiny_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
