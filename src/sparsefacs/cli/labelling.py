@@ -105,7 +105,7 @@ def next_faces(
     ] = 0.2,
     as_json: Json = False,
 ) -> None:
-    """List the faces that are most worth coding next, for those who code in another program.
+    """List the faces to code next, chosen by what a model expects to learn from them, for who codes in another program.
 
     A row a face: video, frame, time, person, why it is asked (coverage, doubt, rare, random), and whether it is kept
     for the test: keep those out of training. In ELAN and BORIS the frames are the stretches called coded; mark the AUs
