@@ -88,9 +88,12 @@ def test_claims_train_the_rows_and_budgets_that_decide_one_alone(tmp_path: Path)
             assert all(set(job.needs) <= set(names) for job in plan.jobs), "whatever a job needs is there"
             decided = deciding_places(paper, plan.key)
             assert {(run.data, run.labels, run.row.name) for run in plan.runs} == decided
+            whole = plan_item(paper, plan.key, tmp_path, seeds=2)
+            assert plan.left_out == len(whole.runs) - len(plan.runs)
             assert bool(decided) or [job.kind for job in plan.jobs][-1] == "card", "counted, not trained"
-    whole = plan_item("kdsrl", "figure-4", tmp_path)
-    done = next(job for job in whole.jobs if job.id == "runs/bp4d/missing-30/Ours/seed-0")
+    done = next(
+        job for job in plan_item("kdsrl", "figure-4", tmp_path).jobs if job.id == "runs/bp4d/missing-30/Ours/seed-0"
+    )
     done.done.parent.mkdir(parents=True)
     done.done.write_text("{}", encoding="utf-8")
     assert ("missing:30%", "Ours") in rows("kdsrl", tmp_path)["figure-4"], "what is finished is told too"

@@ -78,7 +78,7 @@ class Plan:
     """All that an item needs.
 
     out: of its faces, starts and runs, which other items of the paper share; extras: file or folder made beside, by
-    what it is; counts: data set → its AUs' counts.
+    what it is; counts: data set → its AUs' counts; left_out: runs of the item that were not asked for.
     """
 
     paper: str
@@ -93,6 +93,7 @@ class Plan:
     runs: list[Run] = field(default_factory=list)
     extras: dict[str, Path] = field(default_factory=dict)
     counts: dict[str, Path] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def results(self) -> Path:
@@ -119,7 +120,8 @@ class Plan:
         kept = _needed(jobs, (name for run in runs for name in run.jobs))
         beside = {name: _needed(jobs, [name]) for name, job in jobs.items() if job.training is None}
         kept |= {name for name, needs in beside.items() if all(each in kept for each in needs if jobs[each].training)}
-        return replace(self, jobs=[job for job in self.jobs if job.id in kept], runs=runs)
+        left = [job for job in self.jobs if job.id in kept]
+        return replace(self, jobs=left, runs=runs, left_out=len(self.runs) - len(runs))
 
     def data(self) -> tuple[str, ...]:
         """Return the data sets of the item at this scale."""
