@@ -27,7 +27,12 @@ from sparsefacs.synthetic import unpack_flow
 from sparsefacs.synthetic.flow import in_earlier_alignment
 
 SIDE, MAP, AUS = 64, 8, (1, 4, 12)
-ROI = ("method.recogniser.cells=2", "method.recogniser.heads=2", "method.inpainting.width=16")
+ROI = (
+    "method.recogniser.relation=transformer",
+    "method.recogniser.cells=2",
+    "method.recogniser.heads=2",
+    "method.inpainting.width=16",
+)
 
 
 @pytest.fixture(scope="module")
