@@ -87,7 +87,7 @@ def test_claims_train_the_rows_and_budgets_that_decide_one_alone(tmp_path: Path)
             names = [job.id for job in plan.jobs]
             assert all(set(job.needs) <= set(names) for job in plan.jobs), "whatever a job needs is there"
             decided = deciding_places(paper, plan.key)
-            assert {(run.data, run.labels, run.row.name) for run in plan.runs} == decided
+            assert {run.place for run in plan.runs} == decided
             whole = plan_item(paper, plan.key, tmp_path, seeds=2)
             assert plan.left_out == len(whole.runs) - len(plan.runs)
             assert bool(decided) or [job.kind for job in plan.jobs][-1] == "card", "counted, not trained"

@@ -403,7 +403,7 @@ def test_seeds_that_test_other_people_share_the_draws_of_those_in_both() -> None
 
 def test_differences_that_claims_rest_on_are_computed_beside_the_baseline_s(monkeypatch: pytest.MonkeyPatch) -> None:
     def finished(labels: str, row: str, value: float) -> Any:
-        run = SimpleNamespace(data="d", labels=labels, row=SimpleNamespace(name=row), seed=0)
+        run = SimpleNamespace(data="d", labels=labels, row=SimpleNamespace(name=row), seed=0, place=("d", labels, row))
         values = {metric: np.full((11, 1), value) for metric in ("f1", "auc")}
         return outcome._Finished((run,), (Drawn((1,), values, "same", 20, 20),))  # type: ignore[arg-type]
 

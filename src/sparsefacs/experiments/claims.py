@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from ..protocols.published import Published, published_results
 from ..reports.results import LOWER_IS_BETTER, number
-from .items import read_paper
+from .items import Place, read_paper
 
 HOLDS, FAILS, UNCLEAR = "holds here", "does not hold here", "not clear here"
 UNTESTED, CANNOT = "not tested yet", "cannot be tested here"
@@ -23,9 +23,7 @@ VERDICTS = (HOLDS, FAILS, UNCLEAR, UNTESTED, CANNOT)
 FEWEST_SEEDS = 3
 OWN = "sparsefacs"  # claims of this project itself, held to the same rule
 _STRICT = ConfigDict(extra="forbid", frozen=True)
-_UNITS = {"percent": 0.01, "fraction": 1.0}
 Content = Mapping[str, Any]  # of results.json
-Place = tuple[str, str, str]  # data, labels, row
 
 
 class Quote(BaseModel):
@@ -198,11 +196,11 @@ def printed_gain(claim: Claim, outcome: Outcome) -> float | None:
     found: dict[tuple[str, ...], tuple[dict[str, float], dict[str, float]]] = {}
     for quote in claim.published if outcome.compare.at_least == 0 else ():
         for one in (each for budget in quoted(quote, claim.paper) for each in budget):
-            if one.metric == outcome.metric and one.unit in _UNITS:
+            if one.metric == outcome.metric and one.unit in ("percent", "fraction"):
                 pair = found.setdefault((one.item, one.dataset, one.protocol), ({}, {}))
                 for names, values in zip((ours, theirs), pair, strict=True):
                     if one.method in names:
-                        values[one.labels] = one.value * _UNITS[one.unit]
+                        values[one.labels] = one.fraction
     sign = -1 if outcome.metric in LOWER_IS_BETTER else 1
     gains = [
         sign * (first[one] - second[two])

@@ -18,6 +18,7 @@ from ..methods.settings import Task
 Scale = Literal["paper", "small"]
 BENCHMARK = "benchmark"
 PAPERS = ("adversarial", "kdsrl", "wsrtl", "mae-face", "knowledge-spreader", BENCHMARK)
+Place = tuple[str, str, str]  # data, labels, row: where a row stands in an item
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 

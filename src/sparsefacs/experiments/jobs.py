@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .items import Data, Item, Paper, Row, Scale
+from .items import Data, Item, Paper, Place, Row, Scale
 from .stores import Stores
 
 
@@ -72,6 +72,11 @@ class Run:
     settings: tuple[str, ...]
     start: str | None
 
+    @property
+    def place(self) -> Place:
+        """Data set, budget and row: what its seeds share."""
+        return self.data, self.labels, self.row.name
+
 
 @dataclass
 class Plan:
@@ -109,14 +114,14 @@ class Plan:
             [job for job in self.jobs if level[job.id] == stage] for stage in range(max(level.values(), default=-1) + 1)
         ]
 
-    def narrowed(self, places: Container[tuple[str, str, str]]) -> "Plan":
+    def narrowed(self, places: Container[Place]) -> "Plan":
         """Return the same with the runs at these data sets, budgets and rows, and those that are finished, alone.
 
         What is made beside stays where it needs no other training.
         """
         jobs = {job.id: job for job in self.jobs}
         done = {name for name, job in jobs.items() if job.finished}
-        runs = [run for run in self.runs if (run.data, run.labels, run.row.name) in places or done.issuperset(run.jobs)]
+        runs = [run for run in self.runs if run.place in places or done.issuperset(run.jobs)]
         kept = _needed(jobs, (name for run in runs for name in run.jobs))
         beside = {name: _needed(jobs, [name]) for name, job in jobs.items() if job.training is None}
         kept |= {name for name, needs in beside.items() if all(each in kept for each in needs if jobs[each].training)}

@@ -18,7 +18,7 @@ from ..reports.results import METRICS_OF_TASK, number
 from ..version import VERSION
 from .claims import wanted
 from .execute import Failure
-from .items import BENCHMARK, Item, benchmark
+from .items import BENCHMARK, Item, Place, benchmark
 from .jobs import Plan, Run
 from .scores import Drawn, Scored, draw, over_seeds, paired, read_pseudo_labels, read_scores
 from .speed import coding_speed
@@ -31,9 +31,6 @@ _COPIED = (
     *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
     *("labelled_faces", "unlabelled_faces", "steps", "limit_rule", "precision"),
 )
-
-
-_Key = tuple[str, str, str]  # data, labels, row
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
     """
     groups = _finished(plan)
     rows = [_row(plan, each) for each in groups]
-    total = {(run.data, run.labels, run.row.name) for run in plan.runs}
+    total = {run.place for run in plan.runs}
     content: dict[str, Any] = {
         "format": FORMAT,
         "paper": plan.paper,
@@ -83,10 +80,10 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
 
 
 def _finished(plan: Plan) -> list[_Finished]:
-    by_row: dict[_Key, list[Run]] = {}
+    by_row: dict[Place, list[Run]] = {}
     for run in plan.runs:
         if all((fold / "metrics.json").exists() for fold in run.folds):
-            by_row.setdefault((run.data, run.labels, run.row.name), []).append(run)
+            by_row.setdefault(run.place, []).append(run)
     for runs in by_row.values():
         for run in runs:
             _pool(run)
@@ -96,9 +93,11 @@ def _finished(plan: Plan) -> list[_Finished]:
     return [_Finished(tuple(runs), scores[key], guesses.get(key, ())) for key, runs in by_row.items()]
 
 
-def _drawn(by_row: Mapping[_Key, Sequence[Run]], read: Callable[[Run], Scored | None]) -> dict[_Key, tuple[Drawn, ...]]:
+def _drawn(
+    by_row: Mapping[Place, Sequence[Run]], read: Callable[[Run], Scored | None]
+) -> dict[Place, tuple[Drawn, ...]]:
     """Return the scores of each row's runs that have any; the people of a data set are resampled alike in all."""
-    found: dict[_Key, tuple[Drawn, ...]] = {}
+    found: dict[Place, tuple[Drawn, ...]] = {}
     for data in dict.fromkeys(data for data, _, _ in by_row):
         read_by_row = [(key, each) for key in by_row if key[0] == data for run in by_row[key] if (each := read(run))]
         drawn = draw([each for _, each in read_by_row])
@@ -229,7 +228,7 @@ def _differences(item: Item, groups: Sequence[_Finished]) -> list[dict[str, Any]
 
 def _compared(plan: Plan, groups: Sequence[_Finished]) -> list[dict[str, Any]]:
     """Return the further paired differences that claims rest on, without scores per AU."""
-    by = {(each.first.data, each.first.labels, each.first.row.name): each for each in groups}
+    by = {each.first.place: each for each in groups}
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for ours, theirs, metrics in wanted(plan.paper, plan.key):
         for (data, labels, row), one in by.items():
@@ -277,7 +276,7 @@ def _beside(plan: Plan, run: Run, scores: dict[str, Any]) -> dict[str, Any]:
         agrees = (one.dataset, one.protocol, one.task, one.labels) == wanted and one.method in run.row.printed
         ours = number((scores.get(one.metric) or {}).get("value"))
         if agrees and one.au is None and ours is not None:
-            value = one.value / 100 if one.unit == "percent" else one.value
+            value = one.fraction
             found[one.metric] = {"value": round(value, 6), "difference": round(ours - value, 5), "item": one.item}
     return found
 

@@ -226,7 +226,7 @@ def counts_figure(plan: Plan, content: Mapping[str, Any], data: str) -> str:
         for one in every:
             if (one.dataset, one.metric) == (printed.dataset, "f1") and one.method in named and str(one.au) in aus:
                 column = series.setdefault(f"F1, {one.method} (published)", [None] * len(aus))
-                column[list(aus).index(str(one.au))] = one.value / (100 if one.unit == "percent" else 1)
+                column[list(aus).index(str(one.au))] = one.fraction
     shares = [shown / labelled for shown, labelled in aus.values()]
     xlabel = "share of the labelled faces with the AU (bars)" + ("; F1 (marks)" if series else "")
     return marginals([f"AU{au}" for au in aus], shares, series, xlabel)

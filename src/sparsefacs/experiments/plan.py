@@ -40,8 +40,8 @@ def make_plan(
                     maker.run(row, data, labels, printed, seed)
         if seed == 0:  # which pictures and maps are of
             add_extras(plan, maker)
-    place = {(run.data, run.row.name, run.labels): index for index, run in enumerate(plan.runs) if run.seed == 0}
-    plan.runs.sort(key=lambda run: place[run.data, run.row.name, run.labels])
+    place = {run.place: index for index, run in enumerate(plan.runs) if run.seed == 0}
+    plan.runs.sort(key=lambda run: place[run.place])
     return plan
 
 

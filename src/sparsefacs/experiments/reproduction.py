@@ -104,8 +104,10 @@ def _make(plans: Sequence[Plan], together: int | None, jobs: Path | None, given:
     """Run or write down what is not finished of several items of a paper; write the results of each and return them."""
     notes = []
     for plan in plans:
-        left = [f"{plan.left_out} trainings of other rows and budgets decide no claim and were not asked for"]
-        notes.append([*_check_stores(plan), *(left if plan.left_out else [])])
+        told = _check_stores(plan)
+        if plan.left_out:
+            told.append(f"{plan.left_out} trainings of other rows and budgets decide no claim and were not asked for")
+        notes.append(told)
         _claim(plan, given)
     whole, failed = in_one(plans), []
     if jobs is not None:

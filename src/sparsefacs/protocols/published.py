@@ -53,6 +53,14 @@ class Published:
         """Identity of the printed row that the number stands in."""
         return (self.paper, self.item, self.dataset, self.protocol, self.task, self.method, self.labels, self.metric)
 
+    @property
+    def fraction(self) -> float:
+        """The value, of a percentage as a fraction.
+
+        Rounded, since 35.1 / 100 is 0.35100000000000003: no paper prints more than two decimals of a percentage.
+        """
+        return round(self.value / 100, 6) if self.unit == "percent" else self.value
+
 
 @dataclass(frozen=True)
 class PublishedRow:
@@ -158,8 +166,7 @@ def _by_row(numbers: Iterable[Published]) -> list[list[Published]]:
 def _as_row(cells: list[Published]) -> PublishedRow:
     one = cells[0]
     to_fraction = one.metric in _SHARES and one.unit == "percent"
-    # Rounded, since 35.1 / 100 is 0.35100000000000003: no paper prints more than two decimals of a percentage.
-    values = {cell.au: round(cell.value / 100, 6) if to_fraction else cell.value for cell in cells}
+    values = {cell.au: cell.fraction if to_fraction else cell.value for cell in cells}
     return PublishedRow(
         method=one.method,
         shown_as=re.sub(r"^(Our KS|Ours)\b", _OWN.get(one.paper, one.method), one.method),
