@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from made_stores import build_store
 from sparsefacs.cli import app
 from sparsefacs.data.store import Store
+from sparsefacs.engine.run import RunFolder
 from sparsefacs.errors import InputError
 from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
@@ -153,6 +154,17 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
     assert len(ran) == 6 and (made.out / "results.json").read_text() == first, "a stopped run goes on to the same end"
     again = reproduce("adversarial", "table-1", tmp_path / "again", **given)
     assert _without_seconds(again.content) == _without_seconds(made.content)
+    assert "data.labelled_batch=4" in rows[0]["settings"]
+    kept = RunFolder.read_config
+
+    def changed(run: RunFolder) -> dict[str, Any]:
+        config = kept(run)
+        return config | {"data": config["data"] | {"labelled_batch": 3}}
+
+    monkeypatch.setattr(RunFolder, "read_config", changed)
+    told = reproduce("adversarial", "table-1", tmp_path / "again", **given).content["rows"][0]["settings"]
+    assert [each for each in told if ".labelled_batch" in each] == ["data.labelled_batch=3"], "as it was trained"
+    assert len(told) == len(rows[0]["settings"])
     for item in ("table-1", "figure-6"):
         with pytest.raises(InputError, match="made of other settings"):
             reproduce("adversarial", item, out, **given | {"settings": ()})

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from sparsefacs.data.batches import Batch
 from sparsefacs.engine.config import recipe_names, resolve
-from sparsefacs.engine.trainer import total_steps
+from sparsefacs.experiments.reproduction import plan_item
 from sparsefacs.methods import adversarial as adversarial_module
 from sparsefacs.methods import chance as chance_module
 from sparsefacs.methods.adversarial import UNKNOWN, Adversarial, AdversarialConfig
@@ -143,7 +144,10 @@ def test_faces_are_drawn_from_all_as_they_come() -> None:
     assert needs.every and not needs.unlabelled
     halves = method().needs()
     assert halves.unlabelled and not halves.every
-    assert not method(alpha=0, draw="all").needs().every
+    assert method(alpha=0, draw="all").needs().every, "as many labelled faces as with any other α"
+    alone, drawn = method(alpha=0, draw="all"), Source()
+    (update,) = alone.updates(drawn, 0)
+    assert drawn.drawn["every"] == 1 and set(update.terms) == {"recognition"}
     seen: list[torch.Tensor] = []
     adversarial.recogniser.register_forward_hook(lambda _, inputs, output: seen.append(output))
     update = [*adversarial.updates(source, 0)][-1]
@@ -160,14 +164,18 @@ def test_paper_recipes_draw_as_the_paper_and_small_ones_see_their_few_labels() -
     assert drawn == {"paper-bp4d": "all", "paper-disfa": "all", "small": "halves", "imagenet": "halves"}
 
 
-def test_paper_recipes_see_as_many_labelled_faces_as_the_network_without_d() -> None:
-    """Where all faces carry labels, some of them in part, as in the paper's tables: as many steps, each as large."""
-    alone, faces = resolve("supervised", "paper"), 6400
-    for name in ("paper-bp4d", "paper-disfa"):
-        config = resolve("adversarial", name)
-        assert config.data.labelled_batch + config.data.unlabelled_batch == alone.data.labelled_batch
-        steps = [total_steps(each, faces, each.data.labelled_batch)[0] for each in (config, alone)]
-        assert steps[0] == steps[1]
+@pytest.mark.parametrize("item", ["table-1", "table-3", "figure-4", "control"])
+def test_the_network_without_d_differs_by_alpha_alone(item: str, tmp_path: Path) -> None:
+    """4.1: "we set the tradeoff rate α = 0 in Equation 2": the same draws, so the same labels, however many miss."""
+    configs = {}
+    for run in plan_item("adversarial", item, tmp_path, scale="paper", stand_in=True).runs:
+        config = resolve(run.row.method, run.recipe, run.settings)
+        configs[run.row.name, run.data, run.labels] = (config, config.method.pop("alpha"))
+    without = {key[1:]: config for key, config in configs.items() if key[0] == "O-wlc"}
+    assert without
+    for key, (config, alpha) in without.items():
+        assert alpha == 0 and configs["Ours", *key][1] > 0
+        assert config == configs["Ours", *key][0]
 
 
 def test_the_ratio_of_the_losses_is_told() -> None:

@@ -1,11 +1,13 @@
 """From finished runs to results.json: small, without paths or dates, the same when made again from the same runs."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+import yaml
 
 from ..engine.run import RunFolder
 from ..metrics.distributions import DISTANCES
@@ -131,7 +133,7 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "printed": list(run.row.printed),
         "method": run.row.method,
         "recipe": run.recipe,
-        "settings": list(run.settings),
+        "settings": _settings(run),
         "start": run.start,
         "seeds": [run.seed for run in each.runs],
         "frames": each.scores[0].frames,
@@ -153,6 +155,18 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
     if beside := _beside(plan, run, scores):
         content["published"] = beside
     return content
+
+
+def _settings(run: Run) -> list[str]:
+    """Return the row's settings as the run was trained with them: the item may have changed since."""
+    config, told = RunFolder(run.folds[0]).read_config(), {}
+    for setting in run.settings:
+        key, _, text = setting.partition("=")
+        held: Any = config
+        for part in key.split("."):
+            held = held[part]
+        told[key] = setting if held == yaml.safe_load(text) else f"{key}={json.dumps(held)}"
+    return list(told.values())
 
 
 def _start(run: Run) -> dict[str, Any]:

@@ -64,9 +64,9 @@ class Adversarial(Method):
         return AUClassifier(setting.network, len(setting.aus))
 
     def needs(self) -> Needs:
-        """α = 0 leaves the unlabelled faces alone."""
-        adversary, apart = self.config.alpha > 0, self.config.draw == "halves"
-        return Needs(unlabelled=adversary and apart, every=adversary and not apart)
+        """α = 0 leaves unlabelled faces alone that are drawn apart; drawn together, they are passed as with any α."""
+        apart = self.config.draw == "halves"
+        return Needs(unlabelled=apart and self.config.alpha > 0, every=not apart)
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield H_D updates of D, then H_R updates of R, each on batches of its own (Algorithm 1, lines 3–11).
@@ -132,10 +132,8 @@ class Adversarial(Method):
         Returns the m images and their evidence, the labels of the first faces (−1 where there is none), and the label
         vectors (m, A). With `draw: halves` m1 and m2 are fixed, so that few labels among many faces are seen often.
         """
-        if self.config.alpha == 0:
-            labelled = batches.labelled()
-            return labelled.image, labelled.evidence, labelled.occurrence, labelled.occurrence
-        drawn = (batches.every(),) if self.config.draw == "all" else (batches.labelled(), batches.unlabelled())
+        together_drawn, adversary = self.config.draw == "all", self.config.alpha > 0
+        drawn = (batches.every(),) if together_drawn else (batches.labelled(), batches.unlabelled() if adversary else None)
         parts: list[Batch] = [part for part in drawn if part is not None]
         vectors = torch.cat([batches.labels(len(part)) for part in parts])
         image = torch.cat([part.image for part in parts])
