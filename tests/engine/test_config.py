@@ -74,3 +74,25 @@ def test_a_list_or_a_group_of_settings_is_shown_how_to_write(setting: str, messa
 def test_a_comparison_on_rois_is_on_the_backbone_of_wsrtl(method: str, recipe: str) -> None:
     compared = resolve(method, recipe, settings=("method.recogniser.kind=roi",))
     assert compared.method["recogniser"] == resolve("wsrtl", recipe).method["recogniser"]
+
+
+@pytest.mark.parametrize("recipe", ["paper", "small"])
+def test_comparisons_of_pretraining_have_the_crops_and_colours_of_their_own_papers(recipe: str) -> None:
+    """SimCLR, appendix A, at strength 1; MoCo, section 3.3; KDSRL, 5.1: "color distortion only"."""
+    seen = {name: resolve(f"pretrain/{name}", recipe).data.augmentation for name in ("simclr", "moco", "kdsrl")}
+    assert {name: view.crop for name, view in seen.items()} == {"simclr": 0.08, "moco": 0.2, "kdsrl": 1}
+    for view in (seen["simclr"], seen["moco"]):
+        assert view.aspect == pytest.approx(4 / 3, abs=1e-3) and view.flip == 0.5 and view.grey == 0.2
+    assert (seen["simclr"].recolour, seen["simclr"].brightness, seen["simclr"].hue, seen["simclr"].blur) == (
+        0.8,
+        0.8,
+        72,
+        0.5,
+    )
+    assert (seen["moco"].recolour, seen["moco"].brightness, seen["moco"].hue, seen["moco"].blur) == (1, 0.4, 144, 0)
+    assert seen["kdsrl"].flip == seen["kdsrl"].grey == 0 and seen["kdsrl"].brightness == 0.4
+
+
+def test_representations_of_the_papers_size_begin_from_imagenet() -> None:
+    for name in ("simclr", "moco", "kdsrl"):
+        assert resolve(f"pretrain/{name}", "paper").network.init == "imagenet"

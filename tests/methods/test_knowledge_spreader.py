@@ -472,6 +472,10 @@ def test_recipes_are_of_this_method() -> None:
         config = KnowledgeSpreaderConfig(**run.method)
         assert config.clip_length == {"paper": 5, "small": 3}[name] and config.distillation == 0.5
         assert config.sil and config.ksm and config.tpl
+        of_labels = (config.students, config.pseudo_labels, config.undo_weights)
+        assert (
+            of_labels == {"paper": ("places", "temporal-teacher", False), "small": ("shared", "ensemble", True)}[name]
+        )
     for part in ("sil", "ksm", "tpl"):
         assert found[f"ablation-no-{part}"] == {"base": "paper", "method": {part: False}}
     for length in found["clip-length"]["sweep"]["method.clip_length"]:

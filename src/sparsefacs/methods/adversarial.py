@@ -133,7 +133,9 @@ class Adversarial(Method):
         vectors (m, A). With `draw: halves` m1 and m2 are fixed, so that few labels among many faces are seen often.
         """
         together_drawn, adversary = self.config.draw == "all", self.config.alpha > 0
-        drawn = (batches.every(),) if together_drawn else (batches.labelled(), batches.unlabelled() if adversary else None)
+        drawn = (
+            (batches.every(),) if together_drawn else (batches.labelled(), batches.unlabelled() if adversary else None)
+        )
         parts: list[Batch] = [part for part in drawn if part is not None]
         vectors = torch.cat([batches.labels(len(part)) for part in parts])
         image = torch.cat([part.image for part in parts])
