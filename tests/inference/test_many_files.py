@@ -1,6 +1,5 @@
 """`predict --out FOLDER` and `gather`: whole tables, resumed, sharded, joined."""
 
-import csv
 import errno
 import os
 import subprocess
@@ -13,54 +12,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quick_faces import find_faces_quickly, load, load_and_die_once
+from coded_folder import FRAMES, copied, manifest, tables
+from quick_faces import load, load_and_die_once
 from sparsefacs.errors import InputError
 from sparsefacs.events.coded_tables import read_codes
-from sparsefacs.inference import pipeline
 from sparsefacs.inference.codes import CodesWriter
 from sparsefacs.inference.many import work
 from sparsefacs.inference.many.folder import predict_folder
 from sparsefacs.inference.many.gather import gather
 from sparsefacs.inference.pipeline import Way
-from sparsefacs.inference.pipeline import predict as predict_table
 from sparsefacs.inference.sampling import Sampling
 from sparsefacs.shards import Shard
-
-FRAMES = 3
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(pipeline, "find_faces", find_faces_quickly)
-
-
-@pytest.fixture(scope="session")
-def films(tmp_path_factory, write_video) -> Path:
-    """Videos of three frames in two people's folders, one that cannot be read, and photos."""
-    from PIL import Image
-
-    folder, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
-    for number, name in enumerate(("ann/a.mp4", "ann/b.mp4", "bob/a.mp4", "c.mp4", "d.mp4")):
-        (folder / name).parent.mkdir(exist_ok=True)
-        images = [rng.integers(0, 255 - 40 * number, (120, 160, 3), np.uint8) for _ in range(FRAMES)]
-        write_video(folder / name, images)
-    (folder / "bob" / "bad.mp4").write_bytes(b"no video" * 20)
-    for name in ("1.png", "2.png"):
-        Image.fromarray(rng.integers(0, 255, (120, 160, 3), np.uint8)).save(folder / "ann" / name)
-    return folder
-
-
-def tables(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*.*")
-        if path.suffix in (".csv", ".parquet") and path.name != "manifest.csv"
-    }
-
-
-def manifest(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "manifest.csv").open(newline="") as handle:
-        return {row["input"]: row for row in csv.DictReader(handle)}
 
 
 def rows_of(folder: Path) -> Counter:
@@ -70,12 +32,6 @@ def rows_of(folder: Path) -> Counter:
         table = pd.read_csv(folder / path)
         counted.update(zip(table["input"], table["frame"], strict=True))
     return counted
-
-
-@pytest.fixture
-def whole(quick, films, tmp_path) -> Path:
-    predict_folder(load, [films], tmp_path / "whole", Way())
-    return tmp_path / "whole"
 
 
 def test_each_video_has_its_table_and_record_and_the_manifest_tells_all(whole, films):
@@ -186,12 +142,6 @@ def test_ctrl_c_ends_with_one_line_and_a_true_manifest(quick, films, tmp_path, m
     assert {row["status"] for row in manifest(tmp_path / "out").values()} <= {"missing", "failed"}
 
 
-def copied(films: Path, folder: Path) -> Path:
-    import shutil
-
-    return Path(shutil.copytree(films, folder))
-
-
 def test_a_changed_input_is_named_and_its_codes_stay(quick, films, tmp_path):
     inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
     predict_folder(load, [inputs], out, Way())
@@ -278,43 +228,6 @@ def test_several_processes_one_of_which_is_killed_write_the_same_bytes(quick, fi
     told = predict_folder(dying, inputs, tmp_path / "two", Way(), workers=2)
     assert (tmp_path / "marker").exists() and [one.place for one in told.bad] == ["bob/bad"]
     assert len(tables(tmp_path / "one")) == 2 and tables(tmp_path / "two") == tables(tmp_path / "one")
-
-
-def test_gather_tells_what_is_missing_double_and_changed(quick, whole, films, tmp_path):
-    (whole / "bob" / "bad.json").unlink()
-    (whole / "c.csv").unlink()
-    (whole / "ann" / "a (copy).csv").write_bytes((whole / "ann" / "a.csv").read_bytes())
-    (whole / "d.csv").write_bytes((whole / "d.csv").read_bytes().replace(b",1,", b",0,", 1))
-    told = gather(whole, tmp_path / "all.csv")
-    assert told.out is None and not (tmp_path / "all.csv").exists()
-    said = {(line.partition(":")[0], Path(line.split(": ")[1].split(" is ")[0]).name) for line in told.problems}
-    assert said == {("missing", "bad.mp4"), ("missing", "c.mp4"), ("double", "a (copy).csv"), ("changed", "d.csv")}
-    assert {row["status"] for row in manifest(whole).values()} == {"done", "missing"}
-    some = gather(whole, tmp_path / "all.csv", partial=True)
-    assert (some.done, some.expected) == (4, 7) and len(pd.read_csv(tmp_path / "all.csv")) == 3 * FRAMES + 2
-
-
-def test_joined_tables_are_those_of_predict_in_either_format(quick, tmp_path, films, monkeypatch):
-    inputs = copied(films, tmp_path / "in")
-    (inputs / "bob" / "bad.mp4").unlink()
-    (inputs / "=ann").mkdir()
-    (inputs / "ann" / "a.mp4").rename(inputs / "=ann" / "NA.mp4")
-    monkeypatch.chdir(inputs)
-    predict_table(load()[0], [Path("=ann"), Path("c.mp4")], tmp_path / "table.csv")
-    wanted = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
-    for codes in ("csv", "parquet"):
-        predict_folder(load, [Path("=ann"), Path("c.mp4")], tmp_path / codes, Way(), codes=codes)
-        for suffix in (".csv", ".parquet"):
-            out = gather(tmp_path / codes, tmp_path / f"{suffix[1:]}-of" / f"from-{codes}{suffix}").out
-            faces = {face.input: face for face in read_codes(out)}
-            assert set(faces) == {"=ann/NA.mp4", "c.mp4"} and faces["=ann/NA.mp4"].frame.tolist() == [1, 2, 3]
-    assert (tmp_path / "csv-of" / "from-csv.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
-    exact = pd.read_parquet(tmp_path / "parquet-of" / "from-csv.parquet")
-    pd.testing.assert_frame_equal(exact, pd.read_parquet(tmp_path / "parquet-of" / "from-parquet.parquet"))
-    assert exact["input"].tolist() == wanted["input"].str.removeprefix("'").tolist()
-    assert exact["AU12_p"].tolist() == pytest.approx(pd.to_numeric(wanted["AU12_p"]).tolist())
-    with pytest.raises(InputError, match="lies in the folder"):
-        gather(tmp_path / "csv", tmp_path / "csv" / "all.csv")
 
 
 def test_a_folder_of_codes_is_read_as_codes(whole):
