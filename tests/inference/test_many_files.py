@@ -132,6 +132,43 @@ def test_a_full_disk_is_one_line_and_leaves_what_is_finished(quick, films, tmp_p
     assert "c.csv" in tables(out) and done.items() <= tables(out).items()
 
 
+@pytest.mark.parametrize("before", ["failed", "done, its table deleted"])
+def test_a_full_disk_is_not_taken_for_codes_when_there_is_a_record_already(quick, films, tmp_path, monkeypatch, before):
+    photo, out = films / "ann" / "1.png", tmp_path / "out"
+
+    def raising(error):
+        def write(self, frame):
+            raise error
+
+        return write
+
+    with monkeypatch.context() as patch:
+        if before == "failed":
+            patch.setattr(CodesWriter, "write", raising(RuntimeError("of a moment")))
+        first = predict_folder(load, [photo], out, Way())
+    assert len(first.bad) == (before == "failed")
+    (out / "photos.csv").unlink(missing_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesWriter, "write", raising(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(InputError, match=r"photos\.csv: cannot be written \(No space left on device\)"):
+            predict_folder(load, [photo], out, Way())
+    assert predict_folder(load, [photo], out, Way()).rows == 1 and list(tables(out)) == ["photos.csv"]
+
+
+def test_what_another_process_coded_meanwhile_is_done(quick, films, tmp_path, monkeypatch):
+    photo, out, written = films / "ann" / "1.png", tmp_path / "out", CodesWriter.write
+
+    def overtaken(self, frame):
+        with monkeypatch.context() as patch:
+            patch.setattr(CodesWriter, "write", written)
+            predict_folder(load, [photo], out, Way(), shard=Shard(1, 2))
+        written(self, frame)
+
+    monkeypatch.setattr(CodesWriter, "write", overtaken)
+    told = predict_folder(load, [photo], out, Way())
+    assert [one.status for one in told.outcomes] == ["done"] and manifest(out)[f"{films}/ann"]["status"] == "done"
+
+
 def test_ctrl_c_ends_with_one_line_and_a_true_manifest(quick, films, tmp_path, monkeypatch):
     def stop(*given):
         raise KeyboardInterrupt

@@ -103,7 +103,7 @@ class Worker:
                 told = self._coded(unit, done)
         except InputError as error:
             if error.path == plan.table(unit.place):
-                if plan.record(unit.place).exists():  # by a process with another number of shards, meanwhile
+                if look_at(plan, unit).status == "done":  # by a process with another number of shards, meanwhile
                     return Outcome(unit.input, unit.place, "done")
                 raise
             return failed(plan, unit, str(error), time.monotonic() - started)
