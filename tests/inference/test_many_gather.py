@@ -1,5 +1,6 @@
 """`gather`: what of a folder of codes is missing, double or changed, and its tables joined into one."""
 
+import errno
 from pathlib import Path
 
 import pandas as pd
@@ -7,12 +8,15 @@ import pytest
 
 from coded_folder import FRAMES, copied, manifest
 from quick_faces import load
+from sparsefacs import files
 from sparsefacs.errors import InputError
 from sparsefacs.events.coded_tables import read_codes
+from sparsefacs.inference.many import gather as gathering
 from sparsefacs.inference.many.folder import predict_folder
 from sparsefacs.inference.many.gather import gather
 from sparsefacs.inference.pipeline import Way
 from sparsefacs.inference.pipeline import predict as predict_table
+from sparsefacs.inference.sampling import Sampling
 
 
 def test_gather_tells_what_is_missing_double_and_changed(quick, whole, films, tmp_path):
@@ -50,3 +54,58 @@ def test_joined_tables_are_those_of_predict_in_either_format(quick, tmp_path, fi
     assert exact["AU12_p"].tolist() == pytest.approx(pd.to_numeric(wanted["AU12_p"]).tolist())
     with pytest.raises(InputError, match="lies in the folder"):
         gather(tmp_path / "csv", tmp_path / "csv" / "all.csv")
+
+
+def test_a_table_that_was_deleted_is_joined_again_over_the_file_beside_it(whole, tmp_path):
+    """As Snakemake does, which deletes the table alone before it makes it again."""
+    out = tmp_path / "codes.csv"
+    gather(whole, out, partial=True)
+    table, beside = out.read_bytes(), (tmp_path / "codes.json").read_bytes()
+    with pytest.raises(InputError, match=r"codes\.csv: the output already exists"):
+        gather(whole, out, partial=True)
+    out.unlink()
+    assert gather(whole, out, partial=True).out == out
+    assert out.read_bytes() == table and (tmp_path / "codes.json").read_bytes() == beside
+
+
+@pytest.mark.parametrize("content", ["mine", '{"codes": "codes.csv"}', '["codes.csv"]', "of other settings"])
+def test_a_file_that_is_of_no_such_table_stays_and_is_named_with_it(whole, films, tmp_path, content):
+    out, beside = tmp_path / "codes.csv", tmp_path / "codes.json"
+    if content == "of other settings":
+        predict_table(load()[0], [films / "ann"], out, sampling=Sampling(2))
+        out.unlink()
+        content = beside.read_text()
+    beside.write_text(content)
+    for again in (lambda: gather(whole, out, partial=True), lambda: predict_table(load()[0], [films / "ann"], out)):
+        with pytest.raises(InputError, match=r"codes\.json: .* already exists") as caught:
+            again()
+        assert "left by a codes.csv that you deleted, delete it too" in str(caught.value)
+    assert beside.read_text() == content and not out.exists()
+
+
+def test_a_join_that_dies_before_its_end_leaves_what_a_second_mends(whole, tmp_path, monkeypatch):
+    """The file beside comes first and the table last, so that a table never stands without what tells of it."""
+    out, rename = tmp_path / "codes.csv", Path.replace
+
+    def dying(self, target):
+        if Path(target) == out:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_put_new", lambda temporary, path: None)
+        patch.setattr(Path, "replace", dying)
+        with pytest.raises(KeyboardInterrupt):
+            gather(whole, out, partial=True)
+    assert [path.name for path in tmp_path.glob("codes*")] == ["codes.json"]
+    assert gather(whole, out, partial=True).rows == len(pd.read_csv(out)) == 5 * FRAMES + 2
+
+
+def test_a_full_disk_leaves_no_part_of_a_join(whole, tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gathering, "_copy_csv", full)
+    with pytest.raises(InputError, match=r"codes\.csv: cannot be written \(No space left on device\)"):
+        gather(whole, tmp_path / "codes.csv", partial=True)
+    assert not list(tmp_path.glob("codes*"))

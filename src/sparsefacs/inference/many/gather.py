@@ -1,15 +1,15 @@
 """`gather`: one table of all the tables of a folder of codes, and what of them is missing, double or changed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from ...errors import InputError
-from ...files import atomic_path, from_cell, make_folder, refuse_existing, sha256_file, to_cell, write_json
+from ...files import atomic_path, from_cell, make_folder, read_json, refuse_existing, sha256_file, to_cell, write_json
 from ...progress import progress
 from ...row_files import TABLE_SUFFIXES, check_table_path, is_manifest
-from ..beside import FORMAT, beside_path
+from ..beside import FORMAT, beside_path, refuse_beside
 from ..codes import column_type
 from .manifest import Entry, entries, write_manifest
 from .plan import Plan, read_plan
@@ -55,7 +55,8 @@ def gather(folder: Path, out: Path | None = None, *, partial: bool = False) -> G
     if out is not None:
         check_table_path(out, "codes")
         refuse_existing(out)
-        refuse_existing(beside_path(out), what="file beside the codes, which says what coded them,")
+        if not _is_left_over(plan, out):
+            refuse_beside(out)
         if out.resolve().is_relative_to(folder.resolve()):
             raise InputError(
                 "lies in the folder that is gathered, where it would be there twice", path=out,
@@ -68,8 +69,7 @@ def gather(folder: Path, out: Path | None = None, *, partial: bool = False) -> G
     made = out if out is not None and sound and (partial or not problems) else None
     if made is not None:
         make_folder(made.parent)
-        _join(plan, [plan.table(entry.place) for entry in sound], made)
-        write_json(beside_path(made), _about(plan, sound, made, problems))
+        _join(plan, [plan.table(entry.place) for entry in sound], made, _about(plan, sound, made, problems))
     return Gathered(folder, made, len(plan.inputs), len(sound), rows, tuple(problems))
 
 
@@ -119,7 +119,8 @@ def _strays(plan: Plan) -> list[str]:
     return [f"double: {path}: no input has this table, so that its rows are others' or unknown" for path in strays]
 
 
-def _join(plan: Plan, tables: Sequence[Path], out: Path) -> None:
+def _join(plan: Plan, tables: Sequence[Path], out: Path, about: Mapping[str, Any]) -> None:
+    """Write the joined table, and just before it has its name the file beside it, which `_is_left_over` knows again."""
     same = out.suffix.lower() == f".{plan.told['codes']}"
     with atomic_path(out, new=True) as temporary, progress("gather", len(tables), "inputs") as bar:
         if out.suffix.lower() == ".csv" and same:
@@ -127,6 +128,8 @@ def _join(plan: Plan, tables: Sequence[Path], out: Path) -> None:
                 _copy_csv(tables, handle, bar.advance)
         else:
             _copy_rows(tables, temporary, out.suffix.lower() == ".csv", bar.advance)
+        refuse_existing(out)  # before what another run wrote beside it meanwhile is lost
+        write_json(beside_path(out), about)
 
 
 def _copy_csv(tables: Sequence[Path], sink: IO[bytes], done: Callable[[], object]) -> None:
@@ -219,13 +222,28 @@ def _other_columns(path: Path) -> InputError:
 
 def _about(plan: Plan, sound: Sequence[Entry], out: Path, problems: Sequence[str]) -> dict[str, Any]:
     """Return what stands beside the joined table, as beside one that `predict` wrote."""
-    told = plan.told
     records = [entry.told or {} for entry in sound]
     notes = [*dict.fromkeys(note for record in records for note in record.get("notes", [])), *problems]
-    return {
-        "format": FORMAT, "program": told["program"], "codes": out.name, "coder": told["coder"],
-        "limits": told["limits"], "settings": told["settings"],
+    return _same(plan, out) | {
         "inputs": [one for record in records for one in record.get("inputs", [])],
         "rejected": [one for record in records for one in record.get("rejected", [])],
         "notes": notes,
+    }
+
+
+def _same(plan: Plan, out: Path) -> dict[str, Any]:
+    """Return what stands beside `out` whichever of the plan's inputs are joined."""
+    told = plan.told
+    return {
+        "format": FORMAT, "program": told["program"], "codes": out.name, "coder": told["coder"],
+        "limits": told["limits"], "settings": told["settings"],
     }  # fmt: skip
+
+
+def _is_left_over(plan: Plan, out: Path) -> bool:
+    """Say whether the file beside `out` tells of a join of this folder, so that nothing is lost when it is replaced."""
+    try:
+        told = read_json(beside_path(out), what="the file beside the codes", remedy="")
+    except InputError:
+        return False
+    return isinstance(told, dict) and _same(plan, out).items() <= told.items()
