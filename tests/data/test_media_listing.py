@@ -9,20 +9,18 @@ from sparsefacs.data.media import is_media, media_below
 from sparsefacs.data.store import Reject
 from sparsefacs.inference.sources import list_sources
 
-LINK = (
-    "is a link to a folder, which is not followed: name it as an input of its own, or put the folder itself in its place"
-)
+LINK = "is a link to a folder, which is not followed: name it as an input of its own, or put the folder in its place"
 
 
 @pytest.fixture
 def linked(tmp_path: Path) -> Path:
     """A folder with a video, a folder of it, links to folders in it and elsewhere, and files that are no media."""
-    for name in ("in/a.mp4", "in/ann/b.mp4", "in/.kept/c.mp4", "in/notes.txt", "in/a.csv", "in/README", "disk/bob/d.mp4"):
+    for name in ("in/a.mp4", "in/ann/b.mp4", "in/.kept/c.mp4", "in/notes.txt", "in/a.csv", "disk/bob/d.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     for name, target in (
-        ("bob", "../disk/bob"), ("e.mp4", "../disk"), ("again", "ann"), ("up", ".."), ("kept", ".kept"), ("self", "self"),
-        ("gone.txt", "nowhere.txt"), ("a-link.mp4", "a.mp4"), (".hidden", "../disk"),
+        ("bob", "../disk/bob"), ("e.mp4", "../disk"), ("again", "ann"), ("up", ".."), ("kept", ".kept"),
+        ("self", "self"), ("gone.txt", "nowhere.txt"), ("a-link.mp4", "a.mp4"), (".hidden", "../disk"),
     ):  # fmt: skip
         (tmp_path / "in" / name).symlink_to(target)
     return tmp_path / "in"

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -238,24 +236,6 @@ def test_what_was_there_before_is_not_overwritten(quick, films, tmp_path):
     (tmp_path / "out" / "d.csv").unlink()
     predict_folder(load, [films / "d.mp4"], tmp_path / "out", Way())
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine" and (tmp_path / "out" / "d.csv").exists()
-
-
-def test_two_processes_do_not_do_one_shard(quick, films, tmp_path):
-    script = (
-        "import sys\nfrom pathlib import Path\nfrom sparsefacs.files import SoleWriter\n"
-        "held = SoleWriter(Path(sys.argv[1]))\nprint('held', flush=True)\nsys.stdin.read()\n"
-    )
-    where = tmp_path / "out" / ".predict" / "shard-1-of-2"
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(where)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match="another run is writing it"):
-            predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(1, 2))
-        predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(2, 2))
-        other.stdin.close()
-    predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(1, 2))
-    assert len(tables(tmp_path / "out")) == 6
 
 
 def test_several_processes_one_of_which_is_killed_write_the_same_bytes(quick, films, tmp_path):

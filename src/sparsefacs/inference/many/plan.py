@@ -17,10 +17,10 @@ from ..contract import Coder
 from ..origin import Origin
 from ..pipeline import Way
 from ..sources import Source
-from .units import Unit, units_of
+from .units import Unit, placed, units_of
 
 FORMAT = 1
-_WAIT_S = 60.0  # for others that read or write the plan
+_WAIT_S = 600.0  # for others that write the plan, each in a second or so
 _OTHER = "Choose another folder for --out, or code as before"
 Codes = Literal["csv", "parquet"]
 
@@ -111,33 +111,60 @@ def agree(
 
     Inputs once planned stay expected, unless they were never coded and are gone. Raises InputError where the folder
     holds codes of another coder, other settings or another version, and where a new input's table is already there.
+    The plan is locked for no longer than it takes to write it, and not at all where there is nothing to add: of a
+    hundred shards with ten thousands of inputs each would keep all others waiting.
     """
-    with _alone(folder):
-        path = folder / JOB / "plan.json"
-        before = read_plan(folder) if path.exists() else None
-        if before is not None:
-            _check_same(before, job)
-        planned = {} if before is None else {one["input"]: one for one in before.inputs}
-        units = units_of(sources, {name: one["place"] for name, one in planned.items()})
-        begun = Plan(folder, dict(job) | {"inputs": [], "passed_over": []})
-        for unit in units:
-            if unit.input not in planned:
-                for file in (begun.table(unit.place), begun.record(unit.place)):
-                    refuse_existing(file, what="file to be written")
-        listed = {unit.input for unit in units}
-        kept = [one for name, one in planned.items() if name in listed or not _given_up(begun, one)]
-        new = [
-            {"input": unit.input, "place": unit.place, "bytes": unit.size}
-            for unit in units
-            if unit.input not in planned
-        ]
-        told = dict(job) | {
-            "inputs": sorted([*kept, *new], key=lambda one: one["place"]),
-            "passed_over": [[one.source, one.reason] for one in passed_over],
-        }
-        if before is None or told != dict(before.told):
-            write_record(path, told)
-        return Plan(folder, told), units
+    path = folder / JOB / "plan.json"
+    by_name = units_of(sources)
+    while True:
+        seen = _bytes(path)
+        try:
+            before = None if seen is None else read_plan(folder)
+            plan, units = _proposed(folder, job, before, by_name, passed_over)
+        except InputError:
+            if _bytes(path) == seen:
+                raise
+            continue  # the tables in the way, say, are another shard's that has begun meanwhile
+        if before is not None and plan.told == before.told:
+            return plan, units
+        with _alone(folder):
+            if _bytes(path) == seen:
+                write_record(path, plan.told)
+                return plan, units
+
+
+def _bytes(path: Path) -> bytes | None:
+    """Return what is in a file, None where it is not there: on a network drive more to be relied on than its date."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror or error})"
+        raise InputError(problem, path=path, remedy="Check that the disk is there, and that you may read it") from error
+
+
+def _proposed(
+    folder: Path, job: Mapping[str, Any], before: Plan | None, by_name: Sequence[Unit], passed_over: Sequence[Reject]
+) -> tuple[Plan, list[Unit]]:
+    """Return what `before` becomes with these inputs, and the units at their places."""
+    if before is not None:
+        _check_same(before, job)
+    planned = {} if before is None else {one["input"]: one for one in before.inputs}
+    units = placed(by_name, {name: one["place"] for name, one in planned.items()})
+    begun = Plan(folder, dict(job) | {"inputs": [], "passed_over": []})
+    new = [unit for unit in units if unit.input not in planned]
+    for unit in new:
+        for file in (begun.table(unit.place), begun.record(unit.place)):
+            refuse_existing(file, what="file to be written")
+    listed = {unit.input for unit in units}
+    kept = [one for name, one in planned.items() if name in listed or not _given_up(begun, one)]
+    added = [{"input": unit.input, "place": unit.place, "bytes": unit.size} for unit in new]
+    told = dict(job) | {
+        "inputs": sorted([*kept, *added], key=lambda one: one["place"]),
+        "passed_over": [[one.source, one.reason] for one in passed_over],
+    }
+    return Plan(folder, told), units
 
 
 def _given_up(plan: Plan, planned: Mapping[str, Any]) -> bool:
@@ -164,8 +191,9 @@ def _check_same(plan: Plan, job: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep others from reading or writing the plan meanwhile."""
-    sole = SoleWriter(folder / JOB, wait_s=_WAIT_S)
+    """Keep others from writing the plan meanwhile."""
+    again = "Give the same command again, or start the task again: it goes on where it is"
+    sole = SoleWriter(folder / JOB, wait_s=_WAIT_S, remedy=again)
     try:
         yield
     finally:
@@ -174,4 +202,5 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def hold(folder: Path, shard: Shard) -> SoleWriter:
     """Keep other processes from doing the same shard; raises InputError where one does."""
-    return SoleWriter(folder / JOB / f"shard-{shard.number}-of-{shard.of}")
+    again = "Wait until that has ended, then give the same command again: it does what is still missing"
+    return SoleWriter(folder / JOB / f"shard-{shard.number}-of-{shard.of}", remedy=again)
