@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from coded_folder import FRAMES, copied, manifest
+from coded_folder import FRAMES, copied, manifest, tables
 from quick_faces import load
 from sparsefacs import files
 from sparsefacs.errors import InputError
 from sparsefacs.events.coded_tables import read_codes
+from sparsefacs.inference.codes import CodesWriter
+from sparsefacs.inference.many import folder
 from sparsefacs.inference.many import gather as gathering
 from sparsefacs.inference.many.folder import predict_folder
 from sparsefacs.inference.many.gather import gather
@@ -24,13 +26,81 @@ def test_gather_tells_what_is_missing_double_and_changed(quick, whole, films, tm
     (whole / "c.csv").unlink()
     (whole / "ann" / "a (copy).csv").write_bytes((whole / "ann" / "a.csv").read_bytes())
     (whole / "d.csv").write_bytes((whole / "d.csv").read_bytes().replace(b",1,", b",0,", 1))
+    (whole / "ann" / "b.json").write_text("{}")
     told = gather(whole, tmp_path / "all.csv")
     assert told.out is None and not (tmp_path / "all.csv").exists()
-    said = {(line.partition(":")[0], Path(line.split(": ")[1].split(" is ")[0]).name) for line in told.problems}
-    assert said == {("missing", "bad.mp4"), ("missing", "c.mp4"), ("double", "a (copy).csv"), ("changed", "d.csv")}
-    assert {row["status"] for row in manifest(whole).values()} == {"done", "missing"}
+    kinds = {Path(line.split(": ")[1]).name: line.partition(": ")[0] for line in told.problems}
+    assert kinds == {
+        "bad.mp4": "missing", "c.mp4": "missing", "a (copy).csv": "double", "d.csv": "changed", "b.json": "changed",
+    }  # fmt: skip
+    statuses = {Path(name).name: row["status"] for name, row in manifest(whole).items() if "bob/a" not in name}
+    assert statuses == {
+        "a.mp4": "done", "b.mp4": "changed", "ann": "done", "bad.mp4": "missing", "c.mp4": "missing",
+        "d.mp4": "changed",
+    }  # fmt: skip
+    assert "d.csv: is not as it was written" in manifest(whole)[f"{films}/d.mp4"]["reason"]
     some = gather(whole, tmp_path / "all.csv", partial=True)
-    assert (some.done, some.expected) == (4, 7) and len(pd.read_csv(tmp_path / "all.csv")) == 3 * FRAMES + 2
+    joined = pd.read_csv(tmp_path / "all.csv")
+    assert (some.done, some.expected) == (3, 7) and len(joined) == 2 * FRAMES + 2
+    done = {name: int(row["rows"]) for name, row in manifest(whole).items() if row["status"] == "done"}
+    assert len(done) == 3 and sum(done.values()) == len(joined)
+
+
+def test_each_problem_says_what_to_do_and_that_helps(quick, films, tmp_path):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    predict_folder(load, [inputs], out, Way())
+    before = tables(out)
+    (out / "ann" / "a.csv").unlink()
+    (out / "ann" / "b.csv").write_text("edited")
+    (out / "bob" / "a (copy).csv").write_text("copied")
+    (out / "c.json").write_text((out / "d.json").read_text())
+    (inputs / "d.mp4").write_bytes((inputs / "c.mp4").read_bytes())
+    *told, double = gather(out).problems
+    again, delete = "give `sparsefacs predict` again as before.", "to have its input coded again, delete it and "
+    wanted = {
+        f"missing: {inputs}/ann/a.mp4: is not coded yet. ": "",
+        f"changed: {out}/ann/b.csv: is not as it was written. ": delete,
+        f"missing: {inputs}/bob/bad.mp4: cannot be read as a video": "mend that or take it away, then ",
+        f"changed: {out}/c.json: is of other codes. ": delete,
+        f"changed: {inputs}/d.mp4: was changed after it was coded. ": f"what tells of its codes, {out}/d.json, and ",
+    }
+    for line, (problem, remedy) in zip(told, wanted.items(), strict=True):
+        assert line.startswith(problem) and line.lower().endswith(remedy + again)
+    assert double.startswith(f"double: {out}/bob/a (copy).csv: ")
+    assert double.endswith(f" Delete it, or move it out of {out}.")
+    for gone in (out / "ann" / "b.csv", out / "c.json", out / "d.json", out / "bob" / "a (copy).csv"):
+        gone.unlink()
+    (inputs / "bob" / "bad.mp4").unlink()
+    assert predict_folder(load, [inputs], out, Way()).bad == () and gather(out).problems == ()
+    assert {name for name, table in tables(out).items() if before[name] != table} == {"d.csv"}
+
+
+def test_a_manifest_made_while_tasks_run_goes_when_it_is_no_longer_true(quick, films, tmp_path, monkeypatch):
+    inputs, out, written = [films / "ann" / "1.png", films / "c.mp4"], tmp_path / "out", CodesWriter.write
+    seen = []
+
+    def looked_at_meanwhile(self, frame):
+        written(self, frame)
+        seen.append((out / "manifest.csv").exists())
+        gather(out)
+
+    monkeypatch.setattr(CodesWriter, "write", looked_at_meanwhile)
+    monkeypatch.setattr(folder, "write_manifest", lambda *given: None)  # as of shards
+    predict_folder(load, inputs, out, Way())
+    assert seen == [False, False, True, True] and not (out / "manifest.csv").exists()
+
+
+def test_the_manifest_of_predict_names_a_changed_input_as_predict_does(quick, films, tmp_path):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    predict_folder(load, [inputs / "c.mp4", inputs / "d.mp4"], out, Way())
+    (inputs / "d.mp4").write_bytes((inputs / "c.mp4").read_bytes())
+    told = predict_folder(load, [inputs / "c.mp4", inputs / "d.mp4"], out, Way())
+    rows = manifest(out)
+    assert [one.input for one in told.bad] == [str(inputs / "d.mp4")] and rows[str(inputs / "c.mp4")][
+        "status"
+    ] == "done"
+    row = rows[str(inputs / "d.mp4")]
+    assert (row["status"], row["codes"]) == ("changed", "") and row["reason"] == told.bad[0].reason
 
 
 def test_joined_tables_are_those_of_predict_in_either_format(quick, tmp_path, films, monkeypatch):

@@ -121,3 +121,16 @@ def test_two_processes_do_not_do_one_shard(photos, tmp_path):
         predict_folder(load, [photos], tmp_path / "out", Way(), shard=Shard(2, 2))
     predict_folder(load, [photos], tmp_path / "out", Way(), shard=Shard(1, 2))
     assert len(list((tmp_path / "out").rglob("photos.csv"))) == 2
+
+
+def test_what_was_passed_over_in_other_inputs_stays_named_while_it_is_there(photos, tmp_path):
+    out, vob = tmp_path / "out", photos / "ann" / "clip.vob"
+    vob.write_bytes(b"x")
+    predict_folder(load, [photos / "ann", photos / "bob"], out, Way())
+    told = predict_folder(load, [photos / "bob", photos / "ann" / "1.png"], out, Way())
+    assert told.bad == () and [name for name, _ in read_plan(out).passed_over] == [str(vob)]
+    assert [one.input for one in predict_folder(load, [photos / "ann", photos / "bob"], out, Way()).bad] == [str(vob)]
+    assert [name for name, _ in read_plan(out).passed_over] == [str(vob)], "once"
+    vob.unlink()
+    predict_folder(load, [photos / "bob", photos / "ann" / "1.png"], out, Way())
+    assert read_plan(out).passed_over == []

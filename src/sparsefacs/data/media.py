@@ -32,7 +32,7 @@ _MOVING = {
     *("GIF", "APNG", "VOB", "ASF", "MXF", "DV", "M2V", "3G2", "F4V", "RealMedia", "DivX", "a bare video stream"),
     *("Y4M", "LRV", "INSV", "Blackmagic RAW"),
 }
-_LINK = "is a link to a folder, which is not followed: name it as an input of its own, or put the folder in its place"
+_LINK = "is a link to a folder, which is not followed: name it as an input too, or put the folder in its place"
 _NO_TEXT = "its name is not valid text (UTF-8)"
 
 SYNTHETIC_MARK = "Every face in this folder is synthetic"
@@ -67,7 +67,7 @@ def is_media(path: Path) -> bool:
 def why_unread(path: Path) -> str:
     """Return, of a file that is named like a picture or video of a kind not read, why it is passed over; else ""."""
     kind = _UNREAD.get(path.suffix.lower())
-    return f"{kind} is not read: save it as {'MP4' if kind in _MOVING else 'PNG or JPEG'}" if kind else ""
+    return f"{kind} is not read: save it as {'MP4' if kind in _MOVING else 'PNG or JPEG'} in its place" if kind else ""
 
 
 def media_below(
