@@ -142,19 +142,19 @@ class SoleWriter:
     """Keeps a second run from writing into `folder` while this process does; ends with `release` or the process.
 
     shared: others may write there too that say so, as the shards of one work do. wait_s: how long to wait for others.
-    Raises InputError where another process is writing there. Threads of one process are not told apart; the lock is not
-    taken along into a worker process. Where the disk has no locks, as on some network drives, nothing is kept out.
+    remedy: what to do where that was in vain. Raises InputError where another process is writing there. Threads of one
+    process are not told apart; the lock is not taken along into a worker process. Where the disk has no locks, as on
+    some network drives, nothing is kept out.
     """
 
-    def __init__(self, folder: Path, *, shared: bool = False, wait_s: float = 0.0) -> None:
+    def __init__(self, folder: Path, *, shared: bool = False, wait_s: float = 0.0, remedy: str = "") -> None:
         make_folder(folder)
         self.path, self._shared = Path(folder) / ".lock", shared
         until = time.monotonic() + wait_s
         while (handle := _locked_file(self.path, shared)) is None:
             if time.monotonic() >= until:
-                raise InputError(
-                    "another run is writing it", path=folder, remedy="Wait until that has ended, or choose another name"
-                )
+                usual = "Wait until that has ended, or choose another name"
+                raise InputError("another run is writing it", path=folder, remedy=remedy or usual)
             time.sleep(_LOOK_S)
         self._handle: IO[bytes] | None = handle
 

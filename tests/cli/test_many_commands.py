@@ -103,3 +103,30 @@ def test_a_shard_of_a_store_says_that_others_lack(films, typed, monkeypatch):
 
 def test_the_version_is_told(typed) -> None:
     assert typed("--version") == (0, f"sparsefacs {__version__}\n", "")
+
+
+def test_what_could_be_an_input_but_is_not_read_is_no_success(films, typed):
+    """A video of a kind that is not read, and a link to a folder; what lies beside videos otherwise is no matter."""
+    (films / "bad.mp4").unlink()
+    for name in ("notes.txt", "codes.csv", "ann/1.json", "README", ".hidden.vob"):
+        (films / name).write_bytes(b"x")
+    assert typed("predict", "films", "--out", "codes")[0] == 0 == typed("gather", "codes", "all.csv")[0]
+    (films / "clip.vob").write_bytes(b"x")
+    (films.parent / "disk").mkdir()
+    (films / "cleo").symlink_to(films.parent / "disk")
+    (films / "cleo" / "1.png").write_bytes((films / "ann" / "1.png").read_bytes())
+    vob = "not read: films/clip.vob: VOB is not read: save it as MP4 in its place"
+    link = "not read: films/cleo: is a link to a folder, which is not followed: name it as an input too"
+    code, out, err = typed("predict", "films", "--out", "codes")
+    assert code == 2 and vob in err and link in err and "0 of 2 inputs coded, 2 were already, 2 not read; " in out
+    assert typed("predict", "films", "--out", "codes", "--shard", "2/2")[0] == 0, "the first shard says it once"
+    assert vob in typed("predict", "films", "--out", "codes", "--shard", "1/2")[2]
+    code, out, err = typed("gather", "codes", "again.csv")
+    assert code == 2 and vob in err and link in err and "no table made; 2 of 2 inputs coded, 2 missing, double" in out
+    assert "Mend that or take it away, then give `sparsefacs predict` again as before." in err
+    told = (films.parent / "codes" / "manifest.csv").read_text().splitlines()
+    assert sum(",not read," in line for line in told) == 2 and len(told) == 5
+    (films / "clip.vob").unlink()
+    assert typed("predict", "films", "films/cleo", "--out", "codes")[0] == 0
+    code, out, _ = typed("gather", "codes", "again.csv")
+    assert code == 0 and out.startswith("again.csv: 3 rows of 3 inputs; 3 of 3 inputs coded, nothing missing, double")

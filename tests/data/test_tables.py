@@ -252,10 +252,10 @@ def test_kind_folders_that_cannot_be_listed_and_formats_not_read_are_named(media
         "loop.png": "cannot be read (Too many levels of symbolic links)",
         "a/gone.mp4": "is not there",
         "a/lost+found": "the folder cannot be listed (Permission denied)",
-        "x.gif": "GIF is not read: save it as MP4",
-        "x.HEIC": "HEIC is not read: save it as PNG or JPEG",
-        "x.avif": "AVIF is not read: save it as PNG or JPEG",
-        "x.jp2": "JPEG 2000 is not read: save it as PNG or JPEG",
+        "x.gif": "GIF is not read: save it as MP4 in its place",
+        "x.HEIC": "HEIC is not read: save it as PNG or JPEG in its place",
+        "x.avif": "AVIF is not read: save it as PNG or JPEG in its place",
+        "x.jp2": "JPEG 2000 is not read: save it as PNG or JPEG in its place",
     }
     table = write(tmp_path, "path,subject,AU1\nsolo.png,s,1\n" + "n" * 300 + ".png,s,1\n")
     for plan in (plan_folder(Request(media_folder)), plan_table(Request(media_folder, table))):

@@ -4,7 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from coded_folder import FRAMES
 from pixel_coders import BrightnessCoder
+from quick_faces import find_faces_quickly, load
+from sparsefacs.inference import pipeline
+from sparsefacs.inference.many.folder import predict_folder
+from sparsefacs.inference.pipeline import Way
 
 
 @pytest.fixture
@@ -52,3 +57,30 @@ def clips(tmp_path_factory, photo):
     (folder / "broken.mp4").write_bytes(b"this is no video" * 100)
     (folder / "zero.jpg").write_bytes(b"")
     return folder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(pipeline, "find_faces", find_faces_quickly)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory, write_video) -> Path:
+    """Videos of three frames in two people's folders, one that cannot be read, and photos."""
+    from PIL import Image
+
+    folder, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
+    for number, name in enumerate(("ann/a.mp4", "ann/b.mp4", "bob/a.mp4", "c.mp4", "d.mp4")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        images = [rng.integers(0, 255 - 40 * number, (120, 160, 3), np.uint8) for _ in range(FRAMES)]
+        write_video(folder / name, images)
+    (folder / "bob" / "bad.mp4").write_bytes(b"no video" * 20)
+    for name in ("1.png", "2.png"):
+        Image.fromarray(rng.integers(0, 255, (120, 160, 3), np.uint8)).save(folder / "ann" / name)
+    return folder
+
+
+@pytest.fixture
+def whole(quick, films, tmp_path) -> Path:
+    predict_folder(load, [films], tmp_path / "whole", Way())
+    return tmp_path / "whole"

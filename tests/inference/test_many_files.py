@@ -1,10 +1,7 @@
 """`predict --out FOLDER` and `gather`: whole tables, resumed, sharded, joined."""
 
-import csv
 import errno
 import os
-import subprocess
-import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -13,54 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quick_faces import find_faces_quickly, load, load_and_die_once
+from coded_folder import FRAMES, copied, manifest, tables
+from quick_faces import load, load_and_die_once
 from sparsefacs.errors import InputError
 from sparsefacs.events.coded_tables import read_codes
-from sparsefacs.inference import pipeline
 from sparsefacs.inference.codes import CodesWriter
 from sparsefacs.inference.many import work
 from sparsefacs.inference.many.folder import predict_folder
 from sparsefacs.inference.many.gather import gather
 from sparsefacs.inference.pipeline import Way
-from sparsefacs.inference.pipeline import predict as predict_table
 from sparsefacs.inference.sampling import Sampling
 from sparsefacs.shards import Shard
-
-FRAMES = 3
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    monkeypatch.setattr(pipeline, "find_faces", find_faces_quickly)
-
-
-@pytest.fixture(scope="session")
-def films(tmp_path_factory, write_video) -> Path:
-    """Videos of three frames in two people's folders, one that cannot be read, and photos."""
-    from PIL import Image
-
-    folder, rng = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
-    for number, name in enumerate(("ann/a.mp4", "ann/b.mp4", "bob/a.mp4", "c.mp4", "d.mp4")):
-        (folder / name).parent.mkdir(exist_ok=True)
-        images = [rng.integers(0, 255 - 40 * number, (120, 160, 3), np.uint8) for _ in range(FRAMES)]
-        write_video(folder / name, images)
-    (folder / "bob" / "bad.mp4").write_bytes(b"no video" * 20)
-    for name in ("1.png", "2.png"):
-        Image.fromarray(rng.integers(0, 255, (120, 160, 3), np.uint8)).save(folder / "ann" / name)
-    return folder
-
-
-def tables(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*.*")
-        if path.suffix in (".csv", ".parquet") and path.name != "manifest.csv"
-    }
-
-
-def manifest(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "manifest.csv").open(newline="") as handle:
-        return {row["input"]: row for row in csv.DictReader(handle)}
 
 
 def rows_of(folder: Path) -> Counter:
@@ -70,12 +30,6 @@ def rows_of(folder: Path) -> Counter:
         table = pd.read_csv(folder / path)
         counted.update(zip(table["input"], table["frame"], strict=True))
     return counted
-
-
-@pytest.fixture
-def whole(quick, films, tmp_path) -> Path:
-    predict_folder(load, [films], tmp_path / "whole", Way())
-    return tmp_path / "whole"
 
 
 def test_each_video_has_its_table_and_record_and_the_manifest_tells_all(whole, films):
@@ -176,6 +130,43 @@ def test_a_full_disk_is_one_line_and_leaves_what_is_finished(quick, films, tmp_p
     assert "c.csv" in tables(out) and done.items() <= tables(out).items()
 
 
+@pytest.mark.parametrize("before", ["failed", "done, its table deleted"])
+def test_a_full_disk_is_not_taken_for_codes_when_there_is_a_record_already(quick, films, tmp_path, monkeypatch, before):
+    photo, out = films / "ann" / "1.png", tmp_path / "out"
+
+    def raising(error):
+        def write(self, frame):
+            raise error
+
+        return write
+
+    with monkeypatch.context() as patch:
+        if before == "failed":
+            patch.setattr(CodesWriter, "write", raising(RuntimeError("of a moment")))
+        first = predict_folder(load, [photo], out, Way())
+    assert len(first.bad) == (before == "failed")
+    (out / "photos.csv").unlink(missing_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(CodesWriter, "write", raising(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(InputError, match=r"photos\.csv: cannot be written \(No space left on device\)"):
+            predict_folder(load, [photo], out, Way())
+    assert predict_folder(load, [photo], out, Way()).rows == 1 and list(tables(out)) == ["photos.csv"]
+
+
+def test_what_another_process_coded_meanwhile_is_done(quick, films, tmp_path, monkeypatch):
+    photo, out, written = films / "ann" / "1.png", tmp_path / "out", CodesWriter.write
+
+    def overtaken(self, frame):
+        with monkeypatch.context() as patch:
+            patch.setattr(CodesWriter, "write", written)
+            predict_folder(load, [photo], out, Way(), shard=Shard(1, 2))
+        written(self, frame)
+
+    monkeypatch.setattr(CodesWriter, "write", overtaken)
+    told = predict_folder(load, [photo], out, Way())
+    assert [one.status for one in told.outcomes] == ["done"] and manifest(out)[f"{films}/ann"]["status"] == "done"
+
+
 def test_ctrl_c_ends_with_one_line_and_a_true_manifest(quick, films, tmp_path, monkeypatch):
     def stop(*given):
         raise KeyboardInterrupt
@@ -184,12 +175,6 @@ def test_ctrl_c_ends_with_one_line_and_a_true_manifest(quick, films, tmp_path, m
     with pytest.raises(InputError, match=r"stopped with \d of 7 inputs to go"):
         predict_folder(load, [films], tmp_path / "out", Way())
     assert {row["status"] for row in manifest(tmp_path / "out").values()} <= {"missing", "failed"}
-
-
-def copied(films: Path, folder: Path) -> Path:
-    import shutil
-
-    return Path(shutil.copytree(films, folder))
 
 
 def test_a_changed_input_is_named_and_its_codes_stay(quick, films, tmp_path):
@@ -203,9 +188,8 @@ def test_a_changed_input_is_named_and_its_codes_stay(quick, films, tmp_path):
     assert {one.place for one in again.bad} == {"d", "ann/photos", "bob/bad"} and tables(out) == before
     (line,) = [line for line in again.messages() if "/d.mp4" in line]
     assert line.startswith("changed: ") and "was changed after it was coded" in line
-    assert (
-        line.endswith(f"delete what tells of its codes, {out / 'd.json'}.") and "elete this file" not in line
-    )  # a video
+    assert f"delete what tells of its codes, {out / 'd.json'}, and give" in line
+    assert "elete this file" not in line, "which would be the video"
     assert any("changed:" in line and "/d.mp4" in line for line in gather(out).problems)
     (out / "d.json").unlink()
     predict_folder(load, [inputs], out, Way())
@@ -253,24 +237,6 @@ def test_what_was_there_before_is_not_overwritten(quick, films, tmp_path):
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine" and (tmp_path / "out" / "d.csv").exists()
 
 
-def test_two_processes_do_not_do_one_shard(quick, films, tmp_path):
-    script = (
-        "import sys\nfrom pathlib import Path\nfrom sparsefacs.files import SoleWriter\n"
-        "held = SoleWriter(Path(sys.argv[1]))\nprint('held', flush=True)\nsys.stdin.read()\n"
-    )
-    where = tmp_path / "out" / ".predict" / "shard-1-of-2"
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(where)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(InputError, match="another run is writing it"):
-            predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(1, 2))
-        predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(2, 2))
-        other.stdin.close()
-    predict_folder(load, [films], tmp_path / "out", Way(), shard=Shard(1, 2))
-    assert len(tables(tmp_path / "out")) == 6
-
-
 def test_several_processes_one_of_which_is_killed_write_the_same_bytes(quick, films, tmp_path):
     inputs = [films / "c.mp4", films / "bob"]
     predict_folder(load, inputs, tmp_path / "one", Way())
@@ -278,43 +244,6 @@ def test_several_processes_one_of_which_is_killed_write_the_same_bytes(quick, fi
     told = predict_folder(dying, inputs, tmp_path / "two", Way(), workers=2)
     assert (tmp_path / "marker").exists() and [one.place for one in told.bad] == ["bob/bad"]
     assert len(tables(tmp_path / "one")) == 2 and tables(tmp_path / "two") == tables(tmp_path / "one")
-
-
-def test_gather_tells_what_is_missing_double_and_changed(quick, whole, films, tmp_path):
-    (whole / "bob" / "bad.json").unlink()
-    (whole / "c.csv").unlink()
-    (whole / "ann" / "a (copy).csv").write_bytes((whole / "ann" / "a.csv").read_bytes())
-    (whole / "d.csv").write_bytes((whole / "d.csv").read_bytes().replace(b",1,", b",0,", 1))
-    told = gather(whole, tmp_path / "all.csv")
-    assert told.out is None and not (tmp_path / "all.csv").exists()
-    said = {(line.partition(":")[0], Path(line.split(": ")[1].split(" is ")[0]).name) for line in told.problems}
-    assert said == {("missing", "bad.mp4"), ("missing", "c.mp4"), ("double", "a (copy).csv"), ("changed", "d.csv")}
-    assert {row["status"] for row in manifest(whole).values()} == {"done", "missing"}
-    some = gather(whole, tmp_path / "all.csv", partial=True)
-    assert (some.done, some.expected) == (4, 7) and len(pd.read_csv(tmp_path / "all.csv")) == 3 * FRAMES + 2
-
-
-def test_joined_tables_are_those_of_predict_in_either_format(quick, tmp_path, films, monkeypatch):
-    inputs = copied(films, tmp_path / "in")
-    (inputs / "bob" / "bad.mp4").unlink()
-    (inputs / "=ann").mkdir()
-    (inputs / "ann" / "a.mp4").rename(inputs / "=ann" / "NA.mp4")
-    monkeypatch.chdir(inputs)
-    predict_table(load()[0], [Path("=ann"), Path("c.mp4")], tmp_path / "table.csv")
-    wanted = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
-    for codes in ("csv", "parquet"):
-        predict_folder(load, [Path("=ann"), Path("c.mp4")], tmp_path / codes, Way(), codes=codes)
-        for suffix in (".csv", ".parquet"):
-            out = gather(tmp_path / codes, tmp_path / f"{suffix[1:]}-of" / f"from-{codes}{suffix}").out
-            faces = {face.input: face for face in read_codes(out)}
-            assert set(faces) == {"=ann/NA.mp4", "c.mp4"} and faces["=ann/NA.mp4"].frame.tolist() == [1, 2, 3]
-    assert (tmp_path / "csv-of" / "from-csv.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
-    exact = pd.read_parquet(tmp_path / "parquet-of" / "from-csv.parquet")
-    pd.testing.assert_frame_equal(exact, pd.read_parquet(tmp_path / "parquet-of" / "from-parquet.parquet"))
-    assert exact["input"].tolist() == wanted["input"].str.removeprefix("'").tolist()
-    assert exact["AU12_p"].tolist() == pytest.approx(pd.to_numeric(wanted["AU12_p"]).tolist())
-    with pytest.raises(InputError, match="lies in the folder"):
-        gather(tmp_path / "csv", tmp_path / "csv" / "all.csv")
 
 
 def test_a_folder_of_codes_is_read_as_codes(whole):

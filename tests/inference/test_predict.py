@@ -204,7 +204,7 @@ def test_kind_names_that_are_no_text_and_files_passed_over_leave_the_rest(coder,
         assert drawn | {path.name for path in (tmp_path / ending).glob("*.mp4")} == names
         messages = "\n".join(summary.messages())
         messages.encode()
-        assert "b.gif: GIF is not read: save it as MP4" in messages
+        assert "b.gif: GIF is not read: save it as MP4 in its place" in messages
         assert "loop.mp4: cannot be read (Too many levels of symbolic links)" in messages
     with pytest.raises(InputError, match="File name too long"):
         predict(coder, [folder / ("n" * 300 + ".mp4")], tmp_path / "d.csv")

@@ -92,8 +92,8 @@ def predict(
 
     Many files: --out FOLDER writes each video's codes to a file named like it, in folders named like those it lies in
     (the photos of a folder to one, photos.csv), whole or not at all, and FOLDER/manifest.csv. Given again it does what
-    is missing or failed. Exit code 2 where something could not be coded. Shards share FOLDER; `sparsefacs gather`
-    checks and joins it.
+    is missing or failed. Exit code 2 where something could not be coded, or lies among the inputs and is of a kind that
+    is not read. Shards share FOLDER; `sparsefacs gather` checks and joins it.
     """
     coder, shown = api.coder_and_inputs(inputs)
     summary = api.predict(

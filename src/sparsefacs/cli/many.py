@@ -44,11 +44,11 @@ def gather(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Join the tables of a folder of codes into one, and say what is missing, double or changed.
+    """Join the tables of a folder of codes into one, and say what is missing, double, changed or not read.
 
     What is expected was written down when coding began, by whichever shard. FOLDER/manifest.csv is written anew: a row
-    an input, with status, reason, hashes, frames, rows and seconds. With anything missing, double or changed no table
-    is made, unless --partial, and the exit code is 2 (with --partial 0).
+    an input, with status, reason, hashes, frames, rows and seconds. With anything missing, double, changed or not
+    read no table is made, unless --partial, and the exit code is 2 (with --partial 0).
     """
     told = api.gather(folder, out, partial=partial)
     for line in told.problems:

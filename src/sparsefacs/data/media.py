@@ -32,6 +32,7 @@ _MOVING = {
     *("GIF", "APNG", "VOB", "ASF", "MXF", "DV", "M2V", "3G2", "F4V", "RealMedia", "DivX", "a bare video stream"),
     *("Y4M", "LRV", "INSV", "Blackmagic RAW"),
 }
+_LINK = "is a link to a folder, which is not followed: name it as an input too, or put the folder in its place"
 _NO_TEXT = "its name is not valid text (UTF-8)"
 
 SYNTHETIC_MARK = "Every face in this folder is synthetic"
@@ -66,7 +67,7 @@ def is_media(path: Path) -> bool:
 def why_unread(path: Path) -> str:
     """Return, of a file that is named like a picture or video of a kind not read, why it is passed over; else ""."""
     kind = _UNREAD.get(path.suffix.lower())
-    return f"{kind} is not read: save it as {'MP4' if kind in _MOVING else 'PNG or JPEG'}" if kind else ""
+    return f"{kind} is not read: save it as {'MP4' if kind in _MOVING else 'PNG or JPEG'} in its place" if kind else ""
 
 
 def media_below(
@@ -79,12 +80,14 @@ def media_below(
 ) -> Iterator[str]:
     """Yield the names in `folder`, at any depth, that `keep` wants: a folder's files side by side, sorted by name.
 
-    prefix: the folder's own name and a slash, put before each. Hidden files and folders are left out, links to
-    folders not followed. Added to `rejected`: folders that cannot be listed, links that lead nowhere, pictures and
-    videos of kinds that are not read, and names that are no text (text_only False: these are yielded as well).
+    prefix: the folder's own name and a slash, put before each. Hidden files and folders are left out. Added to
+    `rejected`: folders that cannot be listed, links to folders (followed, they could go round for ever, or show a file
+    under two names), what `keep` wants but is no file that can be read, pictures and videos of kinds that are not read,
+    and names that are no text (text_only False: these are yielded as well).
     """
     inside: list[str] = []
     files: list[str] = []
+    linked: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -92,16 +95,17 @@ def media_below(
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     inside.append(entry.name)
+                elif entry.is_symlink() and is_folder(Path(entry.path)):
+                    linked.append(entry.name)
                 elif keep(Path(entry.name)) or why_unread(Path(entry.name)):
                     files.append(entry.name)
     except OSError as error:
         where = readable(prefix.rstrip("/")) if prefix else readable(folder)
         rejected.append(Reject(where, None, f"the folder cannot be listed ({error.strerror or error})"))
         return
+    rejected += [Reject(readable(prefix + name), None, _LINK) for name in sorted(linked)]
     for name in sorted(files):
         problem = file_problem(folder / name) if keep(Path(name)) else why_unread(Path(name))
-        if problem == "is not a file":  # a folder, by way of a link
-            continue
         if problem:
             rejected.append(Reject(readable(prefix + name), None, problem))
         elif not text_only or is_text(name, rejected, prefix):

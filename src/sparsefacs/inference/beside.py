@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..facs.units import column
-from ..files import read_json
+from ..files import read_json, refuse_existing
 from ..version import VERSION
 from .contract import Coder
 from .origin import Origin
@@ -16,6 +16,15 @@ FORMAT = 1
 def beside_path(codes: Path) -> Path:
     """Return the name of the file beside the table `codes`."""
     return codes.with_suffix(".json")
+
+
+def refuse_beside(codes: Path) -> None:
+    """Raise InputError where the file beside `codes`, a table to be made, is there: it tells of another table."""
+    refuse_existing(
+        beside_path(codes),
+        what="file beside the codes, which says what coded them,",
+        remedy=f"If it was left by a {codes.name} that you deleted, delete it too; else choose another name",
+    )
 
 
 def told_beside(codes: Path) -> tuple[str, ...]:

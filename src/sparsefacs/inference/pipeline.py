@@ -20,7 +20,7 @@ from ..faces.video import VideoReader
 from ..files import refuse_existing, sha256_file, write_json
 from ..progress import progress
 from ..row_files import check_table_path
-from .beside import beside_content, beside_path
+from .beside import beside_content, beside_path, refuse_beside
 from .clips import decode_frames
 from .codes import CodedFrame, CodesWriter, code_columns, open_codes
 from .contract import Coder
@@ -116,7 +116,7 @@ def predict(
     """
     check_table_path(out, "codes", "give a name without a dot, or a folder, for a table a file")
     refuse_existing(out, what="--out file")
-    refuse_existing(beside_path(out), what="file beside the codes, which says what coded them,")
+    refuse_beside(out)
     if out.is_dir():
         raise InputError("is a folder", path=out, remedy="Give --out a file name ending in .csv or .parquet")
     passed_over: list[Reject] = []

@@ -41,19 +41,30 @@ def list_sources(inputs: Sequence[Path], rejected: list[Reject] | None = None) -
 
     Folders are searched with all folders in them; hidden files and files of other kinds in them are passed over. The
     photos within a sub-folder of a folder are one person's, as `prepare` has it, and stand before its videos.
-    A file named twice is coded once. rejected: takes what in a folder cannot be read (see `media_below`). Raises
-    InputError for no input, a name that is not there, a file that is named neither like a photo nor like a video, or a
-    folder without either.
+    A file named twice is coded once. rejected: takes what in a folder cannot be read (see `media_below`), but for links
+    to folders that are searched under another name. Raises InputError for no input, a name that is not there, a file
+    that is named neither like a photo nor like a video, or a folder without either.
     """
     if not inputs:
         raise InputError("no input was given", remedy="Name a photo, a video or a folder of them")
-    passed_over: list[Reject] = [] if rejected is None else rejected
+    passed_over: list[Reject] = []
     found: dict[Path, Source] = {}
     for given in map(Path, inputs):
         for source in _in_folder(given, passed_over) if is_folder(given) else [_file(given)]:
             found.setdefault(source.path.resolve(), source)
+    if rejected is not None:
+        searched = [given.resolve() for given in map(Path, inputs) if is_folder(given)]
+        rejected += [one for one in dict.fromkeys(passed_over) if not _is_link_into(Path(one.source), searched)]
     base = _common([given if is_folder(given) else given.parent for given in map(Path, inputs)])
     return [replace(source, place=_below(source.path, base)) for source in found.values()]
+
+
+def _is_link_into(path: Path, searched: Sequence[Path]) -> bool:
+    """Say whether `path` is a link to one of the folders `searched`, or to one in them that is not hidden."""
+    if not (is_folder(path) and path.is_symlink()):
+        return False
+    below = [path.resolve().relative_to(one) for one in searched if path.resolve().is_relative_to(one)]
+    return any(not any(part.startswith(".") for part in one.parts) for one in below)
 
 
 def _common(folders: Sequence[Path]) -> Path | None:

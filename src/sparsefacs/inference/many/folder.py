@@ -20,9 +20,9 @@ from ..origin import Origin
 from ..pipeline import Way
 from ..sources import list_sources
 from .crew import code_in_processes
-from .manifest import remove_manifest, write_manifest
-from .plan import Codes, Plan, agree, hold, job_of
-from .units import Unit
+from .manifest import entries, write_manifest
+from .plan import Codes, Listing, Plan, agree, hold, job_of, remove_manifest
+from .units import Unit, units_of
 from .work import Job, Loaded, Outcome, Worker, loaded, look_at
 
 
@@ -31,6 +31,7 @@ class FolderSummary:
     """What `predict` did in a folder of codes.
 
     planned: inputs in all; before: of this shard's, those that were coded already; outcomes: of the others.
+    passed_over: what could be an input but is not read, and why; the first shard tells it for all.
     """
 
     out: Path
@@ -54,13 +55,13 @@ class FolderSummary:
 
     @property
     def bad(self) -> tuple[Outcome, ...]:
-        """Inputs without codes, and those that have changed since they were coded."""
-        return tuple(one for one in self.outcomes if one.status != "done")
+        """Inputs without codes, those that have changed since they were coded, and what is not read."""
+        unread = (Outcome(name, "", "not read", f"{name}: {reason}") for name, reason in self.passed_over)
+        return (*unread, *(one for one in self.outcomes if one.status != "done"))
 
     def messages(self) -> list[str]:
         """Return what a person should know, a line each."""
         lines = [line for one in self.outcomes for line in one.messages]
-        lines += [f"not read: {name}: {reason}" for name, reason in self.passed_over]
         lines += [f"{one.status}: {one.reason}" for one in self.bad]
         return [*lines, *(f"note: {note}" for note in self.notes)]
 
@@ -69,7 +70,9 @@ class FolderSummary:
         coded = sum(one.status == "done" for one in self.outcomes)
         share = "" if self.shard.is_whole else f" of {self.shard.name}, {self.planned} in all"
         already = f", {self.before} were already" if self.before else ""
-        bad = f", {len(self.bad)} could not be" if self.bad else ""
+        failed = len(self.bad) - len(self.passed_over)
+        bad = f", {failed} could not be" if failed else ""
+        bad += f", {len(self.passed_over)} not read" if self.passed_over else ""
         rate = self.frames / max(self.seconds, 1e-9)
         return (
             f"{self.out}: {coded} of {self.before + len(self.outcomes)} inputs{share} coded{already}{bad}; "
@@ -88,7 +91,6 @@ class FolderSummary:
             "rows": self.rows,
             "seconds": round(self.seconds, 3),
             "bad": [{"input": one.input, "status": one.status, "reason": one.reason} for one in self.bad],
-            "not_read": [{"input": name, "reason": reason} for name, reason in self.passed_over],
             "notes": list(self.notes),
         }
 
@@ -118,7 +120,8 @@ def predict_folder(
     sources = list_sources(inputs, passed_over)
     mine_loaded = coder, origin, _ = loaded(load, way, folder)  # before anything is written
     told = beside_content("", coder, origin, {}, [], [], [])
-    plan, units = agree(folder, job_of(coder, origin, way, codes, told), sources, passed_over)
+    listing = Listing(inputs, units_of(sources), passed_over)
+    plan, units = agree(folder, job_of(coder, origin, way, codes, told), listing)
     held = hold(folder, shard)
     outcomes: list[Outcome] = []
     try:
@@ -131,23 +134,24 @@ def predict_folder(
         _code(Job(plan, way, load), todo, workers, outcomes, before, mine_loaded)
     except BaseException:
         with suppress(InputError):  # of a full disk there is one line
-            _tell(plan, shard)
+            _tell(plan, shard, outcomes)
         raise
     else:
-        _tell(plan, shard)
+        _tell(plan, shard, outcomes)
     finally:
         held.release()
     return FolderSummary(
         folder, shard, len(plan.inputs), before,
-        tuple(outcomes), tuple((one.source, one.reason) for one in passed_over), time.monotonic() - started,
-        tuple(origin.notes),
+        tuple(outcomes), tuple((one.source, one.reason) for one in passed_over if shard.number == 1),
+        time.monotonic() - started, tuple(origin.notes),
     )  # fmt: skip
 
 
-def _tell(plan: Plan, shard: Shard) -> None:
+def _tell(plan: Plan, shard: Shard, outcomes: Sequence[Outcome]) -> None:
     """Write the manifest; of shards, which do not wait for each other, `gather` does."""
     if shard.is_whole:
-        write_manifest(plan)
+        why = {one.place: one.reason for one in outcomes if one.status == "changed"}
+        write_manifest(plan, (one.changed(why[one.place]) if one.place in why else one for one in entries(plan)))
 
 
 def _code(job: Job, todo: list[Unit], workers: int, outcomes: list[Outcome], already: int, mine: Loaded) -> None:

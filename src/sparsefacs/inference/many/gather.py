@@ -1,21 +1,23 @@
-"""`gather`: one table of all the tables of a folder of codes, and what of them is missing, double or changed."""
+"""`gather`: one table of all the tables of a folder of codes, and what is missing, double, changed or not read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from ...errors import InputError
-from ...files import atomic_path, from_cell, make_folder, refuse_existing, sha256_file, to_cell, write_json
+from ...files import atomic_path, from_cell, make_folder, read_json, refuse_existing, sha256_file, to_cell, write_json
 from ...progress import progress
 from ...row_files import TABLE_SUFFIXES, check_table_path, is_manifest
-from ..beside import FORMAT, beside_path
+from ..beside import FORMAT, beside_path, refuse_beside
 from ..codes import column_type
-from .manifest import Entry, entries, write_manifest
+from .manifest import MEND, Entry, entries, write_manifest
 from .plan import Plan, read_plan
+from .work import AGAIN, input_changed
 
 _ROWS = 65_536  # of a Parquet table's group; a group is what is held in memory
 _COPIED = 1 << 20
+_DELETE = f"To have its input coded again, delete it and {AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Gathered:
         """Return the line at the end."""
         made = f"{self.out}: {self.rows} rows of {self.done} inputs" if self.out else f"{self.folder}: no table made"
         bad = len(self.problems)
-        whole = f"{bad} missing, double or changed" if bad else "nothing missing, double or changed"
+        whole = f"{bad or 'nothing'} missing, double, changed or not read"
         return f"{made}; {self.done} of {self.expected} inputs coded, {whole}"
 
     def as_json(self) -> dict[str, Any]:
@@ -47,57 +49,51 @@ class Gathered:
 def gather(folder: Path, out: Path | None = None, *, partial: bool = False) -> Gathered:
     """Check a folder of codes against its plan, write its manifest, and join its tables into `out`, by place.
 
-    out: .csv or .parquet, None for no table; not made where anything is missing, double or changed, unless partial:
-    then of what is as it should be. Memory does not grow with the tables. Raises InputError where the folder is none of
-    `predict --out FOLDER`, or `out` exists.
+    out: .csv or .parquet, None for no table; not made where anything is missing, double, changed or not read, unless
+    partial: then of what is as it should be. Memory does not grow with the tables. Raises InputError where the folder
+    is none of `predict --out FOLDER`, or `out` exists.
     """
     plan = read_plan(folder)
     if out is not None:
         check_table_path(out, "codes")
         refuse_existing(out)
-        refuse_existing(beside_path(out), what="file beside the codes, which says what coded them,")
+        if not _is_left_over(plan, out):
+            refuse_beside(out)
         if out.resolve().is_relative_to(folder.resolve()):
             raise InputError(
                 "lies in the folder that is gathered, where it would be there twice", path=out,
                 remedy="Choose a place outside of it",
             )  # fmt: skip
-    sound, problems = _checked(plan)
-    problems += _strays(plan)
-    write_manifest(plan)
+    found = _checked(plan)
+    write_manifest(plan, found)
+    sound = [entry for entry in found if entry.status == "done"]
+    problems = [_line(entry) for entry in found if entry.status != "done"] + _strays(plan)
+    problems += [f"not read: {InputError(reason, path=name, remedy=MEND)}" for name, reason in plan.passed_over]
     rows = sum(int((entry.told or {})["rows"]) for entry in sound)
     made = out if out is not None and sound and (partial or not problems) else None
     if made is not None:
         make_folder(made.parent)
-        _join(plan, [plan.table(entry.place) for entry in sound], made)
-        write_json(beside_path(made), _about(plan, sound, made, problems))
+        _join(plan, [plan.table(entry.place) for entry in sound], made, _about(plan, sound, made, problems))
     return Gathered(folder, made, len(plan.inputs), len(sound), rows, tuple(problems))
 
 
-def _checked(plan: Plan) -> tuple[list[Entry], list[str]]:
-    """Return the inputs whose tables are as they were written, and what is wrong with the others."""
-    sound, problems = [], []
+def _checked(plan: Plan) -> list[Entry]:
+    """Return the inputs that are expected, those as changed whose codes or input are not what their record says."""
+    found = []
     with progress("check", len(plan.inputs), "inputs") as bar:
         for entry in entries(plan):
-            problem = _problem(plan, entry)
-            if problem:
-                problems.append(problem)
-            else:
-                sound.append(entry)
+            problem = _problem(plan, entry) if entry.status == "done" else ""
+            found.append(entry.changed(problem) if problem else entry)
             bar.advance()
-    return sound, problems
+    return found
 
 
 def _problem(plan: Plan, entry: Entry) -> str:
-    told = entry.told
-    if told is None:
-        return entry.damaged or f"missing: {entry.input}: is not coded yet"
-    if told["status"] == "failed":
-        return f"missing: {told['reason']}"
-    table = plan.table(entry.place)
+    told, table, record = entry.told or {}, plan.table(entry.place), plan.record(entry.place)
     if (told["input"], told["coder_hash"], told["codes"]) != (entry.input, plan.told["coder_hash"], table.name):
-        return f"changed: {plan.record(entry.place)} is of other codes"
+        return str(InputError("is of other codes", path=record, remedy=_DELETE))
     if sha256_file(table) != told["codes_sha256"]:
-        return f"changed: {table} is not as it was written"
+        return str(InputError("is not as it was written", path=table, remedy=_DELETE))
     for file in told["files"]:
         try:
             stat = Path(file["input"]).stat()
@@ -105,8 +101,12 @@ def _problem(plan: Plan, entry: Entry) -> str:
             continue
         same = (stat.st_size, stat.st_mtime_ns) == (file["bytes"], file["changed_ns"])
         if not same and (stat.st_size != file["bytes"] or sha256_file(Path(file["input"])) != file["sha256"]):
-            return f"changed: {file['input']} is another file than was coded"
+            return input_changed(plan, entry.place, file["input"])
     return ""
+
+
+def _line(entry: Entry) -> str:
+    return f"{'missing' if entry.status == 'failed' else entry.status}: {entry.reason}"
 
 
 def _strays(plan: Plan) -> list[str]:
@@ -116,10 +116,13 @@ def _strays(plan: Plan) -> list[str]:
     strays = (
         path for path in found if not path.name.startswith(".") and path not in expected and not is_manifest(path)
     )
-    return [f"double: {path}: no input has this table, so that its rows are others' or unknown" for path in strays]
+    problem = "no input has this table, so that its rows are others' or unknown"
+    remedy = f"Delete it, or move it out of {plan.folder}"
+    return [f"double: {InputError(problem, path=path, remedy=remedy)}" for path in strays]
 
 
-def _join(plan: Plan, tables: Sequence[Path], out: Path) -> None:
+def _join(plan: Plan, tables: Sequence[Path], out: Path, about: Mapping[str, Any]) -> None:
+    """Write the joined table, and just before it has its name the file beside it, which `_is_left_over` knows again."""
     same = out.suffix.lower() == f".{plan.told['codes']}"
     with atomic_path(out, new=True) as temporary, progress("gather", len(tables), "inputs") as bar:
         if out.suffix.lower() == ".csv" and same:
@@ -127,6 +130,8 @@ def _join(plan: Plan, tables: Sequence[Path], out: Path) -> None:
                 _copy_csv(tables, handle, bar.advance)
         else:
             _copy_rows(tables, temporary, out.suffix.lower() == ".csv", bar.advance)
+        refuse_existing(out)  # before what another run wrote beside it meanwhile is lost
+        write_json(beside_path(out), about)
 
 
 def _copy_csv(tables: Sequence[Path], sink: IO[bytes], done: Callable[[], object]) -> None:
@@ -219,13 +224,28 @@ def _other_columns(path: Path) -> InputError:
 
 def _about(plan: Plan, sound: Sequence[Entry], out: Path, problems: Sequence[str]) -> dict[str, Any]:
     """Return what stands beside the joined table, as beside one that `predict` wrote."""
-    told = plan.told
     records = [entry.told or {} for entry in sound]
     notes = [*dict.fromkeys(note for record in records for note in record.get("notes", [])), *problems]
-    return {
-        "format": FORMAT, "program": told["program"], "codes": out.name, "coder": told["coder"],
-        "limits": told["limits"], "settings": told["settings"],
+    return _same(plan, out) | {
         "inputs": [one for record in records for one in record.get("inputs", [])],
         "rejected": [one for record in records for one in record.get("rejected", [])],
         "notes": notes,
+    }
+
+
+def _same(plan: Plan, out: Path) -> dict[str, Any]:
+    """Return what stands beside `out` whichever of the plan's inputs are joined."""
+    told = plan.told
+    return {
+        "format": FORMAT, "program": told["program"], "codes": out.name, "coder": told["coder"],
+        "limits": told["limits"], "settings": told["settings"],
     }  # fmt: skip
+
+
+def _is_left_over(plan: Plan, out: Path) -> bool:
+    """Say whether the file beside `out` tells of a join of this folder, so that nothing is lost when it is replaced."""
+    try:
+        told = read_json(beside_path(out), what="the file beside the codes", remedy="")
+    except InputError:
+        return False
+    return isinstance(told, dict) and _same(plan, out).items() <= told.items()

@@ -1,13 +1,15 @@
 """`manifest.csv` of a folder of codes: a row an input, made of the records."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import InputError
 from ...row_files import MANIFEST, open_rows
-from .plan import Plan
-from .work import read_coded
+from .plan import Plan, remove_manifest
+from .work import AGAIN, Status, read_coded
+
+MEND = f"Mend that or take it away, then {AGAIN}"
 
 _TYPES = {
     "input": "string", "codes": "string", "status": "string", "reason": "string", "bytes": "int64", "sha256": "string",
@@ -18,50 +20,47 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """An input that is expected: where its codes are, and what its record says (None: it has none, and no codes).
+    """An input that is expected: where its codes are, and what its record says, None where there is none to be read.
 
-    damaged: why the record cannot be read, "" where it can.
+    reason: why it is not done, and what to do.
     """
 
     input: str
     place: str
     told: Mapping[str, Any] | None
-    damaged: str = ""
+    status: Status
+    reason: str = ""
 
-    @property
-    def status(self) -> str:
-        """Return done, failed, missing, or damaged."""
-        if self.damaged:
-            return "damaged"
-        return "missing" if self.told is None else str(self.told["status"])
+    def changed(self, reason: str) -> "Entry":
+        """Return it as one whose input or codes are not what its record says."""
+        return replace(self, status="changed", reason=reason)
 
 
 def entries(plan: Plan) -> Iterator[Entry]:
-    """Yield the inputs that are expected, by place, with what is known of each."""
-    for one in plan.inputs:
+    """Yield the inputs that are expected, by place, with what their records say."""
+    for name, place in ((one["input"], one["place"]) for one in plan.inputs):
         try:
-            told = read_coded(plan, one["place"])
+            told = read_coded(plan, place)
         except InputError as error:
-            yield Entry(one["input"], one["place"], None, str(error))
+            yield Entry(name, place, None, "changed", str(error))
             continue
-        if told is not None and told["status"] == "done" and not plan.table(one["place"]).exists():
-            told = None
-        yield Entry(one["input"], one["place"], told)
+        if told is None or (told["status"] == "done" and not plan.table(place).exists()):
+            missing = InputError("is not coded yet", path=name, remedy=AGAIN.capitalize())
+            yield Entry(name, place, None, "missing", str(missing))
+        elif told["status"] == "failed":
+            yield Entry(name, place, told, "failed", str(InputError(told["reason"], remedy=MEND)))
+        else:
+            yield Entry(name, place, told, "done")
 
 
-def write_manifest(plan: Plan) -> None:
+def write_manifest(plan: Plan, entries: Iterable[Entry]) -> None:
     """Write the manifest anew; one that was there is taken away first, so that none is there that is not true."""
     remove_manifest(plan)
     with open_rows(plan.folder / MANIFEST, _TYPES) as rows:
-        for entry in entries(plan):
+        for entry in entries:
             rows.write(_row(plan, entry))
         for name, reason in plan.passed_over:
             rows.write([name, None, "not read", reason, *[None] * (len(_TYPES) - 4)])
-
-
-def remove_manifest(plan: Plan) -> None:
-    """Take the manifest away, before what it says changes."""
-    (plan.folder / MANIFEST).unlink(missing_ok=True)
 
 
 def _row(plan: Plan, entry: Entry) -> list[Any]:
@@ -74,7 +73,7 @@ def _row(plan: Plan, entry: Entry) -> list[Any]:
         entry.input,
         table if entry.status == "done" else None,
         entry.status,
-        entry.damaged or told.get("reason") or None,
+        entry.reason or None,
         sum(file["bytes"] for file in files) if files else None,
         files[0]["sha256"] if len(files) == 1 else None,
         *(told.get(name) for name in ("frames", "faces", "rows", "seconds")),

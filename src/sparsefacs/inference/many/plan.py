@@ -1,5 +1,6 @@
 """The plan of a folder of codes: coder, settings and inputs, agreed on by all processes that work in it."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,19 +9,18 @@ from typing import Any, Literal
 
 from ...data.store import Reject
 from ...errors import InputError
-from ...files import SoleWriter, file_problem, hash_json, refuse_existing
+from ...files import SoleWriter, file_problem, hash_json, readable, refuse_existing
 from ...records import Count, Record, read_record, write_record
-from ...row_files import JOB
+from ...row_files import JOB, MANIFEST
 from ...shards import Shard, deal
 from ...version import VERSION
 from ..contract import Coder
 from ..origin import Origin
 from ..pipeline import Way
-from ..sources import Source
-from .units import Unit, units_of
+from .units import Unit, placed
 
 FORMAT = 1
-_WAIT_S = 60.0  # for others that read or write the plan
+_WAIT_S = 600.0  # for others that write the plan, each in a second or so
 _OTHER = "Choose another folder for --out, or code as before"
 Codes = Literal["csv", "parquet"]
 
@@ -89,6 +89,17 @@ def read_plan(folder: Path) -> Plan:
     return Plan(folder, told)
 
 
+def remove_manifest(plan: Plan) -> None:
+    """Take the manifest away, before what it says changes."""
+    path = plan.folder / MANIFEST
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        problem = f"cannot be taken away, though it is no longer true ({error.strerror or error})"
+        remedy = "Close the program that has it open, then give the same command again"
+        raise InputError(problem, path=path, remedy=remedy) from error
+
+
 def job_of(coder: Coder, origin: Origin, way: Way, codes: Codes, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what must be the same for all tables of a folder; told: `coder` and `limits` as the records hold them."""
     same = [origin.weights, coder.recipe.as_json(), coder.clip, coder.known, coder.person, coder.further]
@@ -104,45 +115,88 @@ def job_of(coder: Coder, origin: Origin, way: Way, codes: Codes, told: Mapping[s
     }
 
 
-def agree(
-    folder: Path, job: Mapping[str, Any], sources: Sequence[Source], passed_over: Sequence[Reject]
-) -> tuple[Plan, list[Unit]]:
-    """Return the folder's plan, begun or with new inputs added, and the units that `sources` make.
+@dataclass(frozen=True)
+class Listing:
+    """What a call of `predict` is given: inputs, the units found in them, and what of them is not read."""
 
-    Inputs once planned stay expected, unless they were never coded and are gone. Raises InputError where the folder
-    holds codes of another coder, other settings or another version, and where a new input's table is already there.
+    inputs: Sequence[Path]
+    units: Sequence[Unit]
+    passed_over: Sequence[Reject]
+
+
+def agree(folder: Path, job: Mapping[str, Any], listing: Listing) -> tuple[Plan, list[Unit]]:
+    """Return the folder's plan, begun or with new inputs added, and the units of `listing` at their places.
+
+    Inputs once planned stay expected, unless they were never coded and are gone; what was passed over in other inputs
+    than these stays named, as long as it is there. Raises InputError where the folder holds codes of another coder,
+    other settings or another version, and where a new input's table is already there.
+    The plan is locked for no longer than it takes to write it, and not at all where there is nothing to add: of a
+    hundred shards with ten thousands of inputs each would keep all others waiting.
     """
-    with _alone(folder):
-        path = folder / JOB / "plan.json"
-        before = read_plan(folder) if path.exists() else None
-        if before is not None:
-            _check_same(before, job)
-        planned = {} if before is None else {one["input"]: one for one in before.inputs}
-        units = units_of(sources, {name: one["place"] for name, one in planned.items()})
-        begun = Plan(folder, dict(job) | {"inputs": [], "passed_over": []})
-        for unit in units:
-            if unit.input not in planned:
-                for file in (begun.table(unit.place), begun.record(unit.place)):
-                    refuse_existing(file, what="file to be written")
-        listed = {unit.input for unit in units}
-        kept = [one for name, one in planned.items() if name in listed or not _given_up(begun, one)]
-        new = [
-            {"input": unit.input, "place": unit.place, "bytes": unit.size}
-            for unit in units
-            if unit.input not in planned
-        ]
-        told = dict(job) | {
-            "inputs": sorted([*kept, *new], key=lambda one: one["place"]),
-            "passed_over": [[one.source, one.reason] for one in passed_over],
-        }
-        if before is None or told != dict(before.told):
-            write_record(path, told)
-        return Plan(folder, told), units
+    path = folder / JOB / "plan.json"
+    while True:
+        seen = _bytes(path)
+        try:
+            before = None if seen is None else read_plan(folder)
+            plan, units = _proposed(folder, job, before, listing)
+        except InputError:
+            if _bytes(path) == seen:
+                raise
+            continue  # the tables in the way, say, are another shard's that has begun meanwhile
+        if before is not None and plan.told == before.told:
+            return plan, units
+        with _alone(folder):
+            if _bytes(path) == seen:
+                write_record(path, plan.told)
+                return plan, units
+
+
+def _bytes(path: Path) -> bytes | None:
+    """Return what is in a file, None where it is not there: on a network drive more to be relied on than its date."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror or error})"
+        raise InputError(problem, path=path, remedy="Check that the disk is there, and that you may read it") from error
+
+
+def _proposed(folder: Path, job: Mapping[str, Any], before: Plan | None, listing: Listing) -> tuple[Plan, list[Unit]]:
+    """Return what `before` becomes with what is listed, and the units at their places."""
+    if before is not None:
+        _check_same(before, job)
+    planned = {} if before is None else {one["input"]: one for one in before.inputs}
+    units = placed(listing.units, {name: one["place"] for name, one in planned.items()})
+    begun = Plan(folder, dict(job) | {"inputs": [], "passed_over": []})
+    new = [unit for unit in units if unit.input not in planned]
+    for unit in new:
+        for file in (begun.table(unit.place), begun.record(unit.place)):
+            refuse_existing(file, what="file to be written")
+    listed = {unit.input for unit in units}
+    kept = [one for name, one in planned.items() if name in listed or not _given_up(begun, one)]
+    added = [{"input": unit.input, "place": unit.place, "bytes": unit.size} for unit in new]
+    elsewhere = [] if before is None else _passed_over_elsewhere(before, listing.inputs)
+    told = dict(job) | {
+        "inputs": sorted([*kept, *added], key=lambda one: one["place"]),
+        "passed_over": elsewhere + [[one.source, one.reason] for one in listing.passed_over],
+    }
+    return Plan(folder, told), units
 
 
 def _given_up(plan: Plan, planned: Mapping[str, Any]) -> bool:
     """Say whether an input is gone and has no codes, so that nothing is to be expected of it."""
     return not plan.table(planned["place"]).exists() and not Path(planned["input"]).exists()
+
+
+def _passed_over_elsewhere(plan: Plan, inputs: Sequence[Path]) -> list[list[str]]:
+    """Return what was passed over in other inputs than these, and is still there."""
+    searched = [readable(one).rstrip("/") for one in inputs]
+    return [
+        [name, reason]
+        for name, reason in plan.passed_over
+        if not any(name == one or name.startswith(f"{one}/") for one in searched) and os.path.lexists(name)
+    ]
 
 
 def _check_same(plan: Plan, job: Mapping[str, Any]) -> None:
@@ -164,8 +218,9 @@ def _check_same(plan: Plan, job: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep others from reading or writing the plan meanwhile."""
-    sole = SoleWriter(folder / JOB, wait_s=_WAIT_S)
+    """Keep others from writing the plan meanwhile."""
+    again = "Give the same command again, or start the task again: it goes on where it is"
+    sole = SoleWriter(folder / JOB, wait_s=_WAIT_S, remedy=again)
     try:
         yield
     finally:
@@ -174,4 +229,5 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def hold(folder: Path, shard: Shard) -> SoleWriter:
     """Keep other processes from doing the same shard; raises InputError where one does."""
-    return SoleWriter(folder / JOB / f"shard-{shard.number}-of-{shard.of}")
+    again = "Wait until that has ended, then give the same command again: it does what is still missing"
+    return SoleWriter(folder / JOB / f"shard-{shard.number}-of-{shard.of}", remedy=again)

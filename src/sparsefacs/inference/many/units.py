@@ -1,7 +1,7 @@
 """What gets a table of its own: each video, and the photos of each folder."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -18,8 +18,8 @@ PHOTOS = "photos"
 class Unit:
     """A video, or the photos of a folder.
 
-    input: the video's name, or the folder's. place: of its table in the folder of codes, without ending. size: bytes of
-    its files, 0 where one is not there.
+    input: the video's name, or the folder's. place: of its table in the folder of codes, without ending: by its name
+    alone, until it is `placed`. size: bytes of its files, 0 where one is not there.
     """
 
     input: str
@@ -47,24 +47,29 @@ class Unit:
         return told
 
 
-def units_of(sources: Sequence[Source], known: Mapping[str, str]) -> list[Unit]:
-    """Return the units that `sources` make, each at the place that is `known` for its input, else at a new one.
-
-    Raises InputError where a new one's place is another input's, since then the inputs were named otherwise before.
-    """
+def units_of(sources: Sequence[Source]) -> list[Unit]:
+    """Return the units that `sources` make; the disk is asked for the size of each file."""
     groups: dict[tuple[str, PurePath], list[Source]] = {}
     for source in sources:
         groups.setdefault(_group(source), []).append(source)
+    return [Unit(name, place.as_posix(), tuple(group), _size(group)) for (name, place), group in groups.items()]
+
+
+def placed(units: Sequence[Unit], known: Mapping[str, str]) -> list[Unit]:
+    """Return `units`, each at the place that is `known` for its input, else at a new one.
+
+    Raises InputError where a new one's place is another input's, since then the inputs were named otherwise before.
+    """
     inputs = {place.lower(): name for name, place in known.items()}
     taken = {*inputs, PurePath(MANIFEST).stem}
-    units = []
-    for (name, natural), members in groups.items():
-        place = known.get(name)
+    found = []
+    for unit in units:
+        place = known.get(unit.input)
         if place is None:
-            place = _free(name, natural, taken, inputs)
+            place = _free(unit.input, PurePath(unit.place), taken, inputs)
             taken.add(place.lower())
-        units.append(Unit(name, place, tuple(members), _size(members)))
-    return units
+        found.append(replace(unit, place=place))
+    return found
 
 
 def _group(source: Source) -> tuple[str, PurePath]:

@@ -16,11 +16,12 @@ from ..origin import Origin
 from ..people import Comparison
 from ..pipeline import Pace, Way, claimed_frames, code_sources, comparison
 from ..threads import network_on_one_core
-from .plan import Plan
+from .plan import Plan, remove_manifest
 from .units import Unit
 
-Status = Literal["done", "failed", "changed", "missing"]
-_AGAIN = "Delete this file to have the input coded again"
+Status = Literal["done", "failed", "changed", "missing", "not read"]
+AGAIN = "give `sparsefacs predict` again as before"
+_DAMAGED = f"To have the input coded again, delete this file and {AGAIN}"
 
 
 class CodedRecord(Record):
@@ -103,7 +104,7 @@ class Worker:
                 told = self._coded(unit, done)
         except InputError as error:
             if error.path == plan.table(unit.place):
-                if plan.record(unit.place).exists():  # by a process with another number of shards, meanwhile
+                if look_at(plan, unit).status == "done":  # by a process with another number of shards, meanwhile
                     return Outcome(unit.input, unit.place, "done")
                 raise
             return failed(plan, unit, str(error), time.monotonic() - started)
@@ -160,6 +161,7 @@ def _recorded(plan: Plan, unit: Unit, told: dict[str, Any], seconds: float, mess
         "codes": plan.table(unit.place).name, "input": unit.input, "program": plan.told["program"],
         "coder_hash": plan.told["coder_hash"], "seconds": round(seconds, 3),
     }  # fmt: skip
+    remove_manifest(plan)
     write_record(plan.record(unit.place), told)
     kept = {name: told[name] for name in ("status", "reason", "frames", "rows", "seconds")}
     return Outcome(unit.input, unit.place, messages=messages, **kept)
@@ -178,7 +180,7 @@ def read_coded(plan: Plan, place: str) -> dict[str, Any] | None:
     path = plan.record(place)
     if not path.exists():
         return None
-    return read_record(path, CodedRecord, what="the record of a table of codes", remedy=_AGAIN)
+    return read_record(path, CodedRecord, what="the record of a table of codes", remedy=_DAMAGED)
 
 
 def look_at(plan: Plan, unit: Unit) -> Outcome:
@@ -193,10 +195,14 @@ def look_at(plan: Plan, unit: Unit) -> Outcome:
     except InputError as error:
         return Outcome(unit.input, unit.place, "changed", str(error))
     if changed:
-        again = f"To have it coded again, delete what tells of its codes, {plan.record(unit.place)}"
-        problem = InputError(changed, path=unit.input, remedy=again)  # never "this file", which is the user's video
-        return Outcome(unit.input, unit.place, "changed", str(problem))
+        return Outcome(unit.input, unit.place, "changed", input_changed(plan, unit.place, unit.input, changed))
     return Outcome(unit.input, unit.place, "done", frames=told["frames"], rows=told["rows"], seconds=told["seconds"])
+
+
+def input_changed(plan: Plan, place: str, name: str, problem: str = "was changed after it was coded") -> str:
+    """Say what an input's problem is, and what to do: never to delete "this file", which is the user's video."""
+    remedy = f"To have it coded again, delete what tells of its codes, {plan.record(place)}, and {AGAIN}"
+    return str(InputError(problem, path=name, remedy=remedy))
 
 
 def _changed(unit: Unit, told: Mapping[str, Any]) -> str:

@@ -1,0 +1,181 @@
+"""`gather`: what of a folder of codes is missing, double or changed, and its tables joined into one."""
+
+import errno
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from coded_folder import FRAMES, copied, manifest, tables
+from quick_faces import load
+from sparsefacs import files
+from sparsefacs.errors import InputError
+from sparsefacs.events.coded_tables import read_codes
+from sparsefacs.inference.codes import CodesWriter
+from sparsefacs.inference.many import folder
+from sparsefacs.inference.many import gather as gathering
+from sparsefacs.inference.many.folder import predict_folder
+from sparsefacs.inference.many.gather import gather
+from sparsefacs.inference.pipeline import Way
+from sparsefacs.inference.pipeline import predict as predict_table
+from sparsefacs.inference.sampling import Sampling
+
+
+def test_gather_tells_what_is_missing_double_and_changed(quick, whole, films, tmp_path):
+    (whole / "bob" / "bad.json").unlink()
+    (whole / "c.csv").unlink()
+    (whole / "ann" / "a (copy).csv").write_bytes((whole / "ann" / "a.csv").read_bytes())
+    (whole / "d.csv").write_bytes((whole / "d.csv").read_bytes().replace(b",1,", b",0,", 1))
+    (whole / "ann" / "b.json").write_text("{}")
+    told = gather(whole, tmp_path / "all.csv")
+    assert told.out is None and not (tmp_path / "all.csv").exists()
+    kinds = {Path(line.split(": ")[1]).name: line.partition(": ")[0] for line in told.problems}
+    assert kinds == {
+        "bad.mp4": "missing", "c.mp4": "missing", "a (copy).csv": "double", "d.csv": "changed", "b.json": "changed",
+    }  # fmt: skip
+    statuses = {Path(name).name: row["status"] for name, row in manifest(whole).items() if "bob/a" not in name}
+    assert statuses == {
+        "a.mp4": "done", "b.mp4": "changed", "ann": "done", "bad.mp4": "missing", "c.mp4": "missing",
+        "d.mp4": "changed",
+    }  # fmt: skip
+    assert "d.csv: is not as it was written" in manifest(whole)[f"{films}/d.mp4"]["reason"]
+    some = gather(whole, tmp_path / "all.csv", partial=True)
+    joined = pd.read_csv(tmp_path / "all.csv")
+    assert (some.done, some.expected) == (3, 7) and len(joined) == 2 * FRAMES + 2
+    done = {name: int(row["rows"]) for name, row in manifest(whole).items() if row["status"] == "done"}
+    assert len(done) == 3 and sum(done.values()) == len(joined)
+
+
+def test_each_problem_says_what_to_do_and_that_helps(quick, films, tmp_path):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    predict_folder(load, [inputs], out, Way())
+    before = tables(out)
+    (out / "ann" / "a.csv").unlink()
+    (out / "ann" / "b.csv").write_text("edited")
+    (out / "bob" / "a (copy).csv").write_text("copied")
+    (out / "c.json").write_text((out / "d.json").read_text())
+    (inputs / "d.mp4").write_bytes((inputs / "c.mp4").read_bytes())
+    *told, double = gather(out).problems
+    again, delete = "give `sparsefacs predict` again as before.", "to have its input coded again, delete it and "
+    wanted = {
+        f"missing: {inputs}/ann/a.mp4: is not coded yet. ": "",
+        f"changed: {out}/ann/b.csv: is not as it was written. ": delete,
+        f"missing: {inputs}/bob/bad.mp4: cannot be read as a video": "mend that or take it away, then ",
+        f"changed: {out}/c.json: is of other codes. ": delete,
+        f"changed: {inputs}/d.mp4: was changed after it was coded. ": f"what tells of its codes, {out}/d.json, and ",
+    }
+    for line, (problem, remedy) in zip(told, wanted.items(), strict=True):
+        assert line.startswith(problem) and line.lower().endswith(remedy + again)
+    assert double.startswith(f"double: {out}/bob/a (copy).csv: ")
+    assert double.endswith(f" Delete it, or move it out of {out}.")
+    for gone in (out / "ann" / "b.csv", out / "c.json", out / "d.json", out / "bob" / "a (copy).csv"):
+        gone.unlink()
+    (inputs / "bob" / "bad.mp4").unlink()
+    assert predict_folder(load, [inputs], out, Way()).bad == () and gather(out).problems == ()
+    assert {name for name, table in tables(out).items() if before[name] != table} == {"d.csv"}
+
+
+def test_a_manifest_made_while_tasks_run_goes_when_it_is_no_longer_true(quick, films, tmp_path, monkeypatch):
+    inputs, out, written = [films / "ann" / "1.png", films / "c.mp4"], tmp_path / "out", CodesWriter.write
+    seen = []
+
+    def looked_at_meanwhile(self, frame):
+        written(self, frame)
+        seen.append((out / "manifest.csv").exists())
+        gather(out)
+
+    monkeypatch.setattr(CodesWriter, "write", looked_at_meanwhile)
+    monkeypatch.setattr(folder, "write_manifest", lambda *given: None)  # as of shards
+    predict_folder(load, inputs, out, Way())
+    assert seen == [False, False, True, True] and not (out / "manifest.csv").exists()
+
+
+def test_the_manifest_of_predict_names_a_changed_input_as_predict_does(quick, films, tmp_path):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    predict_folder(load, [inputs / "c.mp4", inputs / "d.mp4"], out, Way())
+    (inputs / "d.mp4").write_bytes((inputs / "c.mp4").read_bytes())
+    told = predict_folder(load, [inputs / "c.mp4", inputs / "d.mp4"], out, Way())
+    rows = manifest(out)
+    assert [one.input for one in told.bad] == [str(inputs / "d.mp4")] and rows[str(inputs / "c.mp4")][
+        "status"
+    ] == "done"
+    row = rows[str(inputs / "d.mp4")]
+    assert (row["status"], row["codes"]) == ("changed", "") and row["reason"] == told.bad[0].reason
+
+
+def test_joined_tables_are_those_of_predict_in_either_format(quick, tmp_path, films, monkeypatch):
+    inputs = copied(films, tmp_path / "in")
+    (inputs / "bob" / "bad.mp4").unlink()
+    (inputs / "=ann").mkdir()
+    (inputs / "ann" / "a.mp4").rename(inputs / "=ann" / "NA.mp4")
+    monkeypatch.chdir(inputs)
+    predict_table(load()[0], [Path("=ann"), Path("c.mp4")], tmp_path / "table.csv")
+    wanted = pd.read_csv(tmp_path / "table.csv", keep_default_na=False)
+    for codes in ("csv", "parquet"):
+        predict_folder(load, [Path("=ann"), Path("c.mp4")], tmp_path / codes, Way(), codes=codes)
+        for suffix in (".csv", ".parquet"):
+            out = gather(tmp_path / codes, tmp_path / f"{suffix[1:]}-of" / f"from-{codes}{suffix}").out
+            faces = {face.input: face for face in read_codes(out)}
+            assert set(faces) == {"=ann/NA.mp4", "c.mp4"} and faces["=ann/NA.mp4"].frame.tolist() == [1, 2, 3]
+    assert (tmp_path / "csv-of" / "from-csv.csv").read_bytes() == (tmp_path / "table.csv").read_bytes()
+    exact = pd.read_parquet(tmp_path / "parquet-of" / "from-csv.parquet")
+    pd.testing.assert_frame_equal(exact, pd.read_parquet(tmp_path / "parquet-of" / "from-parquet.parquet"))
+    assert exact["input"].tolist() == wanted["input"].str.removeprefix("'").tolist()
+    assert exact["AU12_p"].tolist() == pytest.approx(pd.to_numeric(wanted["AU12_p"]).tolist())
+    with pytest.raises(InputError, match="lies in the folder"):
+        gather(tmp_path / "csv", tmp_path / "csv" / "all.csv")
+
+
+def test_a_table_that_was_deleted_is_joined_again_over_the_file_beside_it(whole, tmp_path):
+    """As Snakemake does, which deletes the table alone before it makes it again."""
+    out = tmp_path / "codes.csv"
+    gather(whole, out, partial=True)
+    table, beside = out.read_bytes(), (tmp_path / "codes.json").read_bytes()
+    with pytest.raises(InputError, match=r"codes\.csv: the output already exists"):
+        gather(whole, out, partial=True)
+    out.unlink()
+    assert gather(whole, out, partial=True).out == out
+    assert out.read_bytes() == table and (tmp_path / "codes.json").read_bytes() == beside
+
+
+@pytest.mark.parametrize("content", ["mine", '{"codes": "codes.csv"}', '["codes.csv"]', "of other settings"])
+def test_a_file_that_is_of_no_such_table_stays_and_is_named_with_it(whole, films, tmp_path, content):
+    out, beside = tmp_path / "codes.csv", tmp_path / "codes.json"
+    if content == "of other settings":
+        predict_table(load()[0], [films / "ann"], out, sampling=Sampling(2))
+        out.unlink()
+        content = beside.read_text()
+    beside.write_text(content)
+    for again in (lambda: gather(whole, out, partial=True), lambda: predict_table(load()[0], [films / "ann"], out)):
+        with pytest.raises(InputError, match=r"codes\.json: .* already exists") as caught:
+            again()
+        assert "left by a codes.csv that you deleted, delete it too" in str(caught.value)
+    assert beside.read_text() == content and not out.exists()
+
+
+def test_a_join_that_dies_before_its_end_leaves_what_a_second_mends(whole, tmp_path, monkeypatch):
+    """The file beside comes first and the table last, so that a table never stands without what tells of it."""
+    out, rename = tmp_path / "codes.csv", Path.replace
+
+    def dying(self, target):
+        if Path(target) == out:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_put_new", lambda temporary, path: None)
+        patch.setattr(Path, "replace", dying)
+        with pytest.raises(KeyboardInterrupt):
+            gather(whole, out, partial=True)
+    assert [path.name for path in tmp_path.glob("codes*")] == ["codes.json"]
+    assert gather(whole, out, partial=True).rows == len(pd.read_csv(out)) == 5 * FRAMES + 2
+
+
+def test_a_full_disk_leaves_no_part_of_a_join(whole, tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(gathering, "_copy_csv", full)
+    with pytest.raises(InputError, match=r"codes\.csv: cannot be written \(No space left on device\)"):
+        gather(whole, tmp_path / "codes.csv", partial=True)
+    assert not list(tmp_path.glob("codes*"))
