@@ -47,6 +47,10 @@ def test_a_bad_file_is_named_the_rest_is_coded_and_the_exit_code_tells(films, ty
     code, out, err = typed("predict", "films", "--out", "codes")
     assert code == 2 and "failed: films/bad.mp4: cannot be read as a video" in err
     assert out.startswith("codes: 2 of 3 inputs coded, 1 could not be; 2 rows of 2 frames, ")
+    code, _, err = typed("predict", "films", "--out", "codes", "--partial")
+    assert code == 0 and "failed: films/bad.mp4: cannot be read as a video" in err
+    code, _, err = typed("predict", "films", "--out", "codes", "--partial", "--every", "2")
+    assert code == 2 and "other settings" in err
     code, out, err = typed("gather", "codes", "all.csv")
     assert code == 2 and "missing: films/bad.mp4: cannot be read" in err and "no table made; 2 of 3" in out
     (films / "bad.mp4").unlink()

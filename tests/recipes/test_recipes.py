@@ -3,8 +3,10 @@
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -114,27 +116,65 @@ def test_an_array_that_lost_a_task_is_submitted_again(
     assert "shard 2 of 2 (task of a Slurm array)" in capfd.readouterr().err
 
 
-def test_snakemake_codes_and_joins(videos: Path, environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.fixture
+def snakemake(environment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the Snakefile in `tmp_path`: options, and key=value words for --config."""
     if importlib.util.find_spec("snakemake") is None:
         pytest.skip("snakemake is not installed")
-    codes = tmp_path / "codes"
-    flow = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(RECIPES / "Snakefile"),
-        "--cores",
-        "2",
-        "--quiet",
-        "all",
-    ]
-    config = ["--config", f"videos={videos}", f"codes={codes}", "shards=2"]
-    done = subprocess.run(
-        [*flow, *config], env=environment, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    assert rows_of(tmp_path / "codes.parquet") == ALL
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        options = [word for word in words if word.startswith("--")]
+        config = ["--config", *(word for word in words if word not in options)]
+        flow = [sys.executable, "-m", "snakemake", "--snakefile", str(RECIPES / "Snakefile"), "--cores", "4"]
+        return subprocess.run(
+            [*flow, *options, *config],
+            env=environment, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+
+    return run
+
+
+def test_snakemake_codes_and_joins_and_again_what_was_added(
+    videos: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    films, codes = tmp_path / "my films", tmp_path / "codes"
+    shutil.copytree(videos, films)
+    given = (f"videos={films}", f"codes={codes}", "shards=2")
+    table = tmp_path / "codes.parquet"
+
+    def done() -> str:
+        ended = snakemake(*given)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stderr
+
+    done()
+    assert rows_of(table) == ALL
+    assert "Nothing to be done" in done()
+    shutil.copy2(films / "ann" / "a.mp4", films / "bob" / "b.mp4")  # as old as it was there
+    done()
+    assert rows_of(table) == ALL | {"bob/b.mp4": 3}
+
+
+def test_snakemake_goes_past_bad_files_alone(
+    videos: Path,
+    snakemake: Callable[..., subprocess.CompletedProcess[str]],
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """With partial=true a video that cannot be read is named; a folder of other codes ends the work all the same."""
+    films, codes, table = tmp_path / "films", tmp_path / "codes", tmp_path / "codes.parquet"
+    shutil.copytree(videos, films)
+    (films / "ann" / "b.mp4").write_bytes(b"no video" * 20)
+    given = (f"videos={films}", f"codes={codes}", "shards=2")
+    part = snakemake(*given, "partial=true")
+    assert part.returncode == 0, part.stderr
+    assert "failed: " in part.stderr and rows_of(table) == {"ann/a.mp4": 3, "bob/a.mp4": 3}
+    other = tmp_path / "others"
+    fewer = ["sparsefacs", "predict", str(films / "bob"), "--out", str(other), "--every", "2"]
+    subprocess.run(fewer, env=environment, check=True, capture_output=True)
+    refused = snakemake(given[0], f"codes={other}", "shards=2", "partial=true")
+    assert refused.returncode and "other settings (" in refused.stderr
+    assert not Path(f"{other}.parquet").exists()
 
 
 def test_torchrun_of_the_recipe_goes_on_where_a_run_stopped(tmp_path: Path) -> None:
