@@ -1,21 +1,24 @@
 """The recipes of docs/recipes for more than one machine, run: as Slurm and Snakemake run them."""
 
+import hashlib
 import importlib.util
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from doc_pages import DOCS
 from quick_program import install
-from sparsefacs import api
+from sparsefacs import InputError, api
+from sparsefacs.data.store import Store
 from sparsefacs.shards import read_shard
 
 RECIPES = DOCS / "recipes"
@@ -56,19 +59,27 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three videos of three frames."""
-    import av
-
     folder, rng = tmp_path_factory.mktemp("films") / "my videos", np.random.default_rng(0)
     for name in ("ann/a.mp4", "ann/b.mp4", "bob/a.mp4"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(folder / name), "w") as container:
-            stream = container.add_stream("libx264", rate=25)
-            stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-            for _ in range(3):
-                image = rng.integers(0, 255, (120, 160, 3), np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            container.mux(stream.encode())
+        write_clip(folder / name, [rng.integers(0, 255, (120, 160, 3), np.uint8) for _ in range(3)])
     return folder
+
+
+def write_clip(path: Path, frames: Sequence[NDArray[np.uint8]]) -> None:
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def folder_digests(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def rows_of(table: Path) -> dict[str, int]:
@@ -114,6 +125,22 @@ def test_an_array_that_lost_a_task_is_submitted_again(
     assert not api.gather(codes, tmp_path / "all.parquet").problems
     assert rows_of(tmp_path / "all.parquet") == ALL
     assert "shard 2 of 2 (task of a Slurm array)" in capfd.readouterr().err
+
+
+def test_an_array_makes_one_store_and_again_what_it_lacks(environment: dict[str, str], tmp_path: Path) -> None:
+    import skimage.data
+
+    face = np.ascontiguousarray(skimage.data.astronaut()[:240, 96:352])
+    for name in ("ann", "bob"):
+        write_clip(tmp_path / "films" / name / "a.mp4", [np.roll(face, 2 * shift, axis=1) for shift in range(3)])
+    given = environment | {"SOURCE": str(tmp_path / "films"), "STORE": str(tmp_path / "store")}
+    sbatch(RECIPES / "prepare.sbatch", (1, 2), given, died=(2,))
+    with pytest.raises(InputError, match="unfinished"):
+        Store(tmp_path / "store")
+    sbatch(RECIPES / "prepare.sbatch", (1, 2), given)
+    alone = api.prepare(tmp_path / "films", tmp_path / "alone", workers=1)
+    assert set(Store(tmp_path / "store").strings("subject")) == {"ann", "bob"} and len(alone) == 6
+    assert folder_digests(tmp_path / "store") == folder_digests(tmp_path / "alone")
 
 
 @pytest.fixture
