@@ -48,10 +48,25 @@ def _processor() -> str:
 
 
 def give(result: dict[str, Any], file: Path | None = None) -> None:
-    """Print the result as one JSON object, and write it to `file`."""
+    """Print the result as one JSON object, and write it to `file`; the result so far, where more is to follow."""
     if file is not None:
-        file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result))
+        whole = file.with_name(f"{file.name}.part")  # or a time limit could leave half of it
+        whole.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        whole.replace(file)
+    print(json.dumps(result), flush=True)
+
+
+def release() -> None:
+    """Give back the memory of models that are no longer in use, on the device too."""
+    import gc
+
+    import torch
+
+    if "torch._dynamo" in sys.modules:  # what was compiled, and its graphs, else stays with the process
+        torch._dynamo.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def best(work: Callable[[], object], repeats: int) -> float:
