@@ -134,6 +134,13 @@ def test_a_benchmark_runs_at_a_tiny_size(name: str, tmp_path: Path, faces: Store
     assert any(word in key for key in keys(found) for word in ("ratio", "times", "difference", "minus")), "no baseline"
 
 
+def test_several_faces_are_coded_side_by_side(tmp_path: Path) -> None:
+    small = SIZES["predict"]
+    assert isinstance(small, list)
+    found = json.loads(called(str(FOLDER / "predict.py"), [*small, "--faces", "3", "--overlay"]).splitlines()[-1])
+    assert found["speed"]["faces_a_frame"] == 3 and found["memory"]["ratio"] > 0
+
+
 def test_shards_that_are_killed_leave_every_row_once(tmp_path: Path) -> None:
     words = ["--videos", "2", "--shards", "1", "--kills", "1", "--frames", "2", "--long", "0"]
     told = called(str(FOLDER / "many.py"), [*words, "--json", str(tmp_path / "many.json")])
