@@ -10,6 +10,9 @@ small  trainings of small networks, as the benchmark's board has them: steps as 
        uint8 on the device and augmented there in batches. The two take turns. Of each the seconds a step, the share of
        them in which it waits for faces, and the most memory; over all methods the factor of the whole board. Goal: 5.
 
+As each way or method ends, the result so far is printed as a JSON object, which --json keeps: its `left` are those to
+come, so that a time limit costs only these.
+
 Faces on the device are not part of the program: their numbers differ from the processor's in the last bits, and noise
 is drawn otherwise. This says what they would be worth. On a machine without a GPU all of it runs small, on the CPU.
 """
@@ -19,18 +22,20 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pretraining_step
 from device_faces import DeviceFaces
 from flow_estimation import take_step
-from measuring import faces_store, give, machine
+from measuring import faces_store, give, machine, release
 
 METHODS = ("supervised", "adversarial", "kdsrl", "fixmatch", "mixmatch")
 WAYS = ("threads", "device")
+Ended = Callable[[dict[str, Any]], object]
 SMALL = ["--batch", "2", "--backbone", "vit_tiny_patch16_224", "--peak-sides", "256", "--repeats", "1"]
 
 
@@ -41,11 +46,14 @@ def main(words: Sequence[str] | None = None) -> None:
     result: dict[str, Any] = {"benchmark": "gpu", "device": given.device, **machine()}
     if given.device == "cuda":
         result["gpu"] = torch.cuda.get_device_name()
-    if "step" in given.only:
-        result["step"] = mae_step(given)
-    if "small" in given.only:
-        result["small"] = small_networks(given)
-    give(result, given.json)
+
+    def ended(name: str, found: dict[str, Any]) -> None:
+        result[name] = found
+        give(result, given.json)
+
+    for name, measure in {"step": mae_step, "small": small_networks}.items():
+        if name in given.only:
+            measure(given, partial(ended, name))
 
 
 def parse(words: Sequence[str] | None) -> argparse.Namespace:
@@ -66,16 +74,16 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def mae_step(given: argparse.Namespace) -> dict[str, Any]:
-    """Return what `pretraining_step.py` finds, all ways side by side; on a CPU those that need no compiler."""
+def mae_step(given: argparse.Namespace, ended: Ended) -> None:
+    """Measure as `pretraining_step.py` does, in all ways; on a CPU those that need no compiler."""
     changed = list(pretraining_step.CHANGED) if given.device == "cuda" else ["unfused", "channels-last", "indexed"]
     words = ["--device", given.device, "--ways", *changed, "--profile", "15"]
     words += ["--batch", str(given.batch), "--repeats", "10"] if given.device == "cuda" else SMALL
-    return pretraining_step.measured([*words, "--no-memory", *shlex.split(given.step_words)])
+    pretraining_step.measured([*words, "--no-memory", *shlex.split(given.step_words)], ended)
 
 
-def small_networks(given: argparse.Namespace) -> dict[str, Any]:
-    """Return seconds a step of each method in both ways, and the factor over all methods."""
+def small_networks(given: argparse.Namespace, ended: Ended) -> None:
+    """Measure seconds a step of each method in both ways, and the factor over all methods so far."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         store = faces_store(Path(folder) / "faces", given.faces, given.size)
@@ -88,10 +96,13 @@ def small_networks(given: argparse.Namespace) -> dict[str, Any]:
                 f"{100 * device['waiting']:.0f} % ({found[name]['times_as_fast']} times as fast; "
                 f"{device['faces_mib']} MiB of faces)",
                 file=sys.stderr,
+                flush=True,
             )
-    totals = [sum(found[name][way]["s_a_step"] for name in given.methods) for way in WAYS]
-    print(f"the whole board: {totals[0] / totals[1]:.2f} times as fast", file=sys.stderr)
-    return {"methods": found, "times_as_fast": round(totals[0] / totals[1], 2)}
+            release()
+            totals = [sum(each[way]["s_a_step"] for each in found.values()) for way in WAYS]
+            times, left = round(totals[0] / totals[1], 2), [each for each in given.methods if each not in found]
+            ended({"methods": found, "left": left, "times_as_fast": times})
+    print(f"the whole board: {times} times as fast", file=sys.stderr)
 
 
 class Training:

@@ -48,10 +48,25 @@ def _processor() -> str:
 
 
 def give(result: dict[str, Any], file: Path | None = None) -> None:
-    """Print the result as one JSON object, and write it to `file`."""
+    """Print the result as one JSON object, and write it to `file`; the result so far, where more is to follow."""
     if file is not None:
-        file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(result))
+        whole = file.with_name(f"{file.name}.part")  # or a time limit could leave half of it
+        whole.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        whole.replace(file)
+    print(json.dumps(result), flush=True)
+
+
+def release() -> None:
+    """Give back the memory of models that are no longer in use, on the device too."""
+    import gc
+
+    import torch
+
+    if "torch._dynamo" in sys.modules:  # what was compiled, and its graphs, else stays with the process
+        torch._dynamo.reset()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def best(work: Callable[[], object], repeats: int) -> float:
@@ -196,16 +211,16 @@ def faces_store(path: Path, images: int, side: int, *, people: int = 0) -> Any:
     return writer.finish(parts)
 
 
-def pan_and_zoom(frames: int) -> Iterator[NDArray[np.uint8]]:
+def pan_and_zoom(frames: int, first: int = 0) -> Iterator[NDArray[np.uint8]]:
     """Yield frames (360, 640, 3) that pan and zoom slowly over a portrait (scikit-image's astronaut).
 
-    The face is about 200 pixels wide.
+    The face is about 200 pixels wide, and never leaves the middle half. first: place in the movement, of 200 frames.
     """
     import cv2
     from skimage.data import astronaut
 
     photo = astronaut()
-    for number in range(frames):
+    for number in range(first, first + frames):
         turn = 2 * np.pi * number / 200
         zoom = 2.0 + 0.1 * np.sin(turn)
         centre = np.array([225 + 20 * np.sin(1.7 * turn), 120 + 8 * np.cos(2.3 * turn)])
@@ -213,14 +228,21 @@ def pan_and_zoom(frames: int) -> Iterator[NDArray[np.uint8]]:
         yield np.asarray(cv2.warpAffine(photo, matrix, (640, 360), borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 
-def write_clip(path: Path, frames: int) -> Path:
-    """Write `pan_and_zoom` as H.264 at 25 frames/s, and return its path."""
+def side_by_side(frames: int, faces: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield frames (360, 320 × faces, 3) of so many such portraits, each at another place in its movement."""
+    moving = [pan_and_zoom(frames, 40 * number) for number in range(faces)]
+    for images in zip(*moving, strict=True):
+        yield np.hstack([image[:, 160:480] for image in images])
+
+
+def write_clip(path: Path, frames: int, faces: int = 1) -> Path:
+    """Write one face's `pan_and_zoom`, or several `side_by_side`, as H.264 at 25 frames/s, and return its path."""
     import av
 
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(_FPS), options={"crf": "23", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for image in pan_and_zoom(frames):
+        stream.width, stream.height, stream.pix_fmt = 640 if faces == 1 else 320 * faces, 360, "yuv420p"
+        for image in pan_and_zoom(frames) if faces == 1 else side_by_side(frames, faces):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path

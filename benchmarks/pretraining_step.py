@@ -15,18 +15,19 @@ networks compiled, by torch's modes), unfused (AdamW of many kernels), channels-
 convolution in channels-last order, then masked), indexed (masking by one flat index, without gather), all (cuda-graphs
 and indexed). --profile N adds the N operations of the program's step that take the longest.
 
-The two take turns, so that other load meets both; the best time of each is given, and the slowest. On a CPU also the
-least processor time, which other load hardly touches. Ends with an error where the first losses of the two on the same
-faces and masks are apart.
+One way after the other, plain first, each alone in memory; the best time of each is given, and the slowest. On a CPU
+also the least processor time: other load, which may meet one way and not the next, hardly touches it. Ends with an
+error where a way's first loss is apart from plain's on the same faces and masks.
 
 Operations: `torch.utils.flop_counter` over one forward pass with attention written out, a multiply-add as two, times
 three, since backward takes two products where forward takes one; what is not a product (softmax, norms, AdamW) is not
 counted. The peak is the best of several large square products in the same precision, measured in this run just before
-and after the steps.
+and after a way's steps.
 
-Memory: on a GPU the most allocated by torch (`max_memory_allocated`), on a CPU the most resident of a process that
-does three such steps and nothing else, torch itself included. Where the GPU cannot hold a batch it is halved. Prints
-a JSON object and readable lines.
+Memory: on a GPU the most allocated by torch in a way's first steps (`max_memory_allocated`), on a CPU the most resident
+of a process that does three such steps and nothing else, torch itself included. Where the GPU cannot hold a batch, it
+is halved for that way alone, which both outputs say. Prints readable lines and, as each way ends, the result so far as
+a JSON object, which --json keeps: its `left` are the ways to come, so that a time limit costs only these.
 """
 
 import argparse
@@ -38,11 +39,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from measuring import give, machine, memory_mib, own_process, profiled, synchronisations, timed
+from measuring import give, machine, memory_mib, own_process, profiled, release, synchronisations, timed
 from step_changes import CHANGED, embed_otherwise, write_attention_out
 
 METHOD = "pretrain/mae-face"
-WAYS = ("program", "plain")
+WAYS = ("plain", "program")
 CPU_BATCH, GPU_BATCH = 8, 256
 PEAK_SIDES = {"cpu": (1024, 2048, 4096), "cuda": (4096, 8192, 16384)}
 STEPS_FOR_MEMORY = 3
@@ -53,35 +54,39 @@ def main(words: Sequence[str] | None = None) -> None:
     if given.peak_of:
         print(json.dumps(peak_of(given)))
     else:
-        give(measured(sys.argv[1:] if words is None else words), given.json)
+        measured(sys.argv[1:] if words is None else words, lambda result: give(result, given.json))
 
 
-def measured(words: Sequence[str]) -> dict[str, Any]:
-    """Return, and tell in lines, what is found of the steps that the options `words` describe."""
+def measured(words: Sequence[str], ended: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Return, and tell in lines, what is found of the steps that the options `words` describe.
+
+    ended: called with the result so far as each way ends.
+    """
     import torch
 
     given = parse(words)
     if given.threads:
         torch.set_num_threads(given.threads)
     result: dict[str, Any] = {"benchmark": "pretraining_step", "backbone": given.backbone, "device": given.device}
-    result |= {"compile": given.compile, **machine()}
+    result |= {"compile": given.compile, **machine(), "batch": given.batch}
     if given.device == "cuda":
         result["gpu"] = torch.cuda.get_device_name()
-    while True:
+    result |= described(given) | {"ways": [], "left": list(given.ways), "failed": {}}
+    for way in given.ways:
+        result["left"].remove(way)
         try:
-            result |= compare(given)
-            break
-        except torch.OutOfMemoryError:
-            if given.batch == 1:
+            result[way] = one_way(way, given, result)
+            result["ways"].append(way)
+            if way == "program":
+                add_ratios(result)
+            print_way(way, result)
+        except Exception as error:  # of a compiler anything; the other ways are measured all the same
+            if way in WAYS:
                 raise
-        torch.cuda.empty_cache()
-        given.batch //= 2
-        print(f"the device cannot hold this batch: {given.batch}", file=sys.stderr)
-    if not given.no_memory:
-        for way in result["ways"]:
-            result[way] |= own_process(__file__, *words, "--peak-of", way)
-        result["memory_ratio"] = round(result["program"]["peak_mib"] / result["plain"]["peak_mib"], 2)
-    print_found(result)
+            result["failed"][way] = f"{type(error).__name__}: {str(error)[:300]}"
+            print(f"{way}: {result['failed'][way]}", file=sys.stderr)
+        release()
+        ended(result)
     return result
 
 
@@ -104,6 +109,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peak-of", choices=(*WAYS, *CHANGED), help=argparse.SUPPRESS)
     given = parser.parse_args(words)
+    given.words = sys.argv[1:] if words is None else list(words)
     given.ways = tuple(dict.fromkeys((*WAYS, *given.ways)))
     given.peak_sides = given.peak_sides or PEAK_SIDES[given.device]
     given.batch = given.batch or (CPU_BATCH if given.device == "cpu" else GPU_BATCH)
@@ -166,87 +172,63 @@ class Step:
         return float(update.loss.detach())
 
 
-def warmed_up(given: argparse.Namespace) -> tuple[dict[str, Step], dict[str, float], dict[str, str]]:
-    """Return each way's step, done three times, the loss of its first one, and what went wrong with the others."""
+def one_way(way: str, given: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
+    """Return images/s of a way, what share of the measured peak it uses, and how it compares with plain's result."""
+    step, first_loss, memory, batch = warmed_up(way, given)
+    plain = result.get("plain")
+    if plain and plain["batch"] == batch and abs(first_loss - plain["first_loss"]) > 0.02 * plain["first_loss"]:
+        raise SystemExit(f"{way} begins from another loss than plain: {first_loss}, {plain['first_loss']}")
+    peaks = [matrix_peak(given, step.precision)]
+    turns = [timed(step, given.device) for _ in range(given.repeats)]
+    peaks.append(matrix_peak(given, step.precision))
+    wall, processor = zip(*turns, strict=True)
+    work, peak = result["gflops_per_image"] * batch / 1000, max(peaks, key=lambda each: each["tflops"])
+    found: dict[str, Any] = {"precision": step.precision, "batch": batch}
+    found |= {} if batch == given.batch else {"halved_from": given.batch}
+    found |= {
+        "images_per_s": round(batch / min(wall), 3),
+        "slowest_images_per_s": round(batch / max(wall), 3),
+        "tflops": round(work / min(wall), 4),
+        "matrix_peak": peak,
+        "share_of_peak": round(work / min(wall) / peak["tflops"], 3),
+        "synchronisations": synchronisations(step, given.device),
+        "first_loss": round(first_loss, 5),
+    }
+    found["times_plain"] = round(found["images_per_s"] / (plain or found)["images_per_s"], 2)
+    if given.device == "cpu":
+        most = max(each["tflop_a_processor_s"] for each in peaks)
+        found["processor_s_a_step"] = round(min(processor), 3)
+        found["share_of_peak_by_processor_time"] = round(work / min(processor) / most, 3)
+    if given.profile and way == "program":
+        result["profile"] = profiled(step, given.device, given.profile)
+    return found | memory
+
+
+def warmed_up(way: str, given: argparse.Namespace) -> tuple[Step, float, dict[str, float], int]:
+    """Return a way's step, done three times, the loss of its first one, its memory, and the batch that fits."""
     import torch
 
-    steps: dict[str, Step] = {}
-    losses: dict[str, float] = {}
-    failed: dict[str, str] = {}
-    for way in given.ways:
+    batch = given.batch
+    while True:
+        fitting = argparse.Namespace(**(vars(given) | {"batch": batch}))
         try:
-            step = Step(way, given)
-            losses[way] = step()
-            step(), step()  # compiled ones record their graphs
-            steps[way] = step
+            if given.device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            step = Step(way, fitting)
+            loss = step()
+            step(), step()  # the second and third: compiled ones record their graphs
+            return step, loss, memory_of(way, fitting), batch
         except torch.OutOfMemoryError:
-            raise
-        except Exception as error:  # of a compiler anything; the other ways are measured all the same
-            if way in WAYS:
+            if batch == 1:
                 raise
-            losses.pop(way, None)
-            failed[way] = f"{type(error).__name__}: {str(error)[:300]}"
-            print(f"{way}: {failed[way]}", file=sys.stderr)
-    return steps, losses, failed
+        step = None  # which still holds what did not fit
+        release()
+        batch //= 2
+        print(f"{way}: the device cannot hold {2 * batch} faces, so this way is measured with {batch}", file=sys.stderr)
 
 
-def compare(given: argparse.Namespace) -> dict[str, Any]:
-    """Return images/s of both ways and what share of the measured peak they use, after making sure that they agree."""
-    steps, losses, failed = warmed_up(given)
-    if max(abs(loss - losses["plain"]) for loss in losses.values()) > 0.02 * losses["plain"]:
-        raise SystemExit(f"the ways begin from other losses: {losses}")
-    per_image = operations(given)
-    precisions = {step.precision for step in steps.values()}
-    peaks = {precision: matrix_peak(given, precision) for precision in precisions}
-    wall: dict[str, list[float]] = {way: [] for way in steps}
-    processor: dict[str, list[float]] = {way: [] for way in steps}
-    for _ in range(given.repeats):
-        for way, step in steps.items():
-            taken = timed(step, given.device)
-            wall[way].append(taken[0])
-            processor[way].append(taken[1])
-    for precision in precisions:
-        again = matrix_peak(given, precision)
-        most = max(peaks[precision]["tflop_a_processor_s"], again["tflop_a_processor_s"])
-        peaks[precision] = max(peaks[precision], again, key=lambda each: each["tflops"]) | {"tflop_a_processor_s": most}
-    count = sum(p.numel() for p in steps["program"].method.parameters() if p.requires_grad)
-    found: dict[str, Any] = {"batch": given.batch, "side": steps["program"].config.network.input_size}
-    found |= {
-        "ways": list(steps),
-        "failed": failed,
-        "parameters": count,
-        "gflops_per_image": round(per_image / 1e9, 2),
-        "matrix_peak": peaks,
-    }
-    for way, step in steps.items():
-        best, work = min(wall[way]), per_image * given.batch / 1e12
-        tflops, peak = work / best, peaks[step.precision]
-        found[way] = {
-            "precision": step.precision,
-            "images_per_s": round(given.batch / best, 3),
-            "slowest_images_per_s": round(given.batch / max(wall[way]), 3),
-            "tflops": round(tflops, 4),
-            "share_of_peak": round(tflops / peak["tflops"], 3),
-            "times_plain": round(min(wall["plain"]) / best, 2),
-            "synchronisations": synchronisations(step, given.device),
-            "first_loss": round(losses[way], 5),
-        }
-        if given.device == "cpu":
-            spent = min(processor[way])
-            found[way] |= {
-                "processor_s_a_step": round(spent, 3),
-                "share_of_peak_by_processor_time": round(work / spent / peak["tflop_a_processor_s"], 3),
-            }
-    if given.profile:
-        found["profile"] = profiled(steps["program"], given.device, given.profile)
-    found["times_as_fast"] = round(min(wall["plain"]) / min(wall["program"]), 2)
-    if given.device == "cpu":
-        found["times_less_processor_time"] = round(min(processor["plain"]) / min(processor["program"]), 2)
-    return found
-
-
-def operations(given: argparse.Namespace) -> float:
-    """Return the operations of a step an image: three times those of the products of a forward pass."""
+def described(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the model's size, and the operations of a step an image: three times the products of a forward pass."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -254,7 +236,23 @@ def operations(given: argparse.Namespace) -> float:
     step = Step("plain", one)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         next(step.method.updates(step.batches, 0))
-    return 3.0 * counter.get_total_flops()
+    return {
+        "side": step.config.network.input_size,
+        "parameters": sum(p.numel() for p in step.method.parameters() if p.requires_grad),
+        "gflops_per_image": round(3.0 * counter.get_total_flops() / 1e9, 6),
+    }
+
+
+def add_ratios(result: dict[str, Any]) -> None:
+    """Add how the program's step compares with the plain one, in all."""
+    program, plain = result["program"], result["plain"]
+    result["times_as_fast"] = program["times_plain"]
+    if program["batch"] != plain["batch"]:
+        return
+    if "processor_s_a_step" in plain:
+        result["times_less_processor_time"] = round(plain["processor_s_a_step"] / program["processor_s_a_step"], 2)
+    if "peak_mib" in plain:
+        result["memory_ratio"] = round(program["peak_mib"] / plain["peak_mib"], 2)
 
 
 def matrix_peak(given: argparse.Namespace, precision: str) -> dict[str, Any]:
@@ -279,16 +277,18 @@ def matrix_peak(given: argparse.Namespace, precision: str) -> dict[str, Any]:
     return best
 
 
-def peak_of(given: argparse.Namespace) -> dict[str, float]:
-    """Return the peak memory of a few steps in this process, MiB, and on a CPU what was resident before the model."""
+def memory_of(way: str, given: argparse.Namespace) -> dict[str, float]:
+    """Return the most memory that a way's steps took, MiB: on a GPU so far, on a CPU in a process of its own."""
     import torch
 
     if given.device == "cuda":
-        step = Step(given.peak_of, given)
-        torch.cuda.reset_peak_memory_stats()
-        for _ in range(STEPS_FOR_MEMORY):
-            step()
         return {"peak_mib": round(torch.cuda.max_memory_allocated() / 2**20, 1)}
+    found: dict[str, float] = {} if given.no_memory else own_process(__file__, *given.words, "--peak-of", way)
+    return found
+
+
+def peak_of(given: argparse.Namespace) -> dict[str, float]:
+    """Return the peak memory of a few steps on the CPU in this process, MiB, and what was resident before the model."""
     import sparsefacs.engine.pretrainer  # noqa: F401  what is imported counts before the model
 
     before = memory_mib().get("resident", float("nan"))
@@ -298,33 +298,32 @@ def peak_of(given: argparse.Namespace) -> dict[str, float]:
     return {"peak_mib": memory_mib()["peak_resident"], "before_model_mib": before}
 
 
-def print_found(found: dict[str, Any]) -> None:
-    peaks = ", ".join(f"{each['tflops']} TFLOP/s {name}" for name, each in found["matrix_peak"].items())
+def print_way(way: str, result: dict[str, Any]) -> None:
+    """Say what was found of a way; before the first one, of what."""
+    each, told = result[way], f"batch {result[way]['batch']}"
+    if way == "plain":
+        print(
+            f"{result['backbone']}, {result['side']} px, {result['parameters'] / 1e6:.1f} M parameters, "
+            f"{result['gflops_per_image']:.2f} GFLOP a face and step",
+            file=sys.stderr,
+        )
+    if "halved_from" in each:
+        told += f", HALVED from {each['halved_from']}, which the device cannot hold"
+    if "peak_mib" in each:
+        told += f", {each['peak_mib']:.0f} MiB"
+    if "processor_s_a_step" in each:
+        share = 100 * each["share_of_peak_by_processor_time"]
+        told += f"; {each['processor_s_a_step']:.1f} s of processor time a step, by which {share:.1f} % of the peak"
+    peak = each["matrix_peak"]["tflops"]
     print(
-        f"{found['backbone']}, {found['side']} px, batch {found['batch']}, {found['parameters'] / 1e6:.1f} M parameters"
-        f", {found['gflops_per_image']} GFLOP a face and step; matrix peak {peaks}",
+        f"{way}: {each['images_per_s']} images/s (slowest {each['slowest_images_per_s']}), {each['times_plain']} times "
+        f"plain, in {each['precision']}, {100 * each['share_of_peak']:.1f} % of the peak of {peak} TFLOP/s; {told}",
         file=sys.stderr,
+        flush=True,
     )
-    for way in found["ways"]:
-        each = found[way]
-        memory = f", {each['peak_mib']:.0f} MiB" if "peak_mib" in each else ""
-        if "processor_s_a_step" in each:
-            share = 100 * each["share_of_peak_by_processor_time"]
-            memory += (
-                f"; {each['processor_s_a_step']:.1f} s of processor time a step, by which {share:.1f} % of the peak"
-            )
-        print(
-            f"{way}: {each['images_per_s']} images/s (slowest {each['slowest_images_per_s']}) in {each['precision']}, "
-            f"{100 * each['share_of_peak']:.1f} % of the peak{memory}",
-            file=sys.stderr,
-        )
-    for each in found.get("profile", ()):
-        print(
-            f"  {each['ms']:9.2f} ms {100 * each['share']:5.1f} % {each['calls']:5d} × {each['operation']}",
-            file=sys.stderr,
-        )
-    less = f", {found['times_less_processor_time']} times less processor time" if found["device"] == "cpu" else ""
-    print(f"{found['times_as_fast']} times as fast as the plain step{less}", file=sys.stderr)
+    for found in result.get("profile", ()) if way == "program" else ():
+        ms, share, calls = found["ms"], 100 * found["share"], found["calls"]
+        print(f"  {ms:9.2f} ms {share:5.1f} % {calls:5d} × {found['operation']}", file=sys.stderr)
 
 
 if __name__ == "__main__":

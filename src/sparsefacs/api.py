@@ -141,7 +141,7 @@ def predict(
     that all faces are compared with, for inputs of one person; causal: compare a face only with what was seen of it
     before. Both concern models that look at the person. smooth: seconds of a window over which a video's codes are
     smoothed; see `inference.pipeline.predict`. every, fps: which frames are coded, see `inference.sampling.Sampling`.
-    many: codes, shard and workers, for a folder; see `inference.many.folder.predict_folder`.
+    many: codes, shard and workers, for a folder; see `inference.many.folder.predict_folder`, and `Shard.check_busy`.
     """
     from .inference.origin import origin_of
     from .inference.pipeline import Way
@@ -156,7 +156,9 @@ def predict(
         if overlay is not None or plot is not None:
             option = "--plot" if overlay is None else "--overlay"
             raise InputError(f"{option} goes with one table", path=out, remedy="Give --out a name ending in .csv")
-        return predict_folder(partial(_load_with_origin, run), shown, out, way, **many)
+        summary = predict_folder(partial(_load_with_origin, run), shown, out, way, **many)
+        summary.shard.check_busy(summary.planned, out)
+        return summary
     if many:
         options = ", ".join(f"--{'format' if name == 'codes' else name}" for name in many)
         raise InputError(f"{options}: for many files", path=out, remedy="Give --out a folder, a name without a suffix")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import api
+from .extras import EXTRAS, check_installed
 from .facs.units import UNITS
 from .files import atomic_path, hash_json, refuse_existing
 from .records import CardRecord, MetricsRecord, Record, read_record, write_record
@@ -37,6 +38,7 @@ def demo(out: Path, media: Path | None = None) -> Path:
     was stopped goes on where it was; returns the report's path. Raises InputError if `out` holds something else.
     """
     started = time.monotonic()
+    check_installed(*EXTRAS["train"])  # it codes before it trains
     _claim(out)
     picture = media or _astronaut(out)
     made = [_code(picture, out)] if picture is not None else []

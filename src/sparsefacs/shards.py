@@ -7,10 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
+from pathlib import Path
 
 from .errors import InputError
 
 _SLURM = "SLURM_ARRAY_TASK_"
+OWN_INPUTS = "where each task has inputs of its own, add --shard 1/1"
+"""What to do in an array whose tasks do not share their work, which nothing but its user knows."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,19 @@ class Shard:
     def name(self) -> str:
         """Return it in words."""
         return f"shard {self.number} of {self.of}" + (f" ({self.told_by})" if self.told_by else "")
+
+    def check_busy(self, pieces: int, source: Path) -> None:
+        """Raise InputError where Slurm said which shard this is and none of so many pieces of work is left for it.
+
+        Its tasks may have inputs of their own then, and would each do next to nothing. A user who names an empty shard
+        knows that it is one.
+        """
+        if self.told_by and self.number > pieces:
+            raise InputError(
+                f"nothing is left for {self.name}, since there are more tasks than pieces of work ({pieces})",
+                path=source,
+                remedy=f"{OWN_INPUTS[0].upper()}{OWN_INPUTS[1:]}; where they share these, submit a smaller array",
+            )
 
 
 WHOLE = Shard()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from .errors import InputError
+from .extras import EXTRAS, check_installed
 
 T = TypeVar("T")
 _WAIT_S = 30
@@ -53,13 +54,9 @@ def cluster(scheduler: str | None) -> Iterator[None]:
     if scheduler is None:
         yield
         return
-    try:
-        from distributed import Client
-        from distributed.comm import get_address_host_port
-    except ImportError as error:
-        raise InputError(
-            "Dask is not installed", remedy="pip install 'sparsefacs[dask]', here and on the workers"
-        ) from error
+    check_installed(*EXTRAS["dask"])
+    from distributed import Client
+    from distributed.comm import get_address_host_port
     from joblib import parallel_config
 
     remedy = "Start it with `dask scheduler`, and `dask worker tcp://HOST:8786 --nthreads 1` on each machine"

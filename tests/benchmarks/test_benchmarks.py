@@ -6,6 +6,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -89,7 +90,7 @@ def onnx_student(tmp_path: Path, faces: Store) -> list[str]:
     return [str(student), str(teacher), "--repeats", "1", "--calls", "1"]
 
 
-def pretraining_step(tmp_path: Path, faces: Store) -> list[str]:
+def pretraining_step(tmp_path: Path, faces: Store | None) -> list[str]:
     own = settings("network.input_size=32", SMALL_VIT, "method.decoder.width=24", "method.decoder.depth=1")
     sizes = ["--batch", "2", "--recipe", "small", "--backbone", "vit_tiny_patch16_224", "--peak-sides", "32"]
     ways = ["--ways", "unfused", "channels-last", "indexed", "--profile", "3"]
@@ -133,11 +134,52 @@ def test_a_benchmark_runs_at_a_tiny_size(name: str, tmp_path: Path, faces: Store
     assert any(word in key for key in keys(found) for word in ("ratio", "times", "difference", "minus")), "no baseline"
 
 
+def test_several_faces_are_coded_side_by_side(tmp_path: Path) -> None:
+    small = SIZES["predict"]
+    assert isinstance(small, list)
+    found = json.loads(called(str(FOLDER / "predict.py"), [*small, "--faces", "3", "--overlay"]).splitlines()[-1])
+    assert found["speed"]["faces_a_frame"] == 3 and found["memory"]["ratio"] > 0
+
+
 def test_shards_that_are_killed_leave_every_row_once(tmp_path: Path) -> None:
     words = ["--videos", "2", "--shards", "1", "--kills", "1", "--frames", "2", "--long", "0"]
     told = called(str(FOLDER / "many.py"), [*words, "--json", str(tmp_path / "many.json")])
     shards = json.loads((tmp_path / "many.json").read_text())["shards"]
     assert shards["killed"] == 1 and shards["manifest_true"] and "rows_once 4, rows_missing 0, rows_double 0" in told
+
+
+def test_a_way_is_measured_alone_and_told_at_once_and_a_halved_batch_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device that holds two faces of the program's step and one of the plain one; stopped before the last way."""
+    import pretraining_step as benchmark
+
+    make, alive = benchmark.Step.__init__, weakref.WeakSet[Any]()
+
+    def alone(self: Any, way: str, given: Any) -> None:
+        assert not alive, "another way's step is still in memory"
+        if way == "plain" and given.batch > 1:
+            raise torch.OutOfMemoryError("full")
+        if way == "indexed":
+            raise KeyboardInterrupt
+        make(self, way, given)
+        alive.add(self)
+
+    monkeypatch.setattr(benchmark.Step, "__init__", alone)
+    file = tmp_path / "step.json"
+    words = ["--device", "cpu", *pretraining_step(tmp_path, None)[2:], "--no-memory", "--json", str(file)]
+    with pytest.raises(KeyboardInterrupt):
+        benchmark.main(words)
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    assert [line["ways"] for line in lines] == [
+        ["plain", "program", "unfused", "channels-last"][:n] for n in (1, 2, 3, 4)
+    ]
+    found = json.loads(file.read_text())
+    assert found == lines[-1] and found["left"] == ["indexed"]
+    assert found["batch"] == 2 and (found["plain"]["batch"], found["plain"]["halved_from"]) == (1, 2)
+    assert found["program"]["batch"] == 2 and "halved_from" not in found["program"]
+    assert "batch 1, HALVED from 2" in said.err
 
 
 def numbers(found: Any) -> int:

@@ -81,5 +81,5 @@ def test_a_cluster_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(InputError, match="no Dask scheduler"), cluster("nowhere"):
         pass
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"Dask is not installed.*sparsefacs\[dask\]"), cluster("tcp://127.0.0.1:9"):
+    with pytest.raises(InputError, match=r"distributed is not installed.*\[dask\]"), cluster("tcp://127.0.0.1:9"):
         pass

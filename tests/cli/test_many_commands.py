@@ -47,6 +47,10 @@ def test_a_bad_file_is_named_the_rest_is_coded_and_the_exit_code_tells(films, ty
     code, out, err = typed("predict", "films", "--out", "codes")
     assert code == 2 and "failed: films/bad.mp4: cannot be read as a video" in err
     assert out.startswith("codes: 2 of 3 inputs coded, 1 could not be; 2 rows of 2 frames, ")
+    code, _, err = typed("predict", "films", "--out", "codes", "--partial")
+    assert code == 0 and "failed: films/bad.mp4: cannot be read as a video" in err
+    code, _, err = typed("predict", "films", "--out", "codes", "--partial", "--every", "2")
+    assert code == 2 and "other settings" in err
     code, out, err = typed("gather", "codes", "all.csv")
     assert code == 2 and "missing: films/bad.mp4: cannot be read" in err and "no table made; 2 of 3" in out
     (films / "bad.mp4").unlink()
@@ -56,15 +60,36 @@ def test_a_bad_file_is_named_the_rest_is_coded_and_the_exit_code_tells(films, ty
 
 
 def test_tasks_of_a_slurm_array_say_their_shard_and_do_their_share(films, typed, monkeypatch):
-    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
-    monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "4")
     done = []
-    for task in ("4", "5"):
-        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", task)
+    for task in (1, 2):
+        array(monkeypatch, task, 2)
         _, out, err = typed("predict", "films", "--out", "codes", "--json")
-        assert f"shard {int(task) - 3} of 2 (task of a Slurm array)" in err
+        assert f"shard {task} of 2 (task of a Slurm array)" in err
         done.append(json.loads(out)["coded"])
     assert sum(done) == 2 and typed("gather", "codes", "all.parquet", "--partial")[0] == 0
+
+
+def array(monkeypatch, task, count):
+    """Let this process be a task, from 1, of a Slurm array."""
+    for name, value in {"ID": task, "COUNT": count, "MIN": 1, "STEP": 1}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+
+
+@pytest.mark.parametrize("words", ["predict films/ann --out own", "prepare films/ann own"])
+def test_an_array_whose_tasks_have_inputs_of_their_own_is_told_to_say_so(films, typed, monkeypatch, words):
+    """Task 2 of 3, given a folder of one photo: a third of that is nothing, and was done without a word."""
+    array(monkeypatch, 2, 3)
+    code, out, err = typed(*words.split())
+    assert (code, out) == (2, "")
+    first, *_, last = err.splitlines()
+    assert first == "shard 2 of 3 (task of a Slurm array); where each task has inputs of its own, add --shard 1/1"
+    assert "nothing is left for shard 2 of 3 (task of a Slurm array)" in last and "add --shard 1/1;" in last
+    if words.startswith("predict"):
+        code, out, _ = typed(*words.split(), "--shard", "1/1")
+        assert code == 0 and out.startswith("own: 1 of 1 inputs coded")
+        assert typed(*words.split(), "--shard", "2/3")[0] == 0, "who names an empty shard knows it"
+    else:
+        assert not (films.parent / "own").exists()
 
 
 @pytest.mark.parametrize(

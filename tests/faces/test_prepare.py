@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,6 +223,15 @@ def test_shards_make_the_same_store_and_the_last_one_makes_it_whole(source, prep
     made = make_store(source, out, size=64, workers=1, shard=Shard(2, 3))
     assert made is not None and digests(out) == digests(prepared.path)
     assert make_store(source, out, size=64, workers=1, shard=Shard(1, 3)) is not None, "a task of an array begun again"
+
+
+def test_a_task_of_an_array_that_is_too_large_is_refused_until_the_store_is_whole(source, prepared, tmp_path) -> None:
+    out, idle = tmp_path / "store", Shard(9, 9, "task of a Slurm array")
+    with pytest.raises(InputError, match=r"nothing is left for shard 9 of 9 .* pieces of work \(4\)"):
+        make_store(source, out, size=64, workers=1, shard=idle)
+    assert not out.exists()
+    shutil.copytree(prepared.path, out)
+    assert make_store(source, out, size=64, workers=1, shard=idle) is not None
 
 
 def test_a_store_that_shards_work_on_is_not_finished_by_another(source, prepared, tmp_path) -> None:

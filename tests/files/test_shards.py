@@ -1,5 +1,7 @@
 """Which shard does what."""
 
+from pathlib import Path
+
 import pytest
 
 from sparsefacs.errors import InputError
@@ -38,6 +40,15 @@ def test_what_is_no_shard_is_refused(given):
 def test_arrays_with_gaps_are_refused_and_the_way_out_is_told(environment):
     with pytest.raises(InputError, match="--shard"):
         read_shard(None, environment)
+
+
+def test_a_shard_that_slurm_gave_and_that_is_empty_is_refused():
+    told = read_shard(None, slurm(3, 3, 1))
+    told.check_busy(3, Path("films"))
+    with pytest.raises(InputError, match=r"^films: nothing is left for shard 3 of 3 .* \(2\)\. .* add --shard 1/1;"):
+        told.check_busy(2, Path("films"))
+    for named in ("3/3", "1/1"):
+        read_shard(named, slurm(3, 3, 1)).check_busy(0, Path("films"))
 
 
 def test_each_piece_is_dealt_once_and_shards_are_about_equal():

@@ -14,14 +14,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sparsefacs import InputError
+from sparsefacs import InputError, extras
 from sparsefacs.extras import EXTRAS, missing_extra, needs_extra
 from sparsefacs.faces.alignment import FaceRecipe
 from sparsefacs.inference.onnx_model import METADATA, with_sum
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("without_extras.py")
-ASK = "Install them with: pip install 'sparsefacs[{}]'"
+ASK = """In the program's folder, install them with `pip install ".[{}]"`"""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,13 @@ def test_what_needs_an_extra_says_so_in_one_line(media: Path) -> None:
     extra = {
         "train supervised run new": "train",
         "pretrain simclr run new": "train",
+        "demo --out new": "train",
+        "demo --out new --media media/a.png": "train",
+        "make-coder new": "train",
+        "probe run store new": "train",
+        "features pixels store --out new.csv": "train",
+        "pictures run new": "train",
+        "reproduce benchmark occurrence --out new": "train",
         "synth new": "train",
         "synth new --layout bp4d": "train",
         "methods": "train",
@@ -134,11 +141,29 @@ def test_python_is_told_the_same_and_other_modules_are_left_alone() -> None:
 
     with pytest.raises(InputError, match=re.escape(ASK.format("train"))):
         needs_extra(miss)("torch.nn")
-    with pytest.raises(InputError, match=r"sparsefacs\[dask\]"):
+    with pytest.raises(InputError, match=r"\[dask\]"):
         needs_extra(miss)("distributed")
     with pytest.raises(ModuleNotFoundError, match="pandas"):
         needs_extra(miss)("pandas")
     assert missing_extra(ImportError("no name")) is None
+
+
+@pytest.mark.parametrize(
+    ("mark", "command"),
+    [
+        ("pyvenv.cfg", 'pip install ".[dask]"'),
+        ("uv-receipt.toml", 'uv tool install ".[plots,dask]"'),
+        ("pipx_metadata.json", 'pipx install --force ".[plots,dask]"'),
+    ],
+)
+def test_an_extra_is_added_by_what_made_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, command: str
+) -> None:
+    """What pip reaches is another one there; matplotlib stands in it already, and must not go."""
+    (tmp_path / mark).touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(extras, "find_spec", lambda module: (module == "matplotlib") or None)
+    assert extras.install_command("dask") == command
 
 
 def test_the_extras_are_those_of_the_package() -> None:

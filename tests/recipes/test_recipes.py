@@ -1,19 +1,24 @@
 """The recipes of docs/recipes for more than one machine, run: as Slurm and Snakemake run them."""
 
+import hashlib
 import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from doc_pages import DOCS
 from quick_program import install
-from sparsefacs import api
+from sparsefacs import InputError, api
+from sparsefacs.data.store import Store
 from sparsefacs.shards import read_shard
 
 RECIPES = DOCS / "recipes"
@@ -54,19 +59,27 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three videos of three frames."""
-    import av
-
     folder, rng = tmp_path_factory.mktemp("films") / "my videos", np.random.default_rng(0)
     for name in ("ann/a.mp4", "ann/b.mp4", "bob/a.mp4"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(folder / name), "w") as container:
-            stream = container.add_stream("libx264", rate=25)
-            stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-            for _ in range(3):
-                image = rng.integers(0, 255, (120, 160, 3), np.uint8)
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-            container.mux(stream.encode())
+        write_clip(folder / name, [rng.integers(0, 255, (120, 160, 3), np.uint8) for _ in range(3)])
     return folder
+
+
+def write_clip(path: Path, frames: Sequence[NDArray[np.uint8]]) -> None:
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def folder_digests(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def rows_of(table: Path) -> dict[str, int]:
@@ -114,27 +127,81 @@ def test_an_array_that_lost_a_task_is_submitted_again(
     assert "shard 2 of 2 (task of a Slurm array)" in capfd.readouterr().err
 
 
-def test_snakemake_codes_and_joins(videos: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_an_array_makes_one_store_and_again_what_it_lacks(environment: dict[str, str], tmp_path: Path) -> None:
+    import skimage.data
+
+    face = np.ascontiguousarray(skimage.data.astronaut()[:240, 96:352])
+    for name in ("ann", "bob"):
+        write_clip(tmp_path / "films" / name / "a.mp4", [np.roll(face, 2 * shift, axis=1) for shift in range(3)])
+    given = environment | {"SOURCE": str(tmp_path / "films"), "STORE": str(tmp_path / "store")}
+    sbatch(RECIPES / "prepare.sbatch", (1, 2), given, died=(2,))
+    with pytest.raises(InputError, match="unfinished"):
+        Store(tmp_path / "store")
+    sbatch(RECIPES / "prepare.sbatch", (1, 2), given)
+    alone = api.prepare(tmp_path / "films", tmp_path / "alone", workers=1)
+    assert set(Store(tmp_path / "store").strings("subject")) == {"ann", "bob"} and len(alone) == 6
+    assert folder_digests(tmp_path / "store") == folder_digests(tmp_path / "alone")
+
+
+@pytest.fixture
+def snakemake(environment: dict[str, str], tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the Snakefile in `tmp_path`: options, and key=value words for --config."""
     if importlib.util.find_spec("snakemake") is None:
         pytest.skip("snakemake is not installed")
-    codes = tmp_path / "codes"
-    flow = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(RECIPES / "Snakefile"),
-        "--cores",
-        "2",
-        "--quiet",
-        "all",
-    ]
-    config = ["--config", f"videos={videos}", f"codes={codes}", "shards=2"]
-    done = subprocess.run(
-        [*flow, *config], env=environment, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    assert rows_of(tmp_path / "codes.parquet") == ALL
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        options = [word for word in words if word.startswith("--")]
+        config = ["--config", *(word for word in words if word not in options)]
+        flow = [sys.executable, "-m", "snakemake", "--snakefile", str(RECIPES / "Snakefile"), "--cores", "4"]
+        return subprocess.run(
+            [*flow, *options, *config],
+            env=environment, cwd=tmp_path, check=False, capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+
+    return run
+
+
+def test_snakemake_codes_and_joins_and_again_what_was_added(
+    videos: Path, snakemake: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    films, codes = tmp_path / "my films", tmp_path / "codes"
+    shutil.copytree(videos, films)
+    given = (f"videos={films}", f"codes={codes}", "shards=2")
+    table = tmp_path / "codes.parquet"
+
+    def done() -> str:
+        ended = snakemake(*given)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stderr
+
+    done()
+    assert rows_of(table) == ALL
+    assert "Nothing to be done" in done()
+    shutil.copy2(films / "ann" / "a.mp4", films / "bob" / "b.mp4")  # as old as it was there
+    done()
+    assert rows_of(table) == ALL | {"bob/b.mp4": 3}
+
+
+def test_snakemake_goes_past_bad_files_alone(
+    videos: Path,
+    snakemake: Callable[..., subprocess.CompletedProcess[str]],
+    environment: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """With partial=true a video that cannot be read is named; a folder of other codes ends the work all the same."""
+    films, codes, table = tmp_path / "films", tmp_path / "codes", tmp_path / "codes.parquet"
+    shutil.copytree(videos, films)
+    (films / "ann" / "b.mp4").write_bytes(b"no video" * 20)
+    given = (f"videos={films}", f"codes={codes}", "shards=2")
+    part = snakemake(*given, "partial=true")
+    assert part.returncode == 0, part.stderr
+    assert "failed: " in part.stderr and rows_of(table) == {"ann/a.mp4": 3, "bob/a.mp4": 3}
+    other = tmp_path / "others"
+    fewer = ["sparsefacs", "predict", str(films / "bob"), "--out", str(other), "--every", "2"]
+    subprocess.run(fewer, env=environment, check=True, capture_output=True)
+    refused = snakemake(given[0], f"codes={other}", "shards=2", "partial=true")
+    assert refused.returncode and "other settings (" in refused.stderr
+    assert not Path(f"{other}.parquet").exists()
 
 
 def test_torchrun_of_the_recipe_goes_on_where_a_run_stopped(tmp_path: Path) -> None:

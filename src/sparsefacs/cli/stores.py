@@ -10,9 +10,8 @@ from .. import api
 from ..errors import InputError
 from ..events.model import CLOCKS
 from ..facs.units import parse_aus
-from ..shards import read_shard
 from ..workers import cluster
-from .many import OneShard
+from .many import OneShard, one_shard
 from .options import Aus, Dask, Json, listed, one_of, show
 
 if TYPE_CHECKING:
@@ -217,9 +216,7 @@ def prepare(
     Shards write their parts of one STORE, on any number of machines; the last to end makes it whole. Where one was
     killed, give its command again, or the same without --shard (outside of an array), which does all that is missing.
     """
-    share = read_shard(shard)
-    if not share.is_whole:
-        typer.echo(share.name, err=True)
+    share = one_shard(shard)
     store = cluster(dask)(api.prepare_shard)(
         source,
         out,

