@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from .errors import InputError
 
@@ -28,6 +28,7 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _IN_USE = (5, 32, 33)  # Windows: refused, or another program has the file open
 _AGAIN_S = (0.05, 0.1, 0.2, 0.4)
 WINDOWS = os.name == "nt"
+T = TypeVar("T")
 
 
 @contextmanager
@@ -54,22 +55,21 @@ def atomic_path(path: Path, *, new: bool = False) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         if new:
             _put_new(temporary, path)
-        _rename(temporary, path)
+        retried(lambda: temporary.replace(path))
     except OSError as error:
         raise _disk_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _rename(temporary: Path, path: Path) -> None:
-    """Rename `temporary` to `path`; on Windows, wait a moment for a virus scanner or indexer that looks into either."""
+def retried(work: Callable[[], T]) -> T:
+    """Return what `work` does to a file; on Windows, wait a moment for a virus scanner that looks into it."""
     for wait_s in _AGAIN_S if WINDOWS else ():
         try:
-            temporary.replace(path)
-            return
+            return work()
         except PermissionError:
             time.sleep(wait_s)
-    temporary.replace(path)
+    return work()
 
 
 def _put_new(temporary: Path, path: Path) -> None:

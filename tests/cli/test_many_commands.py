@@ -97,6 +97,7 @@ def test_an_array_whose_tasks_have_inputs_of_their_own_is_told_to_say_so(films, 
     [
         (("--out", "c.csv", "--workers", "2"), "--workers: for many files"),
         (("--out", "c.csv", "--shard", "1/2"), "--shard: for many files"),
+        (("--out", "c.csv", "--partial"), "--partial: for many files"),
         (("--out", "codes", "--plot", "p.png"), "--plot goes with one table"),
         (("--out", "codes", "--format", "xlsx"), "--format xlsx is not possible"),
         (("--out", "codes", "--shard", "3/2"), "there is no shard 3 of 2"),
@@ -148,7 +149,7 @@ def test_what_could_be_an_input_but_is_not_read_is_no_success(films, typed):
     assert vob in typed("predict", "films", "--out", "codes", "--shard", "1/2")[2]
     code, out, err = typed("gather", "codes", "again.csv")
     assert code == 2 and vob in err and link in err and "no table made; 2 of 2 inputs coded, 2 missing, double" in out
-    assert "Mend that or take it away, then give `sparsefacs predict` again as before." in err
+    assert "Do that or take it away, then give `sparsefacs predict` again." in err
     told = (films.parent / "codes" / "manifest.csv").read_text().splitlines()
     assert sum(",not read," in line for line in told) == 2 and len(told) == 5
     (films / "clip.vob").unlink()

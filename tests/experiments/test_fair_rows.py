@@ -57,7 +57,7 @@ def test_nobody_is_set_aside_where_the_paper_sets_nobody_aside(paper: str, tmp_p
     """Fig. 6 of WSRTL trains on 27 of the 27 people of a fold's training part, or on fewer and on no other."""
     for key in read_paper(paper).items:
         runs = plan_item(paper, key, tmp_path, scale="paper", stand_in=True).runs
-        for run in {(run.row.name, run.labels): run for run in runs}.values():
+        for run in {(run.data, run.row.name, run.labels): run for run in runs}.values():
             config = resolve(run.row.method, run.recipe, run.settings)
             validated = run.data == "bp4d-split"  # 60-20-20: the fifth of the people is there to choose a state by
             assert config.selection.rule == ("validation" if validated else "last"), (key, run.row.name)

@@ -159,12 +159,15 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
 
     def changed(run: RunFolder) -> dict[str, Any]:
         config = kept(run)
-        return config | {"data": config["data"] | {"labelled_batch": 3}}
+        method = {key: value for key, value in config["method"].items() if key != "alpha"}
+        return config | {"data": config["data"] | {"labelled_batch": 3}, "name": "supervised", "method": method}
 
     monkeypatch.setattr(RunFolder, "read_config", changed)
-    told = reproduce("adversarial", "table-1", tmp_path / "again", **given).content["rows"][0]["settings"]
+    row = reproduce("adversarial", "table-1", tmp_path / "again", **given).content["rows"][1]
+    told, before = row["settings"], rows[1]["settings"]
+    assert (rows[1]["method"], row["method"]) == ("adversarial", "supervised")
     assert [each for each in told if ".labelled_batch" in each] == ["data.labelled_batch=3"], "as it was trained"
-    assert len(told) == len(rows[0]["settings"])
+    assert {each.partition("=")[0] for each in before} - {each.partition("=")[0] for each in told} == {"method.alpha"}
     for item in ("table-1", "figure-6"):
         with pytest.raises(InputError, match="made of other settings"):
             reproduce("adversarial", item, out, **given | {"settings": ()})

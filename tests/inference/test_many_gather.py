@@ -19,6 +19,7 @@ from sparsefacs.inference.many.gather import gather
 from sparsefacs.inference.pipeline import Way
 from sparsefacs.inference.pipeline import predict as predict_table
 from sparsefacs.inference.sampling import Sampling
+from sparsefacs.shards import Shard
 
 
 def test_gather_tells_what_is_missing_double_and_changed(quick, whole, films, tmp_path):
@@ -179,3 +180,36 @@ def test_a_full_disk_leaves_no_part_of_a_join(whole, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"codes\.csv: cannot be written \(No space left on device\)"):
         gather(whole, tmp_path / "codes.csv", partial=True)
     assert not list(tmp_path.glob("codes*"))
+
+
+def test_what_tells_of_another_folders_join_stays(quick, whole, films, tmp_path):
+    """Two folders coded alike, joined under one name after the first table was given another."""
+    other, out = tmp_path / "other", tmp_path / "codes.csv"
+    gather(whole, out, partial=True)
+    kept = (tmp_path / "codes.json").read_text()
+    out.rename(tmp_path / "first.csv")
+    predict_folder(load, [copied(films, tmp_path / "in") / "c.mp4"], other, Way())
+    with pytest.raises(InputError, match=r"codes\.json: .* already exists"):
+        gather(other, out)
+    assert (tmp_path / "codes.json").read_text() == kept
+
+
+def test_a_manifest_that_is_open_elsewhere_ends_no_work(quick, films, tmp_path, monkeypatch):
+    """On Windows a file that a spreadsheet has open cannot be taken away."""
+    out, unlink = tmp_path / "out", Path.unlink
+    written = CodesWriter.write
+
+    def opened(self, *given):
+        (out / "manifest.csv").touch()
+        return written(self, *given)
+
+    def held(self, missing_ok=False):
+        if self.name == "manifest.csv" and self.exists():
+            raise PermissionError(13, "Permission denied")
+        return unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(CodesWriter, "write", opened)
+    monkeypatch.setattr(Path, "unlink", held)
+    told = predict_folder(load, [films / "c.mp4", films / "d.mp4"], out, Way(), shard=Shard(1, 2))
+    assert told.bad == () and len(tables(out)) == 1
+    assert any("manifest.csv: cannot be taken away" in line for line in told.messages())

@@ -134,3 +134,15 @@ def test_what_was_passed_over_in_other_inputs_stays_named_while_it_is_there(phot
     vob.unlink()
     predict_folder(load, [photos / "bob", photos / "ann" / "1.png"], out, Way())
     assert read_plan(out).passed_over == []
+
+
+def test_what_is_not_read_below_where_one_stands_is_named_once(photos, tmp_path, monkeypatch):
+    out, vob = tmp_path / "out", photos / "ann" / "clip.vob"
+    vob.write_bytes(b"x")
+    monkeypatch.chdir(photos)
+    for _ in range(3):
+        predict_folder(load, [Path()], out, Way())
+        assert [name for name, _ in read_plan(out).passed_over] == ["ann/clip.vob"]
+    vob.unlink()
+    predict_folder(load, [Path()], out, Way())
+    assert read_plan(out).passed_over == []

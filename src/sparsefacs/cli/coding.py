@@ -78,7 +78,10 @@ def predict(
     workers: Workers = 1,
     codes: Format = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Exit code 0 also where something could not be coded; it is named.")
+        bool,
+        typer.Option(
+            "--partial", help="Into a folder: exit code 0 also where something could not be coded; it is named."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -110,7 +113,7 @@ def predict(
         smooth=smooth,
         every=every,
         fps=fps,
-        **for_folder(out, shard, workers, codes),
+        **for_folder(out, shard, workers, codes, partial=partial),
     )
     for line in summary.messages():
         typer.echo(line, err=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import api
+from ..errors import InputError
 from ..shards import OWN_INPUTS, Shard, read_shard
 from .options import Json, one_of, show
 
@@ -25,8 +26,12 @@ Workers = Annotated[int, typer.Option(min=1, help="Into a folder: processes, eac
 Format = Annotated[str | None, typer.Option("--format", help="Into a folder: csv (default) or parquet.")]
 
 
-def for_folder(out: Path, shard: str | None, workers: int, codes: str | None) -> dict[str, Any]:
+def for_folder(
+    out: Path, shard: str | None, workers: int, codes: str | None, *, partial: bool = False
+) -> dict[str, Any]:
     """Return what `api.predict` takes for many files; of a single table, what was given alone, to be refused there."""
+    if partial and out.suffix and not out.is_dir():
+        raise InputError("--partial: for many files", path=out, remedy="Give --out a folder, a name without a suffix")
     given: dict[str, Any] = {} if codes is None else {"codes": one_of("--format", codes, ("csv", "parquet"))}
     given |= {} if workers == 1 else {"workers": workers}
     if shard is not None or out.is_dir() or not out.suffix:

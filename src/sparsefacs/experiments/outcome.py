@@ -29,6 +29,7 @@ from .stores import read_source
 FORMAT = 1
 _AGAIN = "Delete the run folder and give the command again"
 _FROM_LOG = {"loss-ratio": "ratio", "loss-ratio-weighted": "weighted_ratio", "judged-right": "right_thresholded"}
+_NOT_THERE = object()
 _COPIED = (
     *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
     *("labelled_faces", "unlabelled_faces", "steps", "limit_rule", "precision"),
@@ -131,9 +132,7 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "labels_printed": run.printed_labels,
         "row": run.row.name,
         "printed": list(run.row.printed),
-        "method": run.row.method,
-        "recipe": run.recipe,
-        "settings": _settings(run),
+        **_trained_as(run),
         "start": run.start,
         "seeds": [run.seed for run in each.runs],
         "frames": each.scores[0].frames,
@@ -157,15 +156,24 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
     return content
 
 
+def _trained_as(run: Run) -> dict[str, Any]:
+    config = RunFolder(run.folds[0]).read_config()
+    return {"method": config["name"], "recipe": config["recipe"], "settings": _settings(run)}
+
+
 def _settings(run: Run) -> list[str]:
-    """Return the row's settings as the run was trained with them: the item may have changed since."""
+    """Return the row's settings as the run was trained with them: the item may have changed since.
+
+    Those that the run's method has not are left out.
+    """
     config, told = RunFolder(run.folds[0]).read_config(), {}
     for setting in run.settings:
         key, _, text = setting.partition("=")
         held: Any = config
         for part in key.split("."):
-            held = held[part]
-        told[key] = setting if held == yaml.safe_load(text) else f"{key}={json.dumps(held)}"
+            held = held.get(part, _NOT_THERE) if isinstance(held, Mapping) else _NOT_THERE
+        if held is not _NOT_THERE:
+            told[key] = setting if held == yaml.safe_load(text) else f"{key}={json.dumps(held)}"
     return list(told.values())
 
 

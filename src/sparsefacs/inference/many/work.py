@@ -161,7 +161,12 @@ def _recorded(plan: Plan, unit: Unit, told: dict[str, Any], seconds: float, mess
         "codes": plan.table(unit.place).name, "input": unit.input, "program": plan.told["program"],
         "coder_hash": plan.told["coder_hash"], "seconds": round(seconds, 3),
     }  # fmt: skip
-    remove_manifest(plan)
+    try:
+        remove_manifest(plan)
+    except (
+        InputError
+    ) as error:  # hours of work do not end since somebody looks at a table; the last of all write it anew
+        messages = (*messages, str(error))
     write_record(plan.record(unit.place), told)
     kept = {name: told[name] for name in ("status", "reason", "frames", "rows", "seconds")}
     return Outcome(unit.input, unit.place, messages=messages, **kept)
