@@ -44,7 +44,7 @@ class AdversarialConfig(MethodConfig):
 
 
 class Adversarial(Method):
-    """Recogniser R and label discriminator D, trained in turn (Algorithm 1); α = 0 is the baseline on the same draws."""
+    """Recogniser R and label discriminator D, trained in turn (Algorithm 1); α = 0: the baseline on the same draws."""
 
     Config = AdversarialConfig
     paper = "Wang, Chang, Peng, Pan: Deep semi-supervised facial action unit recognition (adversarial)"
