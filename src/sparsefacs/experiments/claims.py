@@ -21,6 +21,7 @@ HOLDS, FAILS, UNCLEAR = "holds here", "does not hold here", "not clear here"
 UNTESTED, CANNOT = "not tested yet", "cannot be tested here"
 VERDICTS = (HOLDS, FAILS, UNCLEAR, UNTESTED, CANNOT)
 FEWEST_SEEDS = 3
+PSEUDO = "pseudo-labels"  # a task of published numbers, a metric of ours
 OWN = "sparsefacs"  # claims of this project itself, held to the same rule
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Content = Mapping[str, Any]  # of results.json
@@ -196,7 +197,8 @@ def printed_gain(claim: Claim, outcome: Outcome) -> float | None:
     found: dict[tuple[str, ...], tuple[dict[str, float], dict[str, float]]] = {}
     for quote in claim.published if outcome.compare.at_least == 0 else ():
         for one in (each for budget in quoted(quote, claim.paper) for each in budget):
-            if one.metric == outcome.metric and one.unit in ("percent", "fraction"):
+            measures = PSEUDO if one.task == PSEUDO else one.metric  # the share that is right, printed as accuracy
+            if measures == outcome.metric and one.unit in ("percent", "fraction"):
                 pair = found.setdefault((one.item, one.dataset, one.protocol), ({}, {}))
                 for names, values in zip((ours, theirs), pair, strict=True):
                     if one.method in names:
