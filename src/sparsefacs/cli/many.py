@@ -30,11 +30,12 @@ def for_folder(
     out: Path, shard: str | None, workers: int, codes: str | None, *, partial: bool = False
 ) -> dict[str, Any]:
     """Return what `api.predict` takes for many files; of a single table, what was given alone, to be refused there."""
-    if partial and out.suffix and not out.is_dir():
+    into_folder = out.is_dir() or not out.suffix
+    if partial and not into_folder:
         raise InputError("--partial: for many files", path=out, remedy="Give --out a folder, a name without a suffix")
     given: dict[str, Any] = {} if codes is None else {"codes": one_of("--format", codes, ("csv", "parquet"))}
     given |= {} if workers == 1 else {"workers": workers}
-    if shard is not None or out.is_dir() or not out.suffix:
+    if shard is not None or into_folder:
         given["shard"] = one_shard(shard)
     return given
 

@@ -120,6 +120,7 @@ def _pool(run: Run) -> None:
 
 def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
     run, metrics = each.first, [_metrics(run.folder) for run in each.runs]
+    config = RunFolder(run.folds[0]).read_config()
     facts = metrics[0]["provenance"]
     scores = over_seeds(each.scores) | (over_seeds(each.guesses) if each.guesses else {})
     for name in plan.item.metrics:
@@ -132,7 +133,9 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "labels_printed": run.printed_labels,
         "row": run.row.name,
         "printed": list(run.row.printed),
-        **_trained_as(run),
+        "method": config["name"],
+        "recipe": config["recipe"],
+        "settings": _settings(run, config),
         "start": run.start,
         "seeds": [run.seed for run in each.runs],
         "frames": each.scores[0].frames,
@@ -145,7 +148,7 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "labels_hash": facts["labels"]["hash"],
         "labels_frames": facts["labels"]["frames"],
         **{name: facts.get(name) for name in _COPIED},
-        **_start(run),
+        **_start(config),
     }
     if plan.paper == BENCHMARK:
         content["coding"] = coding_speed(run.folds[0])
@@ -156,17 +159,12 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
     return content
 
 
-def _trained_as(run: Run) -> dict[str, Any]:
-    config = RunFolder(run.folds[0]).read_config()
-    return {"method": config["name"], "recipe": config["recipe"], "settings": _settings(run)}
-
-
-def _settings(run: Run) -> list[str]:
+def _settings(run: Run, config: Mapping[str, Any]) -> list[str]:
     """Return the row's settings as the run was trained with them: the item may have changed since.
 
     Those that the run's method has not are left out.
     """
-    config, told = RunFolder(run.folds[0]).read_config(), {}
+    told = {}
     for setting in run.settings:
         key, _, text = setting.partition("=")
         held: Any = config
@@ -177,9 +175,9 @@ def _settings(run: Run) -> list[str]:
     return list(told.values())
 
 
-def _start(run: Run) -> dict[str, Any]:
+def _start(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the faces that the run's pre-training saw and the seconds it took; nothing where there was none."""
-    folder = start_folder(RunFolder(run.folds[0]).read_config()["network"]["init"])
+    folder = start_folder(config["network"]["init"])
     if folder is None or not RunFolder(folder).log.exists():
         return {}
     last = RunFolder(folder).read_log()[-1]

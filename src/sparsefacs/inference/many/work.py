@@ -163,9 +163,7 @@ def _recorded(plan: Plan, unit: Unit, told: dict[str, Any], seconds: float, mess
     }  # fmt: skip
     try:
         remove_manifest(plan)
-    except (
-        InputError
-    ) as error:  # hours of work do not end since somebody looks at a table; the last of all write it anew
+    except InputError as error:  # hours of work do not end since somebody looks at a table
         messages = (*messages, str(error))
     write_record(plan.record(unit.place), told)
     kept = {name: told[name] for name in ("status", "reason", "frames", "rows", "seconds")}
