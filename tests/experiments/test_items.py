@@ -28,6 +28,7 @@ from sparsefacs.experiments.reproduction import describe, in_one, plan_claims, p
 from sparsefacs.experiments.stores import find_stores
 from sparsefacs.methods.registry import PRETRAIN, method_names, pretraining_names
 from sparsefacs.protocols.published import published_results, published_tables
+from sparsefacs.records import write_record
 
 EVERY = [(paper, item) for paper in PAPERS for item in read_paper(paper).items]
 BOTH: tuple[Scale, ...] = ("small", "paper")
@@ -179,6 +180,19 @@ def test_the_benchmark_has_two_data_sets_for_each_task(tmp_path: Path) -> None:
         assert {"starts/kdsrl/seed-0", "starts/frequent/simclr/seed-0", "starts/rare/simclr/seed-0"} <= starts
         flow = {job.words[-1] for job in plan.jobs if job.kind == "flow"}
         assert flow == ({"3", "2"} if task == "occurrence" else set()), "to the next stored face"
+
+
+def test_flow_to_the_person_at_rest_has_a_store_of_its_own(tmp_path: Path) -> None:
+    """A store has room for the flow to one target, and the paper's items need that to the later frame."""
+    made = {}
+    for item in ("table-ii", "flow-to-rest"):
+        jobs = plan_item("wsrtl", item, tmp_path).jobs
+        made[item] = {job.kind: job.words for job in jobs}
+        flow, trained = made[item]["flow"], [job.words for job in jobs if job.kind in ("train", "pretrain")]
+        assert {words[2] for words in trained} == {flow[1]}
+    (later, rest), synth = (each["flow"] for each in made.values()), [each["synth"][2:] for each in made.values()]
+    assert (later[2:], rest[2:]) == (("--step", "3"), ("--target", "rest")) and later[1] != rest[1]
+    assert synth[0] == synth[1], "of the same faces"
 
 
 def test_a_seed_of_the_benchmark_draws_people_and_labels_anew_and_has_its_own_starts(tmp_path: Path) -> None:
@@ -350,3 +364,30 @@ def test_the_control_draws_what_the_method_draws(tmp_path: Path) -> None:
     control, ours = ((runs[name].row.method, runs[name].recipe) for name in ("control", "Ours"))
     assert control == ours and "method.alpha=1.0e-12" in runs["control"].settings
     assert resolve("adversarial", settings=runs["control"].settings).method["alpha"] == 1e-12
+
+
+def test_a_store_serves_an_item_whose_flow_it_has_or_may_get(tmp_path: Path) -> None:
+    stores = {}
+    for name, target in (("later", "later"), ("rest", "rest"), ("none", None)):
+        folder = tmp_path / name
+        (folder / "flow").mkdir(parents=True)
+        write_record(folder / "store.json", {"source": {"dataset": "bp4d"}})
+        if target is not None:
+            flow = {"rows": 2, "store": "s", "step": 3, "part_rows": 2, "cell": 4, "target": target}
+            write_record(folder / "flow" / "flow.json", flow)
+        stores[name] = folder
+    paper = read_paper("wsrtl")
+
+    def found(item: str, *given: str) -> Path:
+        key = "bp4d" if item == "table-i" else "bp4d-rest"
+        of_item = paper.items[item].model_copy(update={"rows": paper.items[item].rows[:1]})
+        places = find_stores("wsrtl", of_item, paper, "paper", tmp_path, [stores[name] for name in given], {})
+        return places.of(key)
+
+    assert found("flow-to-rest", "rest", "later") == stores["rest"]
+    assert found("table-i", "later", "rest") == stores["later"]
+    assert found("flow-to-rest", "none") == found("table-i", "none") == stores["none"]
+    with pytest.raises(InputError, match=r"bp4d, without flow to later frames, is needed .*; .*later is of bp4d"):
+        found("flow-to-rest", "later")
+    with pytest.raises(InputError, match=r"rest is of bp4d with flow to the person at rest"):
+        found("table-i", "rest")

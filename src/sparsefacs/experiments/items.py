@@ -36,7 +36,7 @@ class Data(BaseModel):
     """A data set as a paper uses it.
 
     dataset: name of `prepare --dataset`; faces: about how many there are; prepare: options of `prepare`; flow: whether
-    `flow` is needed; profile: of the synthetic faces at small scale.
+    `flow` is needed, and target: to where, as a store has room for one; profile: of the synthetic faces at small scale.
     """
 
     model_config = _STRICT
@@ -48,6 +48,7 @@ class Data(BaseModel):
     faces: int
     prepare: str = ""
     flow: bool = False
+    target: Literal["later", "rest"] = "later"
     profile: Literal["bp4d", "disfa"] = "bp4d"
 
 

@@ -109,7 +109,8 @@ class Maker:
             needs = (self.add(Job(f"faces/{self._called(data)}", "synth", words, path / "store.json", (path,))),)
         if content.flow:
             step = str(made.flow_step if made else FLOW_STEP)
-            words, done = ("flow", str(path), "--step", step), path / "flow" / DESCRIPTION
+            where = ("--target", "rest") if content.target == "rest" else ("--step", step)
+            words, done = ("flow", str(path), *where), path / "flow" / DESCRIPTION
             needs = (*needs, self.add(Job(f"flow/{self._called(data)}", "flow", words, done, (), needs)))
         return needs
 

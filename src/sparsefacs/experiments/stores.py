@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..data.flow import DESCRIPTION
 from ..errors import InputError
-from ..records import FacesRecord, SourceRecord, read_record
-from .items import BENCHMARK, Faces, Item, Paper, Scale, benchmark
+from ..records import FacesRecord, FlowRecord, SourceRecord, read_record
+from .items import BENCHMARK, Data, Faces, Item, Paper, Scale, benchmark
 
+_NO_OTHER_FLOW = ", without flow to later frames,"
 _NOT_A_STORE = "Give a store that `sparsefacs prepare` or `synth` made"
 
 
@@ -79,13 +81,33 @@ def find_stores(
         return _of_benchmark(out, sources, starts)
     if scale == "small":
         return _small(content, out, keys, list(sources), starts, synthetic)
-    by_name = {str(source.get("dataset")): path for path, source in sources.items()}
-    places = {key: by_name[content.data[key].dataset] for key in keys if content.data[key].dataset in by_name}
+    found = {key: _store_of(content.data[key], sources) for key in keys}
+    places = {key: path for key, path in found.items() if path is not None}
     missing = [key for key in keys if key not in places]
     if missing and not stand_in:
         _refuse(content, missing, sources)
-    names = {key: Path(content.data[key].dataset.upper().replace("+", "-PLUS") + "-STORE") for key in missing}
+    names = {key: _stand_in(content.data[key]) for key in missing}
     return Stores(places | names, starts=starts, missing=tuple(missing), synthetic=synthetic)
+
+
+def _store_of(data: Data, sources: Mapping[Path, Mapping[str, Any]]) -> Path | None:
+    """Return the store of a data set among those given; where flow is needed, one that has none to another target."""
+    of_set = [path for path, source in sources.items() if source.get("dataset") == data.dataset]
+    fit = [path for path in of_set if not data.flow or _flow_target(path) in (data.target, None)]
+    return fit[-1] if fit else None
+
+
+def _flow_target(store: Path) -> str | None:
+    path = store / "flow" / DESCRIPTION
+    if not path.exists():
+        return None
+    told = read_record(path, FlowRecord, what="the description of the flow", remedy="Delete this folder")
+    return str(told.get("target", "later"))
+
+
+def _stand_in(data: Data) -> Path:
+    name = data.dataset.upper().replace("+", "-PLUS")
+    return Path(f"{name}-STORE" if data.target == "later" else f"{name}-{data.target.upper()}-STORE")
 
 
 def read_source(path: Path) -> dict[str, Any]:
@@ -107,9 +129,11 @@ def prepare_command(content: Paper, key: str) -> str:
 
 
 def _refuse(content: Paper, missing: Sequence[str], sources: Mapping[Path, Mapping[str, Any]]) -> None:
-    names = list(dict.fromkeys(content.data[key].dataset for key in missing))
+    wanted = [content.data[key] for key in missing]
+    names = list(dict.fromkeys(each.dataset + _NO_OTHER_FLOW * (each.target == "rest") for each in wanted))
     other = [
         f"{path} is of {source.get('dataset') or source.get('kind') or 'unknown origin'}"
+        f"{' with flow to the person at rest' * (_flow_target(path) == 'rest')}"
         for path, source in sources.items()
     ]
     told = f"; {', '.join(other)}" if other else ""
@@ -151,10 +175,11 @@ def _small(
         return Stores(dict.fromkeys(keys, given[0].resolve()), starts=starts, people=people, synthetic=synthetic)
     usual = next(iter(benchmark().faces.values()))
     made = {key: _synthetic(content, content.data[key].profile) for key in keys}
-    places = {
-        key: (out / ("faces" if each.profile == usual.profile else f"faces-{each.profile}")).resolve()
+    differs = {
+        key: [each.profile] * (each.profile != usual.profile) + ["rest"] * (content.data[key].target == "rest")
         for key, each in made.items()
     }
+    places = {key: (out / "-".join(["faces", *names])).resolve() for key, names in differs.items()}
     return Stores(places, made, starts=starts, people=_people(content, out), synthetic=True)
 
 
