@@ -14,11 +14,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from .errors import InputError
 
+READABLE = "Check that it is a file that you may read"
 _SHORT = 40  # letters of a name that its temporary file keeps
 _LOOK_S = 0.05  # how soon a lock is tried again
 _HOST = f"{zlib.crc32(platform.node().encode()):08x}"
@@ -264,10 +266,26 @@ def hash_json(content: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def sha256_file(path: Path) -> str:
-    """Return the full SHA-256 of the file at `path`."""
-    with Path(path).open("rb") as handle:
+def sha256_file(path: Path, *, remedy: str = READABLE) -> str:
+    """Return the full SHA-256 of the file at `path`; raises InputError, with what to do, where it cannot be read."""
+    with _to_read(path, remedy=remedy) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def bytes_of(path: Path, *, remedy: str = READABLE) -> bytes:
+    """Return what is in the file at `path`; raises InputError, with what to do, where it cannot be read."""
+    with _to_read(path, remedy=remedy) as handle:
+        return handle.read()
+
+
+@contextmanager
+def _to_read(path: Path, *, remedy: str) -> Iterator[BufferedReader]:
+    """Open a file to be read; an OSError of the block is an InputError with what to do."""
+    try:
+        with Path(path).open("rb") as handle:
+            yield handle
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})", path=path, remedy=remedy) from error
 
 
 def refuse_existing(path: Path, *, what: str = "output", remedy: str = "") -> None:
@@ -294,6 +312,17 @@ def file_problem(path: Path) -> str:
         return "is not there"
     except (OSError, ValueError) as error:  # too long a name, a link to itself, a folder that may not be entered
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+
+
+def may_be_there(path: Path) -> bool:
+    """Say whether there is something at `path`, or could be: nobody knows where it may not be looked."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
 
 
 def check_new_name(path: Path) -> None:

@@ -383,7 +383,7 @@ def check_sum(path: Path, sums: Mapping[str, str], *, remedy: str) -> None:
 
     A file that `sums` does not name, as older records do not, is not read.
     """
-    if (wanted := sums.get(path.name)) is not None and sha256_file(path) != wanted:
+    if (wanted := sums.get(path.name)) is not None and sha256_file(path, remedy=remedy) != wanted:
         raise InputError(f"is damaged or replaced: it {_CHANGED} (SHA-256)", path=path, remedy=remedy)
 
 

@@ -1,12 +1,14 @@
 """`gather`: what of a folder of codes is missing, double or changed, and its tables joined into one."""
 
 import errno
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from coded_folder import FRAMES, copied, manifest, tables
+from locked import lock
 from quick_faces import load
 from sparsefacs import files
 from sparsefacs.errors import InputError
@@ -74,6 +76,54 @@ def test_each_problem_says_what_to_do_and_that_helps(quick, films, tmp_path):
     (inputs / "bob" / "bad.mp4").unlink()
     assert predict_folder(load, [inputs], out, Way()).bad == () and gather(out).problems == ()
     assert {name for name, table in tables(out).items() if before[name] != table} == {"d.csv"}
+
+
+def test_a_table_that_may_not_be_read_is_named_and_the_rest_is_joined(quick, films, tmp_path, monkeypatch):
+    out, joined = tmp_path / "out", tmp_path / "all.csv"
+    predict_folder(load, [films / "ann", films / "c.mp4", films / "d.mp4"], out, Way())
+    (out / "c.csv").unlink()
+    (out / "c.csv").mkdir()
+    lock(monkeypatch, out / "d.csv")
+    told = gather(out, joined)
+    again = "To have its input coded again, delete it and give `sparsefacs predict` again as before."
+    unread = "Check that it is a file that you may read."
+    assert told.problems == (
+        f"not read: {out}/c.csv: cannot be read (Is a directory). {unread} {again}",
+        f"not read: {out}/d.csv: cannot be read (Permission denied). {unread} {again}",
+    )
+    assert told.out is None and not joined.exists()
+    assert {Path(name).name: row["status"] for name, row in manifest(out).items()} == {
+        "a.mp4": "done", "b.mp4": "done", "ann": "done", "c.mp4": "not read", "d.mp4": "not read",
+    }  # fmt: skip
+    assert gather(out, joined, partial=True).done == 3 and len(pd.read_csv(joined)) == 2 * FRAMES + 2
+
+
+def test_a_touched_input_that_may_not_be_read_is_named(quick, films, tmp_path, monkeypatch):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    predict_folder(load, [inputs / "d.mp4"], out, Way())
+    os.utime(inputs / "d.mp4", (1, 1))
+    assert gather(out).problems == ()
+    lock(monkeypatch, inputs / "d.mp4")
+    (line,) = gather(out).problems
+    assert line.startswith(f"not read: {inputs}/d.mp4: cannot be read (Permission denied). Check that")
+
+
+def test_what_may_not_even_be_looked_at_is_not_taken_for_gone(quick, films, tmp_path, monkeypatch):
+    """A folder that may be listed and not entered: neither its records nor its inputs are known to be there or not."""
+    inputs, out, stat = copied(films, tmp_path / "in"), tmp_path / "out", Path.stat
+    predict_folder(load, [inputs / "bob" / "a.mp4", inputs / "d.mp4"], out, Way())
+    (out / "bob" / "a.csv").unlink()
+
+    def refusing(self, **given):
+        if self.parent in (inputs / "bob", out / "bob"):
+            raise PermissionError(13, "Permission denied")
+        return stat(self, **given)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+    lock(monkeypatch, out / "bob" / "a.json")
+    assert predict_folder(load, [inputs / "d.mp4"], out, Way()).planned == 2
+    (line,) = gather(out).problems
+    assert line.startswith(f"changed: {out}/bob/a.json: the record of a table of codes cannot be read")
 
 
 def test_a_manifest_made_while_tasks_run_goes_when_it_is_no_longer_true(quick, films, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import bytes_of
 
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 _SEPARATORS = "\t;,"
@@ -75,7 +76,7 @@ def read_text(path: Path) -> tuple[str, str]:
     """Return a text table's content and the mark between its cells; raises InputError for what is no text."""
     if not path.is_file():
         raise InputError("is not there", path=path, remedy="Check the name")
-    return _with_separator(path.read_bytes(), path)
+    return _with_separator(bytes_of(path), path)
 
 
 def read_table(path: Path, *, is_header: Callable[[Sequence[str]], bool] | None = None) -> Table:
@@ -123,7 +124,7 @@ def seconds(text: str) -> float | None:
 
 
 def _from_text(path: Path) -> list[tuple[int, tuple[str, ...]]]:
-    return _rows(*_with_separator(path.read_bytes(), path), path)
+    return _rows(*_with_separator(bytes_of(path), path), path)
 
 
 def _with_separator(content: bytes, path: Path) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from ..evidence.linear import LinearEvidence, evidence_logits, evidence_of
 from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
+from ..files import bytes_of
 from ..metrics.limits import described_limits
 from ..networks.light import codes_of
 from ..onnx_session import session_of
@@ -203,7 +204,7 @@ def with_sum(content: bytes) -> bytes:
 
 def _check_sum(path: Path) -> None:
     """Raise InputError where a file is not as it was exported; one of an older version has no sum."""
-    content = path.read_bytes()
+    content = bytes_of(path)
     kept = content[: len(content) - len(with_sum(b""))]
     tail = content[len(kept) :]
     if tail[:-64] == with_sum(b"")[:-64] and with_sum(kept) != content:

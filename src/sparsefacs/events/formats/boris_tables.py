@@ -32,8 +32,11 @@ def recognises(path: Path) -> bool:
     if not name.endswith(SHEET_SUFFIXES):
         return False
     if not name.endswith(".xlsx"):
-        with path.open("rb") as handle:
-            head = handle.read(_HEAD_BYTES).replace(b"\0", b"").lower()
+        try:
+            with path.open("rb") as handle:
+                head = handle.read(_HEAD_BYTES).replace(b"\0", b"").lower()
+        except OSError:  # who reads it as another kind says so
+            return False
         if b"behavior" not in head:
             return False
     try:

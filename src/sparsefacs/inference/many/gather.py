@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import InputError
-from ...files import atomic_path, from_cell, make_folder, read_json, refuse_existing, sha256_file, to_cell, write_json
+from ...files import (
+    READABLE,
+    atomic_path,
+    from_cell,
+    make_folder,
+    read_json,
+    refuse_existing,
+    sha256_file,
+    to_cell,
+    write_json,
+)
 from ...progress import progress
 from ...row_files import TABLE_SUFFIXES, check_table_path, is_manifest
 from ..beside import FORMAT, beside_path, refuse_beside
@@ -83,17 +93,23 @@ def _checked(plan: Plan) -> list[Entry]:
     found = []
     with progress("check", len(plan.inputs), "inputs") as bar:
         for entry in entries(plan):
-            problem = _problem(plan, entry) if entry.status == "done" else ""
-            found.append(entry.changed(problem) if problem else entry)
+            try:
+                problem = _problem(plan, entry) if entry.status == "done" else ""
+                found.append(entry.changed(problem) if problem else entry)
+            except InputError as error:
+                found.append(entry.unread(str(error)))
             bar.advance()
     return found
 
 
 def _problem(plan: Plan, entry: Entry) -> str:
+    """Return what of an input's codes, or of itself, is not as its record says; raises InputError for what cannot be
+    read.
+    """
     told, table, record = entry.told or {}, plan.table(entry.place), plan.record(entry.place)
     if (told["input"], told["coder_hash"], told["codes"]) != (entry.input, plan.told["coder_hash"], table.name):
         return str(InputError("is of other codes", path=record, remedy=_DELETE))
-    if sha256_file(table) != told["codes_sha256"]:
+    if sha256_file(table, remedy=f"{READABLE}. {_DELETE}") != told["codes_sha256"]:
         return str(InputError("is not as it was written", path=table, remedy=_DELETE))
     for file in told["files"]:
         try:
@@ -101,7 +117,10 @@ def _problem(plan: Plan, entry: Entry) -> str:
         except OSError:  # kept elsewhere by now
             continue
         same = (stat.st_size, stat.st_mtime_ns) == (file["bytes"], file["changed_ns"])
-        if not same and (stat.st_size != file["bytes"] or sha256_file(Path(file["input"])) != file["sha256"]):
+        if same:
+            continue
+        away = f"{READABLE}, or move it away: its codes are there"
+        if stat.st_size != file["bytes"] or sha256_file(Path(file["input"]), remedy=away) != file["sha256"]:
             return input_changed(plan, entry.place, file["input"])
     return ""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import InputError
+from ...files import may_be_there
 from ...row_files import MANIFEST, open_rows
 from .plan import Plan, remove_manifest
 from .work import AGAIN, Status, read_coded
@@ -35,6 +36,10 @@ class Entry:
         """Return it as one whose input or codes are not what its record says."""
         return replace(self, status="changed", reason=reason)
 
+    def unread(self, reason: str) -> "Entry":
+        """Return it as one whose input or codes cannot be compared with what its record says."""
+        return replace(self, status="not read", reason=reason)
+
 
 def entries(plan: Plan) -> Iterator[Entry]:
     """Yield the inputs that are expected, by place, with what their records say."""
@@ -44,7 +49,7 @@ def entries(plan: Plan) -> Iterator[Entry]:
         except InputError as error:
             yield Entry(name, place, None, "changed", str(error))
             continue
-        if told is None or (told["status"] == "done" and not plan.table(place).exists()):
+        if told is None or (told["status"] == "done" and not may_be_there(plan.table(place))):
             missing = InputError("is not coded yet", path=name, remedy=AGAIN.capitalize())
             yield Entry(name, place, None, "missing", str(missing))
         elif told["status"] == "failed":

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ...data.store import Reject
 from ...errors import InputError
-from ...files import SoleWriter, file_problem, hash_json, readable, refuse_existing, retried
+from ...files import SoleWriter, file_problem, hash_json, may_be_there, readable, refuse_existing, retried
 from ...records import Count, Record, read_record, write_record
 from ...row_files import JOB, MANIFEST
 from ...shards import Shard, deal
@@ -187,7 +187,7 @@ def _proposed(folder: Path, job: Mapping[str, Any], before: Plan | None, listing
 
 def _given_up(plan: Plan, planned: Mapping[str, Any]) -> bool:
     """Say whether an input is gone and has no codes, so that nothing is to be expected of it."""
-    return not plan.table(planned["place"]).exists() and not Path(planned["input"]).exists()
+    return not may_be_there(plan.table(planned["place"])) and not may_be_there(Path(planned["input"]))
 
 
 def _passed_over_elsewhere(plan: Plan, inputs: Sequence[Path], fresh: Collection[str]) -> list[list[str]]:

@@ -39,10 +39,10 @@ class Unit:
                 stat = source.path.stat()
                 before = (known or {}).get(source.name, {})
                 same = (before.get("bytes"), before.get("changed_ns")) == (stat.st_size, stat.st_mtime_ns)
-                digest = before["sha256"] if same else sha256_file(source.path)
             except OSError as error:
                 problem = f"cannot be read ({error.strerror or error})"
                 raise InputError(problem, path=source.name, remedy="Check that it is there") from error
+            digest = before["sha256"] if same else sha256_file(source.path)
             told.append({"input": source.name, "bytes": stat.st_size, "sha256": digest, "changed_ns": stat.st_mtime_ns})
         return told
 

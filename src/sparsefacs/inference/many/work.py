@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ...errors import InputError
-from ...files import sha256_file
+from ...files import may_be_there, sha256_file
 from ...records import Count, Record, read_record, write_record
 from ..contract import Coder
 from ..origin import Origin
@@ -181,7 +181,7 @@ def _by_name(files: list[dict[str, Any]]) -> dict[str, Mapping[str, Any]]:
 def read_coded(plan: Plan, place: str) -> dict[str, Any] | None:
     """Return the record at `place`, None where there is none; raises InputError where it is damaged."""
     path = plan.record(place)
-    if not path.exists():
+    if not may_be_there(path):
         return None
     return read_record(path, CodedRecord, what="the record of a table of codes", remedy=_DAMAGED)
 
@@ -190,7 +190,7 @@ def look_at(plan: Plan, unit: Unit) -> Outcome:
     """Return what is known of a unit: done, failed, changed since it was coded, or missing."""
     try:
         told = read_coded(plan, unit.place)
-        if told is None or (told["status"] == "done" and not plan.table(unit.place).exists()):
+        if told is None or (told["status"] == "done" and not may_be_there(plan.table(unit.place))):
             return Outcome(unit.input, unit.place, "missing", "is not coded yet")
         if told["status"] == "failed":
             return Outcome(unit.input, unit.place, "failed", told["reason"])
