@@ -142,7 +142,7 @@ def test_what_could_be_an_input_but_is_not_read_is_no_success(films, typed):
     (films / "cleo").symlink_to(films.parent / "disk")
     (films / "cleo" / "1.png").write_bytes((films / "ann" / "1.png").read_bytes())
     vob = "not read: films/clip.vob: VOB is not read: save it as MP4 in its place"
-    link = "not read: films/cleo: is a link to a folder, which is not followed: name it as an input too"
+    link = "not read: films/cleo: is a link to a folder, which is not followed: name it too, or"
     code, out, err = typed("predict", "films", "--out", "codes")
     assert code == 2 and vob in err and link in err and "0 of 2 inputs coded, 2 were already, 2 not read; " in out
     assert typed("predict", "films", "--out", "codes", "--shard", "2/2")[0] == 0, "the first shard says it once"

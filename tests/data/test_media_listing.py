@@ -9,7 +9,7 @@ from sparsefacs.data.media import is_media, media_below
 from sparsefacs.data.store import Reject
 from sparsefacs.inference.sources import list_sources
 
-LINK = "is a link to a folder, which is not followed: name it as an input too, or put the folder in its place"
+LINK = "is a link to a folder, which is not followed: name it too, or put the folder in its place"
 
 
 @pytest.fixture

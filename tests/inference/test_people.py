@@ -227,14 +227,19 @@ def test_a_given_reference_is_made_of_the_largest_faces_and_counts_as_neutral() 
         *photo("rest/c.png", None, {}),
     ]
     coder: Any = SimpleNamespace(known=KNOWN)
-    np.testing.assert_allclose(given_reference(iter(items), coder, [VIDEO]), [3] * KNOWN + [NEUTRAL_MOMENTS])
-    long = given_reference(whole(film(900)), coder, [VIDEO])
-    assert long[-1] == 72
+    notes: list[str] = []
+    np.testing.assert_allclose(given_reference(iter(items), coder, [VIDEO], notes), [3] * KNOWN + [NEUTRAL_MOMENTS])
+    assert notes == ["rest/c.png: no face was found in it, so that it is no part of the reference"]
+    long = given_reference(whole(film(900)), coder, [VIDEO], notes)
+    assert long[-1] == 72 and len(notes) == 1
     with pytest.raises(InputError, match="no face was found"):
-        given_reference(iter(photo("rest/c.png", None, {})), coder, [VIDEO])
+        given_reference(iter(photo("rest/c.png", None, {})), coder, [VIDEO], notes)
     failed = Closed(VIDEO, failed=InputError("is empty", path=VIDEO.path))
     with pytest.raises(InputError, match="is empty"):
-        given_reference(iter([failed]), coder, [VIDEO])
+        given_reference(iter([failed]), coder, [VIDEO], notes)
+    broken = Closed(VIDEO, damaged=((4, "is damaged"),), note="ends early")
+    given_reference(iter([*photo("v.mp4", None, {0: [1] * KNOWN})[:-1], broken]), coder, [VIDEO], notes)
+    assert notes[-3:-1] == [f"{VIDEO.name}: frame 5: is damaged", f"{VIDEO.name}: ends early"]
 
 
 def test_a_sample_is_bounded_and_holds_no_batch() -> None:

@@ -272,12 +272,37 @@ def test_what_is_not_a_number_is_unknown(runs: dict[str, Path], name: str) -> No
         picture = rng.integers(0, 255, (1, 40, 40, 3), np.uint8)
         items.append(FoundFrame(source, index, index / 25, (face,), picture, landmarks[None], (), None))
     items.append(Closed(source))
-    stage = pipeline.comparison(coder, pipeline.Way(causal=True), Path(), pipeline.Pace(32, False), [])
+    stage = pipeline.comparison(coder, pipeline.Way(causal=True), Path(), pipeline.Pace(32, False))
     found = list(decode_frames(stage.frames(encode_frames(iter(items), coder, 32)), coder, 32))
     frames = [item for item in found if isinstance(item, CodedFrame)]
     assert all(np.isfinite(frame.faces[0].codes).all() for frame in frames)
     assert [frame.faces[0].reference for frame in frames] == [0, 0, 0]
     assert np.isnan(frames[0].faces[0].pose).all()  # type: ignore[arg-type]
+
+
+def test_what_is_passed_over_in_the_reference_s_folder_is_said(
+    runs: dict[str, Path], clips: Path, tmp_path: Path, photo: Any
+) -> None:
+    """Into one table as into a folder: a kind that is not read, a link to a folder, a photo without a face."""
+    rest, other = tmp_path / "rest", tmp_path / "other"
+    for folder in (rest, other):
+        folder.mkdir()
+        shutil.copy(clips / "photo.png", folder / "face.png")
+    Image.fromarray(np.full_like(photo, 90)).save(rest / "wall.png")
+    (rest / "more.heic").write_bytes(b"x")
+    (rest / "linked").symlink_to(other)
+    heic = f"{rest}/more.heic: HEIC is not read: save it as PNG or JPEG in its place"
+    link = f"{rest}/linked: is a link to a folder, which is not followed: name it too, or put the folder in its place"
+    wall = f"note: {rest}/wall.png: no face was found in it, so that it is no part of the reference"
+    table = api.predict([clips / "photo.png"], tmp_path / "c.csv", runs["instant"], reference=[rest])
+    lines = table.messages()
+    assert {f"rejected: {heic}", f"rejected: {link}", wall} <= set(lines)
+    whole = api.predict([clips / "photo.png", rest], tmp_path / "codes", runs["instant"], reference=[rest])
+    lines = whole.messages()
+    assert lines.count(f"not read: {heic}") == lines.count(f"not read: {link}") == lines.count(wall) == 1
+    assert [line for line in api.gather(tmp_path / "codes").problems if "heic" in line] == [
+        f"not read: {heic}. Do that or take it away, then give `sparsefacs predict` again."
+    ]
 
 
 def test_the_command_line_takes_both_options(runs: dict[str, Path], clips: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ _MOVING = {
     *("GIF", "APNG", "VOB", "ASF", "MXF", "DV", "M2V", "3G2", "F4V", "RealMedia", "DivX", "a bare video stream"),
     *("Y4M", "LRV", "INSV", "Blackmagic RAW"),
 }
-_LINK = "is a link to a folder, which is not followed: name it as an input too, or put the folder in its place"
+_LINK = "is a link to a folder, which is not followed: name it too, or put the folder in its place"
 _NO_TEXT = "its name is not valid text (UTF-8)"
 
 SYNTHETIC_MARK = "Every face in this folder is synthetic"

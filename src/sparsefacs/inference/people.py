@@ -4,13 +4,14 @@ In a video a person is a face id of the file. Photos of one sub-folder are one p
 other photo's face is a person of its own, of whom nothing else is known.
 """
 
-from collections.abc import Callable, Generator, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.store import Reject
 from ..evidence.activity import Settle
 from ..evidence.reference import PersonSample, no_reference
 from ..faces.tracking import GAP_S
@@ -27,10 +28,18 @@ _SAMPLES_HELD = 32  # people whose samples are held although they have left the 
 class Comparison:
     """A stage of `predict` that gives frames their references; at_end: only once their file has come to its end, and
     without their pictures.
+
+    Of a given reference, passed_over: what lay in it and is not read; notes: what else to know of it.
     """
 
     frames: Callable[[Iterator[Encoded]], Generator[Encoded, None, None]]
     at_end: bool = False
+    passed_over: tuple[Reject, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def all_passed_over(self, inputs: Sequence[Reject]) -> list[Reject]:
+        """Return what of the inputs and of the reference is not read; both may be in one folder."""
+        return list(dict.fromkeys((*inputs, *self.passed_over)))
 
 
 def not_compared(frames: Iterator[Encoded]) -> Generator[Encoded, None, None]:

@@ -126,11 +126,11 @@ def predict(
     if plots:
         check_installed("matplotlib")
     way, pace = Way(tuple(map(Path, reference)), causal, smooth, sampling), Pace(batch_size, threads)
-    compare = comparison(coder, way, out.parent, pace, passed_over)
+    compare = comparison(coder, way, out.parent, pace)
     with progress("predict", claimed_frames(sources, sampling)) as bar:
         summary, told = code_sources(
             coder, sources, out, way, compare, origin,
-            pace=pace, overlays=overlays, passed_over=passed_over, done=bar.advance,
+            pace=pace, overlays=overlays, passed_over=compare.all_passed_over(passed_over), done=bar.advance,
         )  # fmt: skip
     write_json(beside_path(out), told)
     coded = {one.input for one in summary.inputs if one.coded_rows}
@@ -175,7 +175,7 @@ def code_sources(
             for item in coded:
                 run.take(item)
             run.check_any_read(len(sources))
-    seconds, notes = time.monotonic() - started, tuple(origin.notes)
+    seconds, notes = time.monotonic() - started, (*origin.notes, *compare.notes)
     summary = Summary(out, tuple(run.summaries.values()), tuple(run.rejected), seconds, notes)
     inputs_told = [{**asdict(one), "subject": source.subject} for source, one in run.summaries.items()]
     told = beside_content(out.name, coder, origin, way.as_json(), inputs_told, run.rejected, summary.messages())
@@ -186,7 +186,7 @@ def _columns(coder: Coder, smoothing: Smoothing | None) -> list[str]:
     return code_columns(coder.aus, further=coder.further, smoothing=smoothing is not None)
 
 
-def comparison(coder: Coder, way: Way, folder: Path, pace: Pace, rejected: list[Reject]) -> Comparison:
+def comparison(coder: Coder, way: Way, folder: Path, pace: Pace) -> Comparison:
     """Return the stage that says what each face is compared with; raises InputError for a way the coder cannot go."""
     if coder.clip[0] > 1 and way.sampling != ALL_FRAMES:
         raise InputError(
@@ -199,8 +199,10 @@ def comparison(coder: Coder, way: Way, folder: Path, pace: Pace, rejected: list[
                 "this model does not compare a face with its person, so that --reference would change nothing",
                 remedy="Leave --reference out, or train with network.evidence=person",
             )
-        given_R = _given(coder, list_sources(way.reference, rejected), pace)
-        return Comparison(partial(compared_with, reference_R=given_R))
+        passed_over, notes = list[Reject](), list[str]()
+        given_R = _given(coder, list_sources(way.reference, passed_over), pace, notes)
+        stage = partial(compared_with, reference_R=given_R)
+        return Comparison(stage, passed_over=tuple(passed_over), notes=tuple(notes))
     if not coder.person:
         return Comparison(not_compared)
     if way.causal:
@@ -209,12 +211,12 @@ def comparison(coder: Coder, way: Way, folder: Path, pace: Pace, rejected: list[
     return Comparison(waiting, at_end=True)
 
 
-def _given(coder: Coder, shown: Sequence[Source], pace: Pace) -> NDArray[np.float32]:
-    """Return the reference that photos and videos `shown` make."""
+def _given(coder: Coder, shown: Sequence[Source], pace: Pace, notes: list[str]) -> NDArray[np.float32]:
+    """Return the reference that photos and videos `shown` make; notes: takes what there is to say of them."""
     with progress("look at the reference", claimed_frames(shown)) as bar:
         encoded = _counted(_encoded_frames(coder, shown, pace, keep_images=False), bar.advance)
         with closing(_sharing_cores(encoded) if pace.threads else encoded) as frames:
-            return given_reference(frames, coder, shown)
+            return given_reference(frames, coder, shown, notes)
 
 
 def _encoded_frames(

@@ -118,7 +118,8 @@ def predict_folder(
     check_new_name(folder)
     passed_over: list[Reject] = []
     sources = list_sources(inputs, passed_over)
-    mine_loaded = coder, origin, _ = loaded(load, way, folder)  # before anything is written
+    mine_loaded = coder, origin, compare = loaded(load, way, folder)  # before anything is written
+    passed_over = compare.all_passed_over(passed_over)
     told = beside_content("", coder, origin, {}, [], [], [])
     listing = Listing(inputs, units_of(sources), passed_over)
     plan, units = agree(folder, job_of(coder, origin, way, codes, told), listing)
@@ -143,7 +144,7 @@ def predict_folder(
     return FolderSummary(
         folder, shard, len(plan.inputs), before,
         tuple(outcomes), tuple((one.source, one.reason) for one in passed_over if shard.number == 1),
-        time.monotonic() - started, tuple(origin.notes),
+        time.monotonic() - started, (*origin.notes, *compare.notes),
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def loaded(load: Callable[[], tuple[Coder, Origin]], way: Way, folder: Path) -> 
     """Return the coder, what it is, and what it compares faces with; raises InputError where it cannot go that way."""
     coder, origin = load()
     with network_on_one_core():
-        return coder, origin, comparison(coder, way, folder, Pace(), [])
+        return coder, origin, comparison(coder, way, folder, Pace())
 
 
 @dataclass(frozen=True)
