@@ -1,9 +1,11 @@
 """`next`: the choice as a table, and as files that coders' own programs give back."""
 
 import csv
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -80,6 +82,47 @@ def test_files_for_other_programs_say_what_is_to_be_coded(faces: Store, tmp_path
     assert steps == {1.0}
     wanted = sorted((round(float(row["time"]), 3), row["subject"]) for row in rows)
     assert sorted((round(span.onset_s, 3), span.subject) for span in read.coded) == wanted
+
+
+@pytest.mark.parametrize("ending", ["eaf", "boris"])
+def test_files_for_other_programs_say_which_frames_are_kept_for_the_test(
+    faces: Store, tmp_path: Path, ending: str
+) -> None:
+    queue = StoreQueue(faces, AUS, coder="none")
+    told = write_next(faces, tmp_path / "none.csv", tmp_path / f"n.{ending}", queue, 12)
+    rows = table(tmp_path / "n.csv")
+    wanted = {(row["subject"], round(float(row["time"]), 3)) for row in rows if row["test"] == "1"}
+    assert 0 < len(wanted) == told.test < len(rows)
+    found, others = (_marked_in_eaf if ending == "eaf" else _marked_in_boris)(told.files[1:])
+    assert found == wanted and len(others) == len(rows) - len(wanted)
+    assert "keep them out of training" in told.files[1].read_text()
+
+
+def _marked_in_eaf(files: tuple[Path, ...]) -> tuple[set[tuple[str, float]], set[tuple[str, float]]]:
+    """Return person and time of the stretches `coded` that say test, and of the others, as ELAN has them."""
+    found: dict[str, set[tuple[str, float]]] = {"test": set(), "": set()}
+    for path in files:
+        root = ElementTree.parse(path).getroot()
+        times = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE", "")) / 1000 for slot in root.iter("TIME_SLOT")}
+        for tier in root.iter("TIER"):
+            for one in tier.iter("ALIGNABLE_ANNOTATION") if tier.get("TIER_ID", "").startswith("coded") else ():
+                where = (tier.get("PARTICIPANT", ""), times[one.get("TIME_SLOT_REF1")])
+                found[one.findtext("ANNOTATION_VALUE") or ""].add(where)
+    return found["test"], found[""]
+
+
+def _marked_in_boris(files: tuple[Path, ...]) -> tuple[set[tuple[str, float]], set[tuple[str, float]]]:
+    """Return the same as BORIS has it, from the line that begins each stretch."""
+    found: dict[str, set[tuple[str, float]]] = {"test": set(), "": set()}
+    (path,) = files
+    for seen in json.loads(path.read_text())["observations"].values():
+        begun: set[str] = set()
+        for time, subject, code, _, comment, _ in seen["events"]:
+            assert code == "coded"
+            if subject not in begun:
+                found[comment].add((subject, time))
+            begun ^= {subject}
+    return found["test"], found[""]
 
 
 @pytest.mark.parametrize("ending", ["eaf", "boris"])

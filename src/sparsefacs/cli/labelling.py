@@ -108,8 +108,9 @@ def next_faces(
     """List the faces to code next, chosen by what a model expects to learn from them, for who codes in another program.
 
     A row a face: video, frame, time, person, why it is asked (coverage, doubt, rare, random), and whether it is kept
-    for the test: keep those out of training. In ELAN and BORIS the frames are the stretches called coded; mark the AUs
-    that are present there, and give the file to sparsefacs prepare VIDEOS STORE --labels FILE.
+    for the test: keep those out of training. In ELAN and BORIS the frames are the stretches called coded, which say
+    test where they are kept for it (ELAN: as their value, BORIS: as their comment); mark the AUs that are present
+    there, and give the file to sparsefacs prepare VIDEOS STORE --labels FILE.
     """
     from ..coders import coder_folder, read_card
     from ..data.store import Store

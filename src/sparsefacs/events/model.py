@@ -46,6 +46,7 @@ class Span:
     """A stretch of a video for some AUs (None: all of the file's): looked at, or one that nothing is known of.
 
     subject: "" for every person. offset_s: infinity for the video's end. face: as in codes, None for every face.
+    remark: what ELAN and BORIS show of it besides, for the coder to read.
     """
 
     media: str
@@ -54,6 +55,7 @@ class Span:
     offset_s: float
     aus: frozenset[int] | None = None
     face: int | None = None
+    remark: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """`sparsefacs next`: the faces to be coded next as a table, and as a file for a coder's own program.
 
 In ELAN and BORIS the frames to be coded are the stretches called `coded`, so that the file, with the AUs marked in it,
-goes back as labels as it is: an AU that is not marked at a frame to be coded was absent there.
+goes back as labels as it is: an AU that is not marked at a frame to be coded was absent there. Frames that are kept for
+the test say so: in ELAN in the value of their stretch, in BORIS in its comment.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ COLUMNS = {
     "test": "int8",
 }  # fmt: skip
 USUAL_STEP_S = 0.04
+TEST = "test"
+_MARK = "Frames to be coded are the stretches `coded`; mark each AU that is present there, and leave the rest"
+_KEPT = f"Stretches that say `{TEST}` are kept for the test: keep them out of training"
 _AS = {".csv": "", ".eaf": "elan", ".boris": "boris"}
 
 
@@ -101,6 +105,7 @@ def _write_for(store: Store, asked: Sequence[Ask], out: Path, name: str, aus: tu
     """Write the faces as stretches to be coded, in the form of the program `name`."""
     kind = format_to_write(name, out)
     rows = np.array([each.row for each in asked], np.int64)
+    tests = {each.row for each in asked if each.test}
     sources, times, faces = store.strings("source"), store.numbers("time"), store.numbers("face")
     steps = _steps(store, rows)
     several = {name for name in steps if np.ptp(faces[sources == name])}  # there it must be said whose codes are asked
@@ -111,6 +116,7 @@ def _write_for(store: Store, asked: Sequence[Ask], out: Path, name: str, aus: tu
             float(times[row]),
             float(times[row]) + steps[str(sources[row])],
             face=int(faces[row]) if str(sources[row]) in several else None,
+            remark=TEST if row in tests else "",
         )
         for row, subject in zip(rows, store.strings("subject")[rows], strict=True)
         if np.isfinite(times[row])
@@ -126,7 +132,7 @@ def _write_for(store: Store, asked: Sequence[Ask], out: Path, name: str, aus: tu
         coded=spans,
         recordings=tuple(Recording(name, 1 / steps[name], None) for name in media),
         clock="first-frame",
-        notes=("Frames to be coded are the stretches `coded`; mark each AU that is present there, and leave the rest",),
+        notes=(_MARK, *([_KEPT] if tests else [])),
     )
     files = [whole]
     if kind.one_video and len(media) > 1:

@@ -100,7 +100,7 @@ def _observations(path: Path, file: EventFile) -> dict[str, Any]:
         events[event.media].append(event)
     spans: dict[str, list[tuple[str, str, Span]]] = defaultdict(list)
     for span in file.coded:
-        spans[span.media].append((CODED, "", span))
+        spans[span.media].append((CODED, span.remark, span))
     for fault in file.faults:
         if fault.span is not None:
             spans[fault.span.media].append((UNKNOWN, fault.problem, fault.span))

@@ -154,7 +154,7 @@ def _tiers(file: EventFile) -> list[tuple[dict[str, str], Sequence[_Stretch]]]:
         rows[_kind(event, event.au, f"AU{event.au}")].append(_event_row(event))
     last = _last_ms(file)
     for span in file.coded:
-        rows[_kind(span, -2, CODED)].append(_span_row(span, "", last))
+        rows[_kind(span, -2, CODED)].append(_span_row(span, span.remark, last))
     for fault in file.faults:
         if fault.span is not None:
             rows[_kind(fault.span, -1, UNKNOWN)].append(_span_row(fault.span, fault.problem, last))
@@ -205,9 +205,9 @@ def _value(event: Event) -> Iterator[str]:
         yield f"apex {event.apex_s:.3f} s"
 
 
-def _span_row(span: Span, problem: str, last: int) -> _Stretch:
+def _span_row(span: Span, words: str, last: int) -> _Stretch:
     aus = "+".join(f"AU{au}" for au in sorted(span.aus)) if span.aus else ""
-    value = f"{aus}: {problem}" if aus and problem else aus or problem
+    value = f"{aus}: {words}" if aus and words else aus or words
     start = max(round(span.onset_s * 1000), 0)
     if math.isinf(span.offset_s):
         return _Stretch(start, max(last, start + 1), _clean(f"{value} {UNTIL_END}".strip()))
