@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -76,6 +77,48 @@ def test_each_problem_says_what_to_do_and_that_helps(quick, films, tmp_path):
     (inputs / "bob" / "bad.mp4").unlink()
     assert predict_folder(load, [inputs], out, Way()).bad == () and gather(out).problems == ()
     assert {name for name, table in tables(out).items() if before[name] != table} == {"d.csv"}
+
+
+def test_photos_and_videos_that_were_added_are_named_as_predict_names_them(quick, films, tmp_path):
+    inputs, out = copied(films, tmp_path / "in"), tmp_path / "out"
+    (inputs / "bob" / "bad.mp4").unlink()
+    predict_folder(load, [inputs / "ann", inputs / "bob", inputs / "c.mp4"], out, Way())
+    (inputs / "deep").mkdir()
+    for name in ("e.mp4", "deep/1.png"):  # beside a video that was named by itself, not in a folder that was
+        shutil.copy(inputs / ("c.mp4" if name.endswith("mp4") else "ann/1.png"), inputs / name)
+    (inputs / "ann" / "link.png").symlink_to(inputs / "ann" / "1.png")
+    assert gather(out).problems == ()
+    for name in ("ann/3.png", "ann/4.png", "bob/1.png"):
+        shutil.copy(inputs / "ann" / "1.png", inputs / name)
+    shutil.copy(inputs / "c.mp4", inputs / "bob" / "new.mp4")
+    told = gather(out, tmp_path / "all.csv")
+    again = "give `sparsefacs predict` again as before."
+    late = "was put there after the inputs were listed, and is not coded yet"
+    assert told.problems == (
+        f"changed: {inputs}/ann: its photos are not those that were coded: {inputs}/ann/3.png and 1 more came later. "
+        f"To have it coded again, delete what tells of its codes, {out}/ann/photos.json, and {again}",
+        f"missing: {inputs}/bob: {late}. {again.capitalize()}",
+        f"missing: {inputs}/bob/new.mp4: {late}. {again.capitalize()}",
+    )
+    assert (told.out, told.done, told.expected) == (None, 4, 7)
+    statuses = {name.removeprefix(f"{inputs}/"): row["status"] for name, row in manifest(out).items()}
+    assert {name for name, status in statuses.items() if status != "done"} == {"ann", "bob", "bob/new.mp4"}
+    (out / "ann" / "photos.json").unlink()
+    predict_folder(load, [inputs / "ann", inputs / "bob", inputs / "c.mp4"], out, Way())
+    assert gather(out).problems == () and gather(out, tmp_path / "all.csv").expected == 7
+
+
+def test_a_folder_of_the_same_name_elsewhere_is_not_searched(quick, films, tmp_path, monkeypatch):
+    inputs = copied(films, tmp_path / "in")
+    monkeypatch.chdir(inputs)
+    predict_folder(load, [Path("ann"), Path("bob/a.mp4")], tmp_path / "out", Way())
+    (tmp_path / "other" / "ann").mkdir(parents=True)
+    shutil.copy(inputs / "c.mp4", tmp_path / "other" / "ann" / "mine.mp4")
+    monkeypatch.chdir(tmp_path / "other")
+    assert gather(tmp_path / "out").problems == ()
+    shutil.move(inputs / "ann", tmp_path / "archive")
+    monkeypatch.chdir(inputs)
+    assert gather(tmp_path / "out").problems == (), "what was coded may be moved away"
 
 
 def test_a_table_that_may_not_be_read_is_named_and_the_rest_is_joined(quick, films, tmp_path, monkeypatch):

@@ -58,7 +58,8 @@ def gather(
 ) -> None:
     """Join the tables of a folder of codes into one, and say what is missing, double, changed or not read.
 
-    What is expected was written down when coding began, by whichever shard. FOLDER/manifest.csv is written anew: a row
+    What is expected was written down when coding began, by whichever shard; what came into the folders of inputs since
+    then, where these are still there, is missing too. FOLDER/manifest.csv is written anew: a row
     an input, with status, reason, hashes, frames, rows and seconds. With anything missing, double, changed or not
     read no table is made, unless --partial, and the exit code is 2 (with --partial 0).
     """

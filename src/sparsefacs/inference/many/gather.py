@@ -21,6 +21,7 @@ from ...progress import progress
 from ...row_files import TABLE_SUFFIXES, check_table_path, is_manifest
 from ..beside import FORMAT, beside_path, refuse_beside
 from ..codes import column_type
+from .added import with_added
 from .manifest import Entry, entries, write_manifest
 from .plan import Plan, read_plan
 from .work import AGAIN, input_changed
@@ -75,7 +76,7 @@ def gather(folder: Path, out: Path | None = None, *, partial: bool = False) -> G
                 "lies in the folder that is gathered, where it would be there twice", path=out,
                 remedy="Choose a place outside of it",
             )  # fmt: skip
-    found = _checked(plan)
+    found = with_added(plan, _checked(plan))
     write_manifest(plan, found)
     sound = [entry for entry in found if entry.status == "done"]
     problems = [_line(entry) for entry in found if entry.status != "done"] + _strays(plan)
@@ -85,7 +86,7 @@ def gather(folder: Path, out: Path | None = None, *, partial: bool = False) -> G
     if made is not None:
         make_folder(made.parent)
         _join(plan, [plan.table(entry.place) for entry in sound], made, _about(plan, sound, made, problems))
-    return Gathered(folder, made, len(plan.inputs), len(sound), rows, tuple(problems))
+    return Gathered(folder, made, len(found), len(sound), rows, tuple(problems))
 
 
 def _checked(plan: Plan) -> list[Entry]:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from ...data.store import Reject
 from ...errors import InputError
-from ...files import SoleWriter, file_problem, hash_json, may_be_there, readable, refuse_existing, retried
+from ...files import SoleWriter, file_problem, hash_json, is_folder, may_be_there, readable, refuse_existing, retried
 from ...records import Count, Record, read_record, write_record
 from ...row_files import JOB, MANIFEST
 from ...shards import Shard, deal
@@ -45,6 +47,7 @@ class PlanRecord(Record):
     settings: dict[str, Any]
     inputs: list[PlannedRecord]
     passed_over: list[list[str]]
+    searched: list[str] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class Plan:
     def passed_over(self) -> list[tuple[str, str]]:
         """What lay among the inputs and is not read: name and why."""
         return [(name, reason) for name, reason in self.told["passed_over"]]
+
+    @property
+    def searched(self) -> list[str]:
+        """The folders that were looked into for inputs, by name."""
+        return list(self.told.get("searched", []))
 
     def table(self, place: str) -> Path:
         """Return the name of the table at `place`."""
@@ -168,7 +176,7 @@ def _proposed(folder: Path, job: Mapping[str, Any], before: Plan | None, listing
         _check_same(before, job)
     planned = {} if before is None else {one["input"]: one for one in before.inputs}
     units = placed(listing.units, {name: one["place"] for name, one in planned.items()})
-    begun = Plan(folder, dict(job) | {"inputs": [], "passed_over": []})
+    begun = Plan(folder, dict(job) | {"inputs": [], "passed_over": [], "searched": []})
     new = [unit for unit in units if unit.input not in planned]
     for unit in new:
         for file in (begun.table(unit.place), begun.record(unit.place)):
@@ -177,10 +185,12 @@ def _proposed(folder: Path, job: Mapping[str, Any], before: Plan | None, listing
     kept = [one for name, one in planned.items() if name in listed or not _given_up(begun, one)]
     added = [{"input": unit.input, "place": unit.place, "bytes": unit.size} for unit in new]
     fresh = {one.source for one in listing.passed_over}
+    searched = [] if before is None else before.searched
     elsewhere = [] if before is None else _passed_over_elsewhere(before, listing.inputs, fresh)
     told = dict(job) | {
         "inputs": sorted([*kept, *added], key=lambda one: one["place"]),
         "passed_over": elsewhere + [[one.source, one.reason] for one in listing.passed_over],
+        "searched": sorted({*searched, *(readable(one) for one in listing.inputs if is_folder(one))}),
     }
     return Plan(folder, told), units
 
