@@ -136,6 +136,49 @@ def test_what_was_passed_over_in_other_inputs_stays_named_while_it_is_there(phot
     assert read_plan(out).passed_over == []
 
 
+def test_a_linked_folder_named_later_has_its_tables_where_the_folder_itself_would(photos, tmp_path):
+    """Another disk's folder, linked to: where it really lies is not to be seen in the tables' places."""
+    out, disk = tmp_path / "out", tmp_path / "disk" / "7"
+    disk.parent.mkdir()
+    (photos / "bob").rename(disk)
+    (photos / "bob").symlink_to(disk)
+    predict_folder(load, [photos], out, Way())
+    add_person(photos, "cleo")
+    predict_folder(load, [photos, photos / "bob"], out, Way())
+    assert planned(out) == ["ann/photos", "bob/photos", "cleo/photos"]
+    predict_folder(load, [photos, photos / "bob"], tmp_path / "at-once", Way())
+    assert planned(tmp_path / "at-once") == planned(out)
+
+
+def test_what_is_new_stands_beside_what_it_lies_beside(photos, films, tmp_path):
+    out = tmp_path / "out"
+    predict_folder(load, [photos], out, Way())
+    for name in ("ann/new.mp4", "ann/deep/new.mp4", "new.mp4", "far/new.mp4"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).write_bytes((films / "c.mp4").read_bytes())
+    elsewhere = tmp_path / "elsewhere" / "x.mp4"
+    elsewhere.parent.mkdir()
+    elsewhere.write_bytes((films / "d.mp4").read_bytes())
+    predict_folder(load, [photos / "ann", photos / "new.mp4", photos / "far", elsewhere], out, Way())
+    new = ["ann/deep/new", "ann/new", "elsewhere/x", "far/new", "new"]
+    assert planned(out) == sorted(["ann/photos", "bob/photos", *new])
+
+
+@pytest.mark.parametrize("first", ["ann", "link"])
+def test_a_known_input_under_another_name_is_refused(photos, films, tmp_path, first):
+    out = tmp_path / "out"
+    (tmp_path / "link").symlink_to(photos / "ann")
+    (photos / "ann" / "c.mp4").write_bytes((films / "c.mp4").read_bytes())
+    names = {"ann": photos / "ann", "link": tmp_path / "link"}
+    real = names.pop(first)
+    predict_folder(load, [real, photos / "bob"], out, Way())
+    (other,) = names.values()
+    with pytest.raises(InputError, match="Name the inputs as before") as caught:
+        predict_folder(load, [other], out, Way())
+    assert f"the codes of {real}" in str(caught.value) and str(caught.value).startswith(str(other))
+    assert len(predict_folder(load, [real, other], out, Way()).outcomes) == 0
+
+
 def test_what_is_not_read_below_where_one_stands_is_named_once(photos, tmp_path, monkeypatch):
     out, vob = tmp_path / "out", photos / "ann" / "clip.vob"
     vob.write_bytes(b"x")

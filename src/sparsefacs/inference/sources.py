@@ -68,17 +68,25 @@ def _is_link_into(path: Path, searched: Sequence[Path]) -> bool:
 
 
 def _common(folders: Sequence[Path]) -> Path | None:
-    """Return the folder that all `folders` lie in, None where that is the whole disk, or none."""
+    """Return the folder that all `folders` lie in, None where that is the whole disk, or none.
+
+    A link lies where it was named: what it leads to may be on another disk.
+    """
     try:
-        common = Path(os.path.commonpath([folder.resolve() for folder in folders]))
+        common = Path(os.path.commonpath([_named(folder) for folder in folders]))
     except ValueError:  # on several drives
         return None
     return None if common == Path(common.anchor) and len(set(folders)) > 1 else common
 
 
+def _named(path: Path) -> Path:
+    """Return the whole path of what was named so, links as they are."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 -- `absolute` leaves `..` in
+
+
 def _below(path: Path, base: Path | None) -> PurePath:
     """Return a file's place below the folder that all inputs lie in, as text that can be written."""
-    folder = path.parent.resolve()
+    folder = _named(path.parent)
     if base is None or not folder.is_relative_to(base):
         return PurePath(readable(Path(folder.name, path.name)))
     return PurePath(readable(folder.relative_to(base) / path.name))
