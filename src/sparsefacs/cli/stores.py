@@ -211,7 +211,8 @@ def prepare(
     AU12 or AU12_c is occurrence 0/1, AU12_r intensity 0 to 5; an empty cell means not labelled. OpenFace and py-
     feat tables are read too, and files of events: BORIS, ELAN, Observer XT, Datavyu, BIDS, or a table of onsets and
     offsets. These must say what was looked at (--coded): silence there means absent, silence elsewhere nothing.
-    Every frame without a usable face is listed with its reason in STORE/store.json.
+    Every frame without a usable face is listed with its reason in STORE/store.json; so is a link to a photo or video
+    that is there already, which is nobody else's.
 
     Shards write their parts of one STORE, on any number of machines; the last to end makes it whole. Where one was
     killed, give its command again, or the same without --shard (outside of an array), which does all that is missing.

@@ -5,6 +5,7 @@ from importlib import import_module
 
 from ...errors import InputError
 from .plan import Adapter, FaceLabel, LazyItems, MediaItem, Plan, Request
+from .twins import without_twins
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,10 @@ def find_data_set(name: str) -> DataSet:
 
 
 def make_plan(name: str, request: Request) -> Plan:
-    """Return the plan of data set `name`; raises InputError for an option it does not take, and as its adapter does."""
+    """Return the plan of data set `name`, each real file in it once.
+
+    Raises InputError for an option it does not take, and as its adapter does.
+    """
     row = find_data_set(name)
     for field in fields(Request):
         given = getattr(request, field.name) != field.default
@@ -81,7 +85,7 @@ def make_plan(name: str, request: Request) -> Plan:
                 path=request.labels if field.name == "labels" else None,
                 remedy=f"It is for --dataset {', '.join(takes)}",
             )
-    return row.plan(request)
+    return without_twins(row.plan(request), request.source)
 
 
 def _option(field: str) -> str:

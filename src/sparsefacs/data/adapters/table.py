@@ -241,7 +241,9 @@ def _items(files: dict[Path, _File], root: Path, clock: Clock) -> list[MediaItem
 
     A clip without a name is called after its video, or its photos' folder.
     """
-    named = sorted((_relative(path, root), file) for path, file in files.items())
+    named = sorted(
+        ((_relative(path, root), file) for path, file in files.items()), key=lambda one: (one[0], one[1].path)
+    )
     clips: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     keys = []
     for number, (name, file) in enumerate(named):
