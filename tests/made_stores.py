@@ -43,10 +43,11 @@ def build_store(
     hide: Callable[[np.ndarray], np.ndarray] | None = None,
     source: dict[str, object] | None = None,
     faces: bool = False,
+    file: str = "made",
 ) -> Store:
     """Write a store of `subjects` × `frames` patch faces; `hide` may take labels away (occurrence (A,) → (A,)).
 
-    faces: landmarks where a face's are, rather than anywhere.
+    faces: landmarks where a face's are, rather than anywhere. file: the name of what the faces are of.
     """
     rng = np.random.default_rng(seed)
     info = StoreInfo(aus, FaceRecipe(size=size).as_json(), {"kind": "test"} | (source or {}))
@@ -70,7 +71,7 @@ def build_store(
                     occurrence=truth if hide is None else hide(truth),
                     intensity=np.where(truth > 0, rng.integers(2, 6, len(aus)), 0).astype(np.float32),
                     score=1.0,
-                    source="made",
+                    source=file,
                 )
             )
         writer.write_part(number, rows, [Reject("made", 99, "no face")] if number == 0 else [])

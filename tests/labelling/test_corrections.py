@@ -11,12 +11,15 @@ import pytest
 from PIL import Image
 
 from made_answers import said
+from made_stores import build_store
 from sparsefacs.data.adapters.plan import Request
 from sparsefacs.data.adapters.table import plan_table
+from sparsefacs.data.answered import with_answers
 from sparsefacs.data.answers import read_answers
 from sparsefacs.errors import InputError
 from sparsefacs.events.coded_tables import read_codes
 from sparsefacs.labelling.corrections import moments
+from sparsefacs.labelling.listing import answers_of
 from sparsefacs.labelling.opening import correct_codes
 
 FRAMES = 80
@@ -118,7 +121,7 @@ def test_corrections_are_a_table_of_labels_of_the_video(correct, video):
     row = session.next("tab")["face"]["row"]
     session.answer("tab", said(row, 4, 12))
     (answer,) = read_answers(path).of("anna").values()
-    assert (answer.key.path, answer.key.frame, answer.time_s) == ("clip.mp4", 20, 0.8)
+    assert (answer.key.path, answer.key.frame, answer.time_s) == (str(video.resolve()), 20, 0.8)
     (item,) = plan_table(Request(video, path)).items
     assert item.by_frame[20][0].occurrence.tolist() == [0, 1, 1]
 
@@ -178,8 +181,68 @@ def test_of_two_videos_of_a_name_the_codes_of_the_one_that_is_given_are_correcte
     for number, video in enumerate((Path(f"v/{name}/clip.mp4"), two_of_a_name / "v" / name / "clip.mp4")):
         with correct_codes(video, told, Path(f"c{number}.csv"), (), coder="a", later=lambda work: work()) as session:
             assert session.next("tab")["face"]["frame"] == frame
-            # as in a store of the folder that was coded
-            assert session.faces.keys[0][:3] == (f"{name}/clip.mp4", name, "clip")
+            # the rest as in a store of the folder that was coded
+            path = str((two_of_a_name / "v" / name / "clip.mp4").resolve())
+            assert session.faces.keys[0][:3] == (path, name, "clip")
+
+
+def coded_apart(folder: Path, where: str) -> Path:
+    """Correct anna's and ben's videos, each coded in a call of its own, in one file; return it.
+
+    where: whether they were named from above, or from within their folders.
+    """
+    for name, at in (("anna", 20), ("ben", 20)):  # the same moment of either, so that only the video tells them apart
+        share = np.full(FRAMES, 0.03)
+        share[at] = 0.48
+        given = {"above": f"v/{name}/clip.mp4", "within": "clip.mp4"}[where]
+        told = codes(folder / f"{name}.csv", share, video=given)
+        video = folder / "v" / name / "clip.mp4"
+        with correct_codes(video, told, folder / "c.csv", (), coder="a", later=lambda work: work()) as session:
+            face = session.next("tab")["face"]
+            assert face["frame"] == 20, "the other's answer is not this one's"
+            session.answer("tab", said(face["row"], *{"anna": (4,), "ben": (12,)}[name]))
+    return folder / "c.csv"
+
+
+@pytest.mark.parametrize("where", ["above", "within"])
+def test_corrections_of_two_videos_of_a_name_that_were_coded_apart_stay_apart(two_of_a_name, where):
+    answers = coded_apart(two_of_a_name, where)
+    wanted = {"anna": [0, 1, 0], "ben": [0, 0, 1]}
+    for name, labels in wanted.items():
+        video = two_of_a_name / "v" / name / "clip.mp4"
+        for number, (source, file) in enumerate(((f"v/{name}/clip.mp4", "clip.mp4"), (str(video), "clip.mp4"))):
+            store = build_store(
+                two_of_a_name / f"{name}{number}", subjects=1, frames=30, prefix="clip", source={"source": source},
+                file=file,
+            )  # fmt: skip
+            found = with_answers(store, answers).occurrence((1, 4, 12))
+            assert np.flatnonzero((found >= 0).any(axis=1)).tolist() == [20] and found[20].tolist() == labels
+        whole = build_store(two_of_a_name / f"{name}-of-v", frames=30, source={"source": "v"}, file=f"{name}/clip.mp4")
+        assert with_answers(whole, answers).occurrence((1, 4, 12))[20].tolist() == labels
+        assert answers_of(whole, answers, (1, 4, 12))[20] == dict(zip((1, 4, 12), labels, strict=True))
+    items = plan_table(Request(two_of_a_name / "v", answers)).items
+    assert {item.source: item.by_frame[20][0].occurrence.tolist() for item in items} == {
+        f"{name}/clip.mp4": labels for name, labels in wanted.items()
+    }
+
+
+def test_corrections_that_could_be_of_either_of_two_videos_are_refused(two_of_a_name, monkeypatch):
+    """A store made from within the folder of its video, which tells no folder, looked at from elsewhere."""
+    answers = coded_apart(two_of_a_name, "within")
+    store = build_store(two_of_a_name / "store", frames=30, source={"source": "clip.mp4"}, file="clip.mp4")
+    with pytest.raises(InputError, match=r"c\.csv: holds corrections of 2 videos clip\.mp4 \(.*anna.*ben") as caught:
+        with_answers(store, answers)
+    assert "a file of their own" in str(caught.value)
+    monkeypatch.chdir(two_of_a_name / "v" / "ben")
+    assert with_answers(store, answers).occurrence((1, 4, 12))[20].tolist() == [0, 0, 1], "from there it can be told"
+
+
+def test_a_study_that_was_moved_keeps_its_corrections(two_of_a_name):
+    answers = coded_apart(two_of_a_name, "above")
+    old = {"source": "/old/disk/v"}
+    for name, labels in (("anna", [0, 1, 0]), ("ben", [0, 0, 1])):
+        store = build_store(two_of_a_name / name, frames=30, source=old, file=f"{name}/clip.mp4")
+        assert with_answers(store, answers).occurrence((1, 4, 12))[20].tolist() == labels
 
 
 def test_codes_of_another_video_of_that_name_are_refused_and_of_a_copy_taken(two_of_a_name, video, capsys):

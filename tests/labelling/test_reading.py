@@ -12,7 +12,8 @@ from sparsefacs import api, observation
 from sparsefacs.data.adapters.label_tables import read_label_table
 from sparsefacs.data.adapters.plan import Request
 from sparsefacs.data.adapters.table import plan_table
-from sparsefacs.data.answered import face_keys, with_answers
+from sparsefacs.data.answer_rows import face_keys
+from sparsefacs.data.answered import with_answers
 from sparsefacs.data.answers import Answer, FaceKey
 from sparsefacs.data.joined import open_stores
 from sparsefacs.data.store import Store

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from .answer_rows import by_row
 from .answers import Answer, AnswerTable, FaceKey, read_answers
 from .given_labels import GivenLabels
 from .joined import AnyStore, JoinedStore
@@ -44,13 +45,6 @@ def with_answers(store: AnyStore, path: Path) -> AnyStore:
     return parts[0] if len(parts) == 1 else JoinedStore(parts)
 
 
-def face_keys(store: Store) -> list[FaceKey]:
-    """Return the key of each face of a store, by row."""
-    columns = [store.texts(name).to_pylist() for name in ("source", "subject", "clip")]
-    numbers = [store.numbers(name).tolist() for name in ("frame", "face")]
-    return [FaceKey(*each) for each in zip(*columns, *numbers, strict=True)]
-
-
 def tested_people(store: AnyStore) -> list[str]:
     """Return the subjects some of whose faces were kept for scoring, by name."""
     marks = np.concatenate(
@@ -64,9 +58,8 @@ def _labelled(store: Store, held: dict[FaceKey, Answer], table: AnswerTable) -> 
     occurrence = np.full((len(store), len(aus)), UNLABELLED, np.int8)
     intensity = np.full((len(store), len(aus)), np.nan, np.float32)
     tested = np.zeros(len(store), bool)
-    for row, key in enumerate(face_keys(store)):
-        if (answer := held.get(key)) is not None:
-            occurrence[row] = [answer.occurrence.get(au, UNLABELLED) for au in aus]
-            intensity[row] = [answer.intensity.get(au, np.nan) for au in aus]
-            tested[row] = answer.test
+    for row, answer in by_row(store, held, table.path).items():
+        occurrence[row] = [answer.occurrence.get(au, UNLABELLED) for au in aus]
+        intensity[row] = [answer.intensity.get(au, np.nan) for au in aus]
+        tested[row] = answer.test
     return store.labelled(GivenLabels(aus, occurrence, intensity, tested, table.content))

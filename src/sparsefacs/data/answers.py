@@ -31,7 +31,10 @@ _REMEDY = "Name a new file, or one that `sparsefacs label` wrote; a table of lab
 
 
 class FaceKey(NamedTuple):
-    """Which face an answer is about: file, person, clip, frame of the clip from 0, and face as in the store."""
+    """Which face an answer is about: file, person, clip, frame of the clip from 0, and face as in the store.
+
+    path: as the store names it; of a video whose codes were corrected the whole path (see `answer_rows`).
+    """
 
     path: str
     subject: str

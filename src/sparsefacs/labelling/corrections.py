@@ -18,7 +18,7 @@ from ..data.adapters.columns import read_labels
 from ..data.answers import FaceKey
 from ..errors import InputError
 from ..events.coded_tables import FaceCodes, codes_files, read_codes
-from ..files import sha256_file
+from ..files import file_problem, readable, sha256_file
 from ..inference.outputs import shortened
 from .asking import Ask
 from .faces import AROUND
@@ -147,7 +147,7 @@ class VideoFaces:
                 near = range(moment.place - AROUND, moment.place + AROUND + 1)
                 self._around[row] = [row_of[place] for place in near if place in row_of]
                 self.moments.append(Ask(row, moment.why))
-        source = _as_in_a_store(codes, self.video)
+        source = _which(codes, self.video)
         for place in kept:
             self.keys.append(FaceKey(*source, int(codes.frame[place]) - 1, codes.face))
             self._codes.append((codes, place))
@@ -272,13 +272,18 @@ def _shared(name: str, video: Path) -> int:
     return 1 + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], below))
 
 
-def _as_in_a_store(codes: FaceCodes, video: Path) -> tuple[str, str, str]:
-    """Return path, subject and clip of the video as `prepare` names them, of it alone or of the folder coded."""
-    folders = _plain(codes.input).parts[:-1]
+def _which(codes: FaceCodes, video: Path) -> tuple[str, str, str]:
+    """Return path, subject and clip of the video: its whole path, since others of its name may be coded apart, and the
+    rest as `prepare` names them, of it alone or of the folder coded.
+
+    Of a copy it is the path of the file that was coded, as long as that is there: a store is made of it, too.
+    """
+    coded = Path(codes.input)
+    folders, path = _plain(codes.input).parts[:-1], readable((video if file_problem(coded) else coded).resolve())
     if codes.subject not in folders:
-        return video.name, codes.subject or video.stem, video.stem
+        return path, codes.subject or video.stem, video.stem
     inside = folders[len(folders) - folders[::-1].index(codes.subject) :]
-    return "/".join((codes.subject, *inside, video.name)), codes.subject, "/".join((*inside, video.stem))
+    return path, codes.subject, "/".join((*inside, video.stem))
 
 
 def _boxes(codes_file: Path, faces: Sequence[FaceCodes]) -> dict[tuple[int, int], tuple[float, float, float, float]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.answered import face_keys
+from ..data.answer_rows import face_keys
 from ..data.answers import FaceKey
 from ..data.store import Store
 from ..errors import InputError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data.answered import face_keys
+from ..data.answer_rows import by_row
 from ..data.answers import read_answers
 from ..data.store import Store
 from ..errors import InputError
@@ -75,9 +75,8 @@ def answers_of(store: Store, path: Path, aus: tuple[int, ...]) -> dict[int, dict
 
     Of several coders' answers on a face the last one holds. Raises InputError for another file.
     """
-    held = read_answers(path).of(None)
-    rows = [(row, held[key]) for row, key in enumerate(face_keys(store)) if key in held]
-    return {row: {au: answer.occurrence.get(au) for au in aus} for row, answer in rows}
+    rows = by_row(store, read_answers(path).of(None), path)
+    return {row: {au: answer.occurrence.get(au) for au in aus} for row, answer in sorted(rows.items())}
 
 
 def _in_time(store: Store, asked: Sequence[Ask]) -> list[Ask]:
