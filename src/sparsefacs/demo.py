@@ -10,8 +10,9 @@ from . import api
 from .extras import EXTRAS, check_installed
 from .facs.units import UNITS
 from .files import atomic_path, hash_json, refuse_existing
-from .records import CardRecord, MetricsRecord, Record, read_record, write_record
+from .records import Record, read_record, write_record
 from .reports.tables import with_interval
+from .run_records import CardRecord, MetricsRecord
 
 SYNTH: dict[str, Any] = {"subjects": 50, "clips": 10, "frames": 6, "size": 96, "seed": 1, "resting": "varied"}
 PIXELS = ("training.steps=220", "network.evidence=pixels", "selection.checks=1")

@@ -52,7 +52,8 @@ def _pretrain_one(
     from .engine.processes import first_process
     from .engine.run import RunFolder
     from .methods.registry import PRETRAIN
-    from .records import EncoderRecord, read_record
+    from .records import read_record
+    from .run_records import EncoderRecord
 
     overrides = dict(given)
     protocol, fold, recipe, devices, resume = (

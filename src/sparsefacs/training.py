@@ -211,7 +211,8 @@ def _train_one(
     from .inference.evaluation import evaluate_run
     from .methods.registry import method_class
     from .networks.config import start_folder
-    from .records import MetricsRecord, read_record
+    from .records import read_record
+    from .run_records import MetricsRecord
 
     fold = plan.folds[number - 1]
     start = start_folder(config.network.init)

@@ -11,8 +11,9 @@ from sparsefacs.metrics.scores import score
 from sparsefacs.reports import plots, tables, text_table
 from sparsefacs.reports.comparison import Difference, difference, is_clear
 from sparsefacs.reports.examples import choose, judged
-from sparsefacs.reports.page import _about, _curves
+from sparsefacs.reports.page import _curves
 from sparsefacs.reports.results import Result, baseline_of, read_results
+from sparsefacs.reports.sentences import _about
 
 
 def _result(label="run", task="occurrence", aus=(1, 12), predictions=None, threshold=0.5, method="adversarial"):

@@ -50,6 +50,7 @@ def _checked(folder: Path) -> Path:
 
 def read_card(name: str) -> dict[str, Any]:
     """Return the card of the packaged coder of that very name."""
-    from ..records import CoderRecord, read_record  # commands start quicker without pydantic
+    from ..records import read_record  # commands start quicker without pydantic
+    from ..run_records import CoderRecord
 
     return read_record(_FOLDER / name / CARD, CoderRecord, what="the coder's card", remedy=_AGAIN)

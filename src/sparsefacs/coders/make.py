@@ -15,8 +15,9 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..files import make_folder, refuse_existing, sha256_file, write_text
 from ..methods.coder_settings import further_columns
-from ..records import CardRecord, MetricsRecord, Record, read_record, write_record
+from ..records import Record, read_record, write_record
 from ..reports.tables import with_interval
+from ..run_records import CardRecord, MetricsRecord
 from . import CARD
 from .scores import further_scores, reliability, scores_by_group
 

@@ -15,7 +15,8 @@ from ..inference.evaluation import told_of_rows
 from ..inference.model import load_coder
 from ..methods.coder_settings import SIDED
 from ..metrics.scores import score
-from ..records import PlanRecord, read_parquet, read_record
+from ..records import read_parquet, read_record
+from ..run_records import PlanRecord
 from ..synthetic.appearance import load_appearance
 from ..synthetic.identity import make_subject
 

@@ -10,7 +10,8 @@ from typing import Any
 from ..data.store import Store
 from ..faces.models import LANDMARKER, YUNET
 from ..networks.config import start_folder
-from ..records import LineageRecord, read_record
+from ..records import read_record
+from ..run_records import LineageRecord
 from .config import RunConfig
 from .run import RunFolder
 

@@ -23,7 +23,8 @@ from ..files import SoleWriter, is_folder, refuse_existing, write_bytes, write_t
 from ..metrics.limits import HALF, described_limits
 from ..networks.config import ENCODER_FILE
 from ..networks.weight_files import as_file
-from ..records import ConfigRecord, ModelRecord, PlanRecord, read_record, read_yaml, sums_of, write_record, write_yaml
+from ..records import read_record, read_yaml, sums_of, write_record, write_yaml
+from ..run_records import ConfigRecord, ModelRecord, PlanRecord
 
 if TYPE_CHECKING:
     from ..methods.settings import Setting

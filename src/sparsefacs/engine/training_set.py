@@ -26,7 +26,8 @@ from ..protocols.combinations import kept_combinations
 from ..protocols.division import who
 from ..protocols.folds import Fold, Protocol
 from ..protocols.selection import SelectionRule, draw_validation
-from ..records import PeopleRecord, read_record
+from ..records import read_record
+from ..run_records import PeopleRecord
 from .coding import RowCoder
 from .config import RunConfig
 from .run import RunFolder

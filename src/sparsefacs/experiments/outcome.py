@@ -14,9 +14,10 @@ from ..metrics.distributions import DISTANCES
 from ..networks.config import start_folder
 from ..protocols.card import card_text
 from ..protocols.published import Published, published_results
-from ..records import CardRecord, CardsRecord, CountsRecord, MetricsRecord, read_record
+from ..records import CountsRecord, read_record
 from ..reports.comparison import is_clear
 from ..reports.results import METRICS_OF_TASK, number
+from ..run_records import CardRecord, CardsRecord, MetricsRecord
 from ..version import VERSION
 from .claims import wanted
 from .execute import Failure

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..protocols.published import published_results, published_table_text
 from ..reports.comparison import is_clear
-from ..reports.page import SYNTHETIC_WARNING
 from ..reports.published import WARNING as PUBLISHED_WARNING
 from ..reports.results import METRIC_NAMES, METRICS_OF_TASK, number
+from ..reports.sentences import SYNTHETIC_WARNING
 from ..reports.tables import UNDEFINED, Cell, Table, figure, with_interval
 from .items import BENCHMARK
 from .jobs import Plan

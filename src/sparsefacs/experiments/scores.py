@@ -21,7 +21,8 @@ from ..metrics.distributions import DISTANCES, DistributionSums
 from ..metrics.intensity import IntensitySums
 from ..metrics.occurrence import OccurrenceSums
 from ..metrics.ratios import ratio
-from ..records import MetricsRecord, PseudoLabelsRecord, read_record
+from ..records import read_record
+from ..run_records import MetricsRecord, PseudoLabelsRecord
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000

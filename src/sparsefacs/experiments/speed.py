@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..records import SpeedRecord, read_record, write_record
+from ..records import read_record, write_record
+from ..run_records import SpeedRecord
 
 FACES = 64
 _REPEATS = 3

@@ -16,7 +16,8 @@ from ..faces.alignment import FaceRecipe
 from ..networks.answers import device_of, network_input, placed
 from ..networks.config import NAMED_STARTS, NetworkConfig
 from ..networks.trunk import Trunk
-from ..records import EncoderRecord, PeopleRecord, as_settings, read_record
+from ..records import as_settings, read_record
+from ..run_records import EncoderRecord, PeopleRecord
 from .model import load_network
 
 if TYPE_CHECKING:

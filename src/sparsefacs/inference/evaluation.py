@@ -16,7 +16,8 @@ from ..engine.run import RunFolder
 from ..errors import InputError
 from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
-from ..records import CardRecord, as_settings, write_record
+from ..records import as_settings, write_record
+from ..run_records import CardRecord
 from .batching import code_faces, decode_windows, encode_faces
 from .contract import Coder
 from .model import load_coder

@@ -20,7 +20,8 @@ from ..files import bytes_of
 from ..metrics.limits import described_limits
 from ..networks.light import codes_of
 from ..onnx_session import session_of
-from ..records import ExportRecord, checked
+from ..records import checked
+from ..run_records import ExportRecord
 from .contract import Task, check_faces
 
 METADATA = "sparsefacs"

@@ -16,7 +16,8 @@ from ..metrics.distributions import au_distributions
 from ..metrics.limits import HALF
 from ..metrics.scores import score
 from ..protocols.selection import is_marked
-from ..records import MetricsRecord, read_parquet, read_record, write_record
+from ..records import read_parquet, read_record, write_record
+from ..run_records import MetricsRecord
 from ..version import VERSION
 from .contract import Task
 

@@ -17,7 +17,8 @@ from ..networks.answers import network_input
 from ..networks.autoencoder import unpatchify
 from ..networks.backbone import load_weights, read_safetensors
 from ..networks.config import NetworkConfig
-from ..records import EncoderRecord, as_settings, check_sum, read_record
+from ..records import as_settings, check_sum, read_record
+from ..run_records import EncoderRecord
 from .batching import NETWORK_BATCH
 
 Floats = NDArray[np.float32]

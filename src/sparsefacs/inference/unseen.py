@@ -14,7 +14,8 @@ from ..data.people import SeenPeople
 from ..engine.run import RunFolder
 from ..errors import InputError
 from ..files import hash_json
-from ..records import PlanRecord, read_record
+from ..records import read_record
+from ..run_records import PlanRecord
 
 
 @dataclass(frozen=True)

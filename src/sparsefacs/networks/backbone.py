@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from ..errors import InputError
-from ..records import ModelRecord, StartRecord, check_sum, read_record
+from ..records import check_sum, read_record
+from ..run_records import ModelRecord, StartRecord
 from .config import ENCODER_FILE, NAMED_STARTS, start_folder
 from .hub import hub_without_waiting
 from .start_weights import fitted

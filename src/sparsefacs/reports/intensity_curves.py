@@ -16,7 +16,8 @@ from ..inference.model import load_coder
 from ..inference.pooling import Answered, table_of
 from ..inference.unseen import unseen_faces
 from ..metrics.intensity import IntensitySums
-from ..records import MetricsRecord, read_parquet, read_record
+from ..records import read_parquet, read_record
+from ..run_records import MetricsRecord
 from .plots import COLOURS, style, svg
 
 if TYPE_CHECKING:

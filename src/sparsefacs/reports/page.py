@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,18 @@ import numpy as np
 from ..engine.words import in_words
 from ..errors import InputError
 from ..files import refuse_existing, write_text
-from ..protocols.selection import FOOTNOTE, MARK
 from ..version import VERSION
 from . import plots, tables
 from .codes import Track, read_stills, read_tracks
-from .comparison import Difference, difference, is_clear
+from .comparison import Difference, difference
 from .examples import examples
 from .published import WARNING, published_tables, why_no_published_rows
 from .results import METRIC_NAMES, METRICS_OF_TASK, Result, baseline_of, number, read_results
+from .sentences import cautions, counted, folds_told, page_title, summary, warning
 from .tables import Cell, Table, all_aus, au_head, figure
 
-SYNTHETIC_WARNING = "synthetic scores are a runnable benchmark, never evidence about real faces."
 EXAMPLE_FACES = 8
 MOST_CURVES = 12
-FEW_SUBJECTS = 10
 _CLOCK_COLUMNS = frozenset({"step", "epoch", "seconds", "images"})
 
 
@@ -99,13 +97,13 @@ def _content(
     if results[0].task == "occurrence":
         omissions += [f"{r.label}: its scores hold no AU distributions." for r in results if r not in distributed]
     content: dict[str, Any] = {
-        "title": title or _title(results, baseline),
+        "title": title or page_title(results, baseline),
         "version": VERSION,
         "several": len(results) > 1,
         "synthetic": bool(synthetic),
-        "warning": _warning(synthetic, len(results)),
-        "summary": _summary(results, baseline, found),
-        "cautions": _cautions(results),
+        "warning": warning(synthetic, len(results)),
+        "summary": summary(results, baseline, found),
+        "cautions": cautions(results),
         "bars": [_bars(results, metric) for metric in metrics if metric != "f1_half"],
         "score_tables": [tables.score_table(results, metric) for metric in metrics],
         "au_names": tables.au_names(results),
@@ -126,7 +124,7 @@ def _content(
         "tracks": tracks,
         "stills": pictures,
         "settings": tables.settings_table(results),
-        "runs": [{"label": r.label, "config": r.config, "folds": _folds(r)} for r in results],
+        "runs": [{"label": r.label, "config": r.config, "folds": folds_told(r)} for r in results],
         "omissions": omissions,
     }
     content["sections"] = _sections(content)
@@ -144,119 +142,6 @@ def _sections(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("settings", "Settings and hashes", True),
     ]
     return [(id_, name) for id_, name, there in every if there]
-
-
-def _title(results: Sequence[Result], baseline: Result | None) -> str:
-    others = ", ".join(result.label for result in results if result is not baseline)
-    return f"Action-unit coding: {others} against {baseline.label}" if baseline else f"Action-unit coding: {others}"
-
-
-def _warning(synthetic: Sequence[str], runs: int) -> str:
-    if not synthetic:
-        return ""
-    whose = "These faces are" if len(synthetic) == runs else f"The faces of {', '.join(synthetic)} are"
-    return f"{whose} made by a generator: {SYNTHETIC_WARNING}"
-
-
-def _count(value: Any, unit: str, several: str = "") -> str:
-    found, many = number(value), several or f"{unit}s"
-    return f"an unknown number of {many}" if found is None else f"{int(found):,} {unit if found == 1 else many}"
-
-
-def _summary(results: Sequence[Result], baseline: Result | None, found: Mapping[str, Difference | str]) -> list[str]:
-    sentences = [_about(result) for result in results]
-    if baseline is not None:
-        others = [result for result in results if result is not baseline]
-        sentences += [_against(result, baseline, found[result.label]) for result in others]
-    return sentences
-
-
-def _about(result: Result) -> str:
-    frames, entries, spec = (result.fact(f"labels_{name}") for name in ("frames", "entries", "spec"))
-    details = [f"label budget {spec}"] * (spec is not None) + [_count(entries, "label")] * (entries is not None)
-    details += ["in the first of its folds"] * (result.fact("fold") == "all")
-    learned = f"{result.label} learned from the AU labels of {_count(frames, 'frame')}"
-    learned += f" ({', '.join(details)})" if details else ""
-    pooled, mean = result.metrics["pooled"], result.mean(result.main_metric)
-    scored = f"On {_count(pooled.get('frames'), 'held-out frame')} of {_count(pooled.get('subjects'), 'subject')}"
-    name = METRIC_NAMES[result.main_metric]
-    value, low, high = (number(mean.get(key)) for key in ("value", "low", "high"))
-    if value is None:
-        return f"{learned}. {scored} its mean {name} is undefined."
-    interval = f" (95 % interval {figure(low)} to {figure(high)})"
-    interval = interval if low is not None and high is not None else f" ({tables.TOO_FEW} for an interval)"
-    covered = len(mean.get("aus") or result.aus)
-    of_all = f" of its {len(result.aus)}" if covered < len(result.aus) else ""
-    lost = number(pooled.get("lost"))
-    left = f" {_count(lost, 'label')} had no prediction and did not count." if lost else ""
-    return (
-        f"{learned}. {scored} it reaches a mean {name} of {figure(value)}{interval} over {covered}{of_all} AUs"
-        f"{_never_found(result)}.{left}"
-    )
-
-
-def _never_found(result: Result) -> str:
-    """Name the AUs that held-out labels show and that were found in none of these frames."""
-    scores = {au: result.score(au, "f1") for au in result.aus}
-    never = [f"AU{au}" for au, one in scores.items() if number(one.get("value")) == 0 and one.get("positives") != 0]
-    named = never[0] if len(never) == 1 else f"{', '.join(never[:-1])} and {never[-1]}" if never else ""
-    return f", and finds {named} in no frame that shows {'it' if len(never) == 1 else 'them'}" if never else ""
-
-
-def _against(result: Result, baseline: Result, found: Difference | str) -> str:
-    name = METRIC_NAMES[result.main_metric]
-    pair = f"{result.label} against {baseline.label}"
-    if isinstance(found, str):
-        ours, theirs = (number(each.mean(result.main_metric).get("value")) for each in (result, baseline))
-        if ours is None or theirs is None:
-            return f"{pair}: no comparison, because {found}."
-        return f"{pair}: mean {name} {_higher(ours - theirs)}, without a paired interval, because {found}."
-    shared = len(found.mean.get("aus") or found.per_au)
-    over = (
-        f" and the {shared} AUs that both have a score of" if shared < max(len(result.aus), len(baseline.aus)) else ""
-    )
-    opening = f"{pair}, on the same frames{over}: mean {name} {_higher(float(found.mean['value']))}"
-    low, high = number(found.mean.get("low")), number(found.mean.get("high"))
-    if low is None or high is None:
-        return f"{opening}. There are {tables.TOO_FEW} for an interval."
-    verdict = (
-        "leaves out zero: the difference is more than the luck of which subjects were drawn"
-        if is_clear(found.mean)
-        else "holds zero: the difference may be no more than the luck of which subjects were drawn"
-    )
-    rough = " With so few subjects the interval itself is rough." if found.subjects < FEW_SUBJECTS else ""
-    return (
-        f"{opening}. The paired 95 % interval, {figure(low, 3, signed=True)} to {figure(high, 3, signed=True)} from "
-        f"resampling {found.subjects} subjects, {verdict}.{rough}"
-    )
-
-
-def _higher(value: float) -> str:
-    if round(abs(value), 3) == 0:
-        return "the same to three decimals"
-    return f"{figure(abs(value), 3)} {'higher' if value > 0 else 'lower'}"
-
-
-def _cautions(results: Sequence[Result]) -> list[str]:
-    """Say where the runs differ in what must be equal for a fair comparison."""
-    checks = (
-        ("store_hash", "were trained or scored on different stores"),
-        ("recipe_hash", "cut their faces differently"),
-        ("protocol_hash", "use different folds"),
-        ("labels_hash", "saw different labels"),
-    )
-    found = []
-    for name, words in checks:
-        values = {str(value) for result in results if (value := result.fact(name)) is not None}
-        if len(values) > 1:
-            found.append(f"These runs {words}: compare their scores with care.")
-    if marked := [result.label for result in results if result.marked]:
-        found.append(
-            f"{', '.join(marked)}: {MARK} {FOOTNOTE}. Its numbers are better than they would be on new people."
-        )
-    if len({result.aus for result in results}) > 1:
-        found.append("These runs code different AUs: their means are not over the same AUs.")
-    return found
 
 
 def _picture(svg: str, alt: str, caption: str) -> Picture:
@@ -367,8 +252,8 @@ def _largest(names: Sequence[str], matrix: np.ndarray[Any, np.dtype[np.float64]]
 
 def _track(track: Track) -> dict[str, Any]:
     lost = track.rows - track.coded
-    words = f"{_count(track.rows, 'row')}, {track.coded:,} with a face" + (f", {lost:,} without" if lost else "") + "."
-    words += f" {_count(track.hidden, 'further face')} not drawn." if track.hidden else ""
+    words = f"{counted(track.rows, 'row')}, {track.coded:,} with a face" + (f", {lost:,} without" if lost else "") + "."
+    words += f" {counted(track.hidden, 'further face')} not drawn." if track.hidden else ""
     words += "".join(f" {note}." for note in track.notes)
     unit = "probability" if track.top == 1 else "intensity"
     drawn, table = None, None
@@ -398,20 +283,3 @@ def _track_table(track: Track, unit: str) -> Table:
         for i, au in enumerate(track.aus)
     )
     return Table(f"{track.name}: {unit} of each action unit", ("AU", *track.faces), rows)
-
-
-def _folds(result: Result) -> str:
-    """Say in words who trained and who was held out."""
-    plan = result.protocol or {}
-    protocol = plan["protocol"] if isinstance(plan.get("protocol"), dict) else plan
-    folds = protocol.get("folds")
-    if isinstance(plan.get("fold"), dict) and result.fact("fold") != "all":
-        folds = [plan["fold"]]
-    if not isinstance(folds, list) or not folds or not all(isinstance(fold, dict) for fold in folds):
-        return ""
-    told = [
-        f"{fold.get('name', i + 1)} ({_count(len(fold.get('train') or []), 'training subject')}, "
-        f"{_count(len(fold.get('test') or []), 'held-out subject')})"
-        for i, fold in enumerate(folds)
-    ]
-    return f"protocol {protocol.get('name', '')}, no subject both trained on and held out: {'; '.join(told)}."

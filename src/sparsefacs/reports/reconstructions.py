@@ -20,7 +20,8 @@ from ..inference.reconstruction import Reconstructed, Restorer, load_restorer
 from ..inference.unseen import unseen_faces
 from ..metrics.bootstrap import interval, resampled
 from ..metrics.scores import RESAMPLES
-from ..records import PeopleRecord, PlanRecord, read_record
+from ..records import read_record
+from ..run_records import PeopleRecord, PlanRecord
 from .embedding import evenly
 from .flow_errors import ErrorSums
 from .grids import draw_grid
