@@ -181,9 +181,11 @@ def read_yaml(path: Path, schema: type[Record], *, what: str, remedy: str) -> di
     """Return the content of a YAML file of our own; raises InputError as `read_record` does."""
     import yaml
 
+    from .yaml_text import content_of
+
     try:
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        content = content_of(text)
     except FileNotFoundError as error:
         raise InputError(f"{what} is missing", path=path, remedy=remedy) from error
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -198,8 +200,10 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` to `path` as YAML with its checksum in the first line, whole or not at all."""
     import yaml
 
+    from .yaml_text import content_of
+
     text = yaml.safe_dump(dict(content), sort_keys=False)
-    write_text(path, f"{_YAML_CHECKSUM}{hash_json(yaml.safe_load(text))}\n{text}")
+    write_text(path, f"{_YAML_CHECKSUM}{hash_json(content_of(text))}\n{text}")
 
 
 def read_parquet(path: Path, *, what: str, remedy: str, columns: Sequence[str] = ()) -> "pd.DataFrame":

@@ -14,6 +14,7 @@ from ..methods.registry import PRETRAIN, algorithm_class, method_names, pretrain
 from ..methods.settings import MethodConfig, Task
 from ..networks.config import NetworkConfig
 from ..protocols.selection import DEFAULT_SELECTION, SelectionRule
+from ..yaml_text import content_of
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Model = TypeVar("Model", bound=BaseModel)
@@ -200,7 +201,7 @@ def read_recipe(method: str, recipe: str) -> dict[str, Any]:
                 f"method {method} has no recipe {recipe!r}", remedy=f"It has: {', '.join(recipe_names(method))}"
             )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = content_of(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"is not valid YAML ({error})", path=recipe, remedy="Mend the file") from error
     if not isinstance(content, dict):
@@ -269,7 +270,7 @@ def _with_settings(method: str, recipe: str, settings: tuple[str, ...], override
                 f"--set {setting!r} is not of the form key.sub=value", remedy="Example: --set method.alpha=0.1"
             )
         try:
-            _put(values, key.strip().split("."), yaml.safe_load(text))
+            _put(values, key.strip().split("."), content_of(text))
         except yaml.YAMLError as error:
             raise InputError(f"--set {setting!r}: the value is not readable", remedy="Quote it") from error
     for key, value in overrides.items():

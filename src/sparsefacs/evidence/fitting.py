@@ -7,12 +7,17 @@ few scale it and many overrule it.
 """
 
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .linear import LinearEvidence
 from .vectors import SHAPES, VECTOR_WIDTH, meaning_of
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 F64 = NDArray[np.float64]
 
@@ -233,6 +238,14 @@ def _constant(logits_M: F64, rate: float) -> float:
     return (low + high) / 2
 
 
+@cache
+def _threads() -> "ThreadpoolController":
+    """Return what sets the threads of numpy's linear algebra: looking for it takes longer than a small fit."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float, held: float = 1e-6) -> tuple[F64, float]:
     """Return weights (D,) and constant of the logistic regression that adds to logits `offset_N`, by Newton's method.
 
@@ -240,8 +253,6 @@ def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float, held: floa
     whose own knows no offset; the constant has a penalty of `held`. On one thread: the same to the last digit
     each time.
     """
-    from threadpoolctl import threadpool_limits
-
     wide = np.concatenate([inputs_ND, np.ones((len(inputs_ND), 1))], axis=1)
     penalty_D = np.append(np.full(inputs_ND.shape[1], 1 / c), held)
     weights_D = np.zeros(wide.shape[1])
@@ -250,7 +261,7 @@ def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float, held: floa
         logits = offset_N + wide @ weights
         return float((np.logaddexp(0, logits) - target_N * logits).sum() + (penalty_D * weights**2).sum() / 2)
 
-    with threadpool_limits(limits=1):
+    with _threads().limit(limits=1):
         for _ in range(_ITERATIONS):
             with np.errstate(over="ignore"):  # a share of 0
                 share_N = 1 / (1 + np.exp(-(offset_N + wide @ weights_D)))
