@@ -1,11 +1,15 @@
 """Two processes that stay, for tests of what two processes do together: starting them anew costs each test seconds."""
 
 import multiprocessing
+import os
+import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -16,7 +20,9 @@ class ProcessPair:
     """Runs `function(rank, 2, *arguments)` in two processes at once; call it as often as you like."""
 
     def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
+        # both begin as copies of a third process, which has imported for both what takes seconds
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["timm", "lightning_fabric", "sparsefacs.engine.trainer", "sparsefacs.api"])
         self._pipes: list[Connection] = []
         self._processes = []
         for rank in range(2):
@@ -54,3 +60,22 @@ def _serve(pipe: Connection, rank: int) -> None:
             if torch.distributed.is_initialized():  # or the next test would find the failed one's group
                 torch.distributed.destroy_process_group()
             pipe.send(traceback.format_exc())
+
+
+@contextmanager
+def torchrun_s(rank: int, world: int, port: int) -> Iterator[None]:
+    """Tell this process what torchrun tells its processes."""
+    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "GROUP_RANK": 0}
+    told |= {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    with mock.patch.dict(os.environ, {name: str(value) for name, value in told.items()}):
+        try:
+            yield
+        finally:
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

@@ -26,21 +26,37 @@ Command = Callable[..., tuple[str, str]]
 FACES = ("emotionet", "affectnet", "casia-webface", "imdb-wiki", "celeba", "folder")
 
 
-def prepared(command: Command, folder: Path, dataset: str, *options: object, people: int = 3) -> Path:
+def prepared(command: Command, folder: Path, dataset: str, *, people: int = 3, frames: int = 5) -> Path:
     """Write the fake tree of `dataset` and prepare it."""
     tree, store = folder / f"{dataset}-tree", folder / f"{dataset}-store"
-    command("synth", tree, "--layout", dataset, "--subjects", people, "--clips", 2, "--frames", 5, "--seed", 3)
+    command("synth", tree, "--layout", dataset, "--subjects", people, "--clips", 2, "--frames", frames, "--seed", 3)
     labels = ("--labels", tree / "labels.csv") if dataset == "table" else ()
     named = () if dataset in ("folder", "table") else ("--dataset", dataset)  # what is taken where nothing is said
-    command("prepare", tree, store, *named, "--size", 64, "--workers", 1, *labels, *options)
+    command("prepare", tree, store, *named, "--size", 64, "--workers", 1, *labels)
     return store
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the store of `table` is, to be read only: tests share it, and the first of them makes it."""
+    return tmp_path_factory.mktemp("tables")
+
+
+@pytest.fixture
+def table(command: Command, tables: Path) -> Path:
+    """A prepared store of labels from a table."""
+    store = tables / "table-store"
+    return store if (store / "store.json").exists() else prepared(command, tables, "table", people=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", LABELLED)
-def test_a_labelled_data_set_all_the_way(dataset: str, command: Command, tmp_path: Path) -> None:
+def test_a_labelled_data_set_all_the_way(
+    dataset: str, command: Command, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     protocol, labels, task, folds, aus, people = LABELLED[dataset]
-    store = prepared(command, tmp_path, dataset, people=people)
+    shared = dataset == "table"
+    store = request.getfixturevalue("table") if shared else prepared(command, tmp_path, dataset, people=people)
     found = json.loads(command("inspect", store, "--json")[0])
     assert found["dataset"] == dataset and found["subjects"] == people and found["faces_labelled"] > 0
     assert bool(found["warnings"]) == (dataset != "table"), "a few people are not the whole data set, and it is said"
@@ -64,21 +80,21 @@ def test_a_labelled_data_set_all_the_way(dataset: str, command: Command, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", FACES)
-def test_a_face_collection_is_trained_on_without_labels(dataset: str, command: Command, tmp_path: Path) -> None:
-    store = prepared(command, tmp_path, dataset)
+def test_a_face_collection_is_trained_on_without_labels(
+    dataset: str, command: Command, table: Path, tmp_path: Path
+) -> None:
+    store = prepared(command, tmp_path, dataset, people=2, frames=3)
     found = json.loads(command("inspect", store, "--json")[0])
     assert found["dataset"] == dataset and found["faces"] > 0
-    labelled = prepared(command, tmp_path, "table", people=4)
     options = ("--unlabelled", store, "--protocol", "holdout:25%", "--labels", "50%", "--json", *TINY)
-    metrics = json.loads(command("train", "adversarial", labelled, tmp_path / "run", *options)[0])
+    metrics = json.loads(command("train", "adversarial", table, tmp_path / "run", *options)[0])
     assert metrics["provenance"]["unlabelled_faces"] >= found["faces"]
 
 
-def test_a_fake_tree_is_known_to_be_synthetic(command: Command, tmp_path: Path) -> None:
-    store = prepared(command, tmp_path, "table", people=2)
-    assert json.loads((store / "store.json").read_text())["source"]["kind"] == "synthetic"
+def test_a_fake_tree_is_known_to_be_synthetic(command: Command, table: Path, tmp_path: Path) -> None:
+    assert json.loads((table / "store.json").read_text())["source"]["kind"] == "synthetic"
     run = tmp_path / "run"
-    command("train", "supervised", store, run, "--protocol", "kfold:2", "--selection", "published-practice", *TINY)
+    command("train", "supervised", table, run, "--protocol", "kfold:2", "--selection", "published-practice", *TINY)
     out, _ = command("evaluate", run)
     assert "†" in out
     command("report", tmp_path / "page.html", run)

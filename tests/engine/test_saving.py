@@ -2,17 +2,19 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
+import torch
 
 from interrupts import heed_interrupts
 from made_runs import same_weights
+from process_pair import ProcessPair, free_port, torchrun_s
 from sparsefacs import api
 from sparsefacs.data.store import Store
 from sparsefacs.engine import loop, saving
@@ -121,34 +123,26 @@ def test_tests_begun_where_ctrl_c_is_ignored_heed_it_themselves() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-IMPATIENT = """
-from sparsefacs.cli import main
-from sparsefacs.engine import loop, saving
+def trained_together(rank: int, world: int, port: int, store: str, out: str, settings: tuple[str, ...]) -> None:
+    """Train in one of two processes, saving whenever that may be; each saving is noted in saved.txt."""
+    torch.set_num_threads(1)
+    whole = loop.save_checkpoint
 
-saving.SAVED_AFTER_S, saving._SAVINGS_APART, whole = 0.0, 0, loop.save_checkpoint
+    def noted(path: Path, step: int, *rest: Any) -> None:
+        with (path.parents[1] / "saved.txt").open("a") as file:
+            file.write(f"{step} ")
+        whole(path, step, *rest)
 
-
-def noted(path, step, *rest):
-    with (path.parents[1] / "saved.txt").open("a") as file:
-        file.write(f"{step} ")
-    whole(path, step, *rest)
-
-
-loop.save_checkpoint = noted
-main()
-"""
+    often = mock.patch.multiple(saving, SAVED_AFTER_S=0.0, _SAVINGS_APART=0) if out.endswith("often") else nullcontext()
+    with torchrun_s(rank, world, port), mock.patch.object(loop, "save_checkpoint", noted), often:
+        api.train("supervised", store, out, settings=settings)
 
 
-@pytest.mark.slow
 def test_two_processes_save_together_where_they_log(
-    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
+    store: Store, tmp_path: Path, tiny_settings: tuple[str, ...], two_processes: ProcessPair
 ) -> None:
-    (tmp_path / "impatient.py").write_text(IMPATIENT)
     settings = (*tiny_settings, "training.steps=5", "training.log_every=2", "selection.rule=last")
-    flags = [word for setting in settings for word in ("--set", setting)]
-    for name, program in (("usual", ["-m", "sparsefacs.cli"]), ("often", [str(tmp_path / "impatient.py")])):
-        words = [*program, "train", "supervised", str(store.path), str(tmp_path / name), "--devices", "2", *flags]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        subprocess.run([sys.executable, *words], env=environment, check=True, capture_output=True, timeout=200)
-    assert (tmp_path / "often" / "saved.txt").read_text().split() == ["2", "4", "5"]
+    for name, saved in (("usual", ["5"]), ("often", ["2", "4", "5"])):
+        two_processes(trained_together, free_port(), str(store.path), str(tmp_path / name), settings)
+        assert (tmp_path / name / "saved.txt").read_text().split() == saved
     assert same_weights(tmp_path / "usual", tmp_path / "often")

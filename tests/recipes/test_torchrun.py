@@ -1,9 +1,5 @@
 """Two processes that torchrun started, stopped in a step and started again: the weights of a run never stopped."""
 
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -12,7 +8,7 @@ import torch
 
 from made_runs import same_weights
 from made_stores import build_store
-from process_pair import ProcessPair
+from process_pair import ProcessPair, free_port, torchrun_s
 from sparsefacs import InputError, representation
 from sparsefacs.data.batches import FaceLoader
 from sparsefacs.methods.simclr import SimCLR
@@ -22,19 +18,6 @@ SETTINGS = (
     *("training.precision='32'", "training.log_every=1", "method.hidden=16", "method.embedding=8", "data.workers=1"),
     *("training.steps=5", "training.checkpoint_every=2"),
 )
-
-
-@contextmanager
-def torchrun_s(rank: int, world: int, port: int) -> Iterator[None]:
-    """Tell this process what torchrun tells its processes."""
-    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "GROUP_RANK": 0}
-    told |= {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    with mock.patch.dict(os.environ, {name: str(value) for name, value in told.items()}):
-        try:
-            yield
-        finally:
-            if torch.distributed.is_initialized():
-                torch.distributed.destroy_process_group()
 
 
 def pretrained(rank: int, world: int, port: int, store: str, out: str, stop: int | None, resume: bool) -> None:
@@ -66,12 +49,6 @@ def pretrained(rank: int, world: int, port: int, store: str, out: str, stop: int
     assert {(first, count) for _, first, count in loaded} == {(rank * 4, 4)}, "not its own half of each batch"
     first_draw = min(draw for draw, _, _ in loaded)
     assert first_draw == (2 if resume else 0), "it goes on from the checkpoint"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def test_two_processes_go_on_where_they_stopped(tmp_path: Path, two_processes: ProcessPair) -> None:

@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = ("network.backbone=test_resnet", "network.options={}", "network.input_size=32", "data.labelled_batch=16")
     api.train(
         "supervised", store.path, folder / "run",
-        settings=(*settings, still, "data.workers=1", "training.precision='32'", "training.steps=150"),
+        settings=(*settings, still, "data.workers=1", "training.precision='32'", "training.steps=60"),
     )  # fmt: skip
     return folder / "run"
 
