@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,10 +26,15 @@ def media() -> Path:
     return MEDIA
 
 
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_store(tmp_path_factory.mktemp("stores") / "store").path
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """A small labelled store of six subjects."""
-    return build_store(tmp_path / "store")
+def store(small_store: Path, tmp_path: Path) -> Store:
+    """A small labelled store of six subjects, a copy of the test's own."""
+    return Store(shutil.copytree(small_store, tmp_path / "store"))
 
 
 @pytest.fixture(scope="session")

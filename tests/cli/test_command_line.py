@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from made_stores import build_store
 from sparsefacs import cli
@@ -46,11 +48,18 @@ def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     return call
 
 
+@pytest.fixture(scope="module")
+def run_of_all(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "run"
+    done = CliRunner().invoke(cli.app, ["train", "supervised", str(small_store), str(out), *TINY])
+    assert done.exit_code == 0, done.output
+    return out
+
+
 @pytest.fixture
-def trained(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Path:
-    code, _, err = run(capsys, monkeypatch, "train", "supervised", store.path, tmp_path / "run", *TINY)
-    assert code == 0, err
-    return tmp_path / "run"
+def trained(run_of_all: Path, tmp_path: Path) -> Path:
+    """A run folder, a copy of the test's own."""
+    return Path(shutil.copytree(run_of_all, tmp_path / "run"))
 
 
 @pytest.mark.parametrize(
