@@ -19,7 +19,7 @@ PAGE = DOCS / "tutorials" / "new-method.md"
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program."""
     folder = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.nb?"))
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("*.nb?"))
     (folder / "tests").mkdir()
     beside = ("made_stores.py", "process_pair.py", "interrupts.py", "edited.py")
     for name in ("pyproject.toml", "tests/conftest.py", *(f"tests/{each}" for each in beside)):

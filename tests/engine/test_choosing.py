@@ -191,7 +191,7 @@ def test_the_choice_hangs_on_validation_labels_and_never_on_test_labels(
 def test_published_practice_is_marked_on_every_table(
     store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
 ) -> None:
-    settings = (*tiny_settings, "training.steps=20", "selection.threshold=chosen")
+    settings = (*tiny_settings, "training.steps=4", "selection.threshold=chosen")
     marked = fit(
         store.path, tmp_path / "marked", settings, selection__rule="published-practice", fold="all", protocol="kfold:2"
     )
@@ -215,7 +215,7 @@ def test_folds_are_pooled_each_at_its_own_limits(
 ) -> None:
     import pandas as pd
 
-    settings = (*tiny_settings, "training.steps=30", f"selection.threshold={rule}")
+    settings = (*tiny_settings, "training.steps=10", f"selection.threshold={rule}")
     metrics = fit(store.path, tmp_path / "cv", settings, fold="all", protocol="kfold:3")
     table = pd.read_parquet(tmp_path / "cv" / "predictions.parquet")
     each = [read(tmp_path / "cv" / f"fold-{k}" / "model.json")["limits"] for k in (1, 2, 3)]

@@ -85,7 +85,7 @@ def test_an_interrupted_run_resumes_bit_for_bit(
 def test_kill_nine_and_resume_equal_an_uninterrupted_run(
     store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]
 ) -> None:
-    settings = [*tiny_settings, "training.steps=60", "training.checkpoint_every=5"]
+    settings = [*tiny_settings, "training.steps=40", "training.checkpoint_every=5"]
     flags = [flag for setting in settings for flag in ("--set", setting)]
     command = [sys.executable, "-m", "sparsefacs.cli", "train", "adversarial", str(store.path)]
     tail = ["--labels", "50%", *flags]

@@ -179,7 +179,10 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
     words = ["reproduce", "adversarial", "table-1", "--store", str(store), "--out", str(out), "--together", "2"]
     words += [word for setting in TINY for word in ("--set", setting)]
     other = out / "runs/bp4d/50/O-wlc/seed-0"
-    _claim(plan_item("adversarial", "table-1", out, stores=[store], settings=TINY), {"settings": TINY})
+    plan = plan_item("adversarial", "table-1", out, stores=[store], settings=TINY)
+    _claim(plan, {"settings": TINY})
+    assert [job.kind for job in plan.jobs] == ["pretrain", "train", "train"]
+    assert CliRunner().invoke(app, list(plan.jobs[0].words)).exit_code == 0  # here, where torch is imported already
     other.mkdir(parents=True)
     (other / "config.yaml").write_text("{name: another run, recipe: probe, seed: 0}\n")
     (other / "protocol.json").write_text('{"seen": {"persons": [], "groups": []}, "store": "s", "store_hash": "0"}')
