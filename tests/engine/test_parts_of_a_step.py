@@ -226,17 +226,20 @@ def test_a_compiled_training_learns_the_same(store: Store, tmp_path: Path) -> No
 def test_torchrun_trains_as_devices_do_and_its_processes_stop_together(
     tmp_path: Path, tiny_settings: tuple[str, ...]
 ) -> None:
+    """Through the command line, fold after fold: processes that the program starts, and those of torchrun."""
     build_store(tmp_path / "store")
     # at so small a rate, without running statistics, F1 stays as it is, so that the second check is one too many
     options = ("network.options={norm_layer: groupnorm1}", "optimiser.lr=1e-7")
-    settings = (*tiny_settings, *options, "training.steps=8", "selection.checks=4", "selection.patience=1")
-    flags = [flag for setting in settings for flag in ("--set", setting)]
-    own = ["-m", "sparsefacs.cli", "train", "mae-face", str(tmp_path / "store")]
+    # steps 2 and 4 are scored, and so logged, though they are no multiples of log_every: by all processes or none
+    checks = ("training.steps=8", "training.log_every=9", "selection.checks=4", "selection.patience=1")
+    flags = [flag for setting in (*tiny_settings, *options, *checks) for flag in ("--set", setting)]
+    own = ["-m", "sparsefacs.cli", "train", "adversarial", str(tmp_path / "store")]
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    asked = ["--protocol", "kfold:2", "--fold", "all", "--labels", "50%", "--json", *flags]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for command in ([*own, str(tmp_path / "own"), "--devices", "2"], [*launch, *own, str(tmp_path / "run")]):
         done = subprocess.run(
-            [sys.executable, *command, *flags],
+            [sys.executable, *command, *asked],
             env=environment,
             capture_output=True,
             text=True,
@@ -244,9 +247,12 @@ def test_torchrun_trains_as_devices_do_and_its_processes_stop_together(
             timeout=200,
         )
         assert done.returncode == 0, done.stderr
-    for name in ("model.safetensors", "model.json"):
+        assert "Error" not in done.stderr
+    for name in ("fold-1/model.safetensors", "fold-2/model.safetensors", "fold-1/model.json", "fold-2/model.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "own" / name).read_bytes()
-    assert log_of(tmp_path / "run")["step"] == [1, 2, 3, 4]
+    for run in (tmp_path / "own", tmp_path / "run"):
+        assert [log_of(run / fold)["step"] for fold in ("fold-1", "fold-2")] == [[1, 2, 4]] * 2
+        assert json.loads((run / "metrics.json").read_text())["pooled"]["frames"] == 72
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from torch import nn
 from made_runs import same_weights, weights_of
 from made_stores import build_store
 from process_pair import ProcessPair
-from sparsefacs import InputError, api, representation
+from sparsefacs import InputError, api, cli, representation
 from sparsefacs.data.batches import Batch, Views
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
@@ -342,17 +342,22 @@ def test_encoders_of_every_kind_give_features(faces: Store, tmp_path: Path, tiny
     assert trained.features(images, points).shape == (5, trained.width)
 
 
-def test_through_the_command_line(faces: Store, tmp_path: Path) -> None:
+def test_through_the_command_line(
+    faces: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     flags = [
         flag for setting in (*TINY, "method.predictor_hidden=8", "training.steps=2") for flag in ("--set", setting)
     ]
-    command = [sys.executable, "-m", "sparsefacs.cli", "pretrain", "kdsrl", str(faces.path), str(tmp_path / "run")]
-    done = subprocess.run([*command, *flags, "--devices", "2", "--json"], capture_output=True, text=True, check=False)
+    words = ["pretrain", "kdsrl", str(faces.path), str(tmp_path / "run"), *flags]
+    command = [sys.executable, "-m", "sparsefacs.cli", *words, "--devices", "2", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["runs"][0]["images_seen"] == 16
     assert "no label is read" in done.stderr
-    again = subprocess.run([*command, *flags], capture_output=True, text=True, check=False)
-    assert again.returncode == 2 and "already exists" in again.stderr
+    monkeypatch.setattr(sys, "argv", ["sparsefacs", *words])
+    with pytest.raises(SystemExit) as again:
+        cli.main()
+    assert again.value.code == 2 and "already exists" in capsys.readouterr().err
 
 
 def test_reconstructions_are_logged(faces: Store, tmp_path: Path) -> None:

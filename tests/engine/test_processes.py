@@ -1,8 +1,5 @@
 """Two gloo processes make the same gradients as one."""
 
-import json
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
@@ -93,19 +90,3 @@ def test_two_processes_equal_one(method: str, tmp_path: Path, two_processes: Pro
     one, two = np.load(tmp_path / "gradient-1.npy"), np.load(tmp_path / "gradient-2.npy")
     assert np.abs(one).max() > 1e-4
     np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.slow
-def test_two_processes_train_through_the_command_line(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
-    build_store(tmp_path / "store")
-    # steps 2 and 3 are scored, and so logged, though they are no multiples of log_every: by all processes or none
-    settings = (*tiny_settings, "training.steps=4", "training.log_every=9")
-    flags = [flag for setting in settings for flag in ("--set", setting)]
-    command = [sys.executable, "-m", "sparsefacs.cli", "train", "adversarial", str(tmp_path / "store")]
-    more = ["--devices", "2", "--protocol", "kfold:2", "--fold", "all", "--labels", "50%", "--json", *flags]
-    done = subprocess.run(
-        [*command, str(tmp_path / "run"), *more], capture_output=True, text=True, check=False, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Error" not in done.stderr
-    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["pooled"]["frames"] == 72
