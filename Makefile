@@ -17,9 +17,10 @@ $(STAMP): requirements.lock pyproject.toml
 demo: $(STAMP)
 	$(BIN)/sparsefacs demo
 
-# Two processes of one thread each: more would wait for each other on two cores.
+# Two processes of one thread each: more would wait for each other on two cores. Compiled modules are kept whatever the
+# environment says: about a hundred tests start the program, and each would compile it again.
 test: $(STAMP)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
