@@ -30,7 +30,7 @@ def fit(method: str, store: Path, out: Path, settings: tuple[str, ...], **more: 
 
 
 def test_a_run_learns_and_leaves_every_file(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
-    metrics = fit("supervised", store.path, tmp_path / "run", (*tiny_settings, "training.steps=150"), labels="all")
+    metrics = fit("supervised", store.path, tmp_path / "run", (*tiny_settings, "training.steps=100"), labels="all")
     assert metrics["pooled"]["mean"]["auc"]["value"] > 0.8
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names >= {"config.yaml", "protocol.json", "labels.parquet", "log.csv", "model.safetensors", "model.json"}
@@ -50,7 +50,7 @@ def test_alpha_zero_is_the_supervised_baseline_bit_for_bit(
 
 def test_intensity_is_learned_too(store: Store, tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
     metrics = fit(
-        "supervised", store.path, tmp_path / "r", (*tiny_settings, "training.steps=200"), labels="all", task="intensity"
+        "supervised", store.path, tmp_path / "r", (*tiny_settings, "training.steps=150"), labels="all", task="intensity"
     )
     assert metrics["pooled"]["mean"]["icc"]["value"] > 0.4
     with pytest.raises(InputError, match="does not learn intensity"):

@@ -18,7 +18,8 @@ from sparsefacs.methods.registry import method_class
 from step_gradients import save_gradients
 
 SIDE = 64
-NETWORK = ("network.backbone=test_resnet", "network.options={}", f"network.input_size={SIDE}", "network.crop=1")
+NARROW = "network.options={channels: [16, 24, 24, 32]}"
+NETWORK = ("network.backbone=test_resnet", NARROW, f"network.input_size={SIDE}", "network.crop=1")
 BATCHES = ("data.labelled_batch=4", "data.unlabelled_batch=4", "data.workers=1", "training.precision='32'")
 PARTS = ("method.recogniser.cells=2", "method.recogniser.feedforward=16", "method.inpainting.width=16")
 COMPARISONS = ("pseudo-label", "fixmatch", "mixmatch", "mean-teacher", "cutmix", "rotation", "exemplar", "jigsaw")
