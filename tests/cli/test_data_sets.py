@@ -26,9 +26,7 @@ Command = Callable[..., tuple[str, str]]
 FACES = ("emotionet", "affectnet", "casia-webface", "imdb-wiki", "celeba", "folder")
 
 
-def prepared(
-    command: Command, folder: Path, dataset: str, *, people: int = 3, clips: int = 2, frames: int = 5
-) -> Path:
+def prepared(command: Command, folder: Path, dataset: str, *, people: int = 3, clips: int = 2, frames: int = 5) -> Path:
     """Write the fake tree of `dataset` and prepare it."""
     tree, store = folder / f"{dataset}-tree", folder / f"{dataset}-store"
     size = ("--subjects", people, "--clips", clips, "--frames", frames)

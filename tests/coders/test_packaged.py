@@ -2,9 +2,10 @@
 
 import json
 import shutil
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from sparsefacs import InputError, api, coders, demo
+from sparsefacs import InputError, api, cli, coders, demo
 from sparsefacs.coders import make
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import resolve
@@ -33,8 +34,18 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def command(*given: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "sparsefacs.cli", *given], capture_output=True, text=True, check=False)
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
+    """Return a function that gives the command line words, in this process."""
+
+    def call(*words: str) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["sparsefacs", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=int(ended.value.code or 0), stdout=out, stderr=err)
+
+    return call
 
 
 def test_it_is_small_free_and_says_what_it_rests_on() -> None:
@@ -53,7 +64,7 @@ def test_its_people_are_in_no_benchmark_and_no_demo() -> None:
     assert not others & {faces["seed"] for faces in make.plan()["stores"].values()}
 
 
-def test_it_is_listed_and_its_card_can_be_read() -> None:
+def test_it_is_listed_and_its_card_can_be_read(command: Callable[..., SimpleNamespace]) -> None:
     listed = command("coders")
     assert listed.returncode == 0 and CARD["name"] in listed.stdout and "free for any use" in listed.stdout
     card = command("coders", CARD["name"]).stdout
@@ -63,7 +74,7 @@ def test_it_is_listed_and_its_card_can_be_read() -> None:
     assert refused.returncode == 2 and "no coder is called 'nobody'" in refused.stderr
 
 
-def test_a_photo_is_coded_without_a_run(photo: Path, tmp_path: Path) -> None:
+def test_a_photo_is_coded_without_a_run(command: Callable[..., SimpleNamespace], photo: Path, tmp_path: Path) -> None:
     """The astronaut smiles broadly with parted lips and raises no brow, as anyone can see."""
     done = command("predict", str(photo), "--out", str(tmp_path / "codes.csv"))
     assert done.returncode == 0, done.stderr
