@@ -203,7 +203,11 @@ def same_statistics(one: nn.Module, other: nn.Module) -> bool:
 
 
 @pytest.mark.parametrize(
-    "altering", [{"auxiliary": ("rotation",)}, {"auxiliary": ("inpainting",)}, {"semi_supervised": "cutmix"}]
+    "altering",
+    [
+        *({"auxiliary": (task,)} for task in ("rotation", "inpainting")),
+        *({"semi_supervised": name} for name in ("cutmix", "fixmatch")),
+    ],
 )
 def test_altered_faces_leave_running_statistics_alone(altering: dict[str, Any]) -> None:
     """Those are of faces as they are coded."""

@@ -167,7 +167,10 @@ class FixMatchConfig(BaseModel):
 
 
 class FixMatch(SemiSupervised):
-    """Confident predictions on a face's weak view are the labels of its strong view."""
+    """Confident predictions on a face's weak view are the labels of its strong view.
+
+    A reading: strong views pass by themselves and leave running statistics alone, which are of faces as they are coded.
+    """
 
     two_views: ClassVar[bool] = True
 
@@ -181,10 +184,10 @@ class FixMatch(SemiSupervised):
         if weak is None or strong is None:
             return _supervised(recogniser, drawn)
         pseudo = without_gradient(recogniser, weak)
-        first = len(drawn.labelled)
-        logits = _together(recogniser, drawn.labelled, strong)
-        supervised = recognition(logits[:first], drawn.labelled.occurrence)
-        on_strong = fixmatch_loss(pseudo, logits[first:], self.config.threshold)
+        supervised = recognition(_together(recogniser, drawn.labelled), drawn.labelled.occurrence)
+        with frozen_statistics(recogniser):
+            seen = _together(recogniser, strong)
+        on_strong = fixmatch_loss(pseudo, seen, self.config.threshold)
         loss = supervised + self.config.weight * on_strong
         return Contribution(loss, {"supervised": supervised, "strong_view": on_strong})
 
