@@ -95,7 +95,7 @@ def train(given: argparse.Namespace, training: str, method: str, settings: tuple
     words += ["--resume"] if run.exists() else []
     with (given.out / f"{training}.log").open("w") as log:
         environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // given.together))}
-        command = [sys.executable, "-m", "sparsefacs.cli", *words]
+        command = [sys.executable, "-m", "sparsefacs", *words]
         subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment, check=True)
 
 

@@ -106,7 +106,7 @@ def run_shards(arguments: argparse.Namespace, videos: Path, out: Path) -> int:
 
 
 def predict(arguments: argparse.Namespace, inputs: Path, out: Path, shard: int | None = None) -> list[str]:
-    command = [sys.executable, "-m", "sparsefacs.cli", "predict", arguments.coder, str(inputs), "--out", str(out)]
+    command = [sys.executable, "-m", "sparsefacs", "predict", arguments.coder, str(inputs), "--out", str(out)]
     return command if shard is None else [*command, "--shard", f"{shard}/{arguments.shards}"]
 
 

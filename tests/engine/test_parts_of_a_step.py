@@ -233,7 +233,7 @@ def test_torchrun_trains_as_devices_do_and_its_processes_stop_together(
     # steps 2 and 4 are scored, and so logged, though they are no multiples of log_every: by all processes or none
     checks = ("training.steps=8", "training.log_every=9", "selection.checks=4", "selection.patience=1")
     flags = [flag for setting in (*tiny_settings, *options, *checks) for flag in ("--set", setting)]
-    own = ["-m", "sparsefacs.cli", "train", "adversarial", str(tmp_path / "store")]
+    own = ["-m", "sparsefacs", "train", "adversarial", str(tmp_path / "store")]
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     asked = ["--protocol", "kfold:2", "--fold", "all", "--labels", "50%", "--json", *flags]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

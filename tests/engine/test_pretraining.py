@@ -349,7 +349,7 @@ def test_through_the_command_line(
         flag for setting in (*TINY, "method.predictor_hidden=8", "training.steps=2") for flag in ("--set", setting)
     ]
     words = ["pretrain", "kdsrl", str(faces.path), str(tmp_path / "run"), *flags]
-    command = [sys.executable, "-m", "sparsefacs.cli", *words, "--devices", "2", "--json"]
+    command = [sys.executable, "-m", "sparsefacs", *words, "--devices", "2", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["runs"][0]["images_seen"] == 16

@@ -87,7 +87,7 @@ def test_kill_nine_and_resume_equal_an_uninterrupted_run(
 ) -> None:
     settings = [*tiny_settings, "training.steps=40", "training.checkpoint_every=5"]
     flags = [flag for setting in settings for flag in ("--set", setting)]
-    command = [sys.executable, "-m", "sparsefacs.cli", "train", "adversarial", str(store.path)]
+    command = [sys.executable, "-m", "sparsefacs", "train", "adversarial", str(store.path)]
     tail = ["--labels", "50%", *flags]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     killed = subprocess.Popen([*command, str(tmp_path / "cut"), *tail], env=environment, stderr=subprocess.DEVNULL)

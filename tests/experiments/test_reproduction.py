@@ -202,7 +202,7 @@ def test_kill_stops_the_trainings_too_when_begun_where_ctrl_c_is_ignored(tmp_pat
     out, settings = tmp_path / "out", [*TINY, "training.steps=1000000", "training.checkpoint_every=1"]
     words = ["reproduce", "kdsrl", "table-5", "--store", str(_made(tmp_path / "faces")), "--out", str(out)]
     words += [word for setting in settings for word in ("--set", setting)]
-    shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "sparsefacs.cli", *words]
+    shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "sparsefacs", *words]
     run = out / "runs/bp4d/10/random-weights/seed-0"
     with subprocess.Popen(shell, stderr=subprocess.PIPE, text=True) as process:
         end = time.monotonic() + 60

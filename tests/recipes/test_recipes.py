@@ -220,7 +220,7 @@ def test_torchrun_of_the_recipe_goes_on_where_a_run_stopped(tmp_path: Path) -> N
 
     wanted = shlex.split(
         "python -m torch.distributed.run --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint node1:29500 "
-        f"--rdzv-id 7 -m sparsefacs.cli pretrain mae-face s {tmp_path}/run --recipe paper"
+        f"--rdzv-id 7 -m sparsefacs pretrain mae-face s {tmp_path}/run --recipe paper"
     )
     assert words() == wanted
     (tmp_path / "run").mkdir()

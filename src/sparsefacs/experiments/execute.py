@@ -111,7 +111,7 @@ class _Crew:
         make_folder(log.parent)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         environment = os.environ | dict.fromkeys(names, str(self.threads))
-        command = [sys.executable, "-m", "sparsefacs.cli", *job.words]
+        command = [sys.executable, "-m", "sparsefacs", *job.words]
         with log.open("wb") as told:
             out = subprocess.PIPE if job.to is not None else told
             process = subprocess.Popen(command, stdout=out, stderr=told, env=environment, **_apart())

@@ -1,5 +1,0 @@
-"""Lets `python -m sparsefacs.cli` be the command line."""
-
-from . import main
-
-main()
