@@ -10,13 +10,16 @@ from torch import nn
 
 from edited import edit_record
 from made_runs import same_weights
-from made_stores import build_store
+from made_stores import build_store, evident_store
 from process_pair import ProcessPair
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
 from sparsefacs.engine.config import recipe_names
+from sparsefacs.evidence.vectors import VECTOR_WIDTH
 from sparsefacs.files import read_json
+from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.model import load_coder
+from sparsefacs.methods.distil import Distil
 from sparsefacs.methods.registry import method_class
 from sparsefacs.networks.backbone import read_safetensors
 from step_gradients import save_gradients
@@ -155,6 +158,49 @@ def test_a_network_of_clips_teaches_by_still_faces_and_an_altered_teacher_is_not
     edit_record(tmp_path / "s" / "protocol.json", lambda plan: plan | {"teacher": {"weights": "0" * 64}})
     with pytest.raises(InputError, match="other settings"):
         distil(store, tmp_path / "s", tmp_path / "t", "training.steps=2", resume=True)
+
+
+STILL = "data.augmentation={flip: 0, shift: 0, rotation: 0, scale: 0, recolour: 0, grey: 0, blur: 0, noise: 0}"
+PIXELS = ("network.backbone=resnet10t", "network.options={channels: [8, 8, 8, 8]}", "network.input_size=32")
+STEPS = ("training.steps=2", "data.labelled_batch=8", "training.precision='32'", "selection.checks=1")
+
+
+@pytest.fixture(scope="module")
+def evident(folder: Path) -> Store:
+    return evident_store(folder / "evident", sides=True)
+
+
+@pytest.fixture(scope="module")
+def coder(evident: Store, folder: Path) -> Path:
+    api.train("coder", evident.path, folder / "coder", settings=(*PIXELS, *STEPS))
+    return folder / "coder"
+
+
+@pytest.mark.parametrize("student", ["pixels", "geometry", "person"])
+@pytest.mark.parametrize("kind", ["instant", "supervised"])
+def test_a_teacher_answers_what_it_codes(
+    kind: str, student: str, evident: Store, coder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a view that is the stored face, whatever the student looks at: with moved references, and with what the
+    pixels of a coder, begun from or beneath, say of the person's other faces.
+    """
+    sees = (*PIXELS, "method.said=9") if kind == "instant" else (*PIXELS, *STEPS, "network.evidence=person")
+    api.train(kind, evident.path, tmp_path / "t", labels="30%", settings=sees, network__init=str(coder))
+    teacher = load_coder(tmp_path / "t")
+    assert (teacher.settle is not None) == (kind == "instant") and teacher.known == VECTOR_WIDTH + 9
+    told: list[tuple[np.ndarray, np.ndarray]] = []
+    answers = Distil.answers
+
+    def kept(self: Distil, image: torch.Tensor, landmarks: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+        logits_BA = answers(self, image, landmarks, row)
+        told.append((row.numpy(), torch.sigmoid(logits_BA).numpy()))
+        return logits_BA
+
+    monkeypatch.setattr(Distil, "answers", kept)
+    distil(evident, tmp_path / "s", tmp_path / "t", "training.steps=3", STILL, f"network.evidence={student}")
+    rows, codes = (np.concatenate(parts) for parts in zip(*told, strict=True))
+    assert len(rows) == 48
+    np.testing.assert_allclose(codes, code_store(teacher, evident, rows), atol=1e-4)
 
 
 @pytest.mark.parametrize("recipe", recipe_names("distil"))

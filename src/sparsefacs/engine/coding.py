@@ -12,7 +12,7 @@ from ..data.evidence import EvidenceTable
 from ..data.rows import Faces
 from ..data.store import Store
 from ..evidence.vectors import VECTOR_WIDTH
-from ..networks.answers import answers, frame_features, window_answers
+from ..networks.answers import answers, frame_features, settle_of, window_answers
 from ..networks.clip_answers import is_of_clips, rows_in_clips
 
 if TYPE_CHECKING:
@@ -78,28 +78,41 @@ class RowCoder:
             return kept
         return table if width == VECTOR_WIDTH else table.further(rows, width, encode)
 
+    def _encoder(self, network: "nn.Module", setting: "Setting") -> Callable[[Rows], F32]:
+        """Return what gives what a network makes of rows by themselves, (M, E)."""
+        head: Any = getattr(network, "evidence", None)
+        own = None if head is None else self.table(person=head.person)
+
+        def ask(faces: NDArray[np.uint8], points: F32, part: Rows) -> F32:
+            vectors = None if own is None else own.vectors_ME[part]
+            return frame_features(network, faces, points, setting.network, vectors)
+
+        return lambda wanted: self._in_parts(ask, wanted)
+
+    def compared(self, network: "nn.Module", setting: "Setting", rows: Rows) -> EvidenceTable | None:
+        """Return the evidence of rows with the references that `network`, in evaluation mode, compares with; None where
+        it looks at none.
+        """
+        head: Any = getattr(network, "evidence", None)
+        if head is None:
+            return None
+        table = self.evidence(head.width, rows, self._encoder(network, setting), person=head.person)
+        return None if table is None else table.settled(settle_of(network, setting.task))
+
     def code(self, network: "nn.Module", setting: "Setting", rows: Rows) -> F32:
         """Return what `network` codes on rows (M,), (M, A); it is left in the mode it was in."""
         training = network.training
         network.eval()
         sees, task = setting.network, setting.task
-        head: Any = getattr(network, "evidence", None)
-        own = None if head is None else self.table(person=head.person)
-
-        def encode(wanted: Rows) -> F32:
-            def ask(faces: NDArray[np.uint8], points: F32, part: Rows) -> F32:
-                return frame_features(network, faces, points, sees, None if own is None else own.vectors_ME[part])
-
-            return self._in_parts(ask, wanted)
-
-        table = None if head is None else self.evidence(head.width, rows, encode, person=head.person)
+        table = self.compared(network, setting, rows)
         if is_of_clips(network):
             clips: Any = network
 
             def decode(windows: F32, coded: Rows) -> F32:
                 return window_answers(network, windows, task, None if table is None else table.reference(coded))
 
-            coded_MA = rows_in_clips(self._tracks, rows, (clips.clip_length, clips.key), encode, decode)
+            at, encode = (clips.clip_length, clips.key), self._encoder(network, setting)
+            coded_MA = rows_in_clips(self._tracks, rows, at, encode, decode)
         else:
 
             def whole(faces: NDArray[np.uint8], points: F32, part: Rows) -> F32:

@@ -7,6 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..data.batches import Batch, Batches
 from ..data.joined import AnyStore
 from ..files import sha256_file
@@ -120,6 +122,8 @@ def _build(fabric: "Fabric", config: RunConfig, data: TrainingSet, pool: ThreadP
     method = make_method(config, _steps(config, data)[0])
     learn_evidence(method, data, config)
     method.to(fabric.device).to(memory_format=torch.channels_last)
+    rows = np.concatenate([data.labelled, data.unlabelled])
+    method.take_references(lambda network, setting: data.coder.compared(network, setting, rows))
     batches = make_batches(data, config, method.needs(), pool, fabric.global_rank, fabric.world_size)
 
     def place(batch: Batch) -> Batch:

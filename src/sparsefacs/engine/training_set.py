@@ -242,7 +242,7 @@ def make_batches(
     seed, sizes, length = config.seed, config.data, needs.clip_length
     tracks = None if length is None else Tracks(data.stores)
     sees = config.network.evidence
-    known = data.coder.table(person=sees != "geometry") if sees != "pixels" or needs.evidence else None
+    known = data.coder.table(person=sees == "person") if sees != "pixels" else None
     if config.network.beneath:
         known = data.coder.kept
     sides = data.sides(config.aus) if needs.sides else None

@@ -12,8 +12,7 @@ from ..evidence.linear import evidence_of
 from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from ..faces.alignment import FaceRecipe
-from ..networks.answers import answers, frame_features, window_answers
-from ..networks.instant import InstantNetwork
+from ..networks.answers import answers, frame_features, settle_of, window_answers
 from .contract import Task, check_faces
 
 
@@ -68,9 +67,7 @@ class NetworkCoder:
     @property
     def settle(self) -> Settle | None:
         """What moves the references of people by how active they are, None where nothing does."""
-        if not self.person or not isinstance(self.network, InstantNetwork):
-            return None
-        return self.network.activity.told().settling(lambda faces, references: self.decode(faces[:, None], references))
+        return settle_of(self.network, self.task)
 
     def encode(
         self,

@@ -1,12 +1,13 @@
 """What a method is: its algorithm. The loop alone calls backward, steps, clips, synchronises, logs and saves."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from ..data.evidence import EvidenceTable
 from ..networks.trunk import Trunk
 from .settings import Described, Learner, MethodConfig, Needs, Setting, Task
 
@@ -57,6 +58,11 @@ class Algorithm(nn.Module, Described, ABC):
         return {}
 
 
+Compared = Callable[[nn.Module, Setting], EvidenceTable | None]
+"""A network in evaluation mode and what it codes → the evidence that it looks at, by row of a training's stores, with
+the references that it compares with; None where it looks at none."""
+
+
 class Method(Algorithm, Learner):
     """Learns AUs from faces of which some carry labels; `updates` draws from a `BatchSource`."""
 
@@ -75,6 +81,12 @@ class Method(Algorithm, Learner):
         Raises InputError when it cannot teach this method.
         """
         raise NotImplementedError
+
+    def take_references(self, compared: Compared) -> None:
+        """Take what a teacher compares the training's faces with, where there is one; called once, before any step, on
+        the device of the steps.
+        """
+        del compared
 
     @abstractmethod
     def predictor(self) -> nn.Module:

@@ -1,12 +1,13 @@
 """Distillation: a small network learns the answers of a trained one on faces with and without labels.
 
 Hinton, Vinyals, Dean: Distilling the knowledge in a neural network (2015), an AU at a time. The teacher is fixed and in
-evaluation mode; it sees the same augmented view as the student, each network at its own size. It is no part of the
-method's state: neither the student's model nor a checkpoint holds it.
+evaluation mode; it sees the same augmented view as the student, each network at its own size, and compares it with the
+person's reference as it does when it codes. It is no part of the method's state: neither the student's model nor a
+checkpoint holds it.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Self
 
 import torch
@@ -14,12 +15,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from ..data.batches import Batch, BatchSource, together
+from ..data.evidence import EvidenceTable
 from ..errors import InputError
+from ..evidence.linear import evidence_of
+from ..evidence.vectors import VECTOR_WIDTH
 from ..losses.distillation import taught_intensity_loss, taught_occurrence_loss
 from ..losses.recognition import intensity_loss, occurrence_loss
 from ..networks.answers import resized
 from ..networks.classifier import AUClassifier
-from .contract import Method, MethodConfig, Needs, Setting, Task, Update
+from .contract import Compared, Method, MethodConfig, Needs, Setting, Task, Update
 
 
 class DistilConfig(MethodConfig):
@@ -42,11 +46,28 @@ class DistilConfig(MethodConfig):
 
 @dataclass(frozen=True)
 class _Teacher:
-    """A fixed network, the side of the faces it sees, and its columns that are the student's AUs."""
+    """A fixed network, what it codes and sees, and its columns that are the student's AUs.
+
+    known: the evidence that it looks at, None for none.
+    """
 
     network: nn.Module
-    side: int
+    setting: Setting
     columns: list[int]
+    known: EvidenceTable | None = None
+
+    @property
+    def side(self) -> int:
+        """Side of the faces it sees, pixels."""
+        return self.setting.network.input_size
+
+    def evidence(self, row: Tensor, like: Tensor) -> Tensor | None:
+        """Return what it looks at of rows (B,) beside pixels, which say the rest of the view that is drawn."""
+        if self.known is None:
+            return None
+        rows = row.cpu().numpy()
+        told = evidence_of(self.known.vectors_ME[rows, :VECTOR_WIDTH], self.known.reference(rows))
+        return torch.from_numpy(told).to(like)
 
 
 class Distil(Method):
@@ -94,7 +115,13 @@ class Distil(Method):
                 remedy=f"Add --set network.crop={setting.network.crop:g}",
             )
         columns = [setting.aus.index(au) for au in own.aus]
-        self._teacher = _Teacher(network.eval().requires_grad_(False), setting.network.input_size, columns)
+        self._teacher = _Teacher(network.eval().requires_grad_(False), setting, columns)
+
+    def take_references(self, compared: Compared) -> None:
+        """Take what the teacher compares faces with: the same that its own codes are of."""
+        if self._teacher is not None and self.config.weight > 0:
+            known = compared(self._teacher.network, self._teacher.setting)
+            self._teacher = replace(self._teacher, known=known)
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         """Move the teacher too, wherever and in whatever precision the method goes."""
@@ -106,8 +133,7 @@ class Distil(Method):
     def needs(self) -> Needs:
         """Return that faces come at the larger of both networks' sides, and that those without labels count too."""
         sides = [self.setting.network.input_size, *([] if self._teacher is None else [self._teacher.side])]
-        taught = None if self._teacher is None else getattr(self._teacher.network, "evidence", None)
-        return Needs(unlabelled=self.config.weight > 0, side=max(sides), evidence=taught is not None)
+        return Needs(unlabelled=self.config.weight > 0, side=max(sides))
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield one update of the student on labelled and unlabelled faces together."""
@@ -115,20 +141,20 @@ class Distil(Method):
         free = batches.unlabelled() if self.config.weight > 0 else None
         drawn: list[Batch] = [labelled] if free is None else [labelled, free]
         faces = torch.cat([batch.image for batch in drawn]), torch.cat([batch.landmarks for batch in drawn])
-        evidence = together(*drawn)
-        logits_BA = self.student(*resized(*faces, self.setting.network.input_size), evidence)
+        logits_BA = self.student(*resized(*faces, self.setting.network.input_size), together(*drawn))
         recognition = self._recognition(logits_BA[: len(labelled)], labelled)
         loss, terms = self.config.labels * recognition, {"recognition": recognition}
         if self._teacher is not None and self.config.weight > 0:
-            taught = self._taught(logits_BA, self.answers(*faces, evidence))
+            taught = self._taught(logits_BA, self.answers(*faces, torch.cat([batch.row for batch in drawn])))
             loss, terms = loss + self.config.weight * taught, terms | {"taught": taught}
         yield Update("student", loss, terms)
 
-    def answers(self, image: Tensor, landmarks: Tensor, evidence: Tensor | None = None) -> Tensor:
+    def answers(self, image: Tensor, landmarks: Tensor, row: Tensor) -> Tensor:
         """Return the teacher's logits (B, A) of the student's AUs, without gradient; arguments as of a `Batch`."""
         if self._teacher is None:
             raise TypeError("there is no teacher")
         with torch.no_grad():
+            evidence = self._teacher.evidence(row, image)
             logits: Tensor = self._teacher.network(*resized(image, landmarks, self._teacher.side), evidence)
         return logits[:, self._teacher.columns]
 

@@ -44,8 +44,7 @@ class Needs:
     without labels in two random views; flow_side: side of the flow maps that come with every face, None for none;
     clip_length: frames of the clips that are drawn instead of faces, None for faces; key_view: each labelled clip's key
     frame once more in a view of its own, the clips themselves augmented as `data.strong` says; side: of the images that
-    are drawn, pixels, None for that of the network; evidence: what another network looks at beside what this one does;
-    sides: intensities of left and right apart.
+    are drawn, pixels, None for that of the network; sides: intensities of left and right apart.
     """
 
     unlabelled: bool = False
@@ -55,7 +54,6 @@ class Needs:
     clip_length: int | None = None
     key_view: bool = False
     side: int | None = None
-    evidence: bool = False
     sides: bool = False
 
 

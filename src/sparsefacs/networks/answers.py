@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from ..evidence.activity import Settle
     from .config import NetworkConfig
 
 
@@ -74,6 +75,17 @@ def window_answers(
         features = torch.from_numpy(features_BLE).to(device)
         logits = clips.from_windows(features, placed(references_BR, device))
         return np.asarray(as_codes(logits, task, clips.further).float().cpu().numpy())
+
+
+def settle_of(network: "nn.Module", task: Literal["occurrence", "intensity"]) -> "Settle | None":
+    """Return what moves the references of people by how active they are, None where `network` moves none."""
+    known: Any = network
+    if not hasattr(network, "activity") or not known.evidence.person:
+        return None
+    settle: Settle | None = known.activity.told().settling(
+        lambda faces, references: window_answers(network, faces[:, None], task, references)
+    )
+    return settle
 
 
 def as_codes(logits: "Tensor", task: Literal["occurrence", "intensity"], further: int) -> "Tensor":

@@ -81,12 +81,13 @@ def evidence_head(use: EvidenceUse, aus: int, said: int = 0) -> EvidenceHead | N
 
 
 def completed(evidence: Tensor, width: int, said: Tensor) -> Tensor:
-    """Return evidence of a face alone, (B, 2 · VECTOR_WIDTH + 1), with what pixels say, for a head of `width` numbers.
+    """Return evidence of a face alone with what pixels say of it, (B, 2 · width + 1), for a head of `width` numbers.
 
-    What they say of the person's other faces is not known.
+    evidence: the face's VECTOR_WIDTH numbers, and its person's reference: of `width` numbers, or of VECTOR_WIDTH where
+    what pixels say of the person's other faces is not known.
     """
-    own, reference = evidence[:, :VECTOR_WIDTH], evidence[:, VECTOR_WIDTH : 2 * VECTOR_WIDTH]
-    unknown = evidence.new_full((len(evidence), width - VECTOR_WIDTH), float("nan"))
+    own, reference = evidence[:, :VECTOR_WIDTH], evidence[:, VECTOR_WIDTH:-1]
+    unknown = evidence.new_full((len(evidence), width - reference.shape[1]), float("nan"))
     return torch.cat([own, said.to(evidence.dtype), reference, unknown, evidence[:, -1:]], dim=1)
 
 

@@ -15,7 +15,7 @@ from ..evidence.vectors import VECTOR_WIDTH
 from .answers import network_input
 from .classifier import AUClassifier
 from .config import NetworkConfig
-from .evidence import EvidenceHead, Evident, HeldActivity, joined
+from .evidence import EvidenceHead, Evident, HeldActivity, completed, joined
 from .pixels import LOUDEST
 from .trunk import Trunk
 
@@ -82,7 +82,7 @@ class InstantNetwork(Evident):
         return logits
 
     def forward(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
-        """Return AU logits (B, A); evidence of a face alone, (B, 2 · VECTOR_WIDTH + 1), is completed from pixels."""
+        """Return AU logits (B, A); evidence that lacks what pixels say of the face is `completed` from them."""
         return self.from_windows(*self._completed(image, landmarks, evidence))[:, : self.aus]
 
     def features(self, image: Tensor, landmarks: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
@@ -98,10 +98,9 @@ class InstantNetwork(Evident):
             return self.frame_features(image, landmarks)[:, None], None
         if evidence.shape[1] == 2 * width + 1:
             return evidence[:, None, :width], evidence[:, width:]
-        own, reference = evidence[:, :VECTOR_WIDTH], evidence[:, VECTOR_WIDTH : 2 * VECTOR_WIDTH]
-        unknown = evidence.new_full((len(evidence), width - VECTOR_WIDTH), float("nan"))
-        whole = torch.cat([reference, unknown, evidence[:, -1:]], dim=1)
-        return self.frame_features(image, landmarks, own)[:, None], whole
+        own = self.frame_features(image, landmarks, evidence[:, :VECTOR_WIDTH])
+        whole = completed(evidence, width, own[:, VECTOR_WIDTH:])
+        return own[:, None], whole[:, width:]
 
 
 def _pixels(config: NetworkConfig, said: int) -> AUClassifier:
