@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,12 @@ import numpy as np
 from measuring import give, machine
 from sparsefacs.coders import coder_names
 from sparsefacs.data.store import Store
-from sparsefacs.evidence.activity import found_activity
 from sparsefacs.experiments.active import People
 from sparsefacs.experiments.scores import Scored, draw, over_seeds, paired
 from sparsefacs.labelling.features import Features
 from sparsefacs.labelling.learner import Beliefs
 from sparsefacs.metrics.limits import base_rate_limits, base_rates
 from sparsefacs.metrics.occurrence import OccurrenceSums
-from sparsefacs.networks.light import LightNetwork
 
 WAYS = ("labels", "limits", "references")
 
@@ -63,14 +60,10 @@ def _scored(people: People, features: Features, labels: int, seed: int, resample
     aus, pool = people.store.aus, people.pool.train
     shown = np.sort(np.random.default_rng([seed, 5]).choice(pool, min(labels, len(pool)), replace=False))
     beliefs = Beliefs.of_labels(features, aus, shown, people.labels_MA[shown])
-    network = LightNetwork(beliefs.weights, len(aus))
-    free, table = features.free, features.table
-    activity = found_activity(table.vectors_ME[free], table.people[free], beliefs.probabilities(free), len(shown))
-    moved = replace(features, table=table.settled(replace(network, activity=activity).settle))
     rates, sums = base_rates(people.labels_MA[shown]), {}
     for way in WAYS:
-        seen = beliefs.after(moved) if way == "references" else beliefs
-        expected = seen.probabilities(free)
+        seen = beliefs.settled if way == "references" else beliefs
+        expected = seen.probabilities(features.free)
         limits = base_rate_limits(expected, rates if way == "labels" else expected.mean(axis=0))
         sums[way] = _sums(people, seen.probabilities(people.test), limits, resamples)
     return sums

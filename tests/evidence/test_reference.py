@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sparsefacs.evidence.reference import SAMPLE, PersonSample, no_reference, references
+from sparsefacs.evidence.reference import SAMPLE, PersonSample, no_reference, person_samples
 
 
 def vectors(count: int, width: int = 7, seed: int = 0) -> np.ndarray:
@@ -77,10 +77,10 @@ def test_numbers_that_are_not_known_do_not_count() -> None:
 def test_references_are_each_persons_own() -> None:
     rows = vectors(40)
     person = np.arange(40) % 2
-    found = references(rows, person, ["clip"] * 40, np.arange(40), np.arange(40) / 2)
-    for who in (0, 1):
-        np.testing.assert_array_equal(found[who, :-1], np.median(rows[person == who], axis=0))
+    found, other = person_samples(rows, person, ["clip"] * 40, np.arange(40), np.arange(40) / 2)
+    for who, sample in enumerate((found, other)):
+        np.testing.assert_array_equal(sample.reference(7)[:-1], np.median(rows[person == who], axis=0))
     changed = rows.copy()
     changed[person == 1] += 5
-    again = references(changed, person, ["clip"] * 40, np.arange(40), np.arange(40) / 2)
-    np.testing.assert_array_equal(again[0], found[0])
+    again, _ = person_samples(changed, person, ["clip"] * 40, np.arange(40), np.arange(40) / 2)
+    np.testing.assert_array_equal(again.reference(7), found.reference(7))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -9,12 +10,18 @@ import numpy as np
 import pytest
 
 from made_stores import build_store, evident_store
+from sparsefacs import api
 from sparsefacs.coders import coder_names
+from sparsefacs.data.answered import face_keys
+from sparsefacs.data.answers import Answer
 from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
 from sparsefacs.evidence.vectors import VECTOR_WIDTH
+from sparsefacs.inference.evaluation import code_store
+from sparsefacs.inference.model import load_coder
 from sparsefacs.labelling import features as kept
 from sparsefacs.labelling import queue as queues
+from sparsefacs.labelling.answer_file import AnswerFile
 from sparsefacs.labelling.asking import Ask
 from sparsefacs.labelling.choosing import STRATEGIES, choose
 from sparsefacs.labelling.features import Features, store_features, with_pixels
@@ -232,6 +239,28 @@ def test_without_the_pass_the_coder_knows_points(tmp_path: Path) -> None:
     )
     assert whole.whole
     assert (whole.table.vectors_ME[:, VECTOR_WIDTH:] == 0).all()
+
+
+@pytest.mark.parametrize("coder", ["coder", "none"])
+def test_beliefs_are_the_codes_of_a_run_that_learned_from_the_same_answers(tmp_path: Path, coder: str) -> None:
+    """From the coder, references are moved by how active people are; a choice is of weights, which learn without."""
+    store = evident_store(tmp_path / "s")
+    queue = StoreQueue(store, AUS, coder=coder, wait=True)
+    labels, answers = store.occurrence(), {}
+    with closing(AnswerFile(tmp_path / "labels.csv", AUS)) as file:
+        for ask in queue.next({}, 20):
+            answers[ask.row] = dict(zip(AUS, labels[ask.row].tolist(), strict=True))
+            file.add(Answer(face_keys(store)[ask.row], "anna", "coded", answers[ask.row], test=ask.test))
+    queue.learn(answers)
+    recipe = {"coder": "small", "none": "evidence"}[coder]
+    api.train("instant", store.path, tmp_path / "run", labels_from=tmp_path / "labels.csv", recipe=recipe)
+    run = load_coder(tmp_path / "run")
+    assert (run.settle is not None) == (coder == "coder")
+    codes = code_store(run, store, np.arange(len(store)))
+    found = np.array([list(queue.beliefs(row).values()) for row in range(len(store))])
+    np.testing.assert_allclose(found, codes, atol=2e-3)  # what pixels say is kept in half precision
+    unmoved = queue._now.probabilities(np.arange(len(store)))
+    assert (np.abs(unmoved - codes).max() > 0.02) == (coder == "coder")
 
 
 def test_the_first_faces_of_a_large_store_wait_for_no_numbers(faces: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The evidence of a store's faces: what their points and blendshapes tell, and their person's reference."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from ..evidence.activity import Settle
 from ..evidence.blendshapes import BLENDSHAPES
 from ..evidence.linear import evidence_of
-from ..evidence.reference import no_reference, references
+from ..evidence.reference import PersonSample, no_reference, person_samples
 from ..evidence.vectors import SHAPES, VECTOR_WIDTH, face_vectors
 from .store import Store
 
@@ -31,13 +32,10 @@ class EvidenceTable:
     """The evidence of the faces of `stores`, whose rows count through them in order. No label is read.
 
     person: with references, each made of all faces of its person in a store; without, nobody has one.
-    settle: what moves a reference by how active its person is.
     """
 
-    def __init__(
-        self, stores: Sequence[Store], *, person: bool, vectors_ME: F32 | None = None, settle: Settle | None = None
-    ) -> None:
-        self.stores, self.person, self._settle = stores, person, settle
+    def __init__(self, stores: Sequence[Store], *, person: bool, vectors_ME: F32 | None = None) -> None:
+        self.stores, self.person = stores, person
         if vectors_ME is None:
             vectors_ME = np.concatenate([store_vectors(store) for store in stores])
         self.vectors_ME: F32 = vectors_ME
@@ -54,8 +52,8 @@ class EvidenceTable:
         return np.asarray(np.unique(np.array(names), return_inverse=True)[1], np.int64)
 
     @cached_property
-    def _references(self) -> F32:
-        """The reference of each person, (P, E + 1)."""
+    def _samples(self) -> list[PersonSample]:
+        """What each person's reference is made of."""
         sources = [
             f"{source}\0{clip}"
             for store in self.stores
@@ -63,13 +61,15 @@ class EvidenceTable:
         ]
         frames = np.concatenate([store.numbers("frame") for store in self.stores])
         times = np.concatenate([store.numbers("time") for store in self.stores])
-        return references(self.vectors_ME, self.people, sources, frames, times, self._settle)
+        return person_samples(self.vectors_ME, self.people, sources, frames, times)
 
     def reference(self, rows: Rows) -> F32:
         """Return the reference (B, E + 1) of the person that each of `rows` shows."""
-        if not self.person:
-            return no_reference(len(rows), self.vectors_ME.shape[1])
-        return self._references[self.people[rows]]
+        width = self.vectors_ME.shape[1]
+        if not self.person or not len(rows):
+            return no_reference(len(rows), width)
+        people, place = np.unique(self.people[rows], return_inverse=True)
+        return np.stack([self._samples[one].reference(width) for one in people.tolist()])[place]
 
     def of(self, rows: Rows) -> F32:
         """Return the evidence (B, 2E + 1) of rows (B,), as `evidence.linear.evidence_of` has it."""
@@ -77,9 +77,12 @@ class EvidenceTable:
 
     def settled(self, settle: Settle | None) -> "EvidenceTable":
         """Return the table whose references `settle` moves; this one for None."""
-        if settle is None:
+        if settle is None or not self.person:
             return self
-        return EvidenceTable(self.stores, person=self.person, vectors_ME=self.vectors_ME, settle=settle)
+        samples = [sample.settled(settle) for sample in self._samples]
+        moved = copy(self)  # with whose each face is, which takes long to find for many
+        moved._samples = samples
+        return moved
 
     def further(self, rows: Rows, width: int, encode: Callable[[NDArray[np.int64]], F32]) -> "EvidenceTable":
         """Return the table of longer vectors, (M, width), in which `rows` are known, and where their people are

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from ..data.evidence import EvidenceTable
 from ..data.joined import AnyStore
 from ..errors import InputError
-from ..evidence.activity import Activity, found_activity
 from ..evidence.linear import LinearEvidence
 from ..evidence.vectors import VECTOR_WIDTH, meaning_of
 from ..faces.alignment import FaceRecipe
@@ -129,7 +128,8 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
         return Learned(network, table, None, further)
     begun_A = np.any(begin.face_EA != 0, axis=0)
     if person and config.task == "occurrence":
-        network = replace(network, activity=_activity(network, begun_A, table, data))
+        rows = spread(np.unique(free), _MOST_SEEN)
+        network = network.adapted(table, rows, begun_A, len(data.labelled))
     return Learned(network, table.settled(network.settle), _brought(coder, begun_A, config), further)
 
 
@@ -271,11 +271,3 @@ def _without_silent(data: TrainingSet, config: RunConfig, store: AnyStore) -> Ru
     named = ", ".join(f"AU{au}" for au in silent)
     print(f"note: {named} left out: no label of them may be seen, and nothing else tells them", file=sys.stderr)
     return config.model_copy(update={"aus": tuple(au for au in config.aus if au not in silent)})
-
-
-def _activity(network: LightNetwork, begun_A: NDArray[np.bool_], table: EvidenceTable, data: TrainingSet) -> Activity:
-    """Return how active the training people are in the AUs that a coder knows; no label is read."""
-    rows = spread(np.unique(np.concatenate([data.labelled, data.unlabelled])), _MOST_SEEN)
-    shown = 1 / (1 + np.exp(-network.logits(table.vectors_ME[rows], table.reference(rows)).astype(np.float64)))
-    shown[:, ~begun_A] = np.nan
-    return found_activity(table.vectors_ME[rows], table.people[rows], shown, len(data.labelled))

@@ -8,7 +8,7 @@ moments weighs little: see `evidence.linear`.
 import hashlib
 import heapq
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,10 @@ class PersonSample:
             return
         self._made = None
 
+    def settled(self, settle: Settle) -> "PersonSample":
+        """Return a sample of the same faces whose reference `settle` moves; neither may be added to."""
+        return replace(self, settle=settle, _made=None)
+
     @property
     def moments(self) -> int:
         """How many moments the faces come from: one that stands still tells no more the longer it is looked at."""
@@ -112,18 +116,16 @@ def _median(sample_KE: F32) -> F32:
     return np.asarray(np.where(count > 0, middle, np.nan), np.float32)
 
 
-def references(
+def person_samples(
     vectors_ME: F32, person_M: NDArray[np.integer], source_M: Sequence[str], frame_M: NDArray[np.integer],
-    time_M: NDArray[np.floating], settle: Settle | None = None,
-) -> F32:  # fmt: skip
-    """Return the reference (P, E + 1) of each of P people, made of all faces of theirs among M.
+    time_M: NDArray[np.floating],
+) -> list[PersonSample]:  # fmt: skip
+    """Return the sample of each of P people, of all faces of theirs among M.
 
     person_M: whose each face is, 0 to P − 1; source_M: the clip or file that it comes from, with number and seconds.
-    settle: as of `PersonSample`.
     """
-    samples = [PersonSample(settle) for _ in range(int(person_M.max(initial=-1)) + 1)]
+    samples = [PersonSample() for _ in range(int(person_M.max(initial=-1)) + 1)]
     people, frames, times = person_M.tolist(), frame_M.tolist(), time_M.tolist()
     for row in np.flatnonzero(np.isfinite(vectors_ME).any(axis=1)).tolist():
         samples[people[row]].add_known(source_M[row], frames[row], times[row], vectors_ME[row])
-    width = vectors_ME.shape[1]
-    return np.stack([sample.reference(width) for sample in samples]) if samples else no_reference(0, width)
+    return samples

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..evidence.fitting import FitSettings, fit_linear, meanings_of
 from ..evidence.linear import LinearEvidence, evidence_logits, standardised
 from ..evidence.vectors import VECTOR_WIDTH
+from ..networks.light import LightNetwork
 from .features import Features, Rows
 
 F32 = NDArray[np.float32]
@@ -23,12 +24,13 @@ COMPONENTS = 64
 
 @dataclass(frozen=True)
 class Beliefs:
-    """Weights learned from some answers, and faces as they see them."""
+    """Weights learned from some answers, and faces as they see them; labelled: faces that were learned from."""
 
     features: Features
     aus: tuple[int, ...]
     weights: LinearEvidence
     settings: FitSettings
+    labelled: int
 
     @classmethod
     def learned(cls, features: Features, aus: tuple[int, ...], answers: Answers) -> "Beliefs":
@@ -44,7 +46,7 @@ class Beliefs:
         weights = fit_linear(
             table.of(rows), labels_LA, table.of(features.free), meanings_of(aus), settings, features.begin
         )
-        return cls(features, aus, weights, settings)
+        return cls(features, aus, weights, settings, int(np.isfinite(labels_LA).any(axis=1).sum()))
 
     def probabilities(self, rows: Rows) -> F64:
         """Return how likely each AU is on `rows`, (N, A)."""
@@ -64,9 +66,18 @@ class Beliefs:
         found = self._numbers(rows) @ self._cheap
         return np.asarray((found / self._cheap_spread).reshape(len(rows), len(self.aus), 2), np.float32)
 
-    def after(self, features: Features) -> "Beliefs":
-        """Return the same weights over other features of the same faces."""
-        return replace(self, features=features)
+    @cached_property
+    def settled(self) -> "Beliefs":
+        """The beliefs of a run that has learned from the same answers: from a coder, references are moved by how active
+        people are. A choice is made by these ones, since weights learn with references as they are.
+        """
+        begin, table = self.features.begin, self.features.table
+        if begin is None:
+            return self
+        network = LightNetwork(self.weights, len(self.aus))
+        known_A = np.any(begin.face_EA != 0, axis=0)
+        settle = network.adapted(table, self.features.free, known_A, self.labelled).settle
+        return replace(self, features=replace(self.features, table=table.settled(settle)))
 
     def _numbers(self, rows: Rows) -> F32:
         own, change, trust = standardised(self.features.table.of(rows), self.weights, np)

@@ -137,12 +137,12 @@ class StoreQueue:
                 self._answers, self._learned = own, learned
 
     def beliefs(self, row: int) -> dict[int, float]:
-        """Return AU → probability that the model gives it now on the face of `row`; of a large store nothing until it
-        is read.
+        """Return AU → probability that a run which learned from the same answers gives it on the face of `row`; of a
+        large store nothing until it is read.
         """
         if self.at_once and not self._opened.done():
             return {}
-        chance_A = self._now.probabilities(np.array([row], np.int64))[0]
+        chance_A = self._now.settled.probabilities(np.array([row], np.int64))[0]
         return {au: float(chance) for au, chance in zip(self.aus, chance_A, strict=True)}
 
     def look(self) -> None:

@@ -5,21 +5,22 @@ trunk sees is for torch.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..evidence.activity import Activity, Settle
+from ..evidence.activity import Activity, Settle, found_activity
 from ..evidence.linear import LinearEvidence, evidence_logits, evidence_of
 from ..evidence.reference import no_reference
 from ..evidence.vectors import VECTOR_WIDTH
 from .pixels import PixelModel, Pixels, runs_without_torch
 
 if TYPE_CHECKING:
+    from ..data.evidence import EvidenceTable
     from .config import NetworkConfig
 
 F32 = NDArray[np.float32]
@@ -79,6 +80,17 @@ class LightNetwork:
         return self.activity.settling(
             lambda faces, others: codes_of(self.logits(faces, others), "occurrence", self.aus)
         )
+
+    def adapted(
+        self, table: "EvidenceTable", rows: NDArray[np.int64], known_A: NDArray[np.bool_], labelled: int
+    ) -> Self:
+        """Return the network that moves references by how active the people on `rows` of a table are; no label is read.
+
+        known_A: the AUs (aus,) whose answers are to be heeded. labelled: from how many labelled faces it has learned.
+        """
+        logits = self.logits(table.vectors_ME[rows], table.reference(rows)).astype(np.float64)
+        shown = np.where(known_A, 1 / (1 + np.exp(-np.clip(logits, -_LARGEST, _LARGEST))), np.nan)
+        return replace(self, activity=found_activity(table.vectors_ME[rows], table.people[rows], shown, labelled))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the weights by the names that torch gives them."""
