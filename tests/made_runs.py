@@ -51,8 +51,8 @@ def write_run(
         told = len(aus) + predictor.further
         predictor.evidence.take(random_weights(predictor.evidence.width, told, seed))
         predictor.evidence.gain.fill_(0.6)
-    if hasattr(predictor, "activity") and task == "occurrence":
-        found = random_activity(predictor.evidence.width, len(aus), seed)
+    if hasattr(predictor, "activity"):
+        found = random_activity(predictor.evidence.width, len(aus), seed, 5 if task == "intensity" else 1)
         predictor.activity.load_state_dict({name: torch.from_numpy(values) for name, values in found.arrays().items()})
     recipe = FaceRecipe(size=size).as_json()
     path.mkdir(parents=True)
@@ -73,10 +73,10 @@ def random_weights(width: int, aus: int, seed: int = 0) -> LinearEvidence:
     return LinearEvidence(**{name: values.astype(np.float32) for name, values in made.items()})
 
 
-def random_activity(width: int, aus: int, seed: int = 0) -> Activity:
-    """Return what moves references by a part of what faces differ by."""
+def random_activity(width: int, aus: int, seed: int = 0, most: float = 1) -> Activity:
+    """Return what moves references by a part of what faces differ by; most: the largest code."""
     rng = np.random.default_rng(seed)
-    usual_A, moves_AE = rng.uniform(0.1, 0.5, aus), rng.normal(0, 0.02, (aus, width))
+    usual_A, moves_AE = most * rng.uniform(0.1, 0.5, aus), rng.normal(0, 0.02 / most, (aus, width))
     return Activity(usual_A.astype(np.float32), moves_AE.astype(np.float32))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -209,6 +209,33 @@ def test_unlabelled_faces_say_how_active_people_are_and_how_often_aus_count(
     reference = np.append(np.median(raw[rows[:9]], axis=0), [0.0] * 9 + [7.0]).astype(np.float32)
     faces = np.concatenate([raw[rows[:9]], np.zeros((9, 9), np.float32)], axis=1)
     assert np.nanmax(np.abs(coder.settle(faces, reference) - reference)) > 1e-4
+
+
+@pytest.mark.parametrize("task", ["occurrence", "intensity"])
+def test_references_are_moved_by_the_codes_of_the_task(
+    task: Literal["occurrence", "intensity"], seen: Store, trained: Path, tmp_path: Path
+) -> None:
+    """By how the mean code on a person's faces, probability or intensity, differs from the training people's."""
+    run = tmp_path / "run"
+    api.train("instant", seen.path, run, labels="30%", network__init=str(trained), settings=FROM, task=task)
+    coder, weights = load_coder(run), weights_of(run)
+    usual_A, moves_AE = weights["activity.usual_A"].numpy(), weights["activity.moves_AE"].numpy()
+    whole = np.arange(len(seen))
+    faces, points = (np.stack(each) for each in zip(*(seen.face(row) for row in whole), strict=True))
+    table = EvidenceTable(seen.parts, person=True)
+    features = coder.encode(faces, points, table.vectors_ME)
+    table = EvidenceTable(seen.parts, person=True, vectors_ME=features)
+    codes = coder.decode(features[:, None], table.reference(whole))
+    assert (codes.max() > 1) == (task == "intensity")
+    subject = seen.strings("subject")
+    train = np.isin(subject, json.loads(RunFolder(run).protocol.read_text())["fold"]["train"])
+    np.testing.assert_allclose(usual_A, codes[train].mean(axis=0), atol=1e-5)
+    references = table.reference(whole)
+    for who in np.unique(subject):
+        references[subject == who, :-1] += (usual_A - codes[subject == who].mean(axis=0)) @ moves_AE
+    moved = coder.decode(features[:, None], references)
+    np.testing.assert_allclose(code_store(coder, seen, whole), moved, atol=1e-4)
+    assert np.abs(moved - codes).max() > 0.01
 
 
 def test_no_face_of_those_tested_on_says_how_active_people_are(seen: Store, trained: Path, tmp_path: Path) -> None:

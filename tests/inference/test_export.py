@@ -116,6 +116,7 @@ EVIDENT = {
     ("name", "use", "task"),
     [
         ("instant", "person", "occurrence"),
+        ("instant", "person", "intensity"),
         ("features", "person", "occurrence"),
         ("plain", "person", "intensity"),
         ("plain", "geometry", "occurrence"),
@@ -125,8 +126,9 @@ EVIDENT = {
 )
 def test_evidence_and_the_person_are_looked_at_as_the_run_does(folder: Path, name: str, use: str, task: str) -> None:
     method, network, settings = EVIDENT[name]
-    run = write_run(folder / f"{name}-{use}", network | {"evidence": use}, method=method, settings=settings, task=task)
-    out = folder / f"{name}-{use}.onnx"
+    named = f"{name}-{use}-{task}"
+    run = write_run(folder / named, network | {"evidence": use}, method=method, settings=settings, task=task)
+    out = folder / f"{named}.onnx"
     assert api.export(run, out)["max_difference"] < 1e-4
     exported, coder = OnnxCoder(out), load_coder(run)
     assert (exported.known, exported.person, exported.clip) == (coder.known, use == "person", (1, 0))

@@ -127,10 +127,10 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
     if coder is None or begin is None:
         return Learned(network, table, None, further)
     begun_A = np.any(begin.face_EA != 0, axis=0)
-    if person and config.task == "occurrence":
+    if person:
         rows = spread(np.unique(free), _MOST_SEEN)
-        network = network.adapted(table, rows, begun_A, len(data.labelled))
-    return Learned(network, table.settled(network.settle), _brought(coder, begun_A, config), further)
+        network = network.adapted(config.task, table, rows, begun_A, len(data.labelled))
+    return Learned(network, table.settled(network.settle(config.task)), _brought(coder, begun_A, config), further)
 
 
 def with_pixels(

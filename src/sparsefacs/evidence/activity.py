@@ -1,8 +1,9 @@
 """How much of each AU a person shows, and what it changes in the reference that their faces are compared with.
 
 Who smiles most of the time has a median that smiles, and a smile that equals it is no change. So once it is known how
-often a coder finds each AU on a person's faces, their reference is moved by what they show more, or less, than people
-usually do: half of it (`docs/methods/coder.md`). No label is read, neither for that nor for how AUs move a face.
+often a coder finds each AU on a person's faces, or how strong, their reference is moved by what they show more, or
+less, than people usually do: half of it (`docs/methods/coder.md`). No label is read, neither for that nor for how AUs
+move a face.
 """
 
 from collections.abc import Callable
@@ -18,13 +19,13 @@ SHARE = 0.5
 """How far a reference is moved, of what the person shows more than people usually do."""
 LABELLED = 640.0
 """Labelled faces at which it is moved half as far: weights that many labels taught know most of it themselves."""
-_SMOOTHING = 0.01  # share of the probabilities' mean square within people
+_SMOOTHING = 0.01  # share of the codes' mean square within people
 
 
 @dataclass(frozen=True)
 class Activity:
-    """usual_A: how often each AU is found on people's faces; moves_AE: how far a reference is moved by an AU that is
-    found always where it is usually never found, in the numbers of evidence. All float32.
+    """usual_A: the mean code of each AU on people's faces, probability or intensity; moves_AE: how far a reference is
+    moved by a mean code that is 1 above it, in the numbers of evidence. All float32.
     """
 
     usual_A: F32  # noqa: N815 -- a shape suffix
@@ -48,7 +49,7 @@ class Activity:
     def settled(self, codes: Callable[[F32, F32], F32], sample_KE: F32, reference_R: F32) -> F32:
         """Return a person's reference (E + 1,), moved by what a sample (K, E) of their faces shows.
 
-        codes: faces (K, E) and references (K, E + 1) → probabilities (K, A or more), those of the AUs first.
+        codes: faces (K, E) and references (K, E + 1) → codes (K, A or more), those of the AUs first.
         """
         aus = len(self.usual_A)
         shown_A = codes(sample_KE, np.tile(reference_R, (len(sample_KE), 1)))[:, :aus].mean(axis=0, dtype=np.float64)
@@ -62,10 +63,10 @@ Settle = Callable[[F32, F32], F32]
 
 
 def found_activity(vectors_NE: F32, person_N: NDArray[np.int64], shown_NA: F64, labelled: int) -> Activity:
-    """Return how AUs move faces within people, and how often they are found, from N faces of several people.
+    """Return how AUs move faces within people, and how much of them people show, from N faces of several people.
 
-    shown_NA: how likely a coder finds each AU; NaN where it does not know an AU, which then moves nothing. labelled:
-    how many labelled faces it has learned from beside. By least squares within people, on one thread.
+    shown_NA: a coder's codes; NaN where it does not know an AU, which then moves nothing. labelled: how many labelled
+    faces it has learned from beside. By least squares within people, on one thread.
     """
     from threadpoolctl import threadpool_limits
 

@@ -61,7 +61,7 @@ class LightCoder:
     @property
     def settle(self) -> Settle | None:
         """What moves the references of people by how active they are, None where nothing does."""
-        return self.light.settle
+        return self.light.settle(self.task)
 
     def encode(
         self, faces_BHWC: NDArray[np.uint8], landmarks_BPC: F32, vectors_BW: F32 | None = None

@@ -76,8 +76,8 @@ class Beliefs:
             return self
         network = LightNetwork(self.weights, len(self.aus))
         known_A = np.any(begin.face_EA != 0, axis=0)
-        settle = network.adapted(table, self.features.free, known_A, self.labelled).settle
-        return replace(self, features=replace(self.features, table=table.settled(settle)))
+        active = network.adapted("occurrence", table, self.features.free, known_A, self.labelled)
+        return replace(self, features=replace(self.features, table=table.settled(active.settle("occurrence"))))
 
     def _numbers(self, rows: Rows) -> F32:
         own, change, trust = standardised(self.features.table.of(rows), self.weights, np)

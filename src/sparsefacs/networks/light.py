@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .config import NetworkConfig
 
 F32 = NDArray[np.float32]
+Task = Literal["occurrence", "intensity"]
 _PIXELS, _EVIDENCE, _ACTIVITY = "pixels.", "evidence.", "activity."
 _LARGEST = 80.0  # logits beyond it change no float32
 
@@ -72,24 +73,22 @@ class LightNetwork:
         exact: dict[str, Any] = {name: value.astype(np.float64) for name, value in self.evidence.arrays().items()}
         return LinearEvidence(**exact)
 
-    @property
-    def settle(self) -> Settle | None:
-        """What moves the references of people by how active they are, None where nothing does."""
+    def settle(self, task: Task) -> Settle | None:
+        """Return what moves the references of people by how active they are, None where nothing does."""
         if self.activity is None or not self.person:
             return None
-        return self.activity.settling(
-            lambda faces, others: codes_of(self.logits(faces, others), "occurrence", self.aus)
-        )
+        return self.activity.settling(lambda faces, others: codes_of(self.logits(faces, others), task, self.aus))
 
     def adapted(
-        self, table: "EvidenceTable", rows: NDArray[np.int64], known_A: NDArray[np.bool_], labelled: int
+        self, task: Task, table: "EvidenceTable", rows: NDArray[np.int64], known_A: NDArray[np.bool_], labelled: int
     ) -> Self:
         """Return the network that moves references by how active the people on `rows` of a table are; no label is read.
 
         known_A: the AUs (aus,) whose answers are to be heeded. labelled: from how many labelled faces it has learned.
         """
         logits = self.logits(table.vectors_ME[rows], table.reference(rows)).astype(np.float64)
-        shown = np.where(known_A, 1 / (1 + np.exp(-np.clip(logits, -_LARGEST, _LARGEST))), np.nan)
+        most = 5.0 if task == "intensity" else 1.0
+        shown = np.where(known_A, most / (1 + np.exp(-np.clip(logits, -_LARGEST, _LARGEST))), np.nan)
         return replace(self, activity=found_activity(table.vectors_ME[rows], table.people[rows], shown, labelled))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -157,7 +156,7 @@ def _pixels(weights: Mapping[str, F32], config: "NetworkConfig", threads: int | 
         raise ValueError(f"pixels that cannot be run ({error})") from error
 
 
-def codes_of(logits_BA: NDArray[np.floating], task: Literal["occurrence", "intensity"], aus: int) -> F32:
+def codes_of(logits_BA: NDArray[np.floating], task: Task, aus: int) -> F32:
     """Return the codes of logits (B, A + further): probabilities or intensities of `aus` AUs, intensities of the rest.
 
     As `networks.answers.as_codes` does with tensors.
