@@ -15,6 +15,7 @@ from sparsefacs.facs.landmarks import mean_face
 from sparsefacs.inference.export import sample_faces
 from sparsefacs.methods.contract import Setting
 from sparsefacs.methods.registry import method_class
+from sparsefacs.metrics.limits import Limits
 from sparsefacs.networks.backbone import read_safetensors
 from sparsefacs.networks.config import NetworkConfig
 
@@ -56,7 +57,8 @@ def write_run(
         predictor.activity.load_state_dict({name: torch.from_numpy(values) for name, values in found.arrays().items()})
     recipe = FaceRecipe(size=size).as_json()
     path.mkdir(parents=True)
-    RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), limits, 1, settings)
+    told = None if limits is None else Limits(limits, "base-rate")
+    RunFolder(path).write_model(setting, recipe, method, predictor.state_dict(), told, 1, settings)
     return path
 
 

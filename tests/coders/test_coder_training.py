@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from edited import edit_record
 from made_runs import weights_of
 from made_stores import evident_store
 from sparsefacs import InputError, api
@@ -192,10 +193,13 @@ def test_unlabelled_faces_say_how_active_people_are_and_how_often_aus_count(
 ) -> None:
     """Read from the training people's faces: nobody's labels, and no face of those tested on."""
     run = tmp_path / "run"
-    api.train(
+    metrics = api.train(
         "instant", seen.path, run, labels=labels, network__init=str(trained), settings=(*FROM, "selection.rule=last")
     )
     coder = load_coder(run)
+    assert metrics["provenance"]["limit_rule"] == RunFolder(run).read_model()["limit_rule"] == "from-coder"
+    edit_record(run / "model.json", {}, "limit_rule")  # as earlier versions left it
+    assert api.evaluate(run)["provenance"]["limit_rule"] == "from-coder"
     assert load_coder(trained).settle is None and coder.settle is not None
     rows = np.flatnonzero(
         np.isin(seen.strings("subject"), json.loads(RunFolder(run).protocol.read_text())["fold"]["train"])

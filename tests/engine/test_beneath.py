@@ -47,6 +47,7 @@ def train(store: Store, out: Path, coder: Path, method: str = "supervised", *mor
 def test_its_pixels_stay_and_its_linear_models_begin(method: str, seen: Store, coder: Path, tmp_path: Path) -> None:
     """Few labels leave the answers near the coder's, of which pixels that have learned nothing yet know none."""
     run = train(seen, tmp_path / "run", coder, method)
+    assert RunFolder(run).read_model()["limit_rule"] == "base-rate", "limits of networks are by the rates of labels"
     own, its = weights_of(run), weights_of(coder)
     kept = {name.removeprefix("said."): value for name, value in own.items() if name.startswith("said.")}
     assert kept and all(torch.equal(value, its[f"pixels.{name}"]) for name, value in kept.items())

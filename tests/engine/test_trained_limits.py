@@ -22,7 +22,7 @@ from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.model import load_coder
 from sparsefacs.inference.pooling import limits_in
 from sparsefacs.methods.registry import method_names
-from sparsefacs.metrics.limits import base_rate_limits, base_rates
+from sparsefacs.metrics.limits import Limits, base_rate_limits, base_rates
 from sparsefacs.protocols.folds import make_protocol
 
 AUS = (1, 4, 12)
@@ -154,14 +154,16 @@ def test_the_rule_decides_and_the_network_stays_as_it_was(store: Store, tmp_path
     before = {name: value.clone() for name, value in network.state_dict().items()}
     zeros = deepcopy(network)
     zeros.load_state_dict({name: value * 0 for name, value in before.items()})
-    assert trained_limits(network, trained.setting, data, 0.35, "fixed") == [0.5] * 3
-    assert trained_limits(network, trained.setting, data, 0.35, "chosen") == [0.35] * 3
-    assert len(set(trained_limits(network, trained.setting, data, 0.35, "base-rate"))) == 3
-    assert trained_limits(zeros, trained.setting, data, 0.35, "base-rate") == [0.5] * 3, "zeros answer one half"
+    assert trained_limits(network, trained.setting, data, 0.35, "fixed") == Limits([0.5] * 3, "fixed")
+    assert trained_limits(network, trained.setting, data, 0.35, "chosen") == Limits([0.35] * 3, "chosen")
+    assert trained_limits(network, trained.setting, data, None, "chosen") == Limits([0.5] * 3, "fixed"), "on nobody"
+    assert len(set(trained_limits(network, trained.setting, data, 0.35, "base-rate").values)) == 3
+    assert trained_limits(zeros, trained.setting, data, 0.35, "base-rate").values == [0.5] * 3, "zeros answer one half"
     coded = data.coder.code(network, trained.setting, faces_for_limits(data))
     told = base_rates(data.occurrence[np.concatenate([data.labelled, data.validation])])
     wanted = [np.quantile(each, 1 - (rate * each.mean()) ** 0.5) for rate, each in zip(told, coded.T, strict=True)]
-    assert trained_limits(network, trained.setting, data, 0.35, "chosen-frames") == pytest.approx(wanted, abs=1e-4)
+    found = trained_limits(network, trained.setting, data, 0.35, "chosen-frames")
+    assert found.values == pytest.approx(wanted, abs=1e-4) and found.rule == "chosen-frames"
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 

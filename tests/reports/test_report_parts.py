@@ -186,8 +186,11 @@ def test_runs_with_limits_by_the_same_rule_are_paired():
     assert isinstance(found, Difference) and found.per_au[1]["value"] == 0 and found.per_au[12]["value"] == -1
     wrong, _ = judged(runs[0].predictions, runs[0])
     assert wrong.tolist() == [[False, False], [False, True], [False, True], [False, False]]
-    runs[1].metrics["provenance"] = {"limit_rule": "chosen"}
-    assert "different limits" in difference(*runs)
+    runs[1].metrics["provenance"] = {"limit_rule": "from-coder"}  # which stands for the rates of labels
+    assert isinstance(difference(*runs), Difference)
+    for other in ("base-rate", "from-coder"):
+        runs[0].metrics["provenance"], runs[1].metrics["provenance"] = {"limit_rule": other}, {"limit_rule": "chosen"}
+        assert "different limits" in difference(*runs)
 
 
 # ---- example faces

@@ -1,11 +1,15 @@
-"""The limits of a finished training: each AU counts as often as the training people's labels say it is present."""
+"""The limits of a finished training: each AU counts as often as the training people's labels say it is present.
 
+From a coder it counts as often as is expected.
+"""
+
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..metrics.limits import HALF, base_rate_limits, base_rates, drawn_limits, rates_of_chosen
+from ..metrics.limits import FROM_CODER, HALF, Limits, base_rate_limits, base_rates, drawn_limits, rates_of_chosen
 from ..networks.clip_answers import is_of_clips
 from .training_set import TrainingSet
 
@@ -54,22 +58,33 @@ def limits_by_base_rate(
     return [round(float(limit), _DIGITS) for limit in limits_A]
 
 
-def trained_limits(
-    network: "nn.Module",
+def limits_by_rule(
     setting: "Setting",
     data: TrainingSet,
-    chosen: float,
+    chosen: float | None,
     rule: str,
-) -> list[float]:
+    code: Callable[[NDArray[np.int64]], NDArray[Any]],
+    brought_A: NDArray[Any] | None = None,
+    most: int = MOST_FACES,
+) -> Limits:
     """Return the limit of each AU of a finished training, by `rule`: base-rate, chosen-frames, fixed or chosen.
 
-    network: with the weights that are kept; nothing in it is changed. chosen: the threshold that was chosen with them.
-    Intensity has no limits: one half.
+    chosen: the threshold that was chosen with the epoch, None where nobody was there to choose it on. code: rows (M,)
+    to codes (M, A). brought_A: as of `limits_by_base_rate`. Intensity has no limits: one half.
     """
-    if setting.task == "intensity" or rule == "fixed":
-        return [HALF] * len(setting.aus)
-    if rule == "chosen":
-        return [chosen] * len(setting.aus)
+    if setting.task == "intensity" or rule == "fixed" or (rule == "chosen" and chosen is None):
+        return Limits([HALF] * len(setting.aus), "fixed")
+    if rule == "chosen" and chosen is not None:
+        return Limits([chosen] * len(setting.aus), rule)
+    found = limits_by_base_rate(data, code(faces_for_limits(data, most)), brought_A, rule=rule)
+    drawn = brought_A is not None and not np.isnan(brought_A).all()
+    return Limits(found, FROM_CODER if drawn else rule)
+
+
+def trained_limits(
+    network: "nn.Module", setting: "Setting", data: TrainingSet, chosen: float | None, rule: str
+) -> Limits:
+    """Return the limits of a network with its kept weights, as of `limits_by_rule`; nothing is changed in it."""
     clips: Any = network
     most = max(ENOUGH_UNLABELLED, MOST_FACES // clips.clip_length) if is_of_clips(network) else MOST_FACES
-    return limits_by_base_rate(data, data.coder.code(network, setting, faces_for_limits(data, most)), rule=rule)
+    return limits_by_rule(setting, data, chosen, rule, lambda rows: data.coder.code(network, setting, rows), None, most)

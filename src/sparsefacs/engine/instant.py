@@ -27,7 +27,7 @@ from ..networks.config import start_folder
 from ..networks.light import LightNetwork, codes_of
 from ..networks.pixels import PixelModel, said_of
 from ..protocols.folds import Fold, Protocol
-from .base_rates import faces_for_limits, limits_by_base_rate
+from .base_rates import limits_by_rule
 from .config import RunConfig
 from .labels import learned, spread, targets_of
 from .light import Light, load_light
@@ -151,7 +151,7 @@ def with_pixels(
 def _write(run: RunFolder, found: Learned, data: TrainingSet, config: RunConfig, started: float) -> None:
     """Write the log and the model, with its limits."""
     told: dict[str, float | int] = {"step": 1, "epoch": 1, "seconds": round(time.monotonic() - started, 3), "images": 0}
-    chosen = HALF
+    chosen = None
     if len(data.selection):
         coded_MA, metric = found.codes(data.selection, config), MAIN_METRIC[config.task]
         told[f"selection_{metric}"] = mean_score(config.task, data.selection_truth, coded_MA, HALF)[metric]
@@ -161,17 +161,13 @@ def _write(run: RunFolder, found: Learned, data: TrainingSet, config: RunConfig,
     log.cut(0)
     log.add(told)
     log.write()
-    limits = [chosen] * len(config.aus)
-    rule = config.selection.threshold
-    if config.task == "occurrence" and rule in ("base-rate", "chosen-frames"):
-        rows = faces_for_limits(data)
-        limits = limits_by_base_rate(data, found.codes(rows, config), found.brought_A, rule=rule)
+    setting, rule = Setting(config.task, config.aus, config.network), config.selection.threshold
     run.write_model(
-        Setting(config.task, config.aus, config.network),
+        setting,
         data.stores[0].info.recipe,
         config.name,
         found.network.arrays() | found.further,
-        limits=limits,
+        limits=limits_by_rule(setting, data, chosen, rule, lambda rows: found.codes(rows, config), found.brought_A),
         step=1,
         settings=config.method,
         lineage=lineage(data.stores, config),

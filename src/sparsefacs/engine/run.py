@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import SoleWriter, is_folder, refuse_existing, write_bytes, write_text
-from ..metrics.limits import HALF, described_limits
+from ..metrics.limits import HALF, Limits, described_limits
 from ..networks.config import ENCODER_FILE
 from ..networks.weight_files import as_file
 from ..records import read_record, read_yaml, sums_of, write_record, write_yaml
@@ -157,16 +157,17 @@ class RunFolder:
         recipe: Mapping[str, Any],
         method: str,
         weights: Mapping[str, Any],
-        limits: Sequence[float] | None = None,
+        limits: Limits | None = None,
         step: int | None = None,
         settings: Mapping[str, Any] | None = None,
         lineage: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Write weights and description of the network that codes faces; step: after which they were taken.
 
-        limits: of each AU the probability from which it counts as present; None: one half of each.
+        limits: of each AU the probability from which it counts as present, and by which rule; None: one half of each.
         settings: the method's own, of which its network may depend. lineage: what it was made of (`engine.lineage`).
         """
+        limits = limits or Limits([HALF] * len(setting.aus), "fixed")
         write_bytes(self.weights, _tensors(weights))
         write_record(
             self.model,
@@ -177,7 +178,8 @@ class RunFolder:
                 "settings": dict(settings or {}),
                 "network": setting.network.model_dump(mode="json") | {"init": "none"},
                 "recipe": dict(recipe),
-                "limits": [HALF] * len(setting.aus) if limits is None else [float(limit) for limit in limits],
+                "limits": [float(limit) for limit in limits.values],
+                "limit_rule": limits.rule,
                 "step": step,
                 "lineage": [dict(entry) for entry in lineage],
                 "sha256": sums_of(self.weights, self.auxiliary),

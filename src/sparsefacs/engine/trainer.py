@@ -26,7 +26,7 @@ from .loop import Training, fit
 from .optimisers import make_optimisers
 from .plan import describe, keep_labels, print_start
 from .run import RunFolder
-from .selection import FIXED_THRESHOLD, Selector, check_steps
+from .selection import Selector, check_steps
 from .trained import load_trained
 from .training_set import TrainingSet, make_batches, training_set, with_aus
 
@@ -162,7 +162,7 @@ def _train(
             network.load_state_dict(kept["weights"])
         if method.weighs_pixels:
             weigh_pixels(network, data, config)
-        chosen = FIXED_THRESHOLD if kept is None else float(kept["threshold"])
+        chosen = None if kept is None else float(kept["threshold"])
         if beside := method.kept_beside():
             run.write_auxiliary(nn.ModuleDict(beside).state_dict())
         run.write_model(

@@ -14,6 +14,7 @@ from ..data.joined import AnyStore
 from ..engine.coding import RowCoder
 from ..engine.run import RunFolder
 from ..errors import InputError
+from ..metrics.limits import FROM_CODER
 from ..networks.clip_answers import rows_in_clips
 from ..progress import progress
 from ..records import as_settings, write_record
@@ -160,17 +161,23 @@ def _check_aus(coder: Coder, tested: AnyStore) -> None:
         print(f"note: not scored, since {tested.path} has no labels of them: AUs {absent}", file=sys.stderr)
 
 
+def _older_rule(config: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """Return the rule that the limits of a run are by which does not tell it itself, as earlier versions left it."""
+    rule = config.get("selection", {}).get("threshold", "fixed") if model["task"] == "occurrence" else "fixed"
+    from_coder = model["method"] == "instant" and model.get("settings", {}).get("said", 0) > 0
+    return FROM_CODER if from_coder and rule in ("base-rate", "chosen-frames") else str(rule)
+
+
 def provenance(run: RunFolder, plan: Mapping[str, Any], tested: AnyStore) -> dict[str, Any]:
     """Return everything a number must carry to be comparable: hashes, seed, limits, selection rule, cost."""
     config, model = run.read_config(), run.read_model()
-    rule = config.get("selection", {}).get("threshold", "fixed")
     log = run.read_log()
     cost = log[-1] if log else None
     return {
         **conditions(config, plan, tested),
         "selected_step": model.get("step"),
         "limits": model["limits"],
-        "limit_rule": rule if model["task"] == "occurrence" else "fixed",
+        "limit_rule": model.get("limit_rule") or _older_rule(config, model),
         "precision": config.get("training", {}).get("precision"),
         "backbone": config["network"]["backbone"],
         "input_size": config["network"]["input_size"],

@@ -5,7 +5,8 @@ an AU present as often as the training people's labels say it is, and needs no l
 From a coder, whose probabilities can be relied on, it does so as often as is expected, near the coder's own limits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,17 @@ from ..evidence.fitting import smoothed_rates
 Floats = NDArray[np.float64]
 HALF = 0.5
 LOWEST, HIGHEST = 0.01, 0.99
+FROM_CODER = "from-coder"
+"""The rule of limits that are by what is expected of all faces, drawn to those of a coder; of AUs that it does not know
+they are as was asked for."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limit of each AU, and the rule that they are by: what was asked for, from-coder, or fixed, one half."""
+
+    values: Sequence[float]
+    rule: str
 
 
 def base_rates(labels_NA: NDArray[Any]) -> Floats:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..metrics.limits import FROM_CODER
 from ..metrics.scores import paired_difference
 from .results import Result, number
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _AT_LIMITS = frozenset({"f1", "accuracy"})
+_ALIKE = ({"base-rate", FROM_CODER}, {"chosen-frames", FROM_CODER}, {"chosen"})
+"""Rules of two runs of which each finds its own limits."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,8 @@ def _unpaired(
 
 def _differing_limits(run: Result, baseline: Result, metric: str, aus: tuple[int, ...]) -> bool:
     """Say whether the two count AUs from different probabilities on; each finding its own is one rule for both."""
-    rules = [result.fact("limit_rule") or result.fact("threshold_rule") for result in (run, baseline)]
-    if metric not in _AT_LIMITS or (rules[0] == rules[1] and rules[0] in ("base-rate", "chosen-frames", "chosen")):
+    rules = {result.fact("limit_rule") or result.fact("threshold_rule") for result in (run, baseline)}
+    if metric not in _AT_LIMITS or any(rules <= alike for alike in _ALIKE):
         return False
     used = [result.limits(result.predictions, aus) for result in (run, baseline) if result.predictions is not None]
     limits_MA = np.concatenate(used)
