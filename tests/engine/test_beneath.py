@@ -10,13 +10,16 @@ import torch
 from made_runs import weights_of
 from made_stores import evident_store
 from sparsefacs import api
+from sparsefacs.coders import coder_folder
 from sparsefacs.data.store import Store
+from sparsefacs.engine import light
 from sparsefacs.engine.beneath import coder_beneath
 from sparsefacs.engine.config import resolve
 from sparsefacs.engine.run import RunFolder
 from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.model import load_coder
 from sparsefacs.inference.onnx_model import OnnxCoder
+from sparsefacs.training import start_notes
 
 NETWORK = ("network.backbone=resnet10t", "network.options={channels: [8, 8, 8, 8]}", "network.input_size=32")
 FEW = ("training.steps=2", "data.labelled_batch=8", "training.precision=32", "selection.checks=1")
@@ -55,6 +58,27 @@ def test_its_pixels_stay_and_its_linear_models_begin(method: str, seen: Store, c
     assert own["evidence.own_EA"].shape == (its["evidence.own_EA"].shape[0], 3)
     apart = own["evidence.own_EA"] - its["evidence.own_EA"][:, :3]
     assert 0 < apart.abs().max() < 0.2 * its["evidence.own_EA"][:, :3].abs().max()
+
+
+@pytest.mark.parametrize("method", ["supervised", "instant"])
+def test_the_coder_is_loaded_once(
+    method: str, seen: Store, coder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pixels and linear models; a network's own pixels begin from the file too, as from any start."""
+    read, loaded = light.read_arrays, []
+
+    def counted(path: Path) -> dict[str, np.ndarray]:
+        loaded.append(path.parent)
+        return read(path)
+
+    monkeypatch.setattr(light, "read_arrays", counted)
+    if method == "instant":
+        api.train(method, seen.path, tmp_path / "run", settings=(*NETWORK, "method.said=9"), network__init=str(coder))
+    else:
+        train(seen, tmp_path / "run", coder, method)
+    assert loaded.count(coder) == 1
+    start_notes(resolve("supervised", settings=("network.init=coder",)), seen)
+    assert coder_folder() not in loaded, "what is told of it is enough for a note"
 
 
 def test_it_codes_alike_in_one_step_in_two_and_exported(seen: Store, coder: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from ..methods.registry import method_class
 from ..networks.config import start_folder
 from .config import RunConfig
 from .instant import begun, with_pixels
-from .light import Light, load_light
+from .light import DescribedLight, describe_light
 from .run import RunFolder
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from .training_set import TrainingSet
 
 
-def coder_beneath(config: RunConfig) -> Light | None:
-    """Return the coder that a training of `config` keeps beneath its network; None where it begins from none, or the
-    network cannot keep it: it looks at no person, sees faces of another size, or is of clips.
+def coder_beneath(config: RunConfig) -> DescribedLight | None:
+    """Return the coder that a training of `config` keeps beneath its network, as it is told; None where it begins from
+    none, or the network cannot keep it: it looks at no person, sees faces of another size, or is of clips.
     """
     kind: Any = method_class(config.name)
     folder, sees = start_folder(config.network.init), config.network
@@ -36,8 +36,8 @@ def coder_beneath(config: RunConfig) -> Light | None:
     run = RunFolder(folder)
     if run.encoder.is_file() or not run.model.is_file():
         return None
-    coder = load_light(run)
-    if coder is None or coder.network.pixels is None or not coder.further:
+    coder = describe_light(run)
+    if coder is None or not coder.said or not coder.further:
         return None
     its = coder.described.setting.network
     known = set(coder.described.setting.aus) & set(config.aus or coder.described.setting.aus)
@@ -52,26 +52,28 @@ def with_beneath(config: RunConfig, store: AnyStore) -> RunConfig:
     ours, cut = FaceRecipe(**store.info.recipe), FaceRecipe(**coder.described.content["recipe"])
     if replace(ours, size=cut.size, quality=cut.quality) != cut:
         return config
-    assert coder.network.pixels is not None
-    told = {"network": coder.described.setting.network.model_dump(mode="json"), "said": coder.network.pixels.said}
+    told = {"network": coder.described.setting.network.model_dump(mode="json"), "said": coder.said}
     return config.model_copy(update={"network": config.network.model_copy(update={"beneath": told})})
 
 
 def lay_beneath(method: "Method", data: "TrainingSet", config: RunConfig) -> tuple[EvidenceTable, LinearEvidence]:
-    """Put the coder's pixels beneath every network of `method`, and return evidence with what they say of the faces of
-    all people in the training, which `data` keeps, and the weights to begin from.
+    """Load the coder, put its pixels beneath every network of `method`, and return evidence with what they say of the
+    faces of all people in the training, and the weights to begin from; `data` keeps both.
     """
     import torch
 
     from ..networks.classifier import Recogniser
 
-    coder = coder_beneath(config)
-    assert coder is not None and coder.network.pixels is not None
+    told = coder_beneath(config)
+    assert told is not None
+    coder = told.load()
+    assert coder.network.pixels is not None
     held = {name: torch.from_numpy(np.array(value)) for name, value in coder.network.pixels.weights.items()}
     for module in method.modules():
         if isinstance(module, Recogniser) and module.said is not None:
             module.said.load_state_dict(held)
     rows = np.unique(np.concatenate([data.labelled, data.unlabelled, data.selection]))
     table = with_pixels(coder.network.pixels, data.coder.table(person=True), data.coder.face, rows)
-    data.coder.keep(table)
-    return table, begun(coder, config)
+    begin = begun(coder, config)
+    data.coder.keep(table, begin)
+    return table, begin

@@ -11,6 +11,7 @@ from ..data.clips import Tracks
 from ..data.evidence import EvidenceTable
 from ..data.rows import Faces
 from ..data.store import Store
+from ..evidence.linear import LinearEvidence
 from ..evidence.vectors import VECTOR_WIDTH
 from ..networks.answers import answers, frame_features, settle_of, window_answers
 from ..networks.clip_answers import is_of_clips, rows_in_clips
@@ -34,6 +35,7 @@ class RowCoder:
         self._faces = Faces(stores)
         self._tables: dict[bool, EvidenceTable] = {}
         self._kept: EvidenceTable | None = None
+        self._begin: LinearEvidence | None = None
 
     @cached_property
     def _tracks(self) -> Tracks:
@@ -64,9 +66,14 @@ class RowCoder:
         """Evidence with what frozen pixels say behind it, where it was kept."""
         return self._kept
 
-    def keep(self, table: EvidenceTable) -> None:
-        """Keep evidence with what frozen pixels say behind it, for the network that is asked next."""
-        self._kept = table
+    @property
+    def begin(self) -> LinearEvidence | None:
+        """The weights of a coder beneath that linear models begin from, where there is one."""
+        return self._begin
+
+    def keep(self, table: EvidenceTable, begin: LinearEvidence | None = None) -> None:
+        """Keep evidence with what frozen pixels say behind it, and weights, for the network that is asked next."""
+        self._kept, self._begin = table, begin
 
     def evidence(self, width: int, rows: Rows, encode: Callable[[Rows], F32], *, person: bool) -> EvidenceTable | None:
         """Return the evidence of `width` numbers a face, known for `rows`; None for 0: pixels alone are looked at."""

@@ -14,9 +14,9 @@ from ..methods.coder_settings import SIDED
 from ..methods.contract import Method, Setting
 from ..networks.evidence import EvidenceHead
 from ..networks.instant import InstantNetwork, TorchPixels
-from .beneath import coder_beneath, lay_beneath
+from .beneath import lay_beneath
 from .config import RunConfig
-from .instant import begun, with_pixels
+from .instant import with_pixels
 from .labels import learned, targets_of
 from .sides import part_sides, with_sides
 
@@ -61,9 +61,8 @@ def weigh_pixels(network: Any, data: "TrainingSet", config: RunConfig) -> None:
         return
     table, beside, begin = data.coder.table(person=head.person), data.validation, None
     if config.network.beneath:
-        coder, kept = coder_beneath(config), data.coder.kept
-        assert coder is not None and kept is not None
-        table, begin = kept, begun(coder, config)
+        assert data.coder.kept is not None
+        table, begin = data.coder.kept, data.coder.begin
     usual = usual_gain(len(data.labelled))
     if len(beside):
         muted = deepcopy(network)

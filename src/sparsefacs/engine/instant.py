@@ -30,7 +30,7 @@ from ..protocols.folds import Fold, Protocol
 from .base_rates import limits_by_rule
 from .config import RunConfig
 from .labels import learned, spread, targets_of
-from .light import Light, load_light
+from .light import DescribedLight, Light, describe_light
 from .lineage import lineage
 from .plan import describe, keep_labels, print_start
 from .processes import first_process
@@ -107,7 +107,7 @@ def learn_at_once(data: TrainingSet, config: RunConfig) -> Learned:
             "a coder and features of a pre-training are two beginnings",
             remedy="Leave method.said or method.features at 0",
         )
-    coder = _coder(data, config, settings.said) if settings.said else None
+    coder = _coder(data, config, settings.said).load() if settings.said else None
     begin = None if coder is None else begun(coder, config)
     _check(data, config, begin, looks=bool(settings.said or settings.features))
     person = config.network.evidence == "person"
@@ -174,8 +174,10 @@ def _write(run: RunFolder, found: Learned, data: TrainingSet, config: RunConfig,
     )
 
 
-def _coder(data: TrainingSet, config: RunConfig, said: int) -> Light:
-    """Return the coder that the training starts from; raises InputError where it is none, or of another network."""
+def _coder(data: TrainingSet, config: RunConfig, said: int) -> DescribedLight:
+    """Return the coder that the training starts from, as it is told; raises InputError where it is none, or of another
+    network.
+    """
     given, folder = config.network.init, start_folder(config.network.init)
     if folder is None:
         remedy = (
@@ -185,12 +187,12 @@ def _coder(data: TrainingSet, config: RunConfig, said: int) -> Light:
     run = RunFolder(folder)
     if run.encoder.is_file():
         raise InputError("is a pre-training, not a coder", path=folder, remedy="Add --recipe features")
-    coder = load_light(run)
-    if coder is None or coder.network.pixels is None or not coder.further:
+    coder = describe_light(run)
+    if coder is None or not coder.said or not coder.further:
         raise InputError("is no coder", path=folder, remedy="Give --init coder, or a run of `sparsefacs train coder`")
     its = coder.described.setting.network
     alike = config.network.model_copy(update={"init": "none", "evidence": its.evidence})
-    if alike != its or said != coder.network.pixels.said:
+    if alike != its or said != coder.said:
         raise InputError(
             "its pixels are of another network", path=folder, remedy="Leave network.* and method.said as the recipe has"
         )
@@ -230,7 +232,8 @@ def _check(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None, *
             "features of a pre-training are asked for without one, or the other way round",
             remedy="Give both --init RUN and --recipe features, or --recipe evidence without --init",
         )
-    if silent := _silent(data, config, begin):
+    begun_A = np.zeros(len(config.aus), bool) if begin is None else np.any(begin.face_EA != 0, axis=0)
+    if silent := _silent(data, config, begun_A):
         told = [au for au in config.aus if au not in silent]
         raise InputError(
             f"nothing tells AU{', AU'.join(map(str, silent))}: no label may be seen, and no blendshape means it",
@@ -238,11 +241,9 @@ def _check(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None, *
         )
 
 
-def _silent(data: TrainingSet, config: RunConfig, begin: LinearEvidence | None) -> list[int]:
-    """Return the AUs that nothing tells: no visible label, no coder, no blendshape."""
-    known_A = np.any(targets_of(data, config)[data.labelled] >= 0, axis=0)
-    if begin is not None:
-        known_A = known_A | np.any(begin.face_EA != 0, axis=0)
+def _silent(data: TrainingSet, config: RunConfig, begun_A: NDArray[np.bool_]) -> list[int]:
+    """Return the AUs that nothing tells: no visible label, no coder, no blendshape; begun_A: whether a coder does."""
+    known_A = np.any(targets_of(data, config)[data.labelled] >= 0, axis=0) | begun_A
     told = zip(config.aus, known_A.tolist(), strict=True)
     return [au for au, known in told if not known and not meaning_of(au).any()]
 
@@ -254,9 +255,10 @@ def _without_silent(data: TrainingSet, config: RunConfig, store: AnyStore) -> Ru
     see it is no reason to leave it out of that fold alone.
     """
     settings: Any = config.method_config()
-    silent = _silent(data, config, None)
+    silent = _silent(data, config, np.zeros(len(config.aus), bool))
     if silent and settings.said:  # a coder can only tell more
-        silent = _silent(data, config, begun(_coder(data, config, settings.said), config))
+        its = _coder(data, config, settings.said).described.setting.aus
+        silent = _silent(data, config, np.isin(config.aus, its))
     if not silent:
         return config
     known = store.occurrence() if config.task == "occurrence" else store.intensity()
