@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from made_runs import weights_of
+from made_runs import same_weights, weights_of
 from made_stores import evident_store
-from sparsefacs import api
+from sparsefacs import InputError, api
 from sparsefacs.coders import coder_folder
 from sparsefacs.data.store import Store
 from sparsefacs.engine import light
@@ -19,11 +19,12 @@ from sparsefacs.engine.run import RunFolder
 from sparsefacs.inference.evaluation import code_store
 from sparsefacs.inference.model import load_coder
 from sparsefacs.inference.onnx_model import OnnxCoder
+from sparsefacs.methods.registry import method_class
 from sparsefacs.training import start_notes
 
 NETWORK = ("network.backbone=resnet10t", "network.options={channels: [8, 8, 8, 8]}", "network.input_size=32")
 FEW = ("training.steps=2", "data.labelled_batch=8", "training.precision=32", "selection.checks=1")
-UNLABELLED = {"fixmatch": ("data.unlabelled_batch=4",)}
+UNLABELLED = dict.fromkeys(("fixmatch", "mean-teacher"), ("data.unlabelled_batch=4",))
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,40 @@ def test_labels_of_nobody_tested_on_have_a_part_and_a_resumed_run_is_the_same(
     (one / "metrics.json").unlink()
     train(seen, one, coder, resume=True)  # it is found to be the run that was asked for
     assert (one / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("method", ["supervised", "fixmatch", "mean-teacher", "adversarial"])
+def test_an_interrupted_training_resumes_bit_for_bit(
+    method: str, seen: Store, coder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its coder is laid beneath anew, and what was learned above goes on: weights, limits and scores are the same."""
+    settings = ("training.steps=6", "training.checkpoint_every=2", "selection.checks=3", "network.dropout=0.3")
+    train(seen, tmp_path / "whole", coder, method, *settings)
+    kind: Any = method_class(method)
+    after, done = kind.after_step, []
+
+    def stop(self: Any, step: int) -> None:
+        after(self, step)
+        done.append(step)
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "after_step", stop)
+        with pytest.raises(InputError, match="stopped by the user in step 4"):
+            train(seen, tmp_path / "cut", coder, method, *settings)
+        patch.setattr(kind, "after_step", lambda self, step: (after(self, step), done.append(step))[0])
+        train(seen, tmp_path / "cut", coder, method, *settings, resume=True)
+    assert done == [0, 1, 2, 3, 2, 3, 4, 5], "it went on after the last state that was saved"
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
+    for told in ("limits", "step"):
+        one, two = (RunFolder(tmp_path / name).read_model()[told] for name in ("whole", "cut"))
+        assert one == two, told
+    states = [
+        torch.load(RunFolder(tmp_path / name).checkpoint, weights_only=True)["method"] for name in ("whole", "cut")
+    ]
+    assert any(".said." in name for name in states[0]) and states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 @pytest.mark.parametrize(
