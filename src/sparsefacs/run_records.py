@@ -69,6 +69,7 @@ class ModelRecord(_CodesRecord):
     method: str
     network: dict[str, Any]
     settings: dict[str, Any] = Field(default_factory=dict)
+    limit_rule: str | None = None
     sha256: dict[str, str] = Field(default_factory=dict)
 
 
