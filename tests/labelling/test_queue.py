@@ -12,7 +12,7 @@ import pytest
 from made_stores import build_store, evident_store
 from sparsefacs import api
 from sparsefacs.coders import coder_names
-from sparsefacs.data.answered import face_keys
+from sparsefacs.data.answer_rows import face_keys
 from sparsefacs.data.answers import Answer
 from sparsefacs.data.store import Store
 from sparsefacs.errors import InputError
