@@ -314,6 +314,11 @@ def file_problem(path: Path) -> str:
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
 
 
+def as_named(path: Path) -> Path:
+    """Return the whole path of what was named so, links as they are; `Path.absolute` would leave `..` in."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
 def may_be_there(path: Path) -> bool:
     """Say whether there is something at `path`, or could be: nobody knows where it may not be looked."""
     try:

@@ -8,6 +8,7 @@ STORE/flow/job.json            only while unfinished
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,16 @@ def has_flow(store: Store) -> bool:
     return any((flow_folder(store) / name).exists() for name in (DESCRIPTION, JOB))
 
 
+def read_flow(folder: Path, *, remedy: str) -> dict[str, Any]:
+    """Return the description of the flow in `folder`, with the target that older ones leave out.
+
+    Raises InputError as `read_record` does.
+    """
+    return {"target": "later"} | read_record(
+        folder / DESCRIPTION, FlowRecord, what="the description of the flow", remedy=remedy
+    )
+
+
 class StoredFlow:
     """The optical flow of one store's faces; each row is read when asked for.
 
@@ -63,13 +74,11 @@ class StoredFlow:
             raise InputError(
                 "its optical flow is unfinished" if begun else "has no optical flow", path=store.path, remedy=self._run
             )
-        about = read_record(
-            self.folder / DESCRIPTION, FlowRecord, what="the description of the flow", remedy=self._anew
-        )
+        about = read_flow(self.folder, remedy=self._anew)
         if about.get("rows") != len(store) or about.get("store") != store_hash(store):
             raise InputError("holds the optical flow of another store", path=self.folder, remedy=self._anew)
         self.rows, self.step, self.part_rows = len(store), int(about["step"]), int(about["part_rows"])
-        self.target = str(about.get("target", "later"))
+        self.target = str(about["target"])
         self.side = cells_across(store.info.size, int(about["cell"]))
         for part in range(-(-self.rows // self.part_rows)):
             if not part_path(self.folder, part).exists():

@@ -72,10 +72,11 @@ def limits_by_rule(
     chosen: the threshold that was chosen with the epoch, None where nobody was there to choose it on. code: rows (M,)
     to codes (M, A). brought_A: as of `limits_by_base_rate`. Intensity has no limits: one half.
     """
-    if setting.task == "intensity" or rule == "fixed" or (rule == "chosen" and chosen is None):
-        return Limits([HALF] * len(setting.aus), "fixed")
-    if rule == "chosen" and chosen is not None:
-        return Limits([chosen] * len(setting.aus), rule)
+    fixed = Limits([HALF] * len(setting.aus), "fixed")
+    if setting.task == "intensity" or rule == "fixed":
+        return fixed
+    if rule == "chosen":
+        return fixed if chosen is None else Limits([chosen] * len(setting.aus), rule)
     found = limits_by_base_rate(data, code(faces_for_limits(data, most)), brought_A, rule=rule)
     drawn = brought_A is not None and not np.isnan(brought_A).all()
     return Limits(found, FROM_CODER if drawn else rule)

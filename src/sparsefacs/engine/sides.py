@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..evidence.fitting import pixel_gain
 from ..evidence.linear import LinearEvidence, evidence_logits
+from ..evidence.threads import on_one_thread
 from ..facs.landmarks import MIRROR_68
 from ..networks.answers import network_input
 from ..networks.instant import InstantNetwork
@@ -125,9 +126,7 @@ def _both_ways(
 
 def _ridge(features_ND: F64, target_NA: F64, share: float) -> F64:
     """Return weights (D, A) of least squares with a penalty of `share` of the features' mean square, on one thread."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
+    with on_one_thread():
         square_DD = features_ND.T @ features_ND
         penalty = share * len(features_ND) * float((features_ND**2).mean()) + 1e-9
         square_DD[np.diag_indices(len(square_DD))] += penalty

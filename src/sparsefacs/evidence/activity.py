@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .threads import on_one_thread
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
@@ -68,15 +70,13 @@ def found_activity(vectors_NE: F32, person_N: NDArray[np.int64], shown_NA: F64, 
     shown_NA: a coder's codes; NaN where it does not know an AU, which then moves nothing. labelled: how many labelled
     faces it has learned from beside. By least squares within people, on one thread.
     """
-    from threadpoolctl import threadpool_limits
-
     told_A = np.asarray(np.isfinite(shown_NA).all(axis=0), bool)
     whose_N = np.unique(person_N, return_inverse=True)[1]
     shown = _within(shown_NA[:, told_A].astype(np.float64), whose_N)
     seen = _within(vectors_NE.astype(np.float64), whose_N)
     found = Activity.blank(vectors_NE.shape[1], len(told_A))
     found.usual_A[told_A] = shown_NA[:, told_A].mean(axis=0)
-    with threadpool_limits(limits=1):
+    with on_one_thread():
         square = shown.T @ shown
         square[np.diag_indices(len(square))] += _SMOOTHING * len(shown) * float((shown**2).mean()) + 1e-9
         moves = np.linalg.solve(square, shown.T @ seen)

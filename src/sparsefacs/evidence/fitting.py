@@ -7,17 +7,13 @@ few scale it and many overrule it.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .linear import LinearEvidence
+from .threads import on_one_thread
 from .vectors import SHAPES, VECTOR_WIDTH, meaning_of
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 F64 = NDArray[np.float64]
 
@@ -238,14 +234,6 @@ def _constant(logits_M: F64, rate: float) -> float:
     return (low + high) / 2
 
 
-@cache
-def _threads() -> "ThreadpoolController":
-    """Return what sets the threads of numpy's linear algebra: looking for it takes longer than a small fit."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
 def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float, held: float = 1e-6) -> tuple[F64, float]:
     """Return weights (D,) and constant of the logistic regression that adds to logits `offset_N`, by Newton's method.
 
@@ -261,7 +249,7 @@ def _logistic(inputs_ND: F64, target_N: F64, offset_N: F64, c: float, held: floa
         logits = offset_N + wide @ weights
         return float((np.logaddexp(0, logits) - target_N * logits).sum() + (penalty_D * weights**2).sum() / 2)
 
-    with _threads().limit(limits=1):
+    with on_one_thread():
         for _ in range(_ITERATIONS):
             with np.errstate(over="ignore"):  # a share of 0
                 share_N = 1 / (1 + np.exp(-(offset_N + wide @ weights_D)))

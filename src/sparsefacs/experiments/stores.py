@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..data.flow import DESCRIPTION
+from ..data.flow import DESCRIPTION, read_flow
 from ..errors import InputError
-from ..records import FacesRecord, FlowRecord, SourceRecord, read_record
+from ..records import FacesRecord, SourceRecord, read_record
 from .items import BENCHMARK, Data, Faces, Item, Paper, Scale, benchmark
 
 _NO_OTHER_FLOW = ", without flow to later frames,"
@@ -98,11 +98,11 @@ def _store_of(data: Data, sources: Mapping[Path, Mapping[str, Any]]) -> Path | N
 
 
 def _flow_target(store: Path) -> str | None:
-    path = store / "flow" / DESCRIPTION
-    if not path.exists():
+    """Return to where the flow of a store leads, None where it has none."""
+    folder = store / "flow"
+    if not (folder / DESCRIPTION).exists():
         return None
-    told = read_record(path, FlowRecord, what="the description of the flow", remedy="Delete this folder")
-    return str(told.get("target", "later"))
+    return str(read_flow(folder, remedy="Delete this folder")["target"])
 
 
 def _stand_in(data: Data) -> Path:

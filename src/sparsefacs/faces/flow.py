@@ -14,12 +14,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.flow import DESCRIPTION, JOB, StoredFlow, cells_across, flow_folder, part_path, store_hash
+from ..data.flow import DESCRIPTION, JOB, StoredFlow, cells_across, flow_folder, part_path, read_flow, store_hash
 from ..data.store import Store
 from ..errors import InputError
 from ..files import SoleWriter, refuse_existing, write_with
 from ..progress import progress
-from ..records import FlowRecord, Record, read_record, write_record
+from ..records import Record, read_record, write_record
 from ..workers import in_parallel
 
 _CHUNK = 32  # rows a worker does at a time, about a second
@@ -130,11 +130,11 @@ def _is_whole(folder: Path, job: dict[str, Any]) -> bool:
     if not (folder / DESCRIPTION).exists():
         return False
     remedy = "Delete this folder to compute optical flow anew"
-    found = read_record(folder / DESCRIPTION, FlowRecord, what="the description of the flow", remedy=remedy)
+    found = read_flow(folder, remedy=remedy)
     if found.get("store") != job["store"]:
         raise InputError("holds the optical flow of another store", path=folder, remedy=remedy)
     for name, value in job.items():
-        if found.get(name, "later" if name == "target" else None) != value:
+        if found.get(name) != value:
             raise InputError(f"holds optical flow with another {name}: {found.get(name)}", path=folder, remedy=remedy)
     return True
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from ..data.media import check_media_file, first_of, is_image, is_media, media_below
 from ..data.store import Reject
 from ..errors import InputError
-from ..files import is_folder, readable
+from ..files import as_named, is_folder, readable
 
 
 @dataclass(frozen=True)
@@ -73,20 +73,15 @@ def _common(folders: Sequence[Path]) -> Path | None:
     A link lies where it was named: what it leads to may be on another disk.
     """
     try:
-        common = Path(os.path.commonpath([_named(folder) for folder in folders]))
+        common = Path(os.path.commonpath([as_named(folder) for folder in folders]))
     except ValueError:  # on several drives
         return None
     return None if common == Path(common.anchor) and len(set(folders)) > 1 else common
 
 
-def _named(path: Path) -> Path:
-    """Return the whole path of what was named so, links as they are."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 -- `absolute` leaves `..` in
-
-
 def _below(path: Path, base: Path | None) -> PurePath:
     """Return a file's place below the folder that all inputs lie in, as text that can be written."""
-    folder = _named(path.parent)
+    folder = as_named(path.parent)
     if base is None or not folder.is_relative_to(base):
         return PurePath(readable(Path(folder.name, path.name)))
     return PurePath(readable(folder.relative_to(base) / path.name))

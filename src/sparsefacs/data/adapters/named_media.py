@@ -1,11 +1,10 @@
 """Finding the photos and videos that a file of labels names, in folders that may have moved since."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...files import file_problem, is_folder, readable
+from ...files import as_named, file_problem, is_folder, readable
 from ..media import is_media, is_video, list_media
 from ..store import Reject
 
@@ -91,7 +90,7 @@ class NamedMedia:
 
     def _fits(self, path: Path, given: Path) -> bool:
         """Say whether the folders that `given` names, if any, are those of `path`, as far up as both are known."""
-        own = Path(os.path.abspath(path)).parts  # noqa: PTH100 -- links are not followed: it is their names that count
+        own = as_named(path).parts  # links are not followed: it is their names that count
         named = given.parts
         below = len(path.relative_to(self.root).parts)
         if len(named) == 1 or own[-len(named) :] == named:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from ...files import is_folder, readable
+from ...files import as_named, is_folder, readable
 from ..store import Reject
 from .plan import LazyItems, MediaItem, Plan
 
@@ -66,13 +66,13 @@ class _Places:
     """Where files really lie; each folder is looked up once, and of each file whether it is a link."""
 
     def __init__(self, source: Path) -> None:
-        self._root = Path(os.path.abspath(source if is_folder(source) else source.parent))  # noqa: PTH100 -- links stay
+        self._root = as_named(source if is_folder(source) else source.parent)
         self._real_root = os.path.realpath(self._root)
         self._folder = lru_cache(4096)(self._look_up)
 
     def _look_up(self, folder: Path) -> tuple[str, bool]:
         """Return where a folder really is, and whether a link leads there from the root, or from elsewhere."""
-        real, named = os.path.realpath(folder), Path(os.path.abspath(folder))  # noqa: PTH100
+        real, named = os.path.realpath(folder), as_named(folder)
         if named.is_relative_to(self._root):
             named = self._real_root / named.relative_to(self._root)
         return real, real != str(named)
@@ -89,6 +89,6 @@ class _Places:
 
     def name(self, item: MediaItem) -> str:
         """Return the name that an item's file was found under."""
-        path = Path(os.path.abspath(item.path))  # noqa: PTH100
+        path = as_named(item.path)
         inside = path.relative_to(self._root) if path.is_relative_to(self._root) else item.path
         return readable(inside / item.member if item.member else inside)
