@@ -164,6 +164,9 @@ def test_positive_weights_are_counts_of_visible_labels() -> None:
     weight = positive_weights(torch.from_numpy(rows))
     assert weight.dtype == torch.float32
     assert weight.tolist() == pytest.approx([*expected, 1, 1, 20, 1 / 20])
+    fewest = [max(1 / 3, min(3, each)) for each in expected]
+    assert positive_weights(torch.from_numpy(rows), 3).tolist() == pytest.approx([*fewest, 1, 1, 3, 1 / 3])
+    assert positive_weights(torch.from_numpy(rows), 1).tolist() == [1] * 6
     more = np.concatenate([rows, np.full((50, 6), -1, np.float32)])
     assert torch.equal(positive_weights(torch.from_numpy(more)), weight)
 

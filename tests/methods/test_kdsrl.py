@@ -9,6 +9,8 @@ from sparsefacs.engine.config import resolve
 from sparsefacs.engine.pretrainer import make_pretraining
 from sparsefacs.facs import AREA_GROUPS, EDGES, facial_areas
 from sparsefacs.facs.landmarks import mean_face
+from sparsefacs.methods.kdsrl import KDSRL, KDSRLConfig
+from sparsefacs.methods.settings import Setting
 from sparsefacs.networks.areas import AreaClassifier
 from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.trunk import Trunk, perceptron
@@ -70,7 +72,7 @@ def test_each_group_sees_its_areas_alone() -> None:
     aus = (1, 6, 12, 14, 17, 26)
     network = AreaClassifier(NetworkConfig(backbone="test_resnet", input_size=64), aus, 3, frozen=True).eval()
     areas = torch.randn(2, 8, network.trunk.area_width)
-    network.trunk.areas_of = lambda maps, points: areas  # type: ignore[method-assign, assignment]
+    network.trunk.areas_of = lambda maps, points, whole: areas  # type: ignore[method-assign, assignment]
     with torch.no_grad():
         before = network(torch.zeros(2, 3, 64, 64), landmarks(2, 64))
         for area in range(8):
@@ -80,6 +82,21 @@ def test_each_group_sees_its_areas_alone() -> None:
             areas = kept
             moved = {au for column, au in enumerate(aus) if not torch.equal(before[:, column], after[:, column])}
             assert moved == {au for au in aus for own, members in AREA_GROUPS if au in members and area + 1 in own}
+
+
+def test_the_whole_face_may_stand_in_place_of_each_area() -> None:
+    """What areas are compared with: the same trunk and classifiers, each of which sees a quarter of the map a cell."""
+    setting = Setting("occurrence", (1, 12), NetworkConfig(backbone="test_resnet", input_size=64))
+    made = [KDSRL.build_predictor(setting, KDSRLConfig(areas=areas)).eval() for areas in ("facial", "whole-face")]
+    image = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        local, whole = (
+            each.pixel_features(image, landmarks(2, 64)).view(2, 8, -1, 2, 2) for each in (made[0], made[1])
+        )
+        maps = made[1].trunk(image)
+    assert (whole == whole[:, :1]).all() and not (local == local[:, :1]).all()
+    assert maps.shape[-1] == 4  # so that bilinear samples of a cell, 2 × 2 of them, fall on its pixels
+    torch.testing.assert_close(whole[:, 0], torch.nn.functional.avg_pool2d(maps, 2))
 
 
 def test_predictions_are_the_mean_over_related_areas() -> None:

@@ -186,8 +186,8 @@ def test_the_loss_is_equations_3_to_8_literally() -> None:
         return kl[0].mean() + kl[1].mean()
 
     student, teacher = students[:B, 2], temporal[:B, 2]
-    spatial = entropy(alone, y, weight) + entropy(student, y, weight) + 0.7 * towards_mean(alone, student)
-    across = entropy(teacher, y, weight) + entropy(alone, y, weight) + 0.7 * towards_mean(teacher, alone)
+    labels = sum(entropy(z, y, weight) for z in ((alone + teacher) / 2, alone, student, teacher, alone))
+    between = 0.7 * (towards_mean(alone, student) + towards_mean(teacher, alone))
     confirmed = [c for c in range(B + 4) if torch.sigmoid(order[c]) > 0.5]
     assert 0 < len(confirmed) < B + 4
     taught = [(c, i) for c in confirmed for i in range(L) if not (c < B and i == 2)]
@@ -198,7 +198,7 @@ def test_the_loss_is_equations_3_to_8_literally() -> None:
     other = in_order(shuffled)
     told = (entropy(order, torch.ones(B + 4)) + entropy(other, torch.zeros(B + 4))) / 2
     ramp = torch.exp(torch.tensor(-5 * (1 - step / 10) ** 2))
-    expected = entropy((alone + teacher) / 2, y, weight) + ramp * (0.6 * (spatial + across + 0.4 * pseudo) + 0.3 * told)
+    expected = labels + ramp * (0.6 * (between + 0.4 * pseudo) + 0.3 * told)
     assert float(update.loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert float(update.terms["pseudo_kept"]) == pytest.approx(len(confirmed) / (B + 4))
     right = float(((order > 0).sum() + (other <= 0).sum()) / (2 * (B + 4)))
@@ -446,15 +446,23 @@ def test_features_of_students_of_their_own_are_told_without_any_motion() -> None
     assert sum(told[-15:]) / 15 < 0.65
 
 
-def test_the_ramp_leaves_recognition_alone() -> None:
-    batch = Fixed(clips(3))
+def test_the_ramp_leaves_labels_alone() -> None:
+    batch, labels = Fixed(clips(3)), ("recognition", "spatial_recognition", "temporal_recognition")
     made = method(ramp=1).eval()
-    early, late = only(made, batch, 1), only(made, batch, 100)
-    rest = late.loss - late.terms["recognition"]
-    assert torch.allclose(
-        early.loss - early.terms["recognition"], rest * torch.exp(torch.tensor(-5 * 0.99**2)), rtol=0.2
-    )
-    assert rest > 1
+    early, late = (only(made, batch, step) for step in (1, 100))
+    rest = [update.loss - sum(update.terms[name] for name in labels) for update in (early, late)]
+    assert torch.allclose(rest[0], rest[1] * torch.exp(torch.tensor(-5 * 0.99**2)), rtol=0.2)
+    assert rest[1] > 0.5
+
+
+def test_labels_alone_teach_every_network() -> None:
+    """The counterpart's branch B too, and not through the ensemble alone, which M_A fits before it."""
+    made = method(ksm=False, tpl=False, semi_supervised=0, unlabelled_after=None)
+    update = only(made, Fixed(clips(3, key=1)))
+    parts = [update.terms[name] for name in ("recognition", "spatial_recognition", "temporal_recognition")]
+    torch.testing.assert_close(update.loss, sum(parts))
+    assert slopes(made, update.terms["spatial_recognition"])["model.students.head.weight"].any()
+    assert slopes(made, update.terms["temporal_recognition"])["model.temporal.head.weight"].any()
 
 
 def test_clips_of_another_length_are_refused() -> None:

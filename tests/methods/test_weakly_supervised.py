@@ -1,6 +1,8 @@
 """WSRTL's algorithm and its comparisons: who is moved by which loss, what is left out, teachers, needs."""
 
+import math
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +64,10 @@ class Source:
         return self._labelled.occurrence.repeat(count, 1)[:count]
 
 
-def made(name: str = "wsrtl", **settings: Any) -> WeaklySupervised:
+def made(name: str = "wsrtl", steps: int = 0, **settings: Any) -> WeaklySupervised:
     torch.manual_seed(0)
     kind = method_class(name)
-    method: Any = kind(kind.Config(**settings), Setting("occurrence", AUS, NETWORK))
+    method: Any = kind(kind.Config(**settings), Setting("occurrence", AUS, NETWORK, steps=steps))
     return method.train()
 
 
@@ -176,7 +178,7 @@ def test_missing_labels_get_no_gradient_and_change_nothing(semi: str) -> None:
 @pytest.mark.parametrize("kind", ["roi", "areas", "whole-face"])
 def test_semi_supervised_parts_work_on_any_recogniser(semi: str, kind: str) -> None:
     recogniser = ROI if kind == "roi" else {"kind": kind}
-    method = made(auxiliary=(), semi_supervised=semi, recogniser=recogniser, pseudo_label={"ramp": 0})
+    method = made(auxiliary=(), semi_supervised=semi, recogniser=recogniser)
     found = gradients(method, Source(), step=5)
     assert [update.optimiser for update, _ in found] == ["backbone"]
     assert set(found[0][1]) == {"recogniser"} and found[0][1]["recogniser"] > 0
@@ -295,6 +297,39 @@ def test_the_teacher_is_not_the_student_and_moves_by_1_minus_m(name: str) -> Non
         torch.testing.assert_close(now, 0.9 * before + 0.1 * new)
     owned = {id(p) for group in method.parameters_by_optimiser().values() for p in group}
     assert not owned & {id(p) for p in teacher.parameters()}
+
+
+@pytest.mark.parametrize("name", ["mean-teacher", "mixmatch"])
+def test_an_average_has_running_statistics_of_its_own(name: str) -> None:
+    """Those of the network that it follows do not fit its weights."""
+    method: Any = made(name)
+    average, alike = method.predictor(), deepcopy(method.predictor())
+    with torch.no_grad():
+        for parameter in method.recogniser.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    list(method.updates(Source(), 0))
+    method.after_step(0)
+    free = faces(1 if name == "mixmatch" else 2, False)
+    seen = [faces(0, True), free] if name == "mixmatch" else [free]
+    alike(*(torch.cat([getattr(each, part) for each in seen]) for part in ("image", "landmarks")))
+    assert same_statistics(average, alike) and not same_statistics(average, method.recogniser)
+
+
+@pytest.mark.parametrize("name", ["mean-teacher", "pseudo-label"])
+def test_weights_grow_over_a_share_of_the_training_whatever_its_length(name: str) -> None:
+    def weight(step: int, steps: int) -> float:
+        method = made(name, steps=steps)
+        update = next(iter(method.updates(Source(), step)))
+        supervised, other = (
+            update.terms["supervised"],
+            update.terms["consistency" if name == "mean-teacher" else "pseudo"],
+        )
+        return float(((update.loss - supervised) / other).detach())
+
+    for step in (0, 15, 30):
+        assert weight(step, 90) == pytest.approx(math.exp(-5 * (1 - step / 30) ** 2), rel=0.01)
+        assert weight(3 * step, 270) == pytest.approx(weight(step, 90), rel=0.01)
+    assert weight(60, 90) == pytest.approx(1, rel=0.01)
 
 
 def test_mixmatch_mixes_as_written_out() -> None:

@@ -13,6 +13,7 @@ from sparsefacs.networks.config import NetworkConfig
 from sparsefacs.networks.spreader import (
     Encoder,
     FrameTrunk,
+    Perceptrons,
     PlaceLinear,
     SpatialModel,
     SpatialStudents,
@@ -134,6 +135,19 @@ def test_the_spatial_model_relates_aus_and_perceptrons_do_not() -> None:
         reached = slope.view(A, 16, -1).flatten(1).any(dim=1).tolist()
         assert reached == ([True] * A if sil else [False, False, True, False])
         assert torch.equal(model(faces(3)), model.classify(model.trunk(faces(3))))
+
+
+def test_perceptrons_are_the_encoder_s_layers_without_attention() -> None:
+    encoder = Encoder(A, settings(layers=2)).eval()
+    alone = Perceptrons(16, settings(layers=2)).eval()
+    for layer, attending in zip(alone.layers, list(encoder.layers)[:-1], strict=True):
+        torch.nn.init.zeros_(attending.self_attn.out_proj.weight)
+        torch.nn.init.zeros_(attending.self_attn.out_proj.bias)
+        for mine, its in ((layer[0], attending.norm2), (layer[1], attending.linear1), (layer[3], attending.linear2)):
+            mine.load_state_dict(its.state_dict())
+    torch.nn.init.zeros_(encoder.embedding)
+    given = drawn(3, A, 16)
+    assert torch.allclose(alone(given), encoder(given), atol=1e-6)
 
 
 def test_the_temporal_model_sees_the_whole_clip() -> None:
@@ -275,7 +289,6 @@ def test_left_out_parts_are_not_there() -> None:
         "TransformerEncoderLayer",
         "MultiheadAttention",
         "NonDynamicallyQuantizableLinear",
-        "LayerNorm",
         "Dropout",
     }
     assert not any("embedding" in name for name, _ in plain.named_parameters())

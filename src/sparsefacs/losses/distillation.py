@@ -11,7 +11,7 @@ from torch import Tensor
 from .reduction import difference, global_mean, known_only, labelled_mean, wide
 
 MOST_WEIGHT = 20.0
-"""Positive weights lie between 1 / MOST_WEIGHT and MOST_WEIGHT (reading): one rare AU must not rule the gradient."""
+"""Positive weights lie within 1 / MOST_WEIGHT and MOST_WEIGHT unless told otherwise (reading)."""
 
 
 def bernoulli_kl(target_probabilities: Tensor, logits: Tensor, *, detach: bool = True) -> Tensor:
@@ -60,14 +60,14 @@ def weighted_occurrence_loss(logits_BA: Tensor, occurrence_BA: Tensor, positive_
     return labelled_mean(entropy, known)
 
 
-def positive_weights(labels_MA: Tensor) -> Tensor:
+def positive_weights(labels_MA: Tensor, most: float = MOST_WEIGHT) -> Tensor:
     """Return negatives / positives of each AU among labels (M, A) of 0, 1 and −1 (not labelled), (A,) float32.
 
-    An AU of which either class is missing gets 1; all others lie within 1 / MOST_WEIGHT and MOST_WEIGHT. Source: KS,
+    An AU of which either class is missing gets 1; all others lie within 1 / most and most. Source: KS,
     eq. 3; reading: the usual weight of "weighted BCE with logits", as the paper does not print it.
     """
     positives, negatives = (labels_MA > 0.5).sum(dim=0), (labels_MA == 0).sum(dim=0)
-    weight = (negatives / positives.clamp(min=1)).clamp(1 / MOST_WEIGHT, MOST_WEIGHT)
+    weight = (negatives / positives.clamp(min=1)).clamp(1 / most, most)
     return torch.where((positives > 0) & (negatives > 0), weight, torch.ones_like(weight)).float()
 
 

@@ -5,7 +5,7 @@ section 5.1, Table 2. The trunk is pre-trained by `kdsrl_pretraining`, and given
 """
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from torch import nn
@@ -21,6 +21,9 @@ class KDSRLConfig(MethodConfig):
 
     frozen: bool = Field(True, description="probe: the trunk is not trained; false fine-tunes it")
     level: Annotated[int, Field(ge=0)] = Field(3, description="stage of the backbone; 3 is conv4_x of a ResNet")
+    areas: Literal["facial", "whole-face"] = Field(
+        "facial", description="what the classifiers look at; whole-face: all of it in place of each area, to compare"
+    )
 
 
 class KDSRL(Method):
@@ -39,7 +42,8 @@ class KDSRL(Method):
     @classmethod
     def build_predictor(cls, setting: Setting, config: KDSRLConfig) -> AreaClassifier:
         """Return trunk and classifiers."""
-        return AreaClassifier(setting.network, setting.aus, config.level, config.frozen)
+        whole = config.areas == "whole-face"
+        return AreaClassifier(setting.network, setting.aus, config.level, config.frozen, whole)
 
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield one update on a labelled batch: cross-entropy (5.1), or MAE-Face's eq. 3 for intensity."""

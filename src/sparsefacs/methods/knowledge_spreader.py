@@ -23,6 +23,7 @@ from ..data.batches import Batch, BatchSource, together
 from ..losses.consistency import gaussian_ramp
 from ..losses.contrastive import gathered
 from ..losses.distillation import (
+    MOST_WEIGHT,
     confirmed_pseudo_loss,
     ensemble_distillation,
     positive_weights,
@@ -53,10 +54,14 @@ class KnowledgeSpreaderConfig(SpreaderConfig, MethodConfig):
     `ramp` and `unlabelled_after` are shares of the training: the paper's T = 5 and its 10 epochs of 50.
     """
 
+    most_weight: Annotated[float, Field(ge=1)] = Field(
+        MOST_WEIGHT,
+        description="most that a class of an AU counts in eq. 3 by how seldom it is; 1: all alike",
+    )
     ksm: bool = Field(True, description="knowledge spreading; false: the two distillations are left out")
     distillation: Weight = Field(0.5, description="λ of eq. 4, of each distillation")
-    semi_supervised: Weight = Field(1.0, description="of eq. 6 in the total, once grown")
-    pseudo: Weight = Field(1.0, description="of eq. 5 in eq. 6")
+    semi_supervised: Weight = Field(1.0, description="of distillation and pseudo labels in the total, once grown")
+    pseudo: Weight = Field(1.0, description="of eq. 5 among these")
     order: Weight = Field(1.0, description="of telling true from shuffled order in the total, once grown")
     ramp: Share = Field(0.1, description="share of the training over which these two grow (eq. 8)")
     unlabelled_after: Share | None = Field(
@@ -124,8 +129,10 @@ class KnowledgeSpreader(Method):
     def updates(self, batches: BatchSource, step: int) -> Iterator[Update]:
         """Yield the one update of a step: eq. 7 with the ramp of eq. 8.
 
-        Readings. Total: eq. 3 of the ensemble + ω(t) · (`semi_supervised` · eq. 6 + `order` · the loss of 3.1.3), as
-        neither its weights nor the terms that ω takes are legible. Eq. 6: both losses of eq. 4, and eq. 5, added.
+        Readings, as neither the weights of eq. 7 nor the terms that ω takes are legible. Total: eq. 3 of the ensemble
+        and of every network that labels teach (the first terms of eq. 4) + ω(t) · (`semi_supervised` · (λ · both
+        distillations + eq. 5) + `order` · the loss of 3.1.3). ω slows what is learned without labels "compared with
+        the fully-supervised task" (3.1.4), which is each network's; without it labels alone teach both branches.
         """
         if step == 0:
             self._weigh_positives(batches)
@@ -141,8 +148,13 @@ class KnowledgeSpreader(Method):
 
         recognition = self._recognition(ensemble(spatial_BA, temporal_BA), drawn)
         terms = {"recognition": recognition}
-        semi = self._distilled("spatial", spatial_BA, student_BA, drawn, terms)
-        semi = semi + self._distilled("temporal", temporal_BA, spatial_BA, drawn, terms)
+        semi: Tensor | float = 0.0
+        for name, one_BA, other_BA in (("spatial", spatial_BA, student_BA), ("temporal", temporal_BA, spatial_BA)):
+            terms[f"{name}_recognition"] = self._recognition(one_BA, drawn) + self._recognition(other_BA, drawn)
+            recognition = recognition + terms[f"{name}_recognition"]
+            if config.ksm:
+                terms[f"{name}_distillation"] = ensemble_distillation(one_BA, other_BA)
+                semi = semi + config.distillation * terms[f"{name}_distillation"]
         if config.semi_supervised * config.pseudo > 0:
             semi = semi + config.pseudo * self._pseudo(pooled_CLE, seen, drawn, terms)
         order = self._order(seen, drawn, step, terms)
@@ -182,21 +194,6 @@ class KnowledgeSpreader(Method):
     def _recognition(self, logits_BA: Tensor, drawn: _Drawn) -> Tensor:
         """Return eq. 3 of some network at the key frames."""
         return weighted_occurrence_loss(logits_BA, drawn.occurrence_BLA[:, drawn.key], self.model.positive_weight)
-
-    def _distilled(
-        self, name: str, one_BA: Tensor, other_BA: Tensor, drawn: _Drawn, terms: dict[str, Tensor]
-    ) -> Tensor:
-        """Return eq. 4 of a pair: eq. 3 of each + λ · eq. 1 or 2.
-
-        Reading of "without KSM": λ · KL is left out, and labels still teach both networks; otherwise no student would
-        ever see one.
-        """
-        supervised = self._recognition(one_BA, drawn) + self._recognition(other_BA, drawn)
-        terms[f"{name}_recognition"] = supervised
-        if not self.config.ksm:
-            return supervised
-        terms[f"{name}_distillation"] = ensemble_distillation(one_BA, other_BA)
-        return supervised + self.config.distillation * terms[f"{name}_distillation"]
 
     def _pseudo(self, pooled_CLE: Tensor, seen: Clips, drawn: _Drawn, terms: dict[str, Tensor]) -> Tensor:
         """Return eq. 5: every student learns on frames that are no labelled clip's key, AUs whose label is not visible.
@@ -239,7 +236,8 @@ class KnowledgeSpreader(Method):
 
     def _weigh_positives(self, batches: BatchSource) -> None:
         weight = self.model.positive_weight
-        weight.copy_(positive_weights(gathered(batches.labels(_LABEL_VECTORS // process_count()).to(weight.device))))
+        labels = gathered(batches.labels(_LABEL_VECTORS // process_count()).to(weight.device))
+        weight.copy_(positive_weights(labels, self.config.most_weight))
 
     def parameters_by_optimiser(self) -> dict[str, list[nn.Parameter]]:
         """Return all parameters of both branches."""

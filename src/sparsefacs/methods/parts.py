@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from ..data.batches import Batch
+from ..losses.consistency import gaussian_ramp
 from .chance import Chance
 
 
@@ -14,7 +15,8 @@ from .chance import Chance
 class Drawn:
     """The faces of one step, the same for all its updates (WSRTL, Algorithm 1, lines 3 and 4).
 
-    first, second: views of the faces without labels; None where there are none, or one view is enough.
+    first, second: views of the faces without labels; None where there are none, or one view is enough. steps: how
+    many there are in the whole training.
     """
 
     labelled: Batch
@@ -22,6 +24,11 @@ class Drawn:
     second: Batch | None
     step: int
     chance: Chance
+    steps: int = 0
+
+    def grown(self, share: float) -> float:
+        """Return how far a weight has grown by now that grows over the first `share` of the training, up to 1."""
+        return gaussian_ramp(self.step, round(share * self.steps))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from ..data.batches import Batch, together
 from ..losses.consistency import (
     cut_consistency_loss,
     fixmatch_loss,
-    gaussian_ramp,
     mean_teacher_loss,
     pseudo_label_loss,
 )
@@ -32,6 +31,11 @@ from .parts import Contribution, Drawn, Part
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+RAMP = 1 / 3
+"""Of a training: a reading. Mean Teacher's and Pseudo-label's papers count epochs and updates of their own lengths, and
+MixMatch's program (Berthelot et al. 2019), which has both, .4 of a training."""
 
 
 class SemiSupervised(Part):
@@ -63,16 +67,19 @@ def without_gradient(recogniser: Recogniser, faces: Batch) -> Tensor:
 
 @torch.no_grad()
 def follow(average: nn.Module, network: nn.Module, momentum: float, step: int) -> None:
-    """Move a moving average of weights by 1 − m towards `network` after a step; running statistics are copied.
+    """Move a moving average of weights by 1 − m towards `network` after a step.
 
-    In step t it keeps min(m, 1 − 1 / (t + 1)), as in the code of Mean Teacher's authors, so that it is not held by its
-    random start.
+    In step t it keeps min(m, 1 − 1 / (t + 1)), so that it is not held by its random start. Running statistics stay its
+    own, of faces that it has seen: another network's do not fit its weights. Both as in the code of Mean Teacher's
+    authors. Other buffers are copied.
     """
     kept = min(momentum, 1 - 1 / (step + 1))
     for old, new in zip(average.parameters(), network.parameters(), strict=True):
         old.lerp_(new, 1 - kept)
-    for own, its in zip(average.buffers(), network.buffers(), strict=True):
-        own.copy_(its)
+    for owner, its in zip(average.modules(), network.modules(), strict=True):
+        if not isinstance(owner, nn.modules.batchnorm._BatchNorm):
+            for own, new_one in zip(owner.buffers(recurse=False), its.buffers(recurse=False), strict=True):
+                own.copy_(new_one)
 
 
 class MixMatchConfig(BaseModel):
@@ -94,10 +101,11 @@ class MixMatch(SemiSupervised):
 
     A moving average of the weights codes faces in the end (WSRTL, IV-G; MixMatch, 4.1); guesses are the network's own.
     Readings: K = 1 as in line 5 of Algorithm 1; guesses are averaged as logits; RoIs are the stronger face's; running
-    statistics are of whole faces, labelled ones and others, as faces are coded, and mixtures leave them alone.
+    statistics are of whole faces, labelled ones and others, as faces are coded, and mixtures leave them alone. The
+    average passes those faces too, for statistics of its own.
     """
 
-    def __init__(self, config: MixMatchConfig, recogniser: nn.Module) -> None:
+    def __init__(self, config: MixMatchConfig, recogniser: Recogniser) -> None:
         super().__init__()
         self.config = config
         self.two_views = config.guesses == 2  # type: ignore[misc]
@@ -109,8 +117,10 @@ class MixMatch(SemiSupervised):
         image = [drawn.labelled.image, *(view.image for view in views)]
         landmarks = torch.cat([drawn.labelled.landmarks, *(view.landmarks for view in views)])
         labels, first = [drawn.labelled.occurrence], len(drawn.labelled)
-        with torch.no_grad():  # this pass alone moves running statistics
+        with torch.no_grad():  # these passes alone move running statistics
             whole = _together(recogniser, drawn.labelled, *views)
+            if self.average is not None:
+                _together(self.average, drawn.labelled, *views)
         if views:
             guesses = whole[first:].chunk(len(views))
             guess_BA = sharpened(torch.stack(guesses).mean(dim=0), self.config.temperature)
@@ -199,7 +209,7 @@ class PseudoLabelConfig(BaseModel):
 
     threshold: Annotated[float, Field(ge=0.5, le=1)] = Field(0.5, description="least certainty of a pseudo label")
     weight: Weight = Field(1.0, description="α of the faces without labels, once grown")
-    ramp: Annotated[int, Field(ge=0)] = Field(100, description="steps over which the weight grows")
+    ramp: Share = Field(RAMP, description="share of the training over which the weight grows")
 
 
 class PseudoLabel(SemiSupervised):
@@ -218,7 +228,7 @@ class PseudoLabel(SemiSupervised):
         logits = _together(recogniser, drawn.labelled, free)
         supervised = recognition(logits[:first], drawn.labelled.occurrence)
         pseudo = pseudo_label_loss(logits[first:], self.config.threshold)
-        weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
+        weight = self.config.weight * drawn.grown(self.config.ramp)
         return Contribution(supervised + weight * pseudo, {"supervised": supervised, "pseudo": pseudo})
 
 
@@ -229,7 +239,7 @@ class MeanTeacherConfig(BaseModel):
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="m: what the teacher keeps a step")
     weight: Weight = Field(1.0, description="of the consistency, once grown")
-    ramp: Annotated[int, Field(ge=0)] = Field(100, description="steps over which the weight grows")
+    ramp: Share = Field(RAMP, description="share of the training over which the weight grows")
 
 
 class MeanTeacher(SemiSupervised):
@@ -256,7 +266,7 @@ class MeanTeacher(SemiSupervised):
             taught = self.teacher(second.image, second.landmarks, second.evidence)
         supervised = recognition(logits[:count], drawn.labelled.occurrence)
         consistency = mean_teacher_loss(logits[count:], taught)
-        weight = self.config.weight * gaussian_ramp(drawn.step, self.config.ramp)
+        weight = self.config.weight * drawn.grown(self.config.ramp)
         return Contribution(supervised + weight * consistency, {"supervised": supervised, "consistency": consistency})
 
     def after_step(self, recogniser: nn.Module, step: int) -> None:

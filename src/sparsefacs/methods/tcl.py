@@ -16,6 +16,7 @@ from ..data.batches import Batch, BatchSource
 from ..losses.consistency import pseudo_label_loss
 from ..losses.contrastive import ntxent_loss
 from ..losses.recognition import occurrence_loss
+from ..losses.reduction import wide
 from ..losses.temporal import group_contrast_loss
 from ..networks.clip_classifier import ClipClassifier
 from .chance import Chance, Purpose
@@ -43,8 +44,11 @@ class TCLConfig(MethodConfig):
 class TCL(Method):
     """Reading: the video network is the mean of the frames' features, and a clip has the label of its key frame.
 
-    Readings for many labels: what is contrasted is the pooled feature, normalised, in place of the softmax over
-    classes, which AUs are not; a clip's pseudo label is sure or not for each AU.
+    Readings for many labels: what is contrasted is the sigmoid of the AUs' logits, where the authors' program has the
+    softmax over classes; a clip's labels, pseudo labels too, are as likely as all its AUs together, so that their loss
+    is the sum over AUs, as cross-entropy is of one class. So the losses stand to each other about as they do there: γ
+    is of contrast through a softmax, and of features it is a hundred times the labels' slope. A clip's pseudo label is
+    sure or not for each AU.
     """
 
     Config = TCLConfig
@@ -74,13 +78,12 @@ class TCL(Method):
         normalised by its own batch. The fast path teaches the slow one and is not moved by contrast.
         """
         config, labelled = self.config, batches.labelled()
-        _, logits_BA = self._seen(labelled)
-        recognition = occurrence_loss(logits_BA, _key(labelled.occurrence, labelled)) / len(self.setting.aus)
+        recognition = occurrence_loss(self._seen(labelled), _key(labelled.occurrence, labelled))
         terms: dict[str, Tensor] = {"recognition": recognition}
         loss, steps = recognition, self.setting.steps
         free = None if step < config.supervised_until * steps else batches.unlabelled_views()
         if free is not None and steps and step >= config.pseudo_from * steps:
-            terms["pseudo"] = pseudo_label_loss(self._seen(free[0])[1], config.threshold)
+            terms["pseudo"] = len(self.setting.aus) * pseudo_label_loss(self._seen(free[0]), config.threshold)
             loss = loss + config.pseudo * terms["pseudo"]
         elif free is not None:
             instance, group = self._contrast(*free, step)
@@ -91,16 +94,16 @@ class TCL(Method):
     def _contrast(self, fast: Batch, other: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Return L_ic and L_gc of clips at the fast speed and, of another view of them, at the slow one."""
         with torch.no_grad():
-            fast_CE, fast_CA = self._seen(fast)
-        slow_CE, slow_CA = self._seen(other, self._slowed(other, step))
+            fast_CA = torch.sigmoid(wide(self._seen(fast)))
+        slow_CA = torch.sigmoid(wide(self._seen(other, self._slowed(other, step))))
         temperature = self.config.temperature
         return (
-            ntxent_loss(torch.cat([fast_CE, slow_CE]), temperature),
-            group_contrast_loss(fast_CE, slow_CE, fast_CA > 0, slow_CA > 0, temperature),
+            ntxent_loss(torch.cat([fast_CA, slow_CA]), temperature),
+            group_contrast_loss(fast_CA, slow_CA, fast_CA > 0.5, slow_CA > 0.5, temperature),
         )
 
-    def _seen(self, batch: Batch, image: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return features and logits of clips in a pass of their own; image: the frames to see, if not all."""
+    def _seen(self, batch: Batch, image: Tensor | None = None) -> Tensor:
+        """Return logits (C, A) of clips in a pass of their own; image: the frames to see, if not all."""
         evidence = None if batch.evidence is None else _key(batch.evidence, batch)
         image = batch.image if image is None else image
         return self.network.of_clips(image, len(image) * batch.length // len(batch), evidence)

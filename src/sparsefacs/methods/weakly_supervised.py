@@ -179,7 +179,7 @@ class WeaklySupervised(Method):
             first, second = batches.unlabelled_views() or (None, None)
         elif self._parts:
             first = batches.unlabelled()
-        return Drawn(labelled, first, second, step, self.chance)
+        return Drawn(labelled, first, second, step, self.chance, self.setting.steps)
 
     def _learn_graph(self, batches: BatchSource, step: int) -> None:
         """Estimate the fixed graph of a GCN from the training labels, once."""

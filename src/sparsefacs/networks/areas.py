@@ -17,17 +17,20 @@ AREA_LEVEL = 3
 class AreaClassifier(Recogniser):
     """One multi-layer perceptron a group of AUs, on the joined features of the areas that these AUs are judged by.
 
-    frozen: the trunk stays as it is, batch statistics included. Raises InputError for an AU that is in no group.
+    frozen: the trunk stays as it is, batch statistics included. whole: each area is the whole face. Raises InputError
+    for an AU that is in no group.
     """
 
-    def __init__(self, config: NetworkConfig, aus: tuple[int, ...], level: int, frozen: bool) -> None:
+    def __init__(
+        self, config: NetworkConfig, aus: tuple[int, ...], level: int, frozen: bool, whole: bool = False
+    ) -> None:
         super().__init__()
         known = {au for _, members in AREA_GROUPS for au in members}
         if unknown := [au for au in aus if au not in known]:
             raise InputError(
                 f"AU{unknown[0]} belongs to no group of facial areas", remedy=f"Groups have AUs {sorted(known)}"
             )
-        self.trunk, self.frozen = Trunk(config, level), frozen
+        self.trunk, self.frozen, self.undivided = Trunk(config, level), frozen, whole
         self.lay(config, len(aus))
         self.trunk.requires_grad_(not frozen)
         self.map_width = self.trunk.channels
@@ -50,7 +53,7 @@ class AreaClassifier(Recogniser):
         """Return AU logits (B, A) and the trunk's map of faces (B, 3, S, S) in 0–1 with landmarks in their pixels."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             maps = self.trunk(image)
-            areas_B8D = self.trunk.areas_of(maps, landmarks)
+            areas_B8D = self.trunk.areas_of(maps, landmarks, whole=self.undivided)
         logits = [
             head(areas_B8D[:, [area - 1 for area in areas]].flatten(1))
             for (areas, _), head in zip(self.groups, self.heads, strict=True)
@@ -65,4 +68,4 @@ class AreaClassifier(Recogniser):
     def pixel_features(self, image: Tensor, landmarks: Tensor | None = None) -> Tensor:
         """Return the eight areas' features side by side, (B, 8 · D)."""
         assert landmarks is not None
-        return self.trunk.by_area(image, landmarks).flatten(1)
+        return self.trunk.areas_of(self.trunk(image), landmarks, whole=self.undivided).flatten(1)

@@ -46,11 +46,11 @@ class ClipClassifier(Evident):
         logits: Tensor = self.frames.head(self.frames.dropout(pooled))
         return self.added(logits, evidence)
 
-    def of_clips(self, image: Tensor, length: int, evidence: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return pooled features (B, E) and AU logits (B, A) of clips of `length` frames.
+    def of_clips(self, image: Tensor, length: int, evidence: Tensor | None = None) -> Tensor:
+        """Return AU logits (B, A) of clips of `length` frames.
 
         image: (B · length, 3, S, S), clip after clip; evidence: (B, 2W + 1), of each clip's key frame.
         """
         features_NE = self.frames.pixel_features(image)
         pooled_BE = features_NE.view(-1, length, features_NE.shape[-1]).mean(dim=1)
-        return pooled_BE, self.added(self.frames.head(self.frames.dropout(pooled_BE)), evidence)
+        return self.added(self.frames.head(self.frames.dropout(pooled_BE)), evidence)

@@ -22,7 +22,6 @@ from .backbone import create_backbone
 from .config import NetworkConfig
 from .evidence import Evident, evidence_head, joined
 from .statistics import frozen_statistics
-from .trunk import perceptron
 
 PseudoSource = Literal["spatial-teacher", "temporal-teacher", "students", "ensemble"]
 Students = Literal["places", "shared"]
@@ -106,6 +105,34 @@ class Encoder(nn.Module):
         return related
 
 
+class Perceptrons(nn.Module):
+    """What stands in an encoder's place without `sil`: its layers, attention left out.
+
+    Reading of "a vanilla MLP module … for a fair comparison" (KS, 4.5): normalised and added to their input as the
+    encoder's are, so that attention alone makes the difference, and not how well a perceptron trains.
+    """
+
+    def __init__(self, width: int, config: SpreaderConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(width),
+                nn.Linear(width, config.feedforward),
+                nn.GELU(),
+                nn.Linear(config.feedforward, width),
+            )
+            for _ in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features (…, width) of features (…, width)."""
+        for layer in self.layers:
+            features = features + layer(features)
+        seen: Tensor = self.norm(features)
+        return seen
+
+
 class PlaceLinear(nn.Module):
     """A linear map for each place of a sequence, (B, P, i) → (B, P, o), all places in one product."""
 
@@ -132,11 +159,7 @@ class SpatialModel(nn.Module):
         self.trunk = FrameTrunk(network)
         self.aus, self.width = aus, config.width
         self.decouple = nn.Linear(self.trunk.width, aus * config.width)
-        self.relate = (
-            Encoder(aus, config)
-            if config.sil
-            else nn.Sequential(nn.ReLU(), perceptron(config.width, config.feedforward, config.width))
-        )
+        self.relate = Encoder(aus, config) if config.sil else Perceptrons(config.width, config)
         self.head = PlaceLinear(aus, config.width, 1)
 
     def classify(self, pooled_BE: Tensor) -> Tensor:
@@ -188,7 +211,7 @@ class TemporalModel(nn.Module):
     maker alone, even in clips that stand still. Where one student is `shared`, motion alone tells the order; it is
     judged less the clip's mean, since neighbouring frames differ by a tenth of what two faces differ by.
 
-    Without `sil`, a perceptron on all features of the clip side by side takes the encoder's place; without `tpl`, there
+    Without `sil`, perceptrons on all features of the clip side by side take the encoder's place; without `tpl`, there
     is no order to read.
     """
 
@@ -198,9 +221,7 @@ class TemporalModel(nn.Module):
         self.relate = (
             Encoder(length, config)
             if config.sil
-            else nn.Sequential(
-                nn.Flatten(), nn.ReLU(), perceptron(clip, config.feedforward, clip), nn.Unflatten(1, (length, -1))
-            )
+            else nn.Sequential(nn.Flatten(), Perceptrons(clip, config), nn.Unflatten(1, (length, -1)))
         )
         self.head = nn.Linear(config.width, aus)
         self.order = nn.Linear(clip, 1) if config.tpl else None

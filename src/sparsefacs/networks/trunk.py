@@ -61,12 +61,18 @@ class Trunk(nn.Module):
         """
         return self.areas_of(self(image), landmarks)
 
-    def areas_of(self, maps: Tensor, landmarks: Tensor) -> Tensor:
-        """Return one feature an area of the faces' map (B, channels, h, w), as `by_area` does."""
+    def areas_of(self, maps: Tensor, landmarks: Tensor, *, whole: bool = False) -> Tensor:
+        """Return one feature an area of the faces' map (B, channels, h, w), as `by_area` does.
+
+        whole: each rectangle is the whole face, which is what areas are compared with.
+        """
         from torchvision.ops import roi_align
 
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))  # RoIAlign knows no bf16 on a CPU
         boxes = facial_areas_of(landmarks).to(maps.dtype)
+        if whole:
+            side = maps.shape[-1] * self.stride
+            boxes = boxes.new_tensor([-0.5, -0.5, side - 0.5, side - 0.5]).expand_as(boxes)
         low, high = boxes[..., :2] + 0.5, boxes[..., 2:] + 0.5  # from pixel centres to pixel edges
         corners = torch.cat([low, torch.maximum(high, low + 1)], dim=-1)  # a squeezed area keeps a pixel
         with torch.autocast(maps.device.type, enabled=False):
