@@ -438,6 +438,26 @@ def test_order_is_learned_from_motion() -> None:
     assert sum(told[-15:]) / 15 > 0.75  # 180 sequences, chance 0.5
 
 
+def test_every_network_learns_what_labels_say() -> None:
+    """Branch B once stood at chance unnoticed: the ensemble's score was branch A's."""
+    small = {"students": "shared", "pseudo_labels": "ensemble", "most_weight": 3, "order": 0.05, "ramp": 0.5}
+    made, source = method(**small, dropout=0.2), Source()
+    optimiser = torch.optim.AdamW(made.parameters(), lr=3e-3)
+    for step in range(30):
+        update = only(made, source, step)
+        optimiser.zero_grad()
+        update.loss.backward()
+        optimiser.step()
+    unseen, model = clips(5000, key=1, count=64), made.eval().model
+    with torch.no_grad():
+        within = model.branch_b(model.trunk(unseen.image).view(64, L, -1))
+        found = [made.spatial_teacher(unseen.key_image), within.temporal_BLA[:, 1], within.student_BLA[:, 1]]
+    truth = unseen.occurrence.view(64, L, -1)[:, 1] > 0
+    for logits in found:
+        ranked = [(logits[truth[:, a], a][:, None] > logits[~truth[:, a], a]).float().mean() for a in range(2)]
+        assert min(map(float, ranked)) > 0.9
+
+
 def test_features_of_students_of_their_own_are_told_without_any_motion() -> None:
     """Why small recipes share one: by its student's weights a feature out of place is known even in a still clip."""
     told = trained("places", still=True)
