@@ -175,6 +175,6 @@ def test_the_kept_page_is_that_of_its_files() -> None:
     text = maker.page(read_claims(), kept, maker.TEXT.read_text(encoding="utf-8"))
     assert text == (DOCS / "claims.md").read_text(encoding="utf-8"), "give `make results`"
     assert "OFE 63.8; Table II, BP4D, F1: Backbone 62.5" in text, "as printed in WSRTL's Table II"
-    own = next(each for each in read_claims() if each.id == "kdsrl-areas")
+    own = next(each for each in read_claims() if each.id == "own-evidence")
     assert kept.judged(own) == HOLDS and kept.decided(own)[0].seeds == 3
     assert text.count("\n### ") == len(read_claims()) <= text.count("\nsparsefacs reproduce ")
