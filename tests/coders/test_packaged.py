@@ -60,7 +60,7 @@ def test_its_people_are_in_no_benchmark_and_no_demo() -> None:
     items = Path(api.__file__).parent / "experiments" / "items" / "benchmark.yaml"
     content = yaml.safe_load(items.read_text(encoding="utf-8"))
     others = {faces["seed"] for part in ("faces", "shifted") for faces in content[part].values()}
-    others |= {demo.SYNTH["seed"], 0}
+    others |= {content["further"]["seed"], demo.SYNTH["seed"], 0}
     assert not others & {faces["seed"] for faces in make.plan()["stores"].values()}
 
 

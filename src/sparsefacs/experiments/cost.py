@@ -98,7 +98,7 @@ def _made(plan: Plan, job: Job) -> int:
     for key, path in plan.stores.places.items():
         if str(path) == job.words[1]:
             return plan.stores.faces(key, plan.content.data[key].faces)
-    others = (*plan.stores.shifted.values(), *plan.stores.people.values())
+    others = (*plan.stores.shifted.values(), *plan.stores.further.values(), *plan.stores.people.values())
     return next((faces.faces for path, faces in others if str(path) == job.words[1]), 0)
 
 

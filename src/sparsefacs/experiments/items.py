@@ -83,6 +83,15 @@ class Faces(BaseModel):
         return [word for name, value in given.items() if value is not None for word in (f"--{name}", str(value))]
 
 
+class Further(BaseModel):
+    """Further people of a store's kind: how many, and the seed they are drawn by."""
+
+    model_config = _STRICT
+
+    subjects: int
+    seed: int
+
+
 class Small(BaseModel):
     """What differs at small scale: the recipe, further settings; faces: of a pre-training, of people of its own."""
 
@@ -258,7 +267,8 @@ class _BenchmarkRow(BaseModel):
 class Benchmark(BaseModel):
     """items/benchmark.yaml: the faces, folds and budgets that all methods share, and the methods.
 
-    faces: data set → its faces; shifted: data set → its second test set.
+    faces: data set → its faces; shifted: data set → its second test set; further: the people on whom papers' small
+    trainings are tested beside those of their own store.
     """
 
     model_config = _STRICT
@@ -267,6 +277,7 @@ class Benchmark(BaseModel):
     title: str
     faces: dict[str, Faces]
     shifted: dict[str, Faces] = {}
+    further: Further
     protocol: str
     budgets: tuple[str, ...]
     tasks: tuple[Task, ...]

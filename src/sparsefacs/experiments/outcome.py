@@ -92,9 +92,28 @@ def _finished(plan: Plan) -> list[_Finished]:
         for run in runs:
             _pool(run)
     distributions = any(name in plan.item.metrics for name in DISTANCES)
-    scores = _drawn(by_row, lambda run: read_scores(run.folder, distributions=distributions))
+    further = _on_further(plan, [run for runs in by_row.values() for run in runs])
+
+    def scored(run: Run) -> Scored:
+        folders = [run.folder, *(run.folder / name for name in further.get(run.data, ()))]
+        return read_scores(*folders, distributions=distributions)
+
+    scores = _drawn(by_row, scored)
     guesses = _drawn(by_row, lambda run: read_pseudo_labels(run.folds))
     return [_Finished(tuple(runs), scores[key], guesses.get(key, ())) for key, runs in by_row.items()]
+
+
+def _on_further(plan: Plan, runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
+    """Return data set → the folder, in each run's, of its scores on further people; none unless all its runs have one.
+
+    So rows of a data set are scored on the same people, whichever were trained before there were further ones.
+    """
+    found = {}
+    for data, (path, _) in plan.stores.further.items():
+        name = f"on-{path.name}"
+        if all((run.folder / name / "metrics.json").exists() for run in runs if run.data == data):
+            found[data] = (name,)
+    return found
 
 
 def _drawn(

@@ -10,7 +10,7 @@ from ..engine.config import read_sweep
 from ..methods.registry import PRETRAIN
 from ..protocols.partitions import ORDER_SIGN, published
 from .beside import add_extras
-from .items import BENCHMARK, Item, Paper, Row, Scale, Start, benchmark
+from .items import BENCHMARK, Faces, Item, Paper, Row, Scale, Start, benchmark
 from .jobs import Job, Plan, Run, Training, slug
 from .stores import Stores
 
@@ -160,7 +160,9 @@ class Maker:
                 training=training,
             )
             ids.append(self.add(job))
-            self._shifted(data, each, job.id)
+            self._tested_on(plan.stores.shifted.get(data), f"faces/{data}-shifted", each, job.id)
+            further = plan.stores.further.get(data)
+            self._tested_on(further, f"faces/{further[0].name}" if further else "", each, job.id)
         plan.runs.append(
             Run(
                 row,
@@ -187,14 +189,13 @@ class Maker:
         small = (*self.plan.content.small_settings, *item.small.settings) if self.small else ()
         return (*shared, *small, *row.settings_at(self.plan.scale, keys), *self.settings)
 
-    def _shifted(self, data: str, folder: Path, training: str) -> None:
-        """Add the scoring of a run on its data set's second test set."""
-        shifted = self.plan.stores.shifted.get(data)
-        if shifted is None:
+    def _tested_on(self, others: tuple[Path, Faces] | None, name: str, folder: Path, training: str) -> None:
+        """Add the scoring of a run on other people's faces, if there are to be any; name: of what makes them."""
+        if others is None:
             return
-        path, faces = shifted
+        path, faces = others
         words = ("synth", str(path), *faces.words())
-        made = Job(f"faces/{data}-shifted", "synth", words, path / "store.json", (path,))
+        made = Job(name, "synth", words, path / "store.json", (path,))
         done = folder / f"on-{path.name}" / "metrics.json"
         words = ("evaluate", str(folder), str(path))
         needs = (self.add(made), training)

@@ -8,7 +8,7 @@ test other people each (the benchmark's) are resampled by the people of all of t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from ..metrics.occurrence import OccurrenceSums
 from ..metrics.ratios import ratio
 from ..records import read_record
 from ..run_records import MetricsRecord, PseudoLabelsRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -84,17 +87,20 @@ def read_pseudo_labels(folders: Sequence[Path]) -> Scored | None:
     return Scored((), sums, people, "\n".join(people), int(counts_S4[:, 1].sum()))
 
 
-def read_scores(folder: Path, resamples: int = RESAMPLES, *, distributions: bool = False) -> Scored:
+def read_scores(*folders: Path, resamples: int = RESAMPLES, distributions: bool = False) -> Scored:
     """Return what the scores of a run folder with metrics.json and predictions.parquet come from.
 
-    distributions: also how far predicted AUs are distributed from the labels.
+    folders: the run's, and those of its scores on other people's faces, all of whom count alike; people of different
+    folders are others, whatever they are called. distributions: also how far predicted AUs are distributed from the
+    labels.
     """
     import hashlib
 
-    metrics = read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
+    metrics = read_record(
+        folders[0] / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN
+    )
     occurs, aus = metrics["task"] == "occurrence", tuple(int(au) for au in metrics["aus"])
-    found = read_predictions(RunFolder(folder), Answered(metrics["task"], aus))
-    table = found.sort_values(["row", "fold"], kind="stable")
+    table = _predictions(folders, Answered(metrics["task"], aus))
     truth = table[[column(au, "true") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     predicted = table[[column(au, "p" if occurs else "r") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     used = (truth >= 0) & ~np.isnan(predicted)
@@ -113,6 +119,20 @@ def read_scores(folder: Path, resamples: int = RESAMPLES, *, distributions: bool
     digest.update(np.where(used, truth, -1.0)[rows].astype(np.float32).tobytes())
     digest.update(table["row"].to_numpy(np.int64)[rows].tobytes())
     return Scored(aus, sums, tuple(names.tolist()), digest.hexdigest(), int(rows.sum()))
+
+
+def _predictions(folders: Sequence[Path], answered: Answered) -> "pd.DataFrame":
+    """Return the predictions of several folders in one order, people of each but the first named after it."""
+    import pandas as pd
+
+    tables = []
+    for folder in folders:
+        table = read_predictions(RunFolder(folder), answered).sort_values(["row", "fold"], kind="stable")
+        named = (
+            table if folder == folders[0] else table.assign(subject=f"{folder.name}/" + table["subject"].astype(str))
+        )
+        tables.append(named)
+    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
 
 
 def draw(scored: Sequence[Scored], resamples: int = RESAMPLES) -> list[Drawn]:

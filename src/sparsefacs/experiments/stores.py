@@ -20,14 +20,15 @@ class Stores:
     """Where the faces of each data set lie.
 
     places: data set's key → store; made: those that are synthetic and made on the fly, with how; shifted: data set's
-    key → its second test set; starts: pre-training's name → weights given in its place; people: pre-training's name →
-    synthetic faces made for it alone; missing: keys without a store, whose places are stand-ins; synthetic: whether any
-    store holds synthetic faces.
+    key → its second test set; further: data set's key → further people on whom its runs are tested; starts:
+    pre-training's name → weights given in its place; people: pre-training's name → synthetic faces made for it alone;
+    missing: keys without a store, whose places are stand-ins; synthetic: whether any store holds synthetic faces.
     """
 
     places: Mapping[str, Path]
     made: Mapping[str, Faces] = field(default_factory=dict)
     shifted: Mapping[str, tuple[Path, Faces]] = field(default_factory=dict)
+    further: Mapping[str, tuple[Path, Faces]] = field(default_factory=dict)
     starts: Mapping[str, Path] = field(default_factory=dict)
     people: Mapping[str, tuple[Path, Faces]] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -180,7 +181,14 @@ def _small(
         for key, each in made.items()
     }
     places = {key: (out / "-".join(["faces", *names])).resolve() for key, names in differs.items()}
-    return Stores(places, made, starts=starts, people=_people(content, out), synthetic=True)
+    further = {key: _further(each, out, usual.profile) for key, each in made.items()}
+    return Stores(places, made, further=further, starts=starts, people=_people(content, out), synthetic=True)
+
+
+def _further(faces: Faces, out: Path, usual: str) -> tuple[Path, Faces]:
+    """Return the store of further people like those of `faces`: one for all data sets of a profile."""
+    names = ["faces", *[faces.profile] * (faces.profile != usual), "further"]
+    return (out / "-".join(names)).resolve(), faces.model_copy(update=dict(benchmark().further))
 
 
 def _people(content: Paper, out: Path) -> dict[str, tuple[Path, Faces]]:
