@@ -166,12 +166,29 @@ def test_two_in_a_hundred_may_be_missed(made: Store, monkeypatch: pytest.MonkeyP
         ({"brighter": 3}, "pixels"),
         ({"noise": 40.0}, "pixels"),
         ({"true_landmarks": 0.1}, "true landmarks, by up to 0.1"),
-        ({"landmarks": 0.6}, "landmarks, by up to 0.6"),
+        ({"landmarks": 0.6}, "landmarks, in 100 % of the faces by more than 0.5 px, by up to 0.6"),
     ],
 )
 def test_faces_are_compared_within_tolerances(made: Store, change: dict[str, Any], told: str) -> None:
     found = " and ".join(differences(Changed(made.path, **change), reference_of(made)))
     assert (told in found) if told else found == ""
+
+
+def test_one_hard_face_in_twenty_may_be_found_elsewhere() -> None:
+    kept = {
+        "landmarks": np.zeros((40, 5, 2)),
+        "true_landmarks": np.zeros((40, 5, 2)),
+        "blocks": np.zeros((40, 8, 8, 3)),
+    }
+
+    def of(name: str, hard: int) -> list[str]:
+        moved = kept[name].copy()
+        moved[:hard, 0, 0] = 0.82
+        return out_of_tolerance(kept | {name: moved}, kept)
+
+    assert of("landmarks", 2) == []
+    assert of("landmarks", 3) == ["landmarks, in 8 % of the faces by more than 0.5 px, by up to 0.82"]
+    assert of("true_landmarks", 1) == ["true landmarks, by up to 0.82 px"], "those come from no picture"
 
 
 def test_sampled_faces_are_spread_evenly() -> None:

@@ -26,6 +26,7 @@ SAMPLES = 64  # faces of which landmarks and block means are kept
 BLOCKS = 8  # blocks along a side of the face
 LANDMARK_PX = 0.05  # farthest that a landmark of the generator may lie from the one kept; kept to 0.01
 FOUND_PX = 0.5  # farthest that a found landmark may lie from the one kept
+FARTHER = 0.05  # share of the faces in which one may lie farther: on a hard face last digits decide what is found
 BLOCK_LEVELS = 2.0  # grey levels that one block's mean may differ; kept to 0.01
 MEAN_LEVELS = 0.25  # and all blocks on average
 MISSED = 0.02  # share of all faces that may be missed here and not there, or the other way round
@@ -214,9 +215,13 @@ def out_of_tolerance(found: Mapping[str, NDArray[np.float64]], kept: Mapping[str
         return ["the number of faces"]
     away = {name: np.abs(found[name] - kept[name]) for name in kept}
     told = []
-    for name, words, most in (("true_landmarks", "true landmarks", LANDMARK_PX), ("landmarks", "landmarks", FOUND_PX)):
-        if away[name].max() > most:
-            told.append(f"{words}, by up to {away[name].max():.2f} px")
+    if away["true_landmarks"].max() > LANDMARK_PX:
+        told.append(f"true landmarks, by up to {away['true_landmarks'].max():.2f} px")
+    farthest = away["landmarks"].reshape(len(away["landmarks"]), -1).max(axis=1)
+    if (far := (farthest > FOUND_PX).mean()) > FARTHER:
+        told.append(
+            f"landmarks, in {100 * far:.0f} % of the faces by more than {FOUND_PX} px, by up to {farthest.max():.2f}"
+        )
     if away["blocks"].max() > BLOCK_LEVELS or away["blocks"].mean() > MEAN_LEVELS:
         told.append(f"pixels, by up to {away['blocks'].max():.1f} grey levels in the mean of a block")
     return told
