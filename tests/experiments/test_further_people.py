@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
-from test_reproduction import TINY, _in_this_process
 
+from jobs_here import TINY, in_this_process
 from made_stores import build_store
 from sparsefacs.experiments import reproduction
 from sparsefacs.experiments.items import benchmark, read_paper
@@ -58,7 +58,7 @@ def test_a_given_store_or_a_paper_s_own_size_has_no_further_people(tmp_path: Pat
 def test_all_people_count_alike_and_keep_apart_though_they_are_called_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _in_this_process(monkeypatch)
+    in_this_process(monkeypatch)
     paths = [
         build_store(
             tmp_path / name, subjects=people, frames=8, seed=seed, source={"kind": "synthetic", "people": name}

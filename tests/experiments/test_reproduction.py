@@ -6,14 +6,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from made_stores import build_store
+from jobs_here import TINY, in_this_process, made_store
 from sparsefacs.cli import app
 from sparsefacs.data.store import Store
 from sparsefacs.engine.run import RunFolder
@@ -21,43 +19,9 @@ from sparsefacs.errors import InputError
 from sparsefacs.experiments import execute, outcome
 from sparsefacs.experiments.items import read_paper
 from sparsefacs.experiments.jobs import Plan
-from sparsefacs.experiments.pages import _compared, counts_figure
+from sparsefacs.experiments.pages import counts_figure
 from sparsefacs.experiments.reproduction import _claim, describe, plan_item, reproduce
-from sparsefacs.experiments.scores import Drawn, Scored, draw, over_seeds, paired, read_scores
-from sparsefacs.experiments.speed import coding_speed
 from sparsefacs.experiments.stores import find_stores
-from sparsefacs.reports.comparison import Difference, difference
-from sparsefacs.reports.results import read_results
-
-TINY = (
-    *("network.backbone=test_resnet", "network.input_size=32", "training.steps=2", "training.precision='32'"),
-    *("data.labelled_batch=4", "data.unlabelled_batch=4", "data.workers=1"),
-)
-
-
-def _made(path: Path, people: int = 6) -> Path:
-    return build_store(path, subjects=people, frames=8, source={"kind": "synthetic"}).path
-
-
-def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Let jobs run here, one after the other, rather than in processes of their own; return those that were run."""
-    ran, alone = [], threading.Lock()
-
-    def run(_: Any, job: Any) -> str:
-        with alone:
-            return run_here(job)
-
-    def run_here(job: Any) -> str:
-        execute.clear(job)
-        ran.append(job.words)
-        result = CliRunner().invoke(app, list(job.words))
-        if job.to is not None:
-            job.to.parent.mkdir(parents=True, exist_ok=True)
-            job.to.write_text(result.stdout)
-        return "" if result.exit_code == 0 else str(result.exception)
-
-    monkeypatch.setattr(execute._Crew, "run", run)
-    return ran
 
 
 def _without_seconds(content: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +41,7 @@ def test_a_dry_run_tells_commands_and_cost_and_writes_nothing(tmp_path: Path) ->
 
 def test_a_missing_store_is_refused_with_how_to_prepare_it(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"prepare DISFA-FOLDER STORE --dataset disfa --size 224`") as told:
-        plan_item("adversarial", "table-3", tmp_path / "out", scale="paper", stores=[_made(tmp_path / "faces")])
+        plan_item("adversarial", "table-3", tmp_path / "out", scale="paper", stores=[made_store(tmp_path / "faces")])
     assert f"{tmp_path / 'faces'} is of synthetic" in str(told.value)
     with pytest.raises(InputError, match="no paper scale"):
         plan_item("benchmark", "occurrence", tmp_path / "out", scale="paper")
@@ -87,7 +51,7 @@ def test_a_missing_store_is_refused_with_how_to_prepare_it(tmp_path: Path) -> No
 
 def test_the_benchmark_takes_no_other_faces_than_its_own(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds other faces than the benchmark's"):
-        reproduce("benchmark", "intensity", tmp_path / "out", stores=[_made(tmp_path / "faces")])
+        reproduce("benchmark", "intensity", tmp_path / "out", stores=[made_store(tmp_path / "faces")])
     assert not (tmp_path / "out").exists()
 
 
@@ -125,8 +89,8 @@ def test_given_weights_stand_in_for_a_pretraining_and_its_faces(tmp_path: Path) 
 def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran, out = _in_this_process(monkeypatch), tmp_path / "out"
-    given: dict[str, Any] = {"stores": [_made(tmp_path / "faces")], "settings": TINY, "seeds": 2}
+    ran, out = in_this_process(monkeypatch), tmp_path / "out"
+    given: dict[str, Any] = {"stores": [made_store(tmp_path / "faces")], "settings": TINY, "seeds": 2}
     made = reproduce("adversarial", "table-1", out, **given)
     assert not made.failed and len(ran) == 5, "one pre-training and two seeds of two rows"
     rows = made.content["rows"]
@@ -175,7 +139,7 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
 
 @pytest.mark.slow
 def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Path) -> None:
-    out, store = tmp_path / "out", _made(tmp_path / "faces")
+    out, store = tmp_path / "out", made_store(tmp_path / "faces")
     words = ["reproduce", "adversarial", "table-1", "--store", str(store), "--out", str(out), "--together", "2"]
     words += [word for setting in TINY for word in ("--set", setting)]
     other = out / "runs/bp4d/50/O-wlc/seed-0"
@@ -200,7 +164,7 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
 def test_kill_stops_the_trainings_too_when_begun_where_ctrl_c_is_ignored(tmp_path: Path) -> None:
     """As by `nohup … &`: the trainings end by themselves and say so, rather than being killed after a minute."""
     out, settings = tmp_path / "out", [*TINY, "training.steps=1000000", "training.checkpoint_every=1"]
-    words = ["reproduce", "kdsrl", "table-5", "--store", str(_made(tmp_path / "faces")), "--out", str(out)]
+    words = ["reproduce", "kdsrl", "table-5", "--store", str(made_store(tmp_path / "faces")), "--out", str(out)]
     words += [word for setting in settings for word in ("--set", setting)]
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "sparsefacs", *words]
     run = out / "runs/bp4d/10/random-weights/seed-0"
@@ -245,7 +209,7 @@ def test_what_needs_a_failed_job_is_not_begun(tmp_path: Path, monkeypatch: pytes
         return "no" if job.kind == "pretrain" else ""
 
     monkeypatch.setattr(execute._Crew, "run", run)
-    plan = plan_item("kdsrl", "table-5", tmp_path / "out", stores=[_made(tmp_path / "faces")])
+    plan = plan_item("kdsrl", "table-5", tmp_path / "out", stores=[made_store(tmp_path / "faces")])
     failed = execute.run_jobs(plan, 1, {job.id: 1.0 for job in plan.jobs})
     assert ran == ["train", "pretrain"], "random weights' training, and the pre-training alone"
     assert [each.why for each in failed] == ["no", "not begun, because starts/faces/kdsrl failed"]
@@ -265,16 +229,16 @@ def test_a_job_list_has_stages_and_leaves_out_what_is_finished(tmp_path: Path) -
 
 
 def test_a_card_item_trains_nothing_and_counts_combinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _in_this_process(monkeypatch)
-    made = reproduce("knowledge-spreader", "figure-5", tmp_path / "out", stores=[_made(tmp_path / "faces")])
+    in_this_process(monkeypatch)
+    made = reproduce("knowledge-spreader", "figure-5", tmp_path / "out", stores=[made_store(tmp_path / "faces")])
     cards = made.content["label_cards"]
     assert len(cards) == 3 and all(card["kept"] <= card["all"] for card in cards)
     assert "AU combinations kept" in (made.out / "results.md").read_text()
 
 
 def test_a_counts_item_shows_how_often_each_au_occurs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _in_this_process(monkeypatch)
-    store = _made(tmp_path / "faces")
+    in_this_process(monkeypatch)
+    store = made_store(tmp_path / "faces")
     made = reproduce("adversarial", "figure-3", tmp_path / "out", stores=[store])
     assert not made.failed
     counted = made.content["counts"]["bp4d"]
@@ -298,13 +262,13 @@ def test_f1_of_published_methods_stands_on_the_shares_at_paper_scale_alone(tmp_p
 
 
 def test_the_strength_of_the_adversary_is_told_beside_f1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _in_this_process(monkeypatch)
+    in_this_process(monkeypatch)
     item = read_paper("adversarial").items["control"]
     few = item.model_copy(
         update={"rows": item.rows[:2], "small": item.small.model_copy(update={"labels": {"50%": "50%"}})}
     )
     monkeypatch.setattr("sparsefacs.experiments.reproduction.find_item", lambda paper, name: ("control", few))
-    made = reproduce("adversarial", "control", tmp_path / "out", stores=[_made(tmp_path / "faces")], settings=TINY)
+    made = reproduce("adversarial", "control", tmp_path / "out", stores=[made_store(tmp_path / "faces")], settings=TINY)
     assert not made.failed
     control, plain = made.content["rows"]
     assert control["row"] == "control" and control["scores"]["loss-ratio"]["value"] > 0
@@ -351,99 +315,8 @@ def test_stores_are_found_by_the_data_set_they_were_prepared_from(tmp_path: Path
     assert found.of("bp4d") == tmp_path / "b" and found.of("bp4d+") == tmp_path / "a" and not found.synthetic
 
 
-def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _in_this_process(monkeypatch)
-    made = reproduce("adversarial", "table-1", tmp_path / "out", stores=[_made(tmp_path / "faces", 9)], settings=TINY)
-    assert "Some rows are of one seed" in (made.out / "results.md").read_text()
-    folders = [tmp_path / "out/runs/bp4d/50" / name / "seed-0" for name in ("Ours", "O-wlc")]
-    ours, theirs = draw([read_scores(folder) for folder in folders])
-    pooled = json.loads((folders[0] / "metrics.json").read_text())["pooled"]["mean"]
-    found = over_seeds([ours])
-    for metric in ("f1", "auc", "accuracy"):
-        for key in ("value", "low", "high"):
-            assert found[metric][key] == pytest.approx(pooled[metric][key], abs=1e-5), (
-                "one seed: the run's own interval"
-            )
-    expected = difference(*read_results(folders))
-    assert isinstance(expected, Difference)
-    told = paired([ours], [theirs])
-    assert told is not None
-    assert [told["f1"][key] for key in ("value", "low", "high")] == pytest.approx(
-        [expected.mean[key] for key in ("value", "low", "high")], abs=1e-5
-    )
-    speed = coding_speed(folders[0])
-    assert speed["faces_per_second"] > 0 and coding_speed(folders[0]) == speed, "measured once, then kept"
-    both = over_seeds([ours, theirs])["f1"]
-    assert both["value"] == pytest.approx(np.mean(both["seeds"]), abs=1e-4)
-
-
-class _Sums:
-    """One AU, whose metric is the mean of a value per person."""
-
-    def __init__(self, values: list[float]) -> None:
-        self.values_S, self.shape = np.array(values), (len(values), 1)
-
-    def values(self, weights_BS: np.ndarray) -> dict[str, np.ndarray]:
-        with np.errstate(invalid="ignore"):
-            return {"f1": (weights_BS @ self.values_S / weights_BS.sum(axis=1))[:, None]}
-
-
-def _scored(values: dict[str, float], key: str = "") -> Scored:
-    return Scored((1,), _Sums(list(values.values())), tuple(values), key, len(values))
-
-
-def test_intervals_are_over_people_and_seeds() -> None:
-    people = {f"person {i}": i / 40 for i in range(40)}
-    alone = draw([_scored(people)])
-    moved = draw([_scored(people), _scored({name: value + 0.5 for name, value in people.items()})])
-    one, two = (over_seeds(drawn)["f1"] for drawn in (alone, moved))
-    assert two["seeds"] == pytest.approx([0.4875, 0.9875]) and two["value"] == pytest.approx(0.7375)
-    assert one["high"] - one["low"] < 0.2 and two["high"] - two["low"] > 0.5, "how far seeds differ counts"
-    assert over_seeds(draw([_scored(people)] * 3))["f1"] == one | {"seeds": [0.4875] * 3}, "equal seeds add nothing"
-    better = draw([_scored(people), _scored({name: value + 0.1 for name, value in people.items()})])
-    told = paired(better, draw([_scored(people)] * 2))
-    assert told is not None and (told["f1"]["low"], told["f1"]["high"]) == pytest.approx((0.0, 0.1)), "people cancel"
-    assert told["f1"]["value"] == pytest.approx(0.05)
-
-
-def test_seeds_that_test_other_people_share_the_draws_of_those_in_both() -> None:
-    halves = [{f"person {i}": float(i % 7) for i in chosen} for chosen in (range(20), range(10, 30))]
-    first, second, again = draw([_scored(halves[0], "a"), _scored(halves[1], "b"), _scored(halves[0], "a")])
-    assert np.array_equal(first.values["f1"], again.values["f1"]), "the same people, resampled alike"
-    resamples = [drawn.values["f1"][1:, 0] for drawn in (first, second)]
-    assert 0.2 < np.corrcoef(*resamples)[0, 1] < 0.8, "half of the people are shared"
-    assert paired([first, second], [second, first]) is None, "not scored on the same"
-    missing = Drawn((1,), {"f1": np.concatenate([first.values["f1"][:1], np.full((1000, 1), np.nan)])}, "a", 20, 20)
-    assert not np.isnan(over_seeds([first, missing])["f1"]["low"]), "a seed that is not drawn does not spoil the draw"
-
-
-def test_differences_that_claims_rest_on_are_computed_beside_the_baseline_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    def finished(labels: str, row: str, value: float) -> Any:
-        run = SimpleNamespace(data="d", labels=labels, row=SimpleNamespace(name=row), seed=0, place=("d", labels, row))
-        values = {metric: np.full((11, 1), value) for metric in ("f1", "auc")}
-        return outcome._Finished((run,), (Drawn((1,), values, "same", 20, 20),))  # type: ignore[arg-type]
-
-    pairs = [(("*", "*", "new"), ("*", "*", "old"), ("f1",)), (("d", "5%", "new"), ("d", "all", "new"), ("auc",))]
-    monkeypatch.setattr(outcome, "wanted", lambda *_: iter(pairs))
-    groups = [finished("5%", "new", 0.5), finished("5%", "old", 0.3), finished("all", "new", 0.6)]
-    told = outcome._compared(SimpleNamespace(paper="p", key="k"), groups)  # type: ignore[arg-type]
-    first, second = (list(each.values()) for each in told)
-    assert first == ["d", "5%", "new", "old", "5%", "f1", *[pytest.approx(0.2)] * 3]
-    assert second == ["d", "5%", "new", "new", "all", "auc", *[pytest.approx(-0.1)] * 3]
-    cells = [
-        [cell.text for cell in line] for line in _compared({"scale": "paper", "paper": "p", "compared": told}).rows
-    ]
-    assert cells[0] == ["new less old", "d", "5%", "F1", "+0.200 [+0.200, +0.200]"]
-    assert cells[1][0] == "new less its own at all"
-    both = told[0] | {"against_labels": "all"}  # another row at other labels, as in WSRTL's Fig. 6
-    table = _compared({"scale": "paper", "paper": "p", "compared": [both]})
-    assert table.rows[0][0].text == "new less old at all"
-
-
 def test_a_plan_is_told_with_what_is_finished(tmp_path: Path) -> None:
-    plan = plan_item("adversarial", "table-1", tmp_path / "out", stores=[_made(tmp_path / "faces")])
+    plan = plan_item("adversarial", "table-1", tmp_path / "out", stores=[made_store(tmp_path / "faces")])
     job = next(job for job in plan.jobs if job.kind == "train")
     job.done.parent.mkdir(parents=True)
     job.done.write_text("{}")
@@ -475,7 +348,7 @@ def test_runs_stand_by_row_and_budget_as_they_do_with_one_seed(tmp_path: Path) -
 
 
 def test_faces_are_counted_as_the_given_store_says(tmp_path: Path) -> None:
-    store = _made(tmp_path / "faces")
+    store = made_store(tmp_path / "faces")
     told = describe(plan_item("wsrtl", "table-iv", tmp_path / "out", stores=[store]))["jobs"]
     flow = next(job for job in told if job["job"].startswith("flow/"))
     assert flow["faces"] == 48, "6 people of 8 frames, not as many as are published"
@@ -494,7 +367,7 @@ def test_faces_are_counted_as_the_given_store_says(tmp_path: Path) -> None:
 def test_a_folder_is_one_call_s_alone_and_none_of_an_earlier_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, out = _made(tmp_path / "faces"), tmp_path / "out"
+    store, out = made_store(tmp_path / "faces"), tmp_path / "out"
     given: dict[str, Any] = {"stores": [store], "settings": TINY}
     _claim(plan_item("adversarial", "table-1", out, **given), given)
     with monkeypatch.context() as held:
