@@ -1,10 +1,12 @@
 """Makes docs/results.md and its curves of the small result files in docs/results/: `make results`.
 
-    python docs/results_page.py [--take RESULTS.json …]
+    python docs/results_page.py [--take RESULTS.json …] [--add RESULTS.json …]
 
 --take: first copy these results.json of `sparsefacs reproduce` (or those in folders) into docs/results/, without what
-the page does not show. Nothing is measured or trained here, so the page follows from its files alone. Numbers of the
-introduction, and marked ones on other pages and the README, are filled in from the same files.
+the page does not show. --add: the same, and rows that are there already and not in the new file stay, with their
+differences: a board is made in parts, of which nobody has all runs in one place. Nothing is measured or trained here,
+so the page follows from its files alone. Numbers of the introduction, and marked ones on other pages and the README,
+are filled in from the same files.
 """
 
 import argparse
@@ -34,7 +36,8 @@ OF_PAPERS = """\
 Small networks on the benchmark's synthetic faces, in minutes: they show that the commands work from faces to score.
 The command writes a page that quotes the published table too; the two do not compare. Where the papers begin from
 ImageNet, these begin from a short pre-training without labels, and all take a few hundred steps. Each is tested on 20
-people of its faces; later ones on 60 further people too. What follows from them for each claim stands under [The papers' claims](claims.md).
+people of its faces, later ones on 60 further people too. What follows from them for each claim stands under
+[The papers' claims](claims.md).
 """
 Row = Mapping[str, Any]
 
@@ -43,8 +46,12 @@ def main() -> None:
     """Take what is asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--take", type=Path, nargs="*", default=[], help="of `sparsefacs reproduce`")
-    for results in parser.parse_args().take:
+    parser.add_argument("--add", type=Path, nargs="*", default=[], help="the same; rows there that these lack stay")
+    given = parser.parse_args()
+    for results in given.take:
         take(results, RESULTS)
+    for results in given.add:
+        take(results, RESULTS, add=True)
     kept = read_kept(RESULTS)
     for name, text in pages(kept, INTRODUCTION.read_text(encoding="utf-8")).items():
         (HERE / name).write_text(text, encoding="utf-8")
@@ -58,8 +65,11 @@ def marked_pages() -> list[Path]:
     return sorted([HERE.parent / "README.md", *HERE.rglob("*.md")])
 
 
-def take(results: Path, into: Path) -> Path:
-    """Copy what results.json, or that of a folder, says into `into`, without most scores per AU; return the file."""
+def take(results: Path, into: Path, *, add: bool = False) -> Path:
+    """Copy what results.json, or that of a folder, says into `into`, without most scores per AU; return the file.
+
+    add: rows of the file there that the new one lacks stay, with their differences.
+    """
     path = results / "results.json" if results.is_dir() else results
     content = json.loads(path.read_text(encoding="utf-8"))
     for row in content["rows"]:
@@ -77,8 +87,24 @@ def take(results: Path, into: Path) -> Path:
     into.mkdir(exist_ok=True)
     name = re.sub(r"[^a-z0-9.]+", "-", f"{content['paper']} {content['item']}".lower())
     path = into / f"{name}.json"
+    if add and path.exists():
+        _keep(json.loads(path.read_text(encoding="utf-8")), content)
     path.write_text(in_lines(content), encoding="utf-8")
     return path
+
+
+def _keep(earlier: Mapping[str, Any], content: dict[str, Any]) -> None:
+    """Add to `content` the rows that only `earlier` has, and the differences of which the new runs have none."""
+
+    def place(one: Row) -> tuple[Any, ...]:
+        return tuple(one.get(key) for key in ("data", "labels", "row", "against", "against_labels", "metric"))
+
+    for part in ("rows", "differences", "compared"):
+        made = {place(one) for one in content.get(part, ())}
+        kept = [one for one in earlier.get(part, ()) if place(one) not in made]
+        content[part] = [*content.get(part, ()), *kept]
+        if part == "rows":
+            content["missing"] = max(0, content["missing"] - len(kept))
 
 
 def in_lines(content: Row) -> str:

@@ -41,6 +41,22 @@ def reproduced(tmp_path: Path) -> Path:
     return folder
 
 
+def test_rows_that_are_there_stay_beside_new_ones(reproduced: Path, tmp_path: Path) -> None:
+    maker, into = program(DOCS / "results_page.py"), tmp_path / "results"
+    maker.take(reproduced, into)
+    content = json.loads((reproduced / "results.json").read_text())
+    content["rows"] = [row("new", "5%", 160, 0.5), row("newer", "5%", 160, 0.3)]
+    content["differences"][0] |= {"row": "newer", "value": -0.1, "per_au": {}}
+    content["missing"] = 2
+    (reproduced / "results.json").write_text(json.dumps(content))
+    added = json.loads(maker.take(reproduced, into, add=True).read_text())
+    told = {(each["row"], each["labels"]): each["scores"]["f1"]["value"] for each in added["rows"]}
+    assert told == {("new", "5%"): 0.5, ("newer", "5%"): 0.3, ("supervised", "5%"): 0.4, ("supervised", "all"): 0.7}
+    assert added["missing"] == 0
+    assert {each["row"]: each["value"] for each in added["differences"]} == {"newer": -0.1, "new": 0.2}
+    assert len(json.loads(maker.take(reproduced, into).read_text())["rows"]) == 2, "taken, it is what was made"
+
+
 def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) -> None:
     maker = program(DOCS / "results_page.py")
     kept = maker.take(reproduced, tmp_path / "results")
