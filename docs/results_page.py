@@ -11,6 +11,7 @@ are filled in from the same files.
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from sparsefacs.experiments.kept import Kept, fill, fill_marks, read_kept
 from sparsefacs.experiments.pages import markdown_table
 from sparsefacs.reports.comparison import is_clear
 from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
-from sparsefacs.reports.results import LOWER_IS_BETTER, METRIC_NAMES
+from sparsefacs.reports.results import LOWER_IS_BETTER, METRIC_NAMES, number
 from sparsefacs.reports.tables import UNDEFINED, figure, with_interval
 
 HERE = Path(__file__).parent
@@ -204,31 +205,71 @@ def evidence_gains(content: Mapping[str, Any], metric: str) -> list[str]:
 def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, second: str) -> list[str]:
     """Return the methods at 5 % by their paired differences from the baseline, and scores on the shifted test set."""
     rows = [row for row in of_data if row["labels"] == RANKED_AT]
-    found = {
-        each["row"]: each
-        for each in content["differences"]
-        if each["labels"] == RANKED_AT and each["metric"] == main and each["data"] == of_data[0]["data"]
-    }
+    found, by_second = (differences(content, of_data[0]["data"], metric) for metric in (main, second))
     # by the difference over the seeds that both have, since seeds test other people: one of few may be an easy one
-    rows.sort(key=lambda row: (-found.get(row["row"], {"value": 0.0})["value"], -row["scores"][main]["value"]))
-    name = METRIC_NAMES[main]
+    rows.sort(key=lambda row: _rank(row, found, main))
+    names = [row["row"] for row in rows]
+    order = [row["row"] for row in sorted(rows, key=lambda row: _rank(row, by_second, second))]
+    spans, spans_second = (
+        places(names, told, metric, content["baseline"]) for told, metric in ((found, main), (by_second, second))
+    )
     beside = [metric for metric in BESIDE if all(metric in row["scores"] for row in rows)]
-    heads = ("", "method", "seeds", name, f"{name} less {content['baseline']}'s, paired", METRIC_NAMES[second])
-    heads = (*heads, *(METRIC_NAMES[metric] for metric in beside))
+    heads = ["place", "method", "seeds"]
+    for metric in (main, second):
+        heads += [METRIC_NAMES[metric], f"{METRIC_NAMES[metric]} less {content['baseline']}'s, paired"]
+    heads += [f"place by {METRIC_NAMES[second]}", *(METRIC_NAMES[metric] for metric in beside)]
     body = []
     for place, row in enumerate(rows, start=1):
-        shifted = row.get("shifted", {}).get(main, {})
+        name, shifted = row["row"], row.get("shifted", {}).get(main, {})
         body.append(
             (
-                str(place), row["row"], str(len(row["seeds"])), told(row, main), difference_text(found.get(row["row"])),
-                told(row, second), *(told(row, metric) for metric in beside), with_interval(shifted, 3),
+                f"{place}{spans[name]}", name, str(len(row["seeds"])),
+                told(row, main), difference_text(found.get(name)), told(row, second), difference_text(by_second.get(name)),
+                f"{order.index(name) + 1}{spans_second[name]}", *(told(row, metric) for metric in beside),
+                with_interval(shifted, 3),
             )
         )  # fmt: skip
     return [
-        *markdown_table((*heads, f"{name}, appearance shifted"), body),
+        *markdown_table((*heads, f"{METRIC_NAMES[main]}, appearance shifted"), body),
         "",
-        "● clear: the interval of the difference holds no 0.",
+        "● clear: the interval of the difference holds no 0. Places in brackets are those that a row may have: it is before",
+        "or behind another for sure where the intervals of their differences lie apart.",
     ]
+
+
+def differences(content: Mapping[str, Any], data: str, metric: str) -> dict[str, Row]:
+    """Return row → its paired difference from the baseline at the budget that is ranked."""
+    wanted = {"labels": RANKED_AT, "metric": metric, "data": data}
+    return {each["row"]: each for each in content["differences"] if all(each[key] == wanted[key] for key in wanted)}
+
+
+def _rank(row: Row, found: Mapping[str, Row], metric: str) -> tuple[float, float]:
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    return sign * found.get(row["row"], {"value": 0.0})["value"], sign * row["scores"][metric]["value"]
+
+
+def places(names: Sequence[str], found: Mapping[str, Row], metric: str, baseline: str) -> dict[str, str]:
+    """Return row → the places that it may have, as ` (1–4)`, by the intervals of differences from the baseline.
+
+    A row without an interval may have any.
+    """
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+
+    def ends(name: str) -> tuple[float, float]:
+        told = {"low": 0.0, "high": 0.0} if name == baseline else found.get(name, {})
+        values = [number(told.get(end)) for end in ("low", "high")]
+        if None in values:
+            return -math.inf, math.inf
+        low, high = sorted(sign * value for value in values if value is not None)
+        return low, high
+
+    spans = {name: ends(name) for name in names}
+    told = {}
+    for name, (low, high) in spans.items():
+        before = sum(other[0] > high for other in spans.values())
+        behind = sum(other[1] < low for other in spans.values())
+        told[name] = f" ({before + 1}–{len(names) - behind})"
+    return told
 
 
 def by_labels(rows: Iterable[Row], metric: str) -> list[str]:

@@ -57,6 +57,19 @@ def test_rows_that_are_there_stay_beside_new_ones(reproduced: Path, tmp_path: Pa
     assert len(json.loads(maker.take(reproduced, into).read_text())["rows"]) == 2, "taken, it is what was made"
 
 
+def test_places_are_as_wide_as_the_intervals_of_differences() -> None:
+    maker = program(DOCS / "results_page.py")
+    ends = {"best": (0.2, 0.3), "good": (0.05, 0.25), "like": (-0.1, 0.1), "worse": (-0.3, -0.2), "few": (None, None)}
+    found = {name: {"value": 0.0, "low": low, "high": high} for name, (low, high) in ends.items()}
+    names = ["best", "good", "like", "base", "worse", "few"]
+    told = maker.places(names, found, "f1", "base")
+    assert {name: text.strip(" ()") for name, text in told.items()} == {
+        "best": "1–3", "good": "1–4", "like": "2–5", "base": "3–5", "worse": "5–6", "few": "1–6",
+    }  # fmt: skip
+    assert maker.places(names, found, "mae", "base")["worse"] == " (1–2)", "of errors the least is best"
+    assert maker.places(["odd", "base"], {}, "f1", "base") == {"odd": " (1–2)", "base": " (1–2)"}
+
+
 def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) -> None:
     maker = program(DOCS / "results_page.py")
     kept = maker.take(reproduced, tmp_path / "results")
@@ -66,8 +79,9 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
     kept = read_kept(tmp_path / "results")
     files = maker.pages(kept, "# Results {f1; rare; 5%; new}\n")
     text = files["results.md"].replace("\u00a0", " ")
-    assert "| 1 | new | 1 | 0.600 [0.550, 0.650] | +0.200 ● [+0.100, +0.300] | 0.800 [0.750, 0.850] |" in text
-    assert text.index("| 1 | new") < text.index("| 2 | supervised | 1 | 0.400 [0.350, 0.450] | – |")
+    assert "| 1 (1–1) | new | 1 | 0.600 [0.550, 0.650] | +0.200 ● [+0.100, +0.300] | 0.800 [0.750, 0.850] |" in text
+    assert text.index("| 1 (1–1) | new") < text.index("| 2 (2–2) | supervised | 1 | 0.400 [0.350, 0.450] | – |")
+    assert "| 0.800 [0.750, 0.850] | – | 1 (1–2) | 0.500" in text, "nobody compared AUC, so the places are open"
     assert "3 of 4 combinations" in text and "100 test faces of 5 people" in text
     assert "| supervised | 0.400 [0.350, 0.450] | **0.700 [0.650, 0.750]** |" in text
     assert "| new | 640 | 10 | 1,280 | 31 | 1,000 | 50 |" in text

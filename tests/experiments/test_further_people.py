@@ -75,7 +75,7 @@ def test_all_people_count_alike_and_keep_apart_though_they_are_called_alike(
     assert {row["subjects"] for row in rows.values()} == {3 + 5} and rows["Ours"]["frames"] == (3 + 5) * 8
     assert [each["row"] for each in made.content["compared"]] == ["Ours", "Ours"], "in pairs, on the same people"
 
-    folder = tmp_path / "out/runs/bp4d/50/Ours/seed-0"
+    folder = tmp_path / "out/runs/bp4d/all/Ours/seed-0"
     tables = [pd.read_parquet(each / "predictions.parquet") for each in (folder, folder / "on-faces-further")]
     assert set(tables[0]["subject"]) & set(tables[1]["subject"]), "names that both have"
     both = pd.concat(tables)

@@ -111,9 +111,9 @@ def test_an_item_is_made_resumed_and_made_again_to_the_same_numbers(
     first = (made.out / "results.json").read_text()
     reproduce("adversarial", "table-1", out, **given)
     assert len(ran) == 5 and (made.out / "results.json").read_text() == first, "what is finished is not made again"
-    (out / "runs/bp4d/50/Ours/seed-1/metrics.json").unlink()
-    (out / "runs/bp4d/50/Ours/seed-1/model.safetensors").unlink()
-    (out / "runs/bp4d/50/Ours/seed-1/model.json").unlink()
+    (out / "runs/bp4d/all/Ours/seed-1/metrics.json").unlink()
+    (out / "runs/bp4d/all/Ours/seed-1/model.safetensors").unlink()
+    (out / "runs/bp4d/all/Ours/seed-1/model.json").unlink()
     reproduce("adversarial", "table-1", out, **given)
     assert len(ran) == 6 and (made.out / "results.json").read_text() == first, "a stopped run goes on to the same end"
     again = reproduce("adversarial", "table-1", tmp_path / "again", **given)
@@ -142,7 +142,7 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
     out, store = tmp_path / "out", made_store(tmp_path / "faces")
     words = ["reproduce", "adversarial", "table-1", "--store", str(store), "--out", str(out), "--together", "2"]
     words += [word for setting in TINY for word in ("--set", setting)]
-    other = out / "runs/bp4d/50/O-wlc/seed-0"
+    other = out / "runs/bp4d/all/O-wlc/seed-0"
     plan = plan_item("adversarial", "table-1", out, stores=[store], settings=TINY)
     _claim(plan, {"settings": TINY})
     assert [job.kind for job in plan.jobs] == ["pretrain", "train", "train"]
@@ -152,12 +152,12 @@ def test_processes_run_a_failing_one_is_listed_and_the_rest_goes_on(tmp_path: Pa
     (other / "protocol.json").write_text('{"seen": {"persons": [], "groups": []}, "store": "s", "store_hash": "0"}')
     result = CliRunner().invoke(app, words)
     assert isinstance(result.exception, InputError)
-    assert "1 job failed, first runs/bp4d/50/O-wlc/seed-0: " in str(result.exception)
+    assert "1 job failed, first runs/bp4d/all/O-wlc/seed-0: " in str(result.exception)
     assert "holds a run with other settings" in str(result.exception)
     content = json.loads((out / "table-1" / "results.json").read_text())
     assert [row["row"] for row in content["rows"]] == ["Ours"]
     assert content["missing"] == 1 and "other settings" in content["failed"][0]["why"]
-    assert "Failed: runs/bp4d/50/O-wlc/seed-0" in (out / "table-1" / "results.md").read_text()
+    assert "Failed: runs/bp4d/all/O-wlc/seed-0" in (out / "table-1" / "results.md").read_text()
 
 
 @pytest.mark.slow
