@@ -224,7 +224,8 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
         body.append(
             (
                 f"{place}{spans[name]}", name, str(len(row["seeds"])),
-                told(row, main), difference_text(found.get(name)), told(row, second), difference_text(by_second.get(name)),
+                told(row, main), difference_text(found.get(name)),
+                told(row, second), difference_text(by_second.get(name)),
                 f"{order.index(name) + 1}{spans_second[name]}", *(told(row, metric) for metric in beside),
                 with_interval(shifted, 3),
             )
@@ -232,8 +233,8 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
     return [
         *markdown_table((*heads, f"{METRIC_NAMES[main]}, appearance shifted"), body),
         "",
-        "● clear: the interval of the difference holds no 0. Places in brackets are those that a row may have: it is before",
-        "or behind another for sure where the intervals of their differences lie apart.",
+        "● clear: the interval of the difference holds no 0. Places in brackets are those that a row may have: it is",
+        "before or behind another for sure where the intervals of their differences lie apart.",
     ]
 
 

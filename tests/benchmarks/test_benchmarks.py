@@ -71,11 +71,6 @@ def faces(tmp_path: Path) -> Store:
     return build_store(tmp_path / "faces", frames=4, faces=True)
 
 
-def comparison(tmp_path: Path, faces: Store) -> list[str]:
-    own = settings(*TINY[2:], "network.backbone=vit_tiny_patch16_224", SMALL_VIT, *SMALL_BATCHES)
-    return ["mae-face", str(faces.path), str(tmp_path / "out"), "--steps", "1", "--together", "1", *own]
-
-
 def flow_estimation(tmp_path: Path, faces: Store) -> list[str]:
     api.flow(faces.path, workers=1)
     own = settings(*TINY, *SMALL_BATCHES, "data.labelled_batch=4")
@@ -106,7 +101,6 @@ def gpu(tmp_path: Path, faces: Store) -> list[str]:
 
 SIZES: dict[str, list[str] | Callable[[Path, Store], list[str]]] = {
     "clips": ["--recipe", "small", "--frames", "8", "--repeats", "1", *settings(*TINY[:3], "method.width=16")],
-    "comparison": comparison,
     "contrastive": ["--images", "2", "--repeats", "1"],
     "events": ["--frames", "40", "--files", "10", "--repeats", "1"],
     "gpu": gpu,

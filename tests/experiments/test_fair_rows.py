@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sparsefacs.engine.config import resolve
-from sparsefacs.experiments.items import BENCHMARK, Scale, read_paper
+from sparsefacs.experiments.items import BENCHMARK, PAPERS, Scale, read_paper
 from sparsefacs.experiments.reproduction import plan_item
 
 
@@ -44,7 +44,7 @@ def test_the_benchmark_has_the_rows_that_say_what_a_gain_is_due_to(tmp_path: Pat
 @pytest.mark.parametrize("scale", ["small", "paper"])
 def test_rows_of_one_item_see_as_many_labelled_faces_a_step(scale: Scale, tmp_path: Path) -> None:
     """Of a clip the key frame alone is labelled, so that a clip counts as a face does."""
-    for paper in ("adversarial", "wsrtl", "kdsrl", "knowledge-spreader"):
+    for paper in PAPERS[:-1]:
         for key in read_paper(paper).items:
             planned = plan_item(paper, key, tmp_path, scale=scale, stand_in=scale == "paper").runs
             runs = {(run.row.method, run.recipe, run.settings) for run in planned}

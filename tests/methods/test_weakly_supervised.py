@@ -13,6 +13,7 @@ from torch import nn
 from made_stores import build_store
 from sparsefacs import InputError, api
 from sparsefacs.data.batches import Batch
+from sparsefacs.engine.config import resolve
 from sparsefacs.facs.landmarks import mean_face
 from sparsefacs.methods.auxiliary import Inpainting
 from sparsefacs.methods.chance import Chance, Purpose
@@ -107,6 +108,12 @@ def test_the_paper_s_weights_make_up_equation_9() -> None:
     torch.testing.assert_close(last.loss, term["recognition"] + 0.2 * term["flow"] + restored)
     first = next(iter(made(**SMALL).updates(Source(), 0)))
     torch.testing.assert_close(first.loss, first.terms["mixed_labelled"] + first.terms["mixed_unlabelled"])
+
+
+def test_the_paper_s_recipe_keeps_what_was_once_ours() -> None:
+    """An AU counts as hidden when any of its regions is; the average of weights is MixMatch's own."""
+    method = resolve("wsrtl", "paper").method
+    assert method["inpainting"]["hidden_share"] == 0 and method["mixmatch"]["momentum"] == 0.999
 
 
 def drawn(source: Source) -> Drawn:

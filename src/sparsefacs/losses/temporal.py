@@ -1,7 +1,8 @@
 """Losses of temporal contrastive learning (TCL): a clip at two playback speeds.
 
 Singh, Chakraborty, Varshney, Panda, Feris, Saenko, Das: Semi-supervised action recognition with temporal contrastive
-learning (CVPR 2021). The instance loss, its eq. 2, is `contrastive.ntxent_loss` on the clips' features at both speeds.
+learning (CVPR 2021). The instance loss, its eq. 2, is `contrastive.ntxent_loss`, of the clips at both speeds. What is
+contrasted is what the network answers of a clip, as in its authors' program (`methods/tcl.py`).
 """
 
 import torch
@@ -15,9 +16,9 @@ from .reduction import process_count, wide
 def group_contrast_loss(
     fast_BD: Tensor, slow_BD: Tensor, fast_member_BA: Tensor, slow_member_BA: Tensor, temperature: float
 ) -> Tensor:
-    """Return the contrast of mean features of groups of clips at two speeds, averaged over groups (TCL, eqs 3 and 4).
+    """Return the contrast of means of groups of clips at two speeds, averaged over groups (TCL, eqs 3 and 4).
 
-    fast_BD, slow_BD: features (B, D) of clips at either speed; members: bool (B, A), clips on which an AU is predicted
+    fast_BD, slow_BD: what is contrasted (B, D) of clips at either speed; members: bool (B, A), clips on which an AU is predicted
     there. Reading for many labels: the group of an AU is those clips, so that a clip may be in several or none; only
     groups with members at both speeds count, against all groups of both. 0 with fewer than two such AUs.
     """
