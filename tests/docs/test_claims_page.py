@@ -92,6 +92,18 @@ def test_a_claim_fails_where_a_gain_as_printed_is_ruled_out() -> None:
     assert judged(-0.04, 0.012, decides=[allowed]) == UNCLEAR, "where little is to be lost, no gain is asked for"
 
 
+def test_a_claim_that_names_its_labels_is_decided_by_those() -> None:
+    named = {"all labels": "all", "half of the labels missing": "missing:50%", "labels are missing": "missing:50%"}
+    found = {
+        (each.id, one.labels == labels)
+        for each in read_claims()
+        for words, labels in named.items()
+        for one in each.decides
+        if words in each.claim
+    }
+    assert found == {(name, True) for name in ("adversarial-full", "adversarial-missing", "kdsrl-missing")}
+
+
 def test_gains_are_the_smallest_that_a_paper_printed_of_two_rows() -> None:
     found = {}
     for each in read_claims():
@@ -105,7 +117,9 @@ def test_gains_are_the_smallest_that_a_paper_printed_of_two_rows() -> None:
     assert found["kdsrl-frozen", "Ours", "SimCLR"] == pytest.approx(0.224)
     assert found["wsrtl-ofe", "OFE", "Backbone"] == pytest.approx(0.013)
     assert found["ks-order", "KS", "SIL+KSM"] == pytest.approx(0.0299), "76.35 and 73.36 % of pseudo labels are right"
-    assert found["kdsrl-start", "KDSRL", "KDSRL from random weights"] is None, "of other papers' networks alone"
+    assert found["kdsrl-start", "facial areas", "facial areas from random weights"] is None, (
+        "of other papers' networks alone"
+    )
 
 
 def test_a_claim_without_deciding_rows_is_not_tested_or_hinted_at() -> None:

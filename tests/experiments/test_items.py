@@ -61,7 +61,7 @@ def test_items_of_a_paper_make_one_thing_in_one_place(paper: str, tmp_path: Path
 
 def test_the_items_of_claims_are_planned_as_one(tmp_path: Path) -> None:
     plans = plan_claims("adversarial", tmp_path)
-    assert [plan.key for plan in plans] == ["table-1", "figure-6", "figure-7"]
+    assert [plan.key for plan in plans] == ["table-1", "control", "figure-6", "figure-7"]
     whole = in_one(plans)
     names = [job.id for job in whole.jobs]
     assert len(names) == len(set(names)) < sum(len(plan.jobs) for plan in plans)

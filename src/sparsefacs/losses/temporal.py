@@ -18,9 +18,9 @@ def group_contrast_loss(
 ) -> Tensor:
     """Return the contrast of means of groups of clips at two speeds, averaged over groups (TCL, eqs 3 and 4).
 
-    fast_BD, slow_BD: what is contrasted (B, D) of clips at either speed; members: bool (B, A), clips on which an AU is predicted
-    there. Reading for many labels: the group of an AU is those clips, so that a clip may be in several or none; only
-    groups with members at both speeds count, against all groups of both. 0 with fewer than two such AUs.
+    fast_BD, slow_BD: what is contrasted (B, D) of clips at either speed; members: bool (B, A), clips on which an AU is
+    predicted there. Reading for many labels: the group of an AU is those clips, so that a clip may be in several or
+    none; only groups with members at both speeds count, against all groups of both. 0 with fewer than two such AUs.
     """
     means, there = [], []
     for features_BD, member_BA in ((fast_BD, fast_member_BA), (slow_BD, slow_member_BA)):
