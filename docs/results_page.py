@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsefacs.experiments.kept import Kept, fill, fill_marks, read_kept
-from sparsefacs.experiments.pages import markdown_table
+from sparsefacs.experiments.pages import FLOOR, markdown_table
 from sparsefacs.reports.comparison import is_clear
 from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
 from sparsefacs.reports.results import LOWER_IS_BETTER, METRIC_NAMES, number
@@ -321,6 +321,8 @@ def costs(rows: Sequence[Row]) -> list[str]:
 def paper_text(content: Mapping[str, Any]) -> str:
     """Return the section of one paper's table: ours, and published where rows and labels are those of the paper."""
     lines = [f"### {content['paper']}, {content['item']}\n", content["what"][:1].upper() + content["what"][1:] + ".\n"]
+    floors = content.get("always_present", {}).items()
+    lines += [FLOOR.format(f1=figure(f1, 3), data=f"the faces of {data}") + "\n" for data, f1 in floors]
     scores = content["rows"][0]["scores"]
     further = [name for name in scores if name not in METRIC_NAMES]  # of pseudo labels, of distributions
     shown = [*[name for name in METRIC_NAMES if name in scores and name not in UNSHOWN][:3], *further]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from jobs_here import TINY, in_this_process
 from made_stores import build_store
@@ -85,6 +85,10 @@ def test_all_people_count_alike_and_keep_apart_though_they_are_called_alike(
         if both[f"AU{au:02}_true"].nunique() == 2
     ]
     assert rows["Ours"]["scores"]["auc"]["value"] == pytest.approx(np.mean(aucs), abs=1e-5)
+
+    floor = np.mean([f1_score(both[f"AU{au:02}_true"], np.ones(len(both))) for au in (1, 4, 12)])
+    assert made.content["always_present"] == {"bp4d": pytest.approx(floor, abs=1e-5)}
+    assert f"has F1 {floor:.3f} on " in (made.out / "results.md").read_text()
 
     (folder / "on-faces-further" / "metrics.json").unlink()
     plan = plan_item("adversarial", "table-1", tmp_path / "out", stores=paths[:1], settings=TINY)

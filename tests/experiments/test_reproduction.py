@@ -274,6 +274,7 @@ def test_the_strength_of_the_adversary_is_told_beside_f1(tmp_path: Path, monkeyp
     assert control["row"] == "control" and control["scores"]["loss-ratio"]["value"] > 0
     assert control["scores"]["loss-ratio-weighted"]["value"] > 1e9, "next to no adversary"
     assert 0 <= control["scores"]["judged-right"]["value"] <= 1
+    assert 0 <= control["scores"]["judged-right-soft"]["value"] <= 1
     assert plain["scores"]["loss-ratio"]["value"] is None
     assert "by its weight" in (made.out / "results.md").read_text()
 

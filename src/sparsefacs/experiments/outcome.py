@@ -23,13 +23,16 @@ from .claims import wanted
 from .execute import Failure
 from .items import BENCHMARK, Item, Place, benchmark
 from .jobs import Plan, Run
-from .scores import Drawn, Scored, draw, over_seeds, paired, read_pseudo_labels, read_scores
+from .scores import Drawn, Scored, always_present, draw, over_seeds, paired, read_pseudo_labels, read_scores
 from .speed import coding_speed
 from .stores import read_source
 
 FORMAT = 1
 _AGAIN = "Delete the run folder and give the command again"
-_FROM_LOG = {"loss-ratio": "ratio", "loss-ratio-weighted": "weighted_ratio", "judged-right": "right_thresholded"}
+_FROM_LOG = {
+    **{"loss-ratio": "ratio", "loss-ratio-weighted": "weighted_ratio"},
+    **{"judged-right": "right_thresholded", "judged-right-soft": "right"},
+}
 _NOT_THERE = object()
 _COPIED = (
     *("protocol", "protocol_hash", "store_hash", "recipe_hash", "selection", "backbone", "input_size", "version"),
@@ -68,6 +71,7 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
         "synthetic": plan.stores.synthetic,
         "faces": _faces(plan),
         "baseline": plan.item.baseline,
+        "always_present": _floors(plan),
         "rows": rows,
         "differences": _differences(plan.item, groups),
         "compared": _compared(plan, groups),
@@ -84,13 +88,7 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
 
 
 def _finished(plan: Plan) -> list[_Finished]:
-    by_row: dict[Place, list[Run]] = {}
-    for run in plan.runs:
-        if all((fold / "metrics.json").exists() for fold in run.folds):
-            by_row.setdefault(run.place, []).append(run)
-    for runs in by_row.values():
-        for run in runs:
-            _pool(run)
+    by_row = _by_row(plan)
     distributions = any(name in plan.item.metrics for name in DISTANCES)
     further = _on_further(plan, [run for runs in by_row.values() for run in runs])
 
@@ -101,6 +99,27 @@ def _finished(plan: Plan) -> list[_Finished]:
     scores = _drawn(by_row, scored)
     guesses = _drawn(by_row, lambda run: read_pseudo_labels(run.folds))
     return [_Finished(tuple(runs), scores[key], guesses.get(key, ())) for key, runs in by_row.items()]
+
+
+def _by_row(plan: Plan) -> dict[Place, list[Run]]:
+    """Return data set, budget and row → the runs that are finished, their folds scored together."""
+    found: dict[Place, list[Run]] = {}
+    for run in plan.runs:
+        if all((fold / "metrics.json").exists() for fold in run.folds):
+            found.setdefault(run.place, []).append(run)
+            _pool(run)
+    return found
+
+
+def _floors(plan: Plan) -> dict[str, float]:
+    """Return data set → F1 of calling every AU present in every tested face; of the benchmark, a row of its own."""
+    runs = [run for runs in _by_row(plan).values() for run in runs]
+    further, found = _on_further(plan, runs), dict[str, float]()
+    for run in runs if plan.paper != BENCHMARK else ():
+        folders = [run.folder, *(run.folder / name for name in further.get(run.data, ()))]
+        if run.data not in found and (floor := always_present(*folders)) is not None:
+            found[run.data] = floor
+    return found
 
 
 def _on_further(plan: Plan, runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:

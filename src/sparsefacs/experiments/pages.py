@@ -20,6 +20,7 @@ _NAMES = METRIC_NAMES | {
     "loss-ratio": "supervised loss by adversarial loss, last tenth of the training",
     "loss-ratio-weighted": "the same, each by its weight",
     "judged-right": "how often D is right of labels and cut predictions",
+    "judged-right-soft": "how often D is right of labels and of predictions as it sees them",
     "pseudo-labels": "right pseudo labels",
     "confirmed-pseudo-labels": "right pseudo labels of clips whose order was recognised",
 }
@@ -115,11 +116,16 @@ _ONE_SEED = (
 )
 
 
+FLOOR = "Calling every AU present in every face has F1 {f1} on {data}, and AUC .5: a row near that has learned nothing."
+
+
 def _state(content: Mapping[str, Any]) -> list[str]:
     """Say what is missing, failed, or rests on one training."""
     told = [f"{content['missing']} rows are not finished."] if content["missing"] else []
     if content["differences"] and any(len(row["seeds"]) == 1 for row in content["rows"]):
         told.append(_ONE_SEED)
+    floors = content.get("always_present", {})
+    told += [FLOOR.format(f1=figure(f1, _DIGITS), data=data_name(content, data)) for data, f1 in floors.items()]
     told += content.get("notes", [])
     return told + [f"Failed: {each['job']}: {each['why']}" for each in content["failed"]]
 

@@ -121,6 +121,23 @@ def read_scores(*folders: Path, resamples: int = RESAMPLES, distributions: bool 
     return Scored(aus, sums, tuple(names.tolist()), digest.hexdigest(), int(rows.sum()))
 
 
+def always_present(*folders: Path) -> float | None:
+    """Return the mean F1, over AUs, of who calls every AU present in every face: what a row must be above to count.
+
+    folders: as of `read_scores`. None where intensities are predicted, or nothing is labelled.
+    """
+    metrics = read_record(
+        folders[0] / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN
+    )
+    if metrics["task"] != "occurrence":
+        return None
+    aus = tuple(int(au) for au in metrics["aus"])
+    table = _predictions(folders, Answered("occurrence", aus))
+    truth = table[[column(au, "true") for au in aus]].to_numpy(np.float64, na_value=np.nan)
+    present, labelled = (truth == 1).sum(axis=0), (truth >= 0).sum(axis=0)
+    return _rounded(np.mean((2 * present / (present + labelled))[labelled > 0])) if labelled.any() else None
+
+
 def _predictions(folders: Sequence[Path], answered: Answered) -> "pd.DataFrame":
     """Return the predictions of several folders in one order, people of each but the first named after it."""
     import pandas as pd
