@@ -34,7 +34,11 @@ def reproduce(
         ),
     ] = None,
     scale: Annotated[
-        str, typer.Option(help="small (small networks; synthetic faces unless a store is given) or paper.")
+        str,
+        typer.Option(
+            help="small (small networks; unless a store is given on synthetic faces, with further people to test on) "
+            "or paper."
+        ),
     ] = "small",
     seeds: Annotated[
         int,
