@@ -10,7 +10,7 @@ import torch
 
 from made_stores import build_store
 from sparsefacs import api, representation
-from sparsefacs.inference.pseudo_labels import order_accuracy, pseudo_label_accuracy
+from sparsefacs.inference.pseudo_labels import branch_scores, order_accuracy, pseudo_label_accuracy
 from sparsefacs.networks.spreader import PseudoLabels
 
 LENGTH = 3
@@ -107,6 +107,31 @@ def test_order_is_judged_on_whole_windows_true_and_shuffled(tmp_path: Path) -> N
     assert order_accuracy(coder, store, rows) == {}
 
 
+class Branched(Network):
+    """One branch is right of AU 1, one tells nothing, one the contrary."""
+
+    def apart(self, single_BLE: torch.Tensor, clip_BLE: torch.Tensor) -> dict[str, torch.Tensor]:
+        right_BA = single_BLE[:, 1]
+        return {"single": right_BA, "student": torch.zeros_like(right_BA), "clip": -right_BA}
+
+
+def test_each_branch_is_scored_alone(tmp_path: Path) -> None:
+    store = build_store(tmp_path / "store", subjects=3, frames=6, aus=(1, 4, 12))
+    truth = {store.face(row)[0].tobytes(): int(store.occurrence()[row, 0]) for row in range(len(store))}
+    coder: Any = SimpleNamespace(
+        network=Branched(),
+        clip=(LENGTH, 1),
+        aus=(1,),
+        device=torch.device("cpu"),
+        encode=lambda faces, points: np.array([[truth[face.tobytes()]] for face in faces], np.float32),
+    )
+    found = branch_scores(coder, store, np.arange(len(store)))
+    assert found == {"auc_single": 1.0, "auc_student": 0.5, "auc_clip": 0.0}
+    assert branch_scores(coder, store, np.arange(0)) == {}
+    coder.network = Network()
+    assert branch_scores(coder, store, np.arange(len(store))) == {}
+
+
 def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...]) -> None:
     store = build_store(tmp_path / "store")
     settings = [*tiny_settings, "network.options={}", "training.steps=2", "method.width=8", "method.heads=2"]
@@ -115,6 +140,8 @@ def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...])
     facts = metrics["provenance"]
     assert 0 <= facts["pseudo_labels"]["accuracy"] <= 1 and facts["pseudo_labels"]["clips"] > 0
     assert 0 <= facts["pseudo_labels"]["order_accuracy"] <= 1
+    apart = [facts["pseudo_labels"][f"auc_{name}"] for name in ("single", "student", "clip")]
+    assert all(0 < auc < 1 for auc in apart) and len(set(apart)) == 3, "branch A, students and Temporal Teacher"
     assert facts["labels"]["combinations"]["kept"] >= 1
     told = representation.pictures(tmp_path / "run", tmp_path / "pictures")
     (figure,) = told["written"]

@@ -134,17 +134,17 @@ def evaluate_run(path: Path, store: AnyStore | None = None, csv: Path | None = N
 def _pseudo_labels(
     run: RunFolder, coder: Coder, store: AnyStore, plan: Mapping[str, Any], tested: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return how right the run's pseudo labels are on training frames whose labels it could not see, and how often it
-    recognises the order of clips of the people `tested` on.
+    """Return how right the run's pseudo labels are on training frames whose labels it could not see, and, of the people
+    `tested` on, how often it recognises the order of clips and what each of its branches is worth.
     """
     if "pseudo_labels" not in run.read_config()["method"]:
         return {}
     from .network_model import NetworkCoder
-    from .pseudo_labels import hidden_rows, order_accuracy, pseudo_label_accuracy
+    from .pseudo_labels import branch_scores, hidden_rows, order_accuracy, pseudo_label_accuracy
 
     assert isinstance(coder, NetworkCoder)
     found = pseudo_label_accuracy(coder, store, hidden_rows(run, store, plan))
-    return found and found | order_accuracy(coder, store, tested)
+    return found and found | order_accuracy(coder, store, tested) | branch_scores(coder, store, tested)
 
 
 def _check_aus(coder: Coder, tested: AnyStore) -> None:

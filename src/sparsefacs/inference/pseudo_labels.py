@@ -1,5 +1,5 @@
-"""How right pseudo labels are, with and without confirmation by a clip's order (KS, 4.5), where truth is known; and how
-often that order is recognised.
+"""How right pseudo labels are, with and without confirmation by a clip's order (KS, 4.5), where truth is known; how
+often that order is recognised; and what each branch is worth alone.
 
 The truth is of labels that the training could not see, so it says nothing about the faces tested on.
 """
@@ -18,6 +18,7 @@ from ..data.joined import AnyStore, known_occurrence
 from ..engine.coding import RowCoder
 from ..engine.run import RunFolder
 from ..methods.knowledge_spreader import other_orders
+from ..metrics.scores import mean_score
 from ..networks.answers import placed
 from ..protocols.budgets import VisibleLabels
 from .batching import NETWORK_BATCH, encode_faces
@@ -137,6 +138,32 @@ def order_accuracy(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64]
             right += int(network.order_is_true(clip_CLE, true_CL).sum())
             right += int((~network.order_is_true(clip_CLE, shuffled_CL)).sum())
     return {"order_clips": len(windows_CL), "order_accuracy": round(right / (2 * len(windows_CL)), 4)}
+
+
+def branch_scores(coder: NetworkCoder, store: AnyStore, rows: NDArray[np.int64], seed: int = 0) -> dict[str, float]:
+    """Return the AUC, mean over AUs, of each network of a run of two branches, by pixels, on up to 500 frames; {} where
+    it has no branches or no frame is labelled.
+
+    rows: of people who are tested on. What is coded is their ensemble, which hides a branch that has learned nothing:
+    `auc_single`, `auc_student` and `auc_clip`, 0.5 by chance.
+    """
+    import torch
+
+    network: Any = coder.network
+    truth = known_occurrence(store, coder.aus)
+    rows = rows[(truth[rows] >= 0).any(axis=1)]
+    if not hasattr(network, "apart") or not len(rows):
+        return {}
+    picked = np.sort(np.random.default_rng([seed, 19]).permutation(rows)[:CLIPS])
+    windows_CL = Tracks(store.parts).windows(picked, *coder.clip)
+    told: dict[str, list[NDArray[np.float32]]] = {}
+    for start in range(0, len(picked), NETWORK_BATCH):
+        with torch.inference_mode():
+            made = network.apart(*_features(coder, store, windows_CL[start : start + NETWORK_BATCH]))
+        for name, logits_BA in made.items():
+            told.setdefault(f"auc_{name}", []).append(torch.sigmoid(logits_BA).cpu().numpy())
+    scored = {name: mean_score("occurrence", truth[picked], np.concatenate(each)) for name, each in told.items()}
+    return {name: round(score["auc"], 4) for name, score in scored.items() if np.isfinite(score["auc"])}
 
 
 def _pseudo_labels(

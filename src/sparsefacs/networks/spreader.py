@@ -334,6 +334,18 @@ class SpreaderPredictor(Evident):
         order_B = self.temporal.order_of(features_BLD)
         return Clips(features_BLD, student_BLA + known_BLA, self.temporal(features_BLD) + known_BLA, order_B)
 
+    def apart(self, single_BLE: Tensor, clip_BLE: Tensor) -> dict[str, Tensor]:
+        """Return what each network alone says of the frame at `key`, by pixels: logits (B, A) of branch A (`single`),
+        and of the students (`student`) and the Temporal Teacher (`clip`) of branch B. Both given: (B, L, E).
+        """
+        within = self.branch_b(clip_BLE, noise=False)
+        single_BA = self.spatial.classify(single_BLE[:, self.key])
+        return {
+            "single": single_BA,
+            "student": within.student_BLA[:, self.key],
+            "clip": within.temporal_BLA[:, self.key],
+        }
+
     @torch.no_grad()
     def pseudo_labels(
         self, clip_BLE: Tensor, single_BLE: Tensor | None = None, known_BLA: Tensor | float = 0.0

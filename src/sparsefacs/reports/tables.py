@@ -16,6 +16,8 @@ TOO_FEW = "too few people"
 _TOO_FEW = " [too few]"  # in a terminal's columns
 MINUS = "−"
 TERMINAL_COLUMNS = 100
+BRANCHES = (("auc_single", "branch A"), ("auc_student", "the students"), ("auc_clip", "the Temporal Teacher"))
+"""What `inference.pseudo_labels.branch_scores` tells of Knowledge-Spreader's networks, which are coded together."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,9 @@ def label_table(results: Sequence[Result]) -> Table | None:
         found = number(result.fact(f"pseudo_labels_{name}"))
         return UNDEFINED if found is None else f"{100 * found:.1f} %"
 
+    def auc(result: Result, name: str) -> str:
+        return figure(number(result.fact(f"pseudo_labels_{name}")), 3)
+
     told = [
         ("Faces with visible labels", [count(result, "labels_frames") for result in results]),
         ("AU combinations on them", [count(result, "labels_combinations_kept") for result in results]),
@@ -258,6 +263,10 @@ def label_table(results: Sequence[Result]) -> Table | None:
         (
             "True and shuffled clips told apart, held-out people",
             [share(result, "order_accuracy") for result in results],
+        ),
+        *(
+            (f"AUC of {network} alone, held-out people", [auc(result, key) for result in results])
+            for key, network in BRANCHES
         ),
     ]
     rows = tuple(
