@@ -133,7 +133,8 @@ def headline(decided: Sequence[Outcome]) -> str:
         for each in first
     ]
     seeds = first[0].seeds
-    return "; ".join(told) + f"; {seeds} seed{'s' if seeds > 1 else ''} of {first[0].people} people"
+    people = f" of {first[0].people} people" if first[0].people else ""
+    return "; ".join(told) + f"; {seeds} seed{'s' if seeds > 1 else ''}{people}"
 
 
 def published_text(claim: Claim) -> str:

@@ -37,7 +37,7 @@ OF_PAPERS = """\
 Small networks on the benchmark's synthetic faces, in minutes: they show that the commands work from faces to score.
 The command writes a page that quotes the published table too; the two do not compare. Where the papers begin from
 ImageNet, these begin from a short pre-training without labels, and all take a few hundred steps. Each is tested on 20
-people of its faces, later ones on 60 further people too. What follows from them for each claim stands under
+people of its faces and, where 80 stand, on 60 further ones too. What follows from them for each claim stands under
 [The papers' claims](claims.md).
 """
 Row = Mapping[str, Any]
@@ -89,23 +89,37 @@ def take(results: Path, into: Path, *, add: bool = False) -> Path:
     name = re.sub(r"[^a-z0-9.]+", "-", f"{content['paper']} {content['item']}".lower())
     path = into / f"{name}.json"
     if add and path.exists():
-        _keep(json.loads(path.read_text(encoding="utf-8")), content)
+        _keep(json.loads(path.read_text(encoding="utf-8")), content, path)
     path.write_text(in_lines(content), encoding="utf-8")
     return path
 
 
-def _keep(earlier: Mapping[str, Any], content: dict[str, Any]) -> None:
-    """Add to `content` the rows that only `earlier` has, and the differences of which the new runs have none."""
+def _keep(earlier: Mapping[str, Any], content: dict[str, Any], path: Path) -> None:
+    """Add to `content` the rows that only `earlier` has, and differences of rows that are as they were.
 
-    def place(one: Row) -> tuple[Any, ...]:
-        return tuple(one.get(key) for key in ("data", "labels", "row", "against", "against_labels", "metric"))
+    Raises ValueError where the two are not of the same faces and people.
+    """
 
-    for part in ("rows", "differences", "compared"):
-        made = {place(one) for one in content.get(part, ())}
-        kept = [one for one in earlier.get(part, ()) if place(one) not in made]
-        content[part] = [*content.get(part, ()), *kept]
-        if part == "rows":
-            content["missing"] = max(0, content["missing"] - len(kept))
+    def place(one: Row) -> tuple[str, str, str]:
+        return one["data"], one["labels"], one["row"]
+
+    made, held = {place(one): one["scores"] for one in content["rows"]}, dict[str, set[Any]]()
+    kept = [one for one in earlier["rows"] if place(one) not in made]
+    other = {place(one) for one in earlier["rows"] if made.get(place(one), one["scores"]) != one["scores"]}
+    for one in (*kept, *content["rows"]):
+        held.setdefault(one["data"], set()).add((one.get("store_hash"), one["subjects"]))
+    differ = [key for key in ("faces", "benchmark", "scale", "baseline") if earlier.get(key) != content.get(key)]
+    if differ or any(len(each) > 1 for each in held.values()):
+        told = ", ".join(differ) or "store or people"
+        raise ValueError(f"{path}: not added, as its {told} are not those of the new file")
+    content["rows"] = [*content["rows"], *kept]
+    content["missing"] = max(0, content["missing"] - len(kept))
+    for part in ("differences", "compared"):
+        there = {(place(one), one.get("against"), one["metric"]) for one in content.get(part, ())}
+        for one in earlier.get(part, ()):
+            against = (one["data"], one.get("against_labels", one["labels"]), one.get("against", content["baseline"]))
+            if (place(one), one.get("against"), one["metric"]) not in there and not {place(one), against} & other:
+                content[part].append(one)
 
 
 def in_lines(content: Row) -> str:
@@ -233,8 +247,8 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
     return [
         *markdown_table((*heads, f"{METRIC_NAMES[main]}, appearance shifted"), body),
         "",
-        "● clear: the interval of the difference holds no 0. Places in brackets are those that a row may have: it is",
-        "before or behind another for sure where the intervals of their differences lie apart.",
+        "● clear: the interval of the difference holds no 0. Places in brackets are those that a row may have by these",
+        "intervals: it is before or behind another where they lie apart. Those of one seed are over people alone.",
     ]
 
 
@@ -322,6 +336,8 @@ def paper_text(content: Mapping[str, Any]) -> str:
     """Return the section of one paper's table: ours, and published where rows and labels are those of the paper."""
     lines = [f"### {content['paper']}, {content['item']}\n", content["what"][:1].upper() + content["what"][1:] + ".\n"]
     floors = content.get("always_present", {}).items()
+    people = sorted({row["subjects"] for row in content["rows"]})
+    lines += [f"Tested on {' or '.join(map(str, people))} people.\n"]
     lines += [FLOOR.format(f1=figure(f1, 3), data=f"the faces of {data}") + "\n" for data, f1 in floors]
     scores = content["rows"][0]["scores"]
     further = [name for name in scores if name not in METRIC_NAMES]  # of pseudo labels, of distributions

@@ -46,14 +46,20 @@ def test_rows_that_are_there_stay_beside_new_ones(reproduced: Path, tmp_path: Pa
     maker.take(reproduced, into)
     content = json.loads((reproduced / "results.json").read_text())
     content["rows"] = [row("new", "5%", 160, 0.5), row("newer", "5%", 160, 0.3)]
-    content["differences"][0] |= {"row": "newer", "value": -0.1, "per_au": {}}
+    content["differences"] = [content["differences"][0] | {"row": "newer", "value": -0.1, "per_au": {}}]
     content["missing"] = 2
     (reproduced / "results.json").write_text(json.dumps(content))
     added = json.loads(maker.take(reproduced, into, add=True).read_text())
     told = {(each["row"], each["labels"]): each["scores"]["f1"]["value"] for each in added["rows"]}
     assert told == {("new", "5%"): 0.5, ("newer", "5%"): 0.3, ("supervised", "5%"): 0.4, ("supervised", "all"): 0.7}
     assert added["missing"] == 0
-    assert {each["row"]: each["value"] for each in added["differences"]} == {"newer": -0.1, "new": 0.2}
+    assert {each["row"]: each["value"] for each in added["differences"]} == {"newer": -0.1}, (
+        "that of `new` was of old runs"
+    )
+    content["faces"] = {"rare": {"seed": 1}}
+    (reproduced / "results.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="its faces are not those of the new file"):
+        maker.take(reproduced, into, add=True)
     assert len(json.loads(maker.take(reproduced, into).read_text())["rows"]) == 2, "taken, it is what was made"
 
 

@@ -30,7 +30,7 @@ def test_each_small_training_on_made_faces_is_tested_on_further_people(tmp_path:
     assert all(job.words[2] == str(tmp_path / "faces-further") for job in tested)
     (faces,) = {each for _, each in plan.stores.further.values()}
     usual = benchmark().faces["frequent"]
-    assert faces == usual.model_copy(update={"subjects": 60, "seed": 2030})
+    assert faces == usual.model_copy(update={"subjects": 60, "seed": 2030, "sha256": None})
     assert not set(plan.stores.further.values()) & set(plan.stores.people.values())
     kept = plan_claims("adversarial", tmp_path)[0].jobs
     assert {job.needs[1] for job in kept if job.kind == "evaluate"} == {job.id for job in kept if job.kind == "train"}
@@ -92,6 +92,8 @@ def test_all_people_count_alike_and_keep_apart_though_they_are_called_alike(
 
     (folder / "on-faces-further" / "metrics.json").unlink()
     plan = plan_item("adversarial", "table-1", tmp_path / "out", stores=paths[:1], settings=TINY)
-    assert {row["subjects"] for row in gather(plan)["rows"]} == {3}, (
-        "all rows on the same people, or none of them further"
-    )
+    content = gather(plan)
+    assert {row["subjects"] for row in content["rows"]} == {3}, "all rows on the same people, or none of them further"
+    assert (content["waiting"], made.content["waiting"]) == (["bp4d"], [])
+    assert "further" not in content["faces"]["bp4d"]
+    assert made.content["faces"]["bp4d"]["further"] == {"seed": 2028, "subjects": 60}, "as the plan has them"

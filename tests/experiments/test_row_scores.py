@@ -81,7 +81,7 @@ def test_scores_over_seeds_and_paired_differences_agree_with_the_report(
         "adversarial", "table-1", tmp_path / "out", stores=[made_store(tmp_path / "faces", 9)], settings=TINY
     )
     assert "Some rows are of one seed" in (made.out / "results.md").read_text()
-    folders = [tmp_path / "out/runs/bp4d/50" / name / "seed-0" for name in ("Ours", "O-wlc")]
+    folders = [tmp_path / "out/runs/bp4d/all" / name / "seed-0" for name in ("Ours", "O-wlc")]
     ours, theirs = draw([read_scores(folder) for folder in folders])
     pooled = json.loads((folders[0] / "metrics.json").read_text())["pooled"]["mean"]
     found = over_seeds([ours])

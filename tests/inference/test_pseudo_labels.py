@@ -153,3 +153,15 @@ def test_a_run_s_scores_carry_it(tmp_path: Path, tiny_settings: tuple[str, ...])
         assert clip["entries"] == len(set(shown)) * truth.shape[1] and 0 <= clip["wrong"] <= clip["entries"]
     plain = api.train("supervised", store.path, tmp_path / "plain", labels="20%", settings=tiny_settings)
     assert "pseudo_labels" not in plain["provenance"]
+
+
+def test_with_all_labels_branches_are_scored_though_nothing_is_guessed(
+    tmp_path: Path, tiny_settings: tuple[str, ...]
+) -> None:
+    store = build_store(tmp_path / "store")
+    settings = [*tiny_settings, "network.options={}", "training.steps=2", "method.width=8", "method.heads=2"]
+    settings += ["data.labelled_batch=2", "data.unlabelled_batch=2"]
+    made = api.train("knowledge-spreader", store.path, tmp_path / "run", settings=settings)
+    assert {"auc_single", "auc_student", "auc_clip"} <= set(made["provenance"]["pseudo_labels"])
+    assert "accuracy" not in made["provenance"]["pseudo_labels"]
+    assert not (tmp_path / "run" / "pseudo-labels.json").exists()

@@ -22,6 +22,7 @@ UNTESTED, CANNOT = "not tested yet", "cannot be tested here"
 VERDICTS = (HOLDS, FAILS, UNCLEAR, UNTESTED, CANNOT)
 FEWEST_SEEDS = 3
 PSEUDO = "pseudo-labels"  # a task of published numbers, a metric of ours
+GUESSES = (PSEUDO, f"confirmed-{PSEUDO}")  # of training people
 OWN = "sparsefacs"  # claims of this project itself, held to the same rule
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 Content = Mapping[str, Any]  # of results.json
@@ -106,7 +107,9 @@ class Claim(BaseModel):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A difference as measured: ours less theirs, with its interval where there is one; seeds and people a seed."""
+    """A difference as measured: ours less theirs, with its interval where there is one; seeds, and people a seed, 0
+    where a file does not say.
+    """
 
     compare: Compare
     metric: str
@@ -252,7 +255,8 @@ def outcomes(compare: Compare, content: Content | None) -> list[Outcome]:
             one, two = ours["scores"][metric], theirs["scores"][metric]
             shared = len(set(ours["seeds"]) & set(theirs["seeds"]))
             told = _difference(compare, metric, content) or {"value": (one["value"] or 0) - (two["value"] or 0)}
-            found.append(Outcome(compare, metric, one, two, told, shared, int(ours["subjects"])))
+            people = ours.get("guessed_subjects", 0) if metric in GUESSES else ours["subjects"]
+            found.append(Outcome(compare, metric, one, two, told, shared, int(people)))
     return found
 
 

@@ -21,7 +21,7 @@ from ..run_records import CardRecord, CardsRecord, MetricsRecord
 from ..version import VERSION
 from .claims import wanted
 from .execute import Failure
-from .items import BENCHMARK, Item, Place, benchmark
+from .items import BENCHMARK, Faces, Item, Place, benchmark
 from .jobs import Plan, Run
 from .scores import Drawn, Scored, always_present, draw, over_seeds, paired, read_pseudo_labels, read_scores
 from .speed import coding_speed
@@ -30,8 +30,10 @@ from .stores import read_source
 FORMAT = 1
 _AGAIN = "Delete the run folder and give the command again"
 _FROM_LOG = {
-    **{"loss-ratio": "ratio", "loss-ratio-weighted": "weighted_ratio"},
-    **{"judged-right": "right_thresholded", "judged-right-soft": "right"},
+    "loss-ratio": "ratio",
+    "loss-ratio-weighted": "weighted_ratio",
+    "judged-right": "right_thresholded",
+    "judged-right-soft": "right",
 }
 _NOT_THERE = object()
 _COPIED = (
@@ -58,7 +60,10 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
 
     Rows of several folds are pooled. What is not finished is counted as missing.
     """
-    groups = _finished(plan)
+    by_row = _by_row(plan)
+    runs = [run for each in by_row.values() for run in each]
+    tested = _Tested(plan, runs)
+    groups = _finished(plan, by_row, tested)
     rows = [_row(plan, each) for each in groups]
     total = {run.place for run in plan.runs}
     content: dict[str, Any] = {
@@ -69,9 +74,10 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
         "scale": plan.scale,
         "version": VERSION,
         "synthetic": plan.stores.synthetic,
-        "faces": _faces(plan),
+        "faces": _faces(plan, tested),
         "baseline": plan.item.baseline,
-        "always_present": _floors(plan),
+        "always_present": _floors(plan, runs, tested),
+        "waiting": tested.waiting,
         "rows": rows,
         "differences": _differences(plan.item, groups),
         "compared": _compared(plan, groups),
@@ -87,16 +93,9 @@ def gather(plan: Plan, failed: Sequence[Failure] = ()) -> dict[str, Any]:
     return content
 
 
-def _finished(plan: Plan) -> list[_Finished]:
-    by_row = _by_row(plan)
+def _finished(plan: Plan, by_row: Mapping[Place, Sequence[Run]], tested: "_Tested") -> list[_Finished]:
     distributions = any(name in plan.item.metrics for name in DISTANCES)
-    further = _on_further(plan, [run for runs in by_row.values() for run in runs])
-
-    def scored(run: Run) -> Scored:
-        folders = [run.folder, *(run.folder / name for name in further.get(run.data, ()))]
-        return read_scores(*folders, distributions=distributions)
-
-    scores = _drawn(by_row, scored)
+    scores = _drawn(by_row, lambda run: read_scores(*tested.folders(run), distributions=distributions))
     guesses = _drawn(by_row, lambda run: read_pseudo_labels(run.folds))
     return [_Finished(tuple(runs), scores[key], guesses.get(key, ())) for key, runs in by_row.items()]
 
@@ -111,28 +110,35 @@ def _by_row(plan: Plan) -> dict[Place, list[Run]]:
     return found
 
 
-def _floors(plan: Plan) -> dict[str, float]:
-    """Return data set → F1 of calling every AU present in every tested face; of the benchmark, a row of its own."""
-    runs = [run for runs in _by_row(plan).values() for run in runs]
-    further, found = _on_further(plan, runs), dict[str, float]()
-    for run in runs if plan.paper != BENCHMARK else ():
-        folders = [run.folder, *(run.folder / name for name in further.get(run.data, ()))]
-        if run.data not in found and (floor := always_present(*folders)) is not None:
-            found[run.data] = floor
-    return found
-
-
-def _on_further(plan: Plan, runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
-    """Return data set → the folder, in each run's, of its scores on further people; none unless all its runs have one.
+class _Tested:
+    """On whom runs are scored: their test people, and further ones where all runs of a data set are tested on them.
 
     So rows of a data set are scored on the same people, whichever were trained before there were further ones.
+    used: data set → its further people; waiting: data sets of which some runs alone are tested on them.
     """
-    found = {}
-    for data, (path, _) in plan.stores.further.items():
-        name = f"on-{path.name}"
-        if all((run.folder / name / "metrics.json").exists() for run in runs if run.data == data):
-            found[data] = (name,)
-    return found
+
+    def __init__(self, plan: Plan, runs: Sequence[Run]) -> None:
+        self.used: dict[str, Faces] = {}
+        self.waiting: list[str] = []
+        self._name: dict[str, str] = {}
+        for data, (path, faces) in plan.stores.further.items():
+            name = f"on-{path.name}"
+            there = [(run.folder / name / "metrics.json").exists() for run in runs if run.data == data]
+            if there and all(there):
+                self.used[data], self._name[data] = faces, name
+            elif any(there):
+                self.waiting.append(data)
+
+    def folders(self, run: Run) -> list[Path]:
+        """Return the folders of a run's scores."""
+        return [run.folder, *([run.folder / self._name[run.data]] if run.data in self.used else [])]
+
+
+def _floors(plan: Plan, runs: Sequence[Run], tested: _Tested) -> dict[str, float]:
+    """Return data set → F1 of calling every AU present in every tested face; of the benchmark, a row of its own."""
+    first = {run.data: run for run in reversed(runs)} if plan.paper != BENCHMARK else {}
+    found = {data: always_present(*tested.folders(run)) for data, run in first.items()}
+    return {data: f1 for data, f1 in found.items() if f1 is not None}
 
 
 def _drawn(
@@ -179,6 +185,7 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "seeds": [run.seed for run in each.runs],
         "frames": each.scores[0].frames,
         "subjects": each.scores[0].subjects,
+        **({"guessed_subjects": each.guesses[0].subjects} if each.guesses else {}),
         "folds": len(run.folds),
         "scores": scores,
         "images": round(float(np.mean([_total(run, "images_seen") for run in each.runs]))),
@@ -382,22 +389,14 @@ def _counts(plan: Plan) -> dict[str, Any]:
     return found
 
 
-def _faces(plan: Plan) -> dict[str, Any]:
-    """Return where the faces of each data set came from."""
-    told = {}
+def _faces(plan: Plan, tested: _Tested) -> dict[str, Any]:
+    """Return where the faces of each data set came from, and the further people tested on."""
+    names = ("kind", "dataset", "generator_version", "seed", "profile", "appearance", "resting", "points", "subjects")
+    told: dict[str, Any] = {}
     for key, path in plan.stores.places.items():
         if (path / "store.json").exists():
             source = read_source(path)
-            names = (
-                "kind",
-                "dataset",
-                "generator_version",
-                "seed",
-                "profile",
-                "appearance",
-                "resting",
-                "points",
-                "subjects",
-            )
             told[key] = {name: source[name] for name in names if source.get(name) is not None}
+            if key in tested.used:
+                told[key]["further"] = {name: getattr(tested.used[key], name) for name in ("seed", "subjects")}
     return told

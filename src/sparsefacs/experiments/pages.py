@@ -116,7 +116,10 @@ _ONE_SEED = (
 )
 
 
-FLOOR = "Calling every AU present in every face has F1 {f1} on {data}, and AUC .5: a row near that has learned nothing."
+FLOOR = "Calling every AU present in every face has F1 {f1} on {data}, and AUC .5: a row near both has learned nothing."
+WAITING = (
+    "Not all trainings on {data} are tested on the further people yet, so these are left out: give the command again."
+)
 
 
 def _state(content: Mapping[str, Any]) -> list[str]:
@@ -126,6 +129,7 @@ def _state(content: Mapping[str, Any]) -> list[str]:
         told.append(_ONE_SEED)
     floors = content.get("always_present", {})
     told += [FLOOR.format(f1=figure(f1, _DIGITS), data=data_name(content, data)) for data, f1 in floors.items()]
+    told += [WAITING.format(data=data_name(content, data)) for data in content.get("waiting", ())]
     told += content.get("notes", [])
     return told + [f"Failed: {each['job']}: {each['why']}" for each in content["failed"]]
 

@@ -160,9 +160,8 @@ class Maker:
                 training=training,
             )
             ids.append(self.add(job))
-            self._tested_on(plan.stores.shifted.get(data), f"faces/{data}-shifted", each, job.id)
-            further = plan.stores.further.get(data)
-            self._tested_on(further, f"faces/{further[0].name}" if further else "", each, job.id)
+            for others, called in ((plan.stores.shifted, f"{data}-shifted"), (plan.stores.further, "")):
+                self._tested_on(others.get(data), called, each, job.id)
         plan.runs.append(
             Run(
                 row,
@@ -189,13 +188,15 @@ class Maker:
         small = (*self.plan.content.small_settings, *item.small.settings) if self.small else ()
         return (*shared, *small, *row.settings_at(self.plan.scale, keys), *self.settings)
 
-    def _tested_on(self, others: tuple[Path, Faces] | None, name: str, folder: Path, training: str) -> None:
-        """Add the scoring of a run on other people's faces, if there are to be any; name: of what makes them."""
+    def _tested_on(self, others: tuple[Path, Faces] | None, called: str, folder: Path, training: str) -> None:
+        """Add the scoring of a run on other people's faces, if there are to be any; called: in names of jobs, else as
+        their store is.
+        """
         if others is None:
             return
         path, faces = others
         words = ("synth", str(path), *faces.words())
-        made = Job(name, "synth", words, path / "store.json", (path,))
+        made = Job(f"faces/{called or path.name}", "synth", words, path / "store.json", (path,))
         done = folder / f"on-{path.name}" / "metrics.json"
         words = ("evaluate", str(folder), str(path))
         needs = (self.add(made), training)

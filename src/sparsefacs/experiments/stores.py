@@ -188,7 +188,7 @@ def _small(
 def _further(faces: Faces, out: Path, usual: str) -> tuple[Path, Faces]:
     """Return the store of further people like those of `faces`: one for all data sets of a profile."""
     names = ["faces", *[faces.profile] * (faces.profile != usual), "further"]
-    return (out / "-".join(names)).resolve(), faces.model_copy(update=dict(benchmark().further))
+    return (out / "-".join(names)).resolve(), faces.model_copy(update=dict(benchmark().further) | {"sha256": None})
 
 
 def _people(content: Paper, out: Path) -> dict[str, tuple[Path, Faces]]:

@@ -126,7 +126,8 @@ def evaluate_run(path: Path, store: AnyStore | None = None, csv: Path | None = N
     table = table_of(answered, tested, rows, coded_MA, str(plan["fold"]["name"]), coder.limits)
     facts = provenance(run, plan, tested)
     if own and (found := _pseudo_labels(run, coder, tested, plan, rows)):
-        write_record(target.pseudo_labels, {"by_subject": found.pop("by_subject")})
+        if (by_subject := found.pop("by_subject", None)) is not None:
+            write_record(target.pseudo_labels, {"by_subject": by_subject})
         facts["pseudo_labels"] = found
     return write_scores(target, table, answered, run.read_config(), facts, csv)
 
@@ -143,8 +144,8 @@ def _pseudo_labels(
     from .pseudo_labels import branch_scores, hidden_rows, order_accuracy, pseudo_label_accuracy
 
     assert isinstance(coder, NetworkCoder)
-    found = pseudo_label_accuracy(coder, store, hidden_rows(run, store, plan))
-    return found and found | order_accuracy(coder, store, tested) | branch_scores(coder, store, tested)
+    guessed = pseudo_label_accuracy(coder, store, hidden_rows(run, store, plan))  # none where all is labelled
+    return guessed | order_accuracy(coder, store, tested) | branch_scores(coder, store, tested)
 
 
 def _check_aus(coder: Coder, tested: AnyStore) -> None:
