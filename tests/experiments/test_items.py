@@ -211,6 +211,14 @@ def test_a_seed_of_the_benchmark_draws_people_and_labels_anew_and_has_its_own_st
     assert all(words[2] == str(plan.stores.of("frequent")) for words in shared.values())
 
 
+def test_the_benchmark_takes_weights_that_are_given(tmp_path: Path) -> None:
+    plan = plan_item(BENCHMARK, "occurrence", tmp_path, starts={"simclr": tmp_path / "weights"})
+    assert {job.words[1] for job in plan.jobs if job.kind == "pretrain"} == {"kdsrl", "moco", "mae-face"}
+    begun = [job.words for job in plan.jobs if str(tmp_path / "weights") in job.words]
+    assert len(begun) == len([run for run in plan.runs if run.row.name.startswith("SimCLR")])
+    assert not plan.stores.further, "each seed of the benchmark has other test people already"
+
+
 def test_a_benchmark_row_may_have_its_own_budgets_and_fewer_seeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,7 +161,7 @@ def _of_benchmark(out: Path, given: Mapping[Path, Mapping[str, Any]], starts: Ma
         taken.add(name)
         places[name] = path.resolve()
     shifted = {key: (places[f"{key}-shifted"], faces) for key, faces in content.shifted.items()}
-    return Stores({key: places[key] for key in content.faces}, content.faces, shifted, starts, synthetic=True)
+    return Stores({key: places[key] for key in content.faces}, content.faces, shifted, starts=starts, synthetic=True)
 
 
 def _small(
