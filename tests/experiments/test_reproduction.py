@@ -220,12 +220,13 @@ def test_a_job_list_has_stages_and_leaves_out_what_is_finished(tmp_path: Path) -
     count, stages = execute.write_jobs(plan, tmp_path / "jobs.txt")
     lines = (tmp_path / "jobs.txt").read_text().splitlines()
     commands = [line for line in lines if not line.startswith("#")]
-    assert (count, stages) == (4, 3) == (len(commands), sum(line.startswith("# stage") for line in lines))
-    assert [line.split()[1] for line in commands] == ["synth", "train", "pretrain", "train"]
-    assert "--init" in commands[-1]
+    assert (count, stages) == (7, 4) == (len(commands), sum(line.startswith("# stage") for line in lines))
+    kinds = [line.split()[1] for line in commands]
+    assert kinds == ["synth", "synth", "train", "pretrain", "evaluate", "train", "evaluate"], "a stage after the other"
+    assert "--init" in commands[5] and commands[5].split()[4] == commands[6].split()[2]
     (tmp_path / "out" / "faces").mkdir(parents=True)
     (tmp_path / "out" / "faces" / "store.json").write_text("{}")
-    assert execute.write_jobs(plan, tmp_path / "jobs.txt") == (3, 2)
+    assert execute.write_jobs(plan, tmp_path / "jobs.txt") == (6, 4)
 
 
 def test_a_card_item_trains_nothing_and_counts_combinations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
