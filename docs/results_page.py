@@ -224,9 +224,8 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
     rows.sort(key=lambda row: _rank(row, found, main))
     names = [row["row"] for row in rows]
     order = [row["row"] for row in sorted(rows, key=lambda row: _rank(row, by_second, second))]
-    spans, spans_second = (
-        places(names, told, metric, content["baseline"]) for told, metric in ((found, main), (by_second, second))
-    )
+    spans = places(names, found, main, content["baseline"])
+    spans_second = places(names, by_second, second, content["baseline"])
     beside = [metric for metric in BESIDE if all(metric in row["scores"] for row in rows)]
     heads = ["place", "method", "seeds"]
     for metric in (main, second):

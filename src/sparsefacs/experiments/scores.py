@@ -96,12 +96,8 @@ def read_scores(*folders: Path, resamples: int = RESAMPLES, distributions: bool 
     """
     import hashlib
 
-    metrics = read_record(
-        folders[0] / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN
-    )
-    occurs, aus = metrics["task"] == "occurrence", tuple(int(au) for au in metrics["aus"])
-    table = _predictions(folders, Answered(metrics["task"], aus))
-    truth = table[[column(au, "true") for au in aus]].to_numpy(np.float64, na_value=np.nan)
+    answered, table, truth = _predictions(folders)
+    occurs, aus = answered.task == "occurrence", answered.aus
     predicted = table[[column(au, "p" if occurs else "r") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     used = (truth >= 0) & ~np.isnan(predicted)
     rows = used.any(axis=1)
@@ -126,30 +122,30 @@ def always_present(*folders: Path) -> float | None:
 
     folders: as of `read_scores`. None where intensities are predicted, or nothing is labelled.
     """
-    metrics = read_record(
-        folders[0] / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN
-    )
-    if metrics["task"] != "occurrence":
+    answered, _, truth = _predictions(folders)
+    if answered.task != "occurrence":
         return None
-    aus = tuple(int(au) for au in metrics["aus"])
-    table = _predictions(folders, Answered("occurrence", aus))
-    truth = table[[column(au, "true") for au in aus]].to_numpy(np.float64, na_value=np.nan)
     present, labelled = (truth == 1).sum(axis=0), (truth >= 0).sum(axis=0)
     return _rounded(np.mean((2 * present / (present + labelled))[labelled > 0])) if labelled.any() else None
 
 
-def _predictions(folders: Sequence[Path], answered: Answered) -> "pd.DataFrame":
-    """Return the predictions of several folders in one order, people of each but the first named after it."""
+def _predictions(folders: Sequence[Path]) -> tuple[Answered, "pd.DataFrame", Floats]:
+    """Return what was asked, the predictions of several folders in one order, people of each but the first named after
+    it, and their truth (M, A), NaN where it is not known.
+    """
     import pandas as pd
 
-    tables = []
+    path = folders[0] / "metrics.json"
+    metrics = read_record(path, MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
+    answered, tables = Answered(metrics["task"], tuple(int(au) for au in metrics["aus"])), []
     for folder in folders:
         table = read_predictions(RunFolder(folder), answered).sort_values(["row", "fold"], kind="stable")
         named = (
             table if folder == folders[0] else table.assign(subject=f"{folder.name}/" + table["subject"].astype(str))
         )
         tables.append(named)
-    return tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    joined = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    return answered, joined, joined[[column(au, "true") for au in answered.aus]].to_numpy(np.float64, na_value=np.nan)
 
 
 def draw(scored: Sequence[Scored], resamples: int = RESAMPLES) -> list[Drawn]:
