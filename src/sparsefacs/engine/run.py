@@ -57,6 +57,10 @@ class RunFolder:
         self.pseudo_labels = self.path / "pseudo-labels.json"
         self._sole: SoleWriter | None = None
 
+    def on(self, store: Path) -> Path:
+        """Return the folder of the run's scores on another store than its own."""
+        return self.path / f"on-{store.name}"
+
     @property
     def begun(self) -> bool:
         """Whether this is the folder of a training, or of a fold of one each, finished or not."""

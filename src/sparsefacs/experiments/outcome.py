@@ -120,18 +120,17 @@ class _Tested:
     def __init__(self, plan: Plan, runs: Sequence[Run]) -> None:
         self.used: dict[str, Faces] = {}
         self.waiting: list[str] = []
-        self._name: dict[str, str] = {}
+        self._store: dict[str, Path] = {}
         for data, (path, faces) in plan.stores.further.items():
-            name = f"on-{path.name}"
-            there = [(run.folder / name / "metrics.json").exists() for run in runs if run.data == data]
+            there = [(RunFolder(run.folder).on(path) / "metrics.json").exists() for run in runs if run.data == data]
             if there and all(there):
-                self.used[data], self._name[data] = faces, name
+                self.used[data], self._store[data] = faces, path
             elif any(there):
                 self.waiting.append(data)
 
     def folders(self, run: Run) -> list[Path]:
         """Return the folders of a run's scores."""
-        return [run.folder, *([run.folder / self._name[run.data]] if run.data in self.used else [])]
+        return [run.folder, *([RunFolder(run.folder).on(self._store[run.data])] if run.data in self.used else [])]
 
 
 def _floors(plan: Plan, runs: Sequence[Run], tested: _Tested) -> dict[str, float]:
@@ -235,7 +234,7 @@ def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
     shifted = plan.stores.shifted.get(each.first.data)
     if shifted is None:
         return {}
-    folders = [run.folder / f"on-{shifted[0].name}" for run in each.runs]
+    folders = [RunFolder(run.folder).on(shifted[0]) for run in each.runs]
     if not all((folder / "metrics.json").exists() for folder in folders):
         return {}
     return over_seeds(draw([read_scores(folder) for folder in folders]))

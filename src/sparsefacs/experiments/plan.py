@@ -7,6 +7,7 @@ from typing import Any
 
 from ..data.flow import DESCRIPTION
 from ..engine.config import read_sweep
+from ..engine.run import RunFolder
 from ..methods.registry import PRETRAIN
 from ..protocols.partitions import ORDER_SIGN, published
 from .beside import add_extras
@@ -197,7 +198,7 @@ class Maker:
         path, faces = others
         words = ("synth", str(path), *faces.words())
         made = Job(f"faces/{called or path.name}", "synth", words, path / "store.json", (path,))
-        done = folder / f"on-{path.name}" / "metrics.json"
+        done = RunFolder(folder).on(path) / "metrics.json"
         words = ("evaluate", str(folder), str(path))
         needs = (self.add(made), training)
         self.add(Job(f"{training}/on-{path.name}", "evaluate", words, done, (), needs))

@@ -119,7 +119,7 @@ def evaluate_run(path: Path, store: AnyStore | None = None, csv: Path | None = N
     tested, rows, own, plan = unseen.store, unseen.rows, unseen.own, unseen.plan
     as_settings(CardRecord, plan, run.protocol, what="the run's protocol", remedy="Train again")
     _check_aus(coder, tested)
-    folder = run.path if own else run.path / f"on-{tested.path.name}"
+    folder = run.path if own else run.on(tested.path)
     target = RunFolder(folder)
     answered = Answered(coder.task, coder.aus)
     coded_MA = code_store(coder, tested, rows)
