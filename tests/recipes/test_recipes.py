@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -19,6 +20,7 @@ from doc_pages import DOCS
 from quick_program import install
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
+from sparsefacs.experiments.items import PAPERS, read_paper
 from sparsefacs.shards import read_shard
 
 RECIPES = DOCS / "recipes"
@@ -226,3 +228,19 @@ def test_torchrun_of_the_recipe_goes_on_where_a_run_stopped(tmp_path: Path) -> N
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").touch()
     assert words() == [*wanted, "--resume"]
+
+
+def test_the_script_for_a_gpu_asks_for_items_that_there_are(tmp_path: Path) -> None:
+    """Run with a program in the place of sparsefacs that keeps its arguments, and each of its commands then planned."""
+    program = tmp_path / ".venv" / "bin"
+    program.mkdir(parents=True)
+    for name, does in {"sparsefacs": f'echo "$*" >> {tmp_path}/asked', "python": ":", "make": ":"}.items():
+        (program / name).write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+        (program / name).chmod(0o755)
+    paths = {"PATH": f"{program}:{os.environ['PATH']}"}
+    subprocess.run(["sh", RECIPES / "claims-on-a-gpu.sh"], cwd=tmp_path, env=os.environ | paths, check=True)
+    asked = [shlex.split(line) for line in (tmp_path / "asked").read_text(encoding="utf-8").splitlines()]
+    assert {words[1] for words in asked} == set(PAPERS)
+    for _, paper, item, *rest in asked:
+        assert rest == ["--seeds", "5", "--out", f"reproduced/{paper}"]
+        assert item == "claims" or item in read_paper(paper).items
