@@ -31,6 +31,7 @@ MAIN = {"occurrence": ("f1", "auc"), "intensity": ("icc", "mae")}
 BESIDE = ("f1_half",)  # shown where the rows have it: F1 at .5 beside F1 at the limits
 UNSHOWN = ("accuracy",)
 RANKED_AT = "5%"
+LAST_DIGITS = 0.001  # of a score, where only the processor is another
 ALONE = ", pixels alone"  # how rows without evidence end
 DRAWN = 7  # lines of a figure: as many as there are colours, line styles and markers
 OF_PAPERS = """\
@@ -97,15 +98,16 @@ def take(results: Path, into: Path, *, add: bool = False) -> Path:
 def _keep(earlier: Mapping[str, Any], content: dict[str, Any], path: Path) -> None:
     """Add to `content` the rows that only `earlier` has, and differences of rows that are as they were.
 
+    A row made again on another processor is as it was if no score moved by more than LAST_DIGITS.
     Raises ValueError where the two are not of the same faces and people.
     """
 
     def place(one: Row) -> tuple[str, str, str]:
         return one["data"], one["labels"], one["row"]
 
-    made, held = {place(one): one["scores"] for one in content["rows"]}, dict[str, set[Any]]()
+    made, held = {place(one): one for one in content["rows"]}, dict[str, set[Any]]()
     kept = [one for one in earlier["rows"] if place(one) not in made]
-    other = {place(one) for one in earlier["rows"] if made.get(place(one), one["scores"]) != one["scores"]}
+    other = {place(one) for one in earlier["rows"] if not _as_it_was(one, made.get(place(one), one))}
     for one in (*kept, *content["rows"]):
         held.setdefault(one["data"], set()).add((one.get("store_hash"), one["subjects"]))
     differ = [key for key in ("faces", "benchmark", "scale", "baseline") if earlier.get(key) != content.get(key)]
@@ -120,6 +122,13 @@ def _keep(earlier: Mapping[str, Any], content: dict[str, Any], path: Path) -> No
             against = (one["data"], one.get("against_labels", one["labels"]), one.get("against", content["baseline"]))
             if (place(one), one.get("against"), one["metric"]) not in there and not {place(one), against} & other:
                 content[part].append(one)
+
+
+def _as_it_was(one: Row, again: Row) -> bool:
+    """Say whether a row made again has the seeds and, but for last digits, the scores that it had."""
+    values = [{name: score["value"] for name, score in row["scores"].items()} for row in (one, again)]
+    same = one["seeds"] == again["seeds"] and values[0].keys() == values[1].keys()
+    return same and all(abs(values[0][name] - values[1][name]) <= LAST_DIGITS for name in values[0])
 
 
 def in_lines(content: Row) -> str:

@@ -63,6 +63,19 @@ def test_rows_that_are_there_stay_beside_new_ones(reproduced: Path, tmp_path: Pa
     assert len(json.loads(maker.take(reproduced, into).read_text())["rows"]) == 2, "taken, it is what was made"
 
 
+@pytest.mark.parametrize(("again", "stays"), [(0.4004, True), (0.41, False)])
+def test_differences_stay_where_a_row_made_again_moved_in_last_digits_alone(
+    reproduced: Path, tmp_path: Path, again: float, stays: bool
+) -> None:
+    maker, into = program(DOCS / "results_page.py"), tmp_path / "results"
+    maker.take(reproduced, into)
+    content = json.loads((reproduced / "results.json").read_text())
+    content |= {"rows": [row("supervised", "5%", 160, again)], "differences": []}
+    (reproduced / "results.json").write_text(json.dumps(content))
+    added = json.loads(maker.take(reproduced, into, add=True).read_text())
+    assert [each["row"] for each in added["differences"]] == ["new"] * stays
+
+
 def test_places_are_as_wide_as_the_intervals_of_differences() -> None:
     maker = program(DOCS / "results_page.py")
     ends = {"best": (0.2, 0.3), "good": (0.05, 0.25), "like": (-0.1, 0.1), "worse": (-0.3, -0.2), "few": (None, None)}
