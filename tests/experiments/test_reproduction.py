@@ -356,8 +356,11 @@ def test_faces_are_counted_as_the_given_store_says(tmp_path: Path) -> None:
     assert flow["faces"] == 48, "6 people of 8 frames, not as many as are published"
     plan = plan_item("mae-face", "table-1", tmp_path / "out", stores=[store])
     assert [job.training.faces for job in plan.jobs if job.kind == "pretrain" and job.training] == [48]
-    made = describe(plan_item("wsrtl", "table-iv", tmp_path / "out"))["jobs"]
-    assert made[0]["faces"] == made[1]["faces"] > 48, "what is to be made"
+    made = plan_item("mae-face", "table-1", tmp_path / "out")
+    own = [(job.words[2], job.training.faces) for job in made.jobs if job.kind == "pretrain" and job.training]
+    assert own == [(str(tmp_path / "out" / "faces-400-people"), 8000)], "without a store, of many other people"
+    told = describe(plan_item("wsrtl", "table-iv", tmp_path / "out"))["jobs"]
+    assert told[0]["faces"] == told[1]["faces"] > 48, "what is to be made"
     for name, faces in (("bp4d", "real"), ("emotionet", "real")):
         _described(tmp_path / name, name, faces)
     paper = plan_item(

@@ -93,13 +93,18 @@ class Further(BaseModel):
 
 
 class Small(BaseModel):
-    """What differs at small scale: the recipe, further settings; faces: of a pre-training, of people of its own."""
+    """What differs at small scale: the recipe, further settings.
+
+    faces: of a pre-training, of people of its own; made: the same, unless the user gives a store, whose faces it
+    learns from then.
+    """
 
     model_config = _STRICT
 
     recipe: str | dict[str, str] = "small"
     settings: tuple[str, ...] = ()
     faces: Faces | None = None
+    made: Faces | None = None
 
 
 class Start(BaseModel):

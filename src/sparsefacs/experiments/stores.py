@@ -172,7 +172,7 @@ def _small(
             "several stores are given, and at small scale one serves all", path=given[1], remedy="Name one store"
         )
     if given:
-        people = _people(content, out)
+        people = _people(content, out, given=True)
         return Stores(dict.fromkeys(keys, given[0].resolve()), starts=starts, people=people, synthetic=synthetic)
     usual = next(iter(benchmark().faces.values()))
     made = {key: _synthetic(content, content.data[key].profile) for key in keys}
@@ -191,9 +191,10 @@ def _further(faces: Faces, out: Path, usual: str) -> tuple[Path, Faces]:
     return (out / "-".join(names)).resolve(), faces.model_copy(update=dict(benchmark().further) | {"sha256": None})
 
 
-def _people(content: Paper, out: Path) -> dict[str, tuple[Path, Faces]]:
-    """Return the faces of pre-trainings that have people of their own at small scale."""
-    own = {name: start.small.faces for name, start in content.pretrain.items() if start.small is not None}
+def _people(content: Paper, out: Path, *, given: bool = False) -> dict[str, tuple[Path, Faces]]:
+    """Return the faces of pre-trainings that have people of their own at small scale. given: the user gave a store."""
+    small = {name: start.small for name, start in content.pretrain.items() if start.small is not None}
+    own = {name: each.faces or (None if given else each.made) for name, each in small.items()}
     return {
         name: ((out / f"faces-{faces.subjects}-people").resolve(), faces)
         for name, faces in own.items()
