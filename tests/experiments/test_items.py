@@ -177,7 +177,9 @@ def test_the_benchmark_has_two_data_sets_for_each_task(tmp_path: Path) -> None:
         folder = "runs/frequent/" if task == "occurrence" else "runs/frequent-intensity/"
         assert scored and all(name.startswith(folder) for name in scored)
         starts = {job.id for job in plan.jobs if job.kind == "pretrain"}
-        assert {"starts/kdsrl/seed-0", "starts/simclr/seed-0", "starts/mae/seed-0"} <= starts, "one for both, of the same people"
+        assert {"starts/kdsrl/seed-0", "starts/simclr/seed-0", "starts/mae/seed-0"} <= starts, (
+            "one for both, of the same people"
+        )
         flow = {job.words[-1] for job in plan.jobs if job.kind == "flow"}
         assert flow == ({"3", "2"} if task == "occurrence" else set()), "to the next stored face"
 
