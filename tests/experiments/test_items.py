@@ -358,6 +358,13 @@ def test_words_of_an_item_are_true_of_the_small_scale() -> None:
                 assert word.replace(" ", "") in {each.replace(" missing", "") for each in run}, (paper, key, word)
 
 
+def test_pictures_of_a_pretraining_are_of_people_whom_it_has_not_seen(tmp_path: Path) -> None:
+    """One that learned from other faces than the training's needs a store to be named; else its fold tells whom."""
+    for item, named in (("figure-1", [str(tmp_path / "faces")]), ("figure-8", [])):
+        (pictures,) = [job.words for job in plan_item("mae-face", item, tmp_path).jobs if job.kind == "pictures"]
+        assert list(pictures[3 : len(pictures) - 2 * ("--beside" in pictures)]) == named, item
+
+
 def test_counts_are_of_each_data_set_and_maps_of_the_pictures_too(tmp_path: Path) -> None:
     plan = plan_item("adversarial", "figure-3", tmp_path)
     assert [job.kind for job in plan.jobs] == ["synth"] * 2 + ["counts"] * 2 and not plan.runs

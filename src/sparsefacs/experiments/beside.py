@@ -43,10 +43,10 @@ class _Beside:
                 return run.folds[0], run.jobs[:1], ()
         if name == PIXELS:
             return Path(PIXELS), self.maker.stores(data), ()
-        own = bool(self.maker.faces_named(self.plan.content.pretrain[name]))
         needs = self.maker.stores(data)
         folder, waits = self.maker.start(name, data, 1)
-        return folder, (*needs, *waits), (str(self.plan.stores.of(data)),) if own else ()
+        store = () if self.maker.of_the_training(name) else (str(self.plan.stores.of(data)),)
+        return folder, (*needs, *waits), store
 
     def _of_data(self, name: str, data: str) -> str:
         """Return the name of what is made of one data set, which is told where there are several."""

@@ -211,9 +211,9 @@ class Maker:
         base, _, swept = name.partition("=")
         start = self.plan.content.pretrain[base]
         stores, protocol, folds, needs = self._faces_of(base, data)
-        own = not self.faces_named(start) and base not in self.plan.stores.people
         drawn = f"seed-{seed}" if self.anew else ""
-        where = "/".join(filter(None, (self._called(data) if own else "", slug(base), slug(swept), drawn)))
+        own = self._called(data) if self.of_the_training(base) else ""
+        where = "/".join(filter(None, (own, slug(base), slug(swept), drawn)))
         folder = self.plan.out / "starts" / where
         if folds > 1:
             folder /= f"fold-{fold}"
@@ -249,6 +249,10 @@ class Maker:
         protocol, of = self.protocol(data), named or (data,)
         needs = tuple(dict.fromkeys(job for each in of for job in self.stores(each)))
         return [self.plan.stores.of(each) for each in of], protocol, fold_count(protocol), needs
+
+    def of_the_training(self, name: str) -> bool:
+        """Say whether a pre-training learns from the faces of the training itself, so that its fold tells whom not."""
+        return not self.faces_named(self.plan.content.pretrain[name]) and name not in self.plan.stores.people
 
     def faces_named(self, start: Start) -> tuple[str, ...]:
         """Return the data sets that a pre-training names itself; none: it learns from the training's own."""
