@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every row of the benchmark, what decides the papers' claims, and MAE-Face at ViT-S, on one machine with a GPU.
+# Every row of the benchmark's occurrence, what decides the papers' claims, and MAE-Face at ViT-S, on one machine with a GPU.
 #
 #     sh docs/recipes/claims-on-a-gpu.sh [OUT]        from the root of a checkout, with its .venv
 #     SEEDS=1 sh docs/recipes/claims-on-a-gpu.sh      one draw; five otherwise, as papers' own comparisons want

@@ -20,7 +20,8 @@ from doc_pages import DOCS
 from quick_program import install
 from sparsefacs import InputError, api
 from sparsefacs.data.store import Store
-from sparsefacs.experiments.items import PAPERS, read_paper
+from sparsefacs.experiments.items import PAPERS
+from sparsefacs.experiments.reproduction import plan_claims, plan_item
 from sparsefacs.shards import read_shard
 
 RECIPES = DOCS / "recipes"
@@ -230,7 +231,7 @@ def test_torchrun_of_the_recipe_goes_on_where_a_run_stopped(tmp_path: Path) -> N
     assert words() == [*wanted, "--resume"]
 
 
-def test_the_script_for_a_gpu_asks_for_items_that_there_are(tmp_path: Path) -> None:
+def test_what_the_script_for_a_gpu_asks_for_can_be_planned(tmp_path: Path) -> None:
     """Run with a program in the place of sparsefacs that keeps its arguments, and each of its commands then planned."""
     program = tmp_path / ".venv" / "bin"
     program.mkdir(parents=True)
@@ -243,4 +244,5 @@ def test_the_script_for_a_gpu_asks_for_items_that_there_are(tmp_path: Path) -> N
     assert {words[1] for words in asked} == set(PAPERS)
     for _, paper, item, *rest in asked:
         assert rest == ["--seeds", "5", "--out", f"reproduced/{paper}"]
-        assert item == "claims" or item in read_paper(paper).items
+        plans = plan_claims(paper) if item == "claims" else [plan_item(paper, item)]
+        assert plans and all(plan.jobs for plan in plans)
