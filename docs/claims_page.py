@@ -13,7 +13,6 @@ from sparsefacs.experiments.claims import (
     FEWEST_SEEDS,
     HOLDS,
     OWN,
-    UNCLEAR,
     UNTESTED,
     VERDICTS,
     Claim,
@@ -74,7 +73,7 @@ def paper_text(paper: str, own: Sequence[Claim], kept: Kept) -> str:
         name = f"{LETTERS[paper]}{place}"
         hinted = bool(each.seen or kept.beside(each))
         judged = kept.judged(each)
-        further = "counts, below" if each.counts and judged != UNCLEAR else "hints, below" if hinted else UNDEFINED
+        further = "counts, below" if each.counts and judged != UNTESTED else "hints, below" if hinted else UNDEFINED
         shown = headline(kept.decided(each)) or further
         body.append([f"[{name}](#{name.lower()})", each.claim, published_text(each), shown, f"**{judged}**"])
     heads = ["", "claim", "published", "here", "verdict"]
@@ -159,10 +158,7 @@ def because(claim: Claim, decided: Sequence[Outcome], found: str) -> str:
     if found == CANNOT:
         return claim.cannot
     if found == UNTESTED:
-        return "no result file of it yet."
-    if not decided and not (claim.counts and found != UNCLEAR):
-        hints = [f"no result file of what decides it yet; {claim.seen or 'what stands beside decides nothing'}"]
-        return "; ".join([*hints, *([claim.unfair] if claim.unfair else [])]) + "."
+        return "; ".join(filter(None, ("no result file of what decides it", claim.seen, claim.unfair))) + "."
     if claim.counts:
         return "counted, see above."
     if found in (HOLDS, FAILS):

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparsefacs.experiments.items import read_paper
 from sparsefacs.experiments.kept import Kept, fill, fill_marks, read_kept
 from sparsefacs.experiments.pages import FLOOR, markdown_table
 from sparsefacs.reports.comparison import is_clear
@@ -236,10 +237,12 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
     spans = places(names, found, main, content["baseline"])
     spans_second = places(names, by_second, second, content["baseline"])
     beside = [metric for metric in BESIDE if all(metric in row["scores"] for row in rows)]
+    with_shifted = any(row.get("shifted") for row in rows)
     heads = ["place", "method", "seeds"]
     for metric in (main, second):
         heads += [METRIC_NAMES[metric], f"{METRIC_NAMES[metric]} less {content['baseline']}'s, paired"]
     heads += [f"place by {METRIC_NAMES[second]}", *(METRIC_NAMES[metric] for metric in beside)]
+    heads += [f"{METRIC_NAMES[main]}, appearance shifted"] if with_shifted else []
     body = []
     for place, row in enumerate(rows, start=1):
         name, shifted = row["row"], row.get("shifted", {}).get(main, {})
@@ -249,15 +252,24 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
                 told(row, main), difference_text(found.get(name)),
                 told(row, second), difference_text(by_second.get(name)),
                 f"{order.index(name) + 1}{spans_second[name]}", *(told(row, metric) for metric in beside),
-                with_interval(shifted, 3),
+                *([with_interval(shifted, 3)] if with_shifted else []),
             )
         )  # fmt: skip
     return [
-        *markdown_table((*heads, f"{METRIC_NAMES[main]}, appearance shifted"), body),
+        *markdown_table(heads, body),
         "",
         "● clear: the interval of the difference holds no 0. Places in brackets are those that a row may have by these",
         "intervals: it is before or behind another where they lie apart. Those of one seed are over people alone.",
+        *untrained(content, rows),
     ]
+
+
+def untrained(content: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
+    """Return a paragraph that names the item's rows that are planned and of which no training at 5 % is kept."""
+    there = {row["row"] for row in rows}
+    planned = read_paper(content["paper"]).items[content["item"]].rows
+    left = [row.name for row in planned if row.name not in there and (row.labels is None or RANKED_AT in row.labels)]
+    return ["", f"Not trained on these at {RANKED_AT}: {'; '.join(left)}."] if left else []
 
 
 def differences(content: Mapping[str, Any], data: str, metric: str) -> dict[str, Row]:
@@ -355,17 +367,21 @@ def paper_text(content: Mapping[str, Any]) -> str:
     with_difference = any(key[2] == shown[0] for key in found)
     heads += [f"{METRIC_NAMES.get(shown[0], shown[0])} less {content['baseline']}'s"] if with_difference else []
     beside = [row.get("published", {}).get(shown[0], {}).get("value") for row in content["rows"]]
-    heads += [f"published {METRIC_NAMES.get(shown[0], shown[0])}"] if any(each is not None for each in beside) else []
+    with_published = any(each is not None for each in beside)
+    heads += [f"published {METRIC_NAMES.get(shown[0], shown[0])}"] if with_published else []
+    counts = sorted({len(row["seeds"]) for row in content["rows"]})
+    heads += ["seeds"] if len(counts) > 1 else []
     body = []
     for row, published in zip(content["rows"], beside, strict=True):
         cells = [row["row"], row["labels"], *(told(row, name) for name in shown)]
         if with_difference:
             cells.append(difference_text(found.get((row["row"], row["labels"], shown[0]))))
-        cells += [figure(published, 3)] if len(heads) > len(cells) else []
+        cells += [figure(published, 3)] if with_published else []
+        cells += [str(len(row["seeds"]))] if len(counts) > 1 else []
         body.append(cells)
     seen, steps = content["rows"][0]["images"], content["rows"][0]["steps"]
-    seeds = len(content["rows"][0]["seeds"])
-    told_seeds, option = (f"{seeds} seeds each", f" --seeds {seeds}") if seeds > 1 else ("one seed", "")
+    told_seeds = f"{counts[-1]} seeds each" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    told_seeds, option = (told_seeds, f" --seeds {counts[-1]}") if counts[-1] > 1 else ("one seed", "")
     made = f"{steps:,} steps, {seen:,} faces seen by the first row, {told_seeds}. Made by\n"
     lines += [*markdown_table(heads, body), "", made]
     lines += [f'```\nsparsefacs reproduce {content["paper"]} "{content["item"]}"{option}\n```\n']

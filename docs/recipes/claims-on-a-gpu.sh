@@ -14,9 +14,16 @@ for paper in kdsrl wsrtl knowledge-spreader adversarial mae-face; do
   $reproduce "$paper" claims --seeds "$seeds" --out "$out/$paper"
 done
 $reproduce benchmark occurrence --seeds "$seeds" --out "$out/benchmark"
-for item in people-and-steps fine-tuning vit-s; do
-  $reproduce mae-face "$item" --seeds "$seeds" --out "$out/mae-face"
-done
-$reproduce wsrtl steps --seeds "$seeds" --out "$out/wsrtl"
+items() {  # PAPER ITEM...: what decides no claim, and says why one is as it is
+  paper=$1
+  shift
+  for item in "$@"; do
+    $reproduce "$paper" "$item" --seeds "$seeds" --out "$out/$paper"
+  done
+}
+items mae-face people-and-steps fine-tuning table-6 vit-s
+items wsrtl steps sharpening restoring flow-to-rest
+items knowledge-spreader pseudo-labels
+items adversarial control
 .venv/bin/python docs/results_page.py --take "$out"/*/*/results.json
 make results

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from doc_pages import DOCS, program
+from sparsefacs.experiments.claims import Claim, read_claims
 from sparsefacs.experiments.kept import fill_marks, read_kept, without_marks
 
 
@@ -108,6 +109,30 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
     assert drawn == maker.pages(kept, "# Results\n")["results-occurrence-rare.svg"]
     assert text.startswith("# Results .600\n")
     assert "### Rare AUs, ranked at 5%" in text and "(results-occurrence-rare.svg)" in text
+    left = re.search(r"Not trained on these at 5%: (.*)\.", text)
+    assert left and "MAE-Face" in left[1].split("; ") and "supervised" not in left[1].split("; ")
+    assert "appearance shifted" in text and "0.500 [0.450, 0.550] |" in text
+
+
+def test_columns_without_a_number_are_left_out(reproduced: Path, tmp_path: Path) -> None:
+    maker = program(DOCS / "results_page.py")
+    content = json.loads((reproduced / "results.json").read_text())
+    for each in content["rows"]:
+        del each["shifted"]
+    (reproduced / "results.json").write_text(json.dumps(content))
+    maker.take(reproduced, tmp_path / "results")
+    assert "appearance shifted" not in maker.pages(read_kept(tmp_path / "results"), "# Results\n")["results.md"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"), [((3, 3), ", 3 seeds each"), ((3, 1), ", 1 to 3 seeds"), ((1, 1), ", one seed")]
+)
+def test_a_papers_table_says_how_many_seeds(counts: tuple[int, int], told: str) -> None:
+    rows = [row(name, "5%", 160, 0.4) | {"seeds": list(range(many))} for name, many in zip("ab", counts, strict=True)]
+    content = {"paper": "wsrtl", "item": "table-ii", "what": "x", "rows": rows, "differences": [], "baseline": "a"}
+    text = program(DOCS / "results_page.py").paper_text(content)
+    assert f"{told}. Made by" in text
+    assert ("| seeds |" in text) == (counts[0] != counts[1])
 
 
 def test_the_kept_page_is_that_of_the_kept_files() -> None:
@@ -128,23 +153,34 @@ def test_marked_numbers_on_pages_are_those_of_the_files() -> None:
     assert marks > 80
 
 
-@pytest.mark.parametrize(
-    ("page", "begins", "ends"),
-    [
-        ("../README.md", "## How far with how few labels", "\n## "),
-        ("results/introduction.txt", "**In short**", "Rows that are missing"),
-        ("methods/kdsrl.md", "On the [benchmark]", "Frozen"),
-        ("methods/wsrtl.md", "On the [benchmark]", "\n\n"),
-        ("methods/adversarial.md", "On the [benchmark]", "\n\n"),
-        ("methods/knowledge-spreader.md", "On the [benchmark]", "\n\n"),
-        ("methods/supervised-and-comparisons.md", "On the [benchmark]", "\n\n"),
-    ],
+SCORE = re.compile(  # three digits and more, or two after the name of a measure
+    r"(?<![\w.])0?\.\d{3,}|\b(?:F1|AUC|ICC(?:\(3,1\))?)(?: (?:of|at|is|has|had))? [+−-]?0?\.\d{2}"
 )
-def test_scores_of_boards_are_not_quoted_by_hand(page: str, begins: str, ends: str) -> None:
+FORMS = re.compile(r"^```.*?^```|`[^`\n]*`|\{[^}\n]*\}", flags=re.MULTILINE | re.DOTALL)  # code; {…} is filled in
+PROSE = [
+    ("../README.md", ""), ("guide/which-method.md", ""), ("results/introduction.txt", ""), ("results/claims.txt", ""),
+    ("results/which-frames.txt", ""),
+    *((f"methods/{page.name}", "## Measured") for page in sorted((DOCS / "methods").glob("*.md"))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "begins"), PROSE, ids=lambda told: told.rpartition("/")[2])
+def test_scores_are_not_quoted_by_hand(page: str, begins: str) -> None:
+    """They are marked and filled in, or are trials of one day, which stand in trials.md."""
     text = (DOCS / page).read_text(encoding="utf-8")
-    start = text.index(begins)
-    prose = re.sub(r"\{[^}]*\}", "", without_marks(text[start : text.index(ends, start + len(begins))]))
-    assert not re.findall(r"(?<![\w.])0?\.\d{2,}", prose)
+    prose = FORMS.sub("", without_marks(text[text.index(begins) :]))
+    assert not SCORE.findall(prose)
+
+
+@pytest.mark.parametrize("claim", read_claims(), ids=lambda claim: claim.id)
+def test_claims_quote_no_scores_by_hand(claim: Claim) -> None:
+    assert not SCORE.findall(FORMS.sub("", f"{claim.tried} {claim.seen} {claim.unfair}"))
+
+
+def test_scores_quoted_by_hand_are_found() -> None:
+    assert SCORE.findall("F1 .61, AUC .870 and .43 [.391, .471]; F1 is 0.5, within .01") == [
+        "F1 .61", "AUC .87", ".391", ".471",
+    ]  # fmt: skip
 
 
 def test_a_number_that_is_not_there_is_named(reproduced: Path, tmp_path: Path) -> None:

@@ -276,22 +276,20 @@ def _difference(compare: Compare, metric: str, content: Content) -> Mapping[str,
     return None
 
 
-def verdict(
-    claim: Claim, measured: Sequence[Outcome], beside: Sequence[Outcome] = (), cards: Sequence[Content] = ()
-) -> str:
-    """Return one of VERDICTS. measured: outcomes of what decides; beside: of what does not; cards: of labels.
+def verdict(claim: Claim, measured: Sequence[Outcome], cards: Sequence[Content] = ()) -> str:
+    """Return one of VERDICTS. measured: outcomes of what decides; cards: of labels.
 
     Holds: each difference was measured with FEWEST_SEEDS seeds at least, and every interval (over people and seeds) is
     above what is claimed. Does not hold: as many seeds, none above, and at least one wholly below that, or below the
-    smallest gain that the paper printed of the two. Else not clear, as is whatever rests on fewer seeds, on an unfair
-    comparison, on what stands beside, or on no result file.
+    smallest gain that the paper printed of the two. Else not clear, as is whatever rests on fewer seeds or on an unfair
+    comparison; not tested yet where no result file has what decides.
     """
     if claim.cannot:
         return CANNOT
     if claim.counts and cards:
         return HOLDS if all(each["kept"] > each["dense"] for each in cards) else FAILS
     if not measured:
-        return UNCLEAR if claim.seen or beside else UNTESTED
+        return UNTESTED
     asked = {(each, metric) for each in claim.decides for metric in each.metrics}
     found = {(each.compare, each.metric): each for each in measured}
     if claim.unfair or set(found) != asked or any(each.seeds < FEWEST_SEEDS for each in measured):

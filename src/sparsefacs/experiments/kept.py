@@ -48,7 +48,7 @@ class Kept:
 
     def judged(self, claim: Claim) -> str:
         """Return a claim's verdict."""
-        return verdict(claim, self.decided(claim), self.beside(claim), self.cards(claim))
+        return verdict(claim, self.decided(claim), self.cards(claim))
 
     def cards(self, claim: Claim) -> list[Content]:
         """Return what labels hold, of an item that counts that alone."""
