@@ -369,6 +369,9 @@ def paper_text(content: Mapping[str, Any]) -> str:
     beside = [row.get("published", {}).get(shown[0], {}).get("value") for row in content["rows"]]
     with_published = any(each is not None for each in beside)
     heads += [f"published {METRIC_NAMES.get(shown[0], shown[0])}"] if with_published else []
+    if known := [row["guessed_absent"] for row in content["rows"] if row.get("guessed_absent") is not None]:
+        ends = " to ".join(dict.fromkeys(figure(end, 3) for end in (min(known), max(known))))
+        lines += [f"Pseudo labels are of training people; called absent throughout, {ends} of them would be right.\n"]
     counts = sorted({len(row["seeds"]) for row in content["rows"]})
     heads += ["seeds"] if len(counts) > 1 else []
     body = []

@@ -133,6 +133,9 @@ def test_a_papers_table_says_how_many_seeds(counts: tuple[int, int], told: str) 
     text = program(DOCS / "results_page.py").paper_text(content)
     assert f"{told}. Made by" in text
     assert ("| seeds |" in text) == (counts[0] != counts[1])
+    assert "called absent" not in text
+    rows[0]["guessed_absent"] = 0.7307
+    assert "called absent throughout, 0.731 of them" in program(DOCS / "results_page.py").paper_text(content)
 
 
 def test_the_kept_page_is_that_of_the_kept_files() -> None:

@@ -184,7 +184,7 @@ def _row(plan: Plan, each: _Finished) -> dict[str, Any]:
         "seeds": [run.seed for run in each.runs],
         "frames": each.scores[0].frames,
         "subjects": each.scores[0].subjects,
-        **({"guessed_subjects": each.guesses[0].subjects} if each.guesses else {}),
+        **(_guessed(each, metrics) if each.guesses else {}),
         "folds": len(run.folds),
         "scores": scores,
         "images": round(float(np.mean([_total(run, "images_seen") for run in each.runs]))),
@@ -242,6 +242,12 @@ def _shifted(plan: Plan, each: _Finished) -> dict[str, Any]:
 
 def _metrics(folder: Path) -> dict[str, Any]:
     return read_record(folder / "metrics.json", MetricsRecord, what="the record of the run's scores", remedy=_AGAIN)
+
+
+def _guessed(each: _Finished, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return whose pseudo labels were judged, and how often "absent" alone would be right of them, the mean of seeds."""
+    told = [one["provenance"].get("pseudo_labels", {}).get("absent") for one in metrics]
+    return {"guessed_subjects": each.guesses[0].subjects, "guessed_absent": _mean(told)["value"]}
 
 
 def _further(run: Run, name: str) -> float | None:
