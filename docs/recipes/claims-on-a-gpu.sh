@@ -14,7 +14,7 @@ for paper in kdsrl wsrtl knowledge-spreader adversarial mae-face; do
   $reproduce "$paper" claims --seeds "$seeds" --out "$out/$paper"
 done
 $reproduce benchmark occurrence --seeds "$seeds" --out "$out/benchmark"
-items() {  # PAPER ITEM...: what decides no claim, and says why one is as it is
+items() {  # PAPER ITEM...: whole items, of which claims need some rows at most
   paper=$1
   shift
   for item in "$@"; do

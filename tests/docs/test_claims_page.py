@@ -122,6 +122,13 @@ def test_gains_are_the_smallest_that_a_paper_printed_of_two_rows() -> None:
     )
 
 
+def test_what_a_claim_says_to_stand_beside_is_there() -> None:
+    kept = read_kept(DOCS / "results")
+    named = [each for each in read_claims() if "beside" in f"{each.tried} {each.unfair}"]
+    assert len(named) > 5
+    assert not [each.id for each in named if not kept.beside(each)]
+
+
 def test_a_claim_without_deciding_rows_is_not_tested() -> None:
     both = compare()
     assert verdict(claim(decides=[both]), []) == UNTESTED

@@ -1,7 +1,7 @@
 """The small result files that pages rest on (docs/results/), and numbers in prose that are filled in from them.
 
-A number is named by fields between semicolons, in order: which files (`v1`, or `v1 wsrtl table-iv`; left out: the
-benchmark as it is now), metric, data set, labels, and a row, or `ROW less OTHER ROW` for their paired difference; then,
+A number is named by fields between semicolons, in order: which files (`wsrtl table-ii`, `v1`, or `v1 wsrtl table-iv`;
+left out: the benchmark as it is now), metric, data set, labels, and a row, or `ROW less OTHER ROW` for their paired difference; then,
 if need be, how it is told: `interval`, `seed 1`, `of all` (per cent of the same row's with all labels), `2 digits`.
 A template has it in braces, `{f1; frequent; 5%; instant}`. A page that is its own source has it in a comment before the
 number, `<!-- f1; frequent; 5%; instant -->.594<!---->`; after `<!-- card -->` stands what the coder's card says.
@@ -18,12 +18,13 @@ from ..coders import coder_folder, read_card
 from ..reports.results import number
 from ..reports.tables import in_prose
 from .claims import Claim, Compare, Outcome, outcomes, verdict
-from .items import BENCHMARK
+from .items import BENCHMARK, PAPERS
 
 Content = Mapping[str, Any]
 OLD = "v1"  # folder of version 1's files, and how numbers of theirs begin
 _METRIC = r"(?:f1|f1_half|auc|accuracy|icc|mse|mae|pseudo-labels)"
-_KEY = rf"(?:{OLD}[^;{{}}<>]*; )?{_METRIC};[^{{}}<>]*?"
+_SOURCE = "|".join((OLD, *PAPERS))
+_KEY = rf"(?:(?:{_SOURCE})\b[^;{{}}<>]*; )?{_METRIC};[^{{}}<>]*?"
 _TEMPLATE = re.compile(rf"\{{({_KEY})\}}")
 _MARK = re.compile(rf"<!-- ({_KEY}|card) -->(.*?)<!---->", flags=re.DOTALL)
 
@@ -87,7 +88,7 @@ def told(key: str, kept: Kept) -> str:
     if key == "card":
         return _card_told(read_card(coder_folder().name))
     fields = [field.strip() for field in key.split(";")]
-    source = fields.pop(0) if fields[0].split()[0] == OLD else ""
+    source = fields.pop(0) if fields[0].split()[0] in (OLD, *PAPERS) else ""
     try:
         metric, data, labels, rows, *how = fields
         row, less, other = rows.partition(" less ")
@@ -106,7 +107,8 @@ def _card_told(card: Mapping[str, Any]) -> str:
 
 
 def _contents(kept: Kept, source: str) -> Iterator[Content]:
-    version, paper = (1 if source else None), source.split()[1:] or [BENCHMARK]
+    first, *rest = source.split() or [BENCHMARK]
+    version, paper = (1, rest or [BENCHMARK]) if first == OLD else (None, [first, *rest])
     for (of_version, of_paper, item), content in kept.contents.items():
         if of_version == version and [of_paper, item][: len(paper)] == paper:
             yield content
