@@ -10,7 +10,7 @@ from sparsefacs.experiments.reproduction import plan_item
 
 
 def test_every_row_of_the_benchmark_sees_as_many_labelled_faces_a_step(tmp_path: Path) -> None:
-    """A method that sees twice as many is ahead by that alone; of clips, which have a label each, pages say how many."""
+    """A method that sees twice as many is ahead by that alone; of clips, each with a label, pages say how many."""
     plan, seen, clips = plan_item(BENCHMARK, "occurrence", tmp_path), {}, {}
     for run in {(run.row.name, run.labels): run for run in plan.runs}.values():
         name = run.row.method

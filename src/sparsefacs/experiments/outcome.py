@@ -245,7 +245,7 @@ def _metrics(folder: Path) -> dict[str, Any]:
 
 
 def _guessed(each: _Finished, metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return whose pseudo labels were judged, and how often "absent" alone would be right of them, the mean of seeds."""
+    """Return whose pseudo labels were judged, and how often "absent" alone would be right, the mean of seeds."""
     told = [one["provenance"].get("pseudo_labels", {}).get("absent") for one in metrics]
     return {"guessed_subjects": each.guesses[0].subjects, "guessed_absent": _mean(told)["value"]}
 
