@@ -2,7 +2,8 @@
 
 A number is named by fields between semicolons, in order: which files (`wsrtl table-ii`, `v1`, or `v1 wsrtl table-iv`;
 left out: the benchmark as it is now), metric, data set, labels, and a row, or `ROW less OTHER ROW` for their paired
-difference; then, if need be, how it is told: `interval`, `seed 1`, `of all` (per cent of the same row's with all labels), `2 digits`.
+difference; then, if need be, how it is told: `interval`, `seed 1`, `of all` (per cent of the same row's with all
+labels), `2 digits`.
 A template has it in braces, `{f1; frequent; 5%; instant}`. A page that is its own source has it in a comment before the
 number, `<!-- f1; frequent; 5%; instant -->.594<!---->`; after `<!-- card -->` stands what the coder's card says.
 """
