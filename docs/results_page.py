@@ -260,8 +260,19 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
         "",
         "● clear: the interval of the difference holds no 0. Places in brackets are those that a row may have by these",
         "intervals: it is before or behind another where they lie apart. Those of one seed are over people alone.",
+        *alike(rows, (main, second)),
         *untrained(content, rows),
     ]
+
+
+def alike(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """Return a paragraph on networks of the same scores, as printed: of evidence alone, pixels weighed to nothing."""
+    by: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        by.setdefault((str(row["seeds"]), *(told(row, metric) for metric in metrics)), []).append(row["row"])
+    why = "on the people set aside their pixels were found to be worth next to nothing beside evidence, which all have"
+    same = [f"The same numbers have {', '.join(names)}: {why}." for names in by.values() if len(names) > 1]
+    return ["", *same] if same else []
 
 
 def untrained(content: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:

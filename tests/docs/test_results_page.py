@@ -114,6 +114,13 @@ def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) ->
     assert "appearance shifted" in text and "0.500 [0.450, 0.550] |" in text
 
 
+def test_networks_of_the_same_numbers_are_told() -> None:
+    maker = program(DOCS / "results_page.py")
+    rows = [row(name, "5%", 160, f1) for name, f1 in (("a", 0.4), ("b", 0.40001), ("c", 0.5))]
+    assert "The same numbers have a, b: on the people" in maker.alike(rows, ("f1", "auc"))[-1]
+    assert maker.alike(rows[1:], ("f1", "auc")) == []
+
+
 def test_columns_without_a_number_are_left_out(reproduced: Path, tmp_path: Path) -> None:
     maker = program(DOCS / "results_page.py")
     content = json.loads((reproduced / "results.json").read_text())
