@@ -10,7 +10,6 @@ are filled in from the same files.
 """
 
 import argparse
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsefacs.experiments.items import read_paper
-from sparsefacs.experiments.kept import Kept, fill, fill_marks, read_kept
+from sparsefacs.experiments.kept import MAIN, UNSHOWN, Kept, Row, fill, fill_marks, read_kept, take
 from sparsefacs.experiments.pages import FLOOR, markdown_table
 from sparsefacs.reports.comparison import is_clear
 from sparsefacs.reports.plots import COLOURS, LINES, MARKERS, style, svg
@@ -28,11 +27,8 @@ from sparsefacs.reports.tables import UNDEFINED, figure, with_interval
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 INTRODUCTION = HERE / "results" / "introduction.txt"
-MAIN = {"occurrence": ("f1", "auc"), "intensity": ("icc", "mae")}
 BESIDE = ("f1_half",)  # shown where the rows have it: F1 at .5 beside F1 at the limits
-UNSHOWN = ("accuracy",)
 RANKED_AT = "5%"
-LAST_DIGITS = 0.001  # of a score, where only the processor is another
 ALONE = ", pixels alone"  # how rows without evidence end
 DRAWN = 7  # lines of a figure: as many as there are colours, line styles and markers
 OF_PAPERS = """\
@@ -42,7 +38,6 @@ ImageNet, these begin from a short pre-training without labels, and all take a f
 people of its faces and, where 80 stand, on 60 further ones too. What follows from them for each claim stands under
 [The papers' claims](claims.md).
 """
-Row = Mapping[str, Any]
 
 
 def main() -> None:
@@ -66,84 +61,6 @@ def main() -> None:
 def marked_pages() -> list[Path]:
     """Return the README and all pages, whose marked numbers are filled in where they stand."""
     return sorted([HERE.parent / "README.md", *HERE.rglob("*.md")])
-
-
-def take(results: Path, into: Path, *, add: bool = False) -> Path:
-    """Copy what results.json, or that of a folder, says into `into`, without most scores per AU; return the file.
-
-    add: rows of the file there that the new one lacks stay, with their differences.
-    """
-    path = results / "results.json" if results.is_dir() else results
-    content = json.loads(path.read_text(encoding="utf-8"))
-    for row in content["rows"]:
-        main = MAIN[row["task"]][0]
-        beside = [score for name, score in row["scores"].items() if name != main]
-        for score in (*beside, *row.get("shifted", {}).values()):
-            score.pop("per_au", None)
-        for unshown in [name for name in row["scores"] if name in UNSHOWN]:
-            row["scores"].pop(unshown)
-    content["differences"] = [each for each in content["differences"] if each["metric"] not in UNSHOWN]
-    for each in content["differences"]:
-        each.pop("per_au", None)
-    for unneeded in ("published", "cards"):
-        content.pop(unneeded, None)
-    into.mkdir(exist_ok=True)
-    name = re.sub(r"[^a-z0-9.]+", "-", f"{content['paper']} {content['item']}".lower())
-    path = into / f"{name}.json"
-    if add and path.exists():
-        _keep(json.loads(path.read_text(encoding="utf-8")), content, path)
-    path.write_text(in_lines(content), encoding="utf-8")
-    return path
-
-
-def _keep(earlier: Mapping[str, Any], content: dict[str, Any], path: Path) -> None:
-    """Add to `content` the rows that only `earlier` has, and differences of rows that are as they were.
-
-    A row made again on another processor is as it was if no score moved by more than LAST_DIGITS.
-    Raises ValueError where the two are not of the same faces and people.
-    """
-
-    def place(one: Row) -> tuple[str, str, str]:
-        return one["data"], one["labels"], one["row"]
-
-    made, held = {place(one): one for one in content["rows"]}, dict[str, set[Any]]()
-    kept = [one for one in earlier["rows"] if place(one) not in made]
-    other = {place(one) for one in earlier["rows"] if not _as_it_was(one, made.get(place(one), one))}
-    for one in (*kept, *content["rows"]):
-        held.setdefault(one["data"], set()).add((one.get("store_hash"), one["subjects"]))
-    differ = [key for key in ("faces", "benchmark", "scale", "baseline") if earlier.get(key) != content.get(key)]
-    if differ or any(len(each) > 1 for each in held.values()):
-        told = ", ".join(differ) or "store or people"
-        raise ValueError(f"{path}: not added, as its {told} are not those of the new file")
-    content["rows"] = [*content["rows"], *kept]
-    content["missing"] = max(0, content["missing"] - len(kept))
-    for part in ("differences", "compared"):
-        there = {(place(one), one.get("against"), one["metric"]) for one in content.get(part, ())}
-        for one in earlier.get(part, ()):
-            against = (one["data"], one.get("against_labels", one["labels"]), one.get("against", content["baseline"]))
-            if (place(one), one.get("against"), one["metric"]) not in there and not {place(one), against} & other:
-                content[part].append(one)
-
-
-def _as_it_was(one: Row, again: Row) -> bool:
-    """Say whether a row made again has the seeds and, but for last digits, the scores that it had."""
-    values = [{name: score["value"] for name, score in row["scores"].items()} for row in (one, again)]
-    same = one["seeds"] == again["seeds"] and values[0].keys() == values[1].keys()
-    return same and all(abs(values[0][name] - values[1][name]) <= LAST_DIGITS for name in values[0])
-
-
-def in_lines(content: Row) -> str:
-    """Return JSON with a line for each row and difference, so that files stay small and changes can be read."""
-
-    def dumped(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False)
-
-    entries = []
-    for key, value in content.items():
-        listed = isinstance(value, list) and value and isinstance(value[0], dict)
-        inner = ",\n".join(f"  {dumped(each)}" for each in value) if listed else ""
-        entries.append(f" {dumped(key)}: [\n{inner}\n ]" if listed else f" {dumped(key)}: {dumped(value)}")
-    return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
 def pages(kept: Kept, introduction: str) -> dict[str, str]:

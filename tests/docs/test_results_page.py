@@ -9,7 +9,7 @@ import pytest
 
 from doc_pages import DOCS, program
 from sparsefacs.experiments.claims import Claim, read_claims
-from sparsefacs.experiments.kept import fill_marks, read_kept, without_marks
+from sparsefacs.experiments.kept import fill_marks, read_kept, take, without_marks
 
 
 def score(value: float) -> dict[str, Any]:
@@ -43,14 +43,14 @@ def reproduced(tmp_path: Path) -> Path:
 
 
 def test_rows_that_are_there_stay_beside_new_ones(reproduced: Path, tmp_path: Path) -> None:
-    maker, into = program(DOCS / "results_page.py"), tmp_path / "results"
-    maker.take(reproduced, into)
+    into = tmp_path / "results"
+    take(reproduced, into)
     content = json.loads((reproduced / "results.json").read_text())
     content["rows"] = [row("new", "5%", 160, 0.5), row("newer", "5%", 160, 0.3)]
     content["differences"] = [content["differences"][0] | {"row": "newer", "value": -0.1, "per_au": {}}]
     content["missing"] = 2
     (reproduced / "results.json").write_text(json.dumps(content))
-    added = json.loads(maker.take(reproduced, into, add=True).read_text())
+    added = json.loads(take(reproduced, into, add=True).read_text())
     told = {(each["row"], each["labels"]): each["scores"]["f1"]["value"] for each in added["rows"]}
     assert told == {("new", "5%"): 0.5, ("newer", "5%"): 0.3, ("supervised", "5%"): 0.4, ("supervised", "all"): 0.7}
     assert added["missing"] == 0
@@ -60,20 +60,20 @@ def test_rows_that_are_there_stay_beside_new_ones(reproduced: Path, tmp_path: Pa
     content["faces"] = {"rare": {"seed": 1}}
     (reproduced / "results.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="its faces are not those of the new file"):
-        maker.take(reproduced, into, add=True)
-    assert len(json.loads(maker.take(reproduced, into).read_text())["rows"]) == 2, "taken, it is what was made"
+        take(reproduced, into, add=True)
+    assert len(json.loads(take(reproduced, into).read_text())["rows"]) == 2, "taken, it is what was made"
 
 
 @pytest.mark.parametrize(("again", "stays"), [(0.4004, True), (0.41, False)])
 def test_differences_stay_where_a_row_made_again_moved_in_last_digits_alone(
     reproduced: Path, tmp_path: Path, again: float, stays: bool
 ) -> None:
-    maker, into = program(DOCS / "results_page.py"), tmp_path / "results"
-    maker.take(reproduced, into)
+    into = tmp_path / "results"
+    take(reproduced, into)
     content = json.loads((reproduced / "results.json").read_text())
     content |= {"rows": [row("supervised", "5%", 160, again)], "differences": []}
     (reproduced / "results.json").write_text(json.dumps(content))
-    added = json.loads(maker.take(reproduced, into, add=True).read_text())
+    added = json.loads(take(reproduced, into, add=True).read_text())
     assert [each["row"] for each in added["differences"]] == ["new"] * stays
 
 
@@ -92,7 +92,7 @@ def test_places_are_as_wide_as_the_intervals_of_differences() -> None:
 
 def test_the_page_ranks_compares_and_counts(reproduced: Path, tmp_path: Path) -> None:
     maker = program(DOCS / "results_page.py")
-    kept = maker.take(reproduced, tmp_path / "results")
+    kept = take(reproduced, tmp_path / "results")
     content = json.loads(kept.read_text())
     assert "cards" not in content and "per_au" not in content["differences"][0]
     assert "per_au" in content["rows"][0]["scores"]["f1"] and "per_au" not in content["rows"][0]["scores"]["auc"]
@@ -127,7 +127,7 @@ def test_columns_without_a_number_are_left_out(reproduced: Path, tmp_path: Path)
     for each in content["rows"]:
         del each["shifted"]
     (reproduced / "results.json").write_text(json.dumps(content))
-    maker.take(reproduced, tmp_path / "results")
+    take(reproduced, tmp_path / "results")
     assert "appearance shifted" not in maker.pages(read_kept(tmp_path / "results"), "# Results\n")["results.md"]
 
 
@@ -193,7 +193,7 @@ def test_scores_quoted_by_hand_are_found() -> None:
 
 
 def test_a_number_that_is_not_there_is_named(reproduced: Path, tmp_path: Path) -> None:
-    program(DOCS / "results_page.py").take(reproduced, tmp_path / "results")
+    take(reproduced, tmp_path / "results")
     kept = read_kept(tmp_path / "results")
     with pytest.raises(ValueError, match="no result file has 'f1; rare; 5%; old'"):
         fill_marks("a <!-- f1; rare; 5%; old -->.5<!----> b", kept)

@@ -1,4 +1,4 @@
-"""The small result files that pages rest on (docs/results/), and numbers in prose that are filled in from them.
+"""The small result files that pages rest on (docs/results/): taken from results.json, read, and filled into prose.
 
 A number is named by fields between semicolons, in order: which files (`wsrtl table-ii`, `v1`, or `v1 wsrtl table-iv`;
 left out: the benchmark as it is now), metric, data set, labels, and a row, or `ROW less OTHER ROW` for their paired
@@ -22,6 +22,10 @@ from .claims import Claim, Compare, Outcome, outcomes, verdict
 from .items import BENCHMARK, PAPERS
 
 Content = Mapping[str, Any]
+Row = Mapping[str, Any]
+MAIN = {"occurrence": ("f1", "auc"), "intensity": ("icc", "mae")}  # what rows are ranked by, and what stands beside
+UNSHOWN = ("accuracy",)
+LAST_DIGITS = 0.001  # of a score, where only the processor is another
 OLD = "v1"  # folder of version 1's files, and how numbers of theirs begin
 _METRIC = r"(?:f1|f1_half|auc|accuracy|icc|mse|mae|pseudo-labels)"
 _SOURCE = "|".join((OLD, *PAPERS))
@@ -67,6 +71,84 @@ def read_kept(folder: Path) -> Kept:
             if "paper" in content:  # active.json is of another page
                 found[version, content["paper"], content["item"]] = content
     return Kept(found)
+
+
+def take(results: Path, into: Path, *, add: bool = False) -> Path:
+    """Copy what results.json, or that of a folder, says into `into`, without most scores per AU; return the file.
+
+    add: rows of the file there that the new one lacks stay, with their differences.
+    """
+    path = results / "results.json" if results.is_dir() else results
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for row in content["rows"]:
+        main = MAIN[row["task"]][0]
+        beside = [score for name, score in row["scores"].items() if name != main]
+        for score in (*beside, *row.get("shifted", {}).values()):
+            score.pop("per_au", None)
+        for unshown in [name for name in row["scores"] if name in UNSHOWN]:
+            row["scores"].pop(unshown)
+    content["differences"] = [each for each in content["differences"] if each["metric"] not in UNSHOWN]
+    for each in content["differences"]:
+        each.pop("per_au", None)
+    for unneeded in ("published", "cards"):
+        content.pop(unneeded, None)
+    into.mkdir(exist_ok=True)
+    name = re.sub(r"[^a-z0-9.]+", "-", f"{content['paper']} {content['item']}".lower())
+    path = into / f"{name}.json"
+    if add and path.exists():
+        _keep(json.loads(path.read_text(encoding="utf-8")), content, path)
+    path.write_text(in_lines(content), encoding="utf-8")
+    return path
+
+
+def _keep(earlier: Mapping[str, Any], content: dict[str, Any], path: Path) -> None:
+    """Add to `content` the rows that only `earlier` has, and differences of rows that are as they were.
+
+    A row made again on another processor is as it was if no score moved by more than LAST_DIGITS.
+    Raises ValueError where the two are not of the same faces and people.
+    """
+
+    def place(one: Row) -> tuple[str, str, str]:
+        return one["data"], one["labels"], one["row"]
+
+    made, held = {place(one): one for one in content["rows"]}, dict[str, set[Any]]()
+    kept = [one for one in earlier["rows"] if place(one) not in made]
+    other = {place(one) for one in earlier["rows"] if not _as_it_was(one, made.get(place(one), one))}
+    for one in (*kept, *content["rows"]):
+        held.setdefault(one["data"], set()).add((one.get("store_hash"), one["subjects"]))
+    differ = [key for key in ("faces", "benchmark", "scale", "baseline") if earlier.get(key) != content.get(key)]
+    if differ or any(len(each) > 1 for each in held.values()):
+        told = ", ".join(differ) or "store or people"
+        raise ValueError(f"{path}: not added, as its {told} are not those of the new file")
+    content["rows"] = [*content["rows"], *kept]
+    content["missing"] = max(0, content["missing"] - len(kept))
+    for part in ("differences", "compared"):
+        there = {(place(one), one.get("against"), one["metric"]) for one in content.get(part, ())}
+        for one in earlier.get(part, ()):
+            against = (one["data"], one.get("against_labels", one["labels"]), one.get("against", content["baseline"]))
+            if (place(one), one.get("against"), one["metric"]) not in there and not {place(one), against} & other:
+                content[part].append(one)
+
+
+def _as_it_was(one: Row, again: Row) -> bool:
+    """Say whether a row made again has the seeds and, but for last digits, the scores that it had."""
+    values = [{name: score["value"] for name, score in row["scores"].items()} for row in (one, again)]
+    same = one["seeds"] == again["seeds"] and values[0].keys() == values[1].keys()
+    return same and all(abs(values[0][name] - values[1][name]) <= LAST_DIGITS for name in values[0])
+
+
+def in_lines(content: Row) -> str:
+    """Return JSON with a line for each row and difference, so that files stay small and changes can be read."""
+
+    def dumped(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    entries = []
+    for key, value in content.items():
+        listed = isinstance(value, list) and value and isinstance(value[0], dict)
+        inner = ",\n".join(f"  {dumped(each)}" for each in value) if listed else ""
+        entries.append(f" {dumped(key)}: [\n{inner}\n ]" if listed else f" {dumped(key)}: {dumped(value)}")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
 
 
 def fill(text: str, kept: Kept) -> str:
