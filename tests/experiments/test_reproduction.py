@@ -280,6 +280,26 @@ def test_the_strength_of_the_adversary_is_told_beside_f1(tmp_path: Path, monkeyp
     assert "by its weight" in (made.out / "results.md").read_text()
 
 
+def test_how_many_pseudo_labels_absent_alone_would_have_right_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_this_process(monkeypatch)
+    item = read_paper("knowledge-spreader").items["section-4.5"]
+    few = item.model_copy(
+        update={"rows": item.rows[:1], "small": item.small.model_copy(update={"labels": {"50%": "50%"}})}
+    )
+    monkeypatch.setattr("sparsefacs.experiments.reproduction.find_item", lambda paper, name: ("section-4.5", few))
+    store = made_store(tmp_path / "faces")
+    made = reproduce("knowledge-spreader", "section-4.5", tmp_path / "out", stores=[store], settings=TINY)
+    assert not made.failed
+    (spread,) = made.content["rows"]
+    judged = json.loads((tmp_path / "out/runs/bp4d/50/KS/seed-0/metrics.json").read_text())["provenance"][
+        "pseudo_labels"
+    ]
+    assert spread["guessed_absent"] == judged["absent"] and 0 < judged["absent"] < 1
+    assert 0 < spread["guessed_subjects"] <= len(set(Store(store).strings("subject")))
+
+
 def _described(path: Path, dataset: str, kind: str) -> Path:
     path.mkdir()
     (path / "store.json").write_text(json.dumps({"source": {"dataset": dataset, "kind": kind}, "faces": 1000}))
