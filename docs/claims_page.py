@@ -71,9 +71,14 @@ def paper_text(paper: str, own: Sequence[Claim], kept: Kept) -> str:
     body = []
     for place, each in enumerate(own, start=1):
         name = f"{LETTERS[paper]}{place}"
-        hinted = bool(each.seen or kept.beside(each))
         judged = kept.judged(each)
-        further = "counts, below" if each.counts and judged != UNTESTED else "hints, below" if hinted else UNDEFINED
+        further = (
+            "counts, below"
+            if each.counts and judged != UNTESTED
+            else "hints, below"
+            if kept.beside(each)
+            else UNDEFINED
+        )
         shown = headline(kept.decided(each)) or further
         body.append([f"[{name}](#{name.lower()})", each.claim, published_text(each), shown, f"**{judged}**"])
     heads = ["", "claim", "published", "here", "verdict"]
@@ -158,7 +163,7 @@ def because(claim: Claim, decided: Sequence[Outcome], found: str) -> str:
     if found == CANNOT:
         return claim.cannot
     if found == UNTESTED:
-        return "; ".join(filter(None, ("no result file of what decides it", claim.seen, claim.unfair))) + "."
+        return "; ".join(filter(None, ("no result file of what decides it", claim.unfair))) + "."
     if claim.counts:
         return "counted, see above."
     if found in (HOLDS, FAILS):

@@ -185,7 +185,7 @@ def ranking(content: Mapping[str, Any], of_data: Sequence[Row], main: str, secon
 def alike(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """Return a paragraph on networks of the same scores, as printed: of evidence alone, pixels weighed to nothing."""
     by: dict[tuple[str, ...], list[str]] = {}
-    for row in rows:
+    for row in (each for each in rows if not each["row"].endswith(ALONE)):
         by.setdefault((str(row["seeds"]), *(told(row, metric) for metric in metrics)), []).append(row["row"])
     why = "on the people set aside their pixels were found to be worth next to nothing beside evidence, which all have"
     same = [f"The same numbers have {', '.join(names)}: {why}." for names in by.values() if len(names) > 1]
@@ -312,7 +312,8 @@ def paper_text(content: Mapping[str, Any]) -> str:
         body.append(cells)
     seen, steps = content["rows"][0]["images"], content["rows"][0]["steps"]
     told_seeds = f"{counts[-1]} seeds each" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    told_seeds, option = (told_seeds, f" --seeds {counts[-1]}") if counts[-1] > 1 else ("one seed", "")
+    told_seeds = "one seed" if counts == [1] else told_seeds
+    option = f" --seeds {counts[-1]}" if counts[-1] > 1 else ""
     made = f"{steps:,} steps, {seen:,} faces seen by the first row, {told_seeds}. Made by\n"
     lines += [*markdown_table(heads, body), "", made]
     lines += [f'```\nsparsefacs reproduce {content["paper"]} "{content["item"]}"{option}\n```\n']

@@ -133,7 +133,7 @@ def test_what_a_claim_says_to_stand_beside_is_there() -> None:
 def test_a_claim_without_deciding_rows_is_not_tested() -> None:
     both = compare()
     assert verdict(claim(decides=[both]), []) == UNTESTED
-    assert verdict(claim(decides=[both], seen="a trial"), []) == UNTESTED, "hints decide nothing"
+    assert verdict(claim(decides=[both], beside=[both]), []) == UNTESTED, "hints decide nothing"
     assert verdict(claim(cannot="no data"), []) == CANNOT
     cards = [{"kept": 12, "dense": 7.5}, {"kept": 30, "dense": 29}]
     assert verdict(claim(counts=True), [], cards=cards) == HOLDS

@@ -79,7 +79,7 @@ class Claim(BaseModel):
     item: of `reproduce`, which makes the paper's own comparison; says: what the paper has in words and where;
     published: its numbers; decides: the differences that decide it; counts: whether the item's label cards do; beside:
     differences that are shown and decide nothing, of version 1 for instance; unfair: why the deciding rows that exist
-    do not decide; seen: a measurement outside of result files, of one seed; cannot: why nothing here can test it.
+    do not decide; cannot: why nothing here can test it; tried: what else is known.
     """
 
     model_config = _STRICT
@@ -94,7 +94,6 @@ class Claim(BaseModel):
     counts: bool = False
     beside: tuple[Compare, ...] = ()
     unfair: str = ""
-    seen: str = ""
     cannot: str = ""
     tried: str = ""
 

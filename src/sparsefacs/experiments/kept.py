@@ -28,8 +28,8 @@ UNSHOWN = ("accuracy",)
 LAST_DIGITS = 0.001  # of a score, where only the processor is another
 OLD = "v1"  # folder of version 1's files, and how numbers of theirs begin
 _METRIC = r"(?:f1|f1_half|auc|accuracy|icc|mse|mae|pseudo-labels)"
-_SOURCE = "|".join((OLD, *PAPERS))
-_KEY = rf"(?:(?:{_SOURCE})\b[^;{{}}<>]*; )?{_METRIC};[^{{}}<>]*?"
+SOURCES = (OLD, *PAPERS)  # what may stand before the metric
+_KEY = rf"(?:(?:{'|'.join(SOURCES)})\b[^;{{}}<>]*; )?{_METRIC};[^{{}}<>]*?"
 _TEMPLATE = re.compile(rf"\{{({_KEY})\}}")
 _MARK = re.compile(rf"<!-- ({_KEY}|card) -->(.*?)<!---->", flags=re.DOTALL)
 
@@ -171,7 +171,7 @@ def told(key: str, kept: Kept) -> str:
     if key == "card":
         return _card_told(read_card(coder_folder().name))
     fields = [field.strip() for field in key.split(";")]
-    source = fields.pop(0) if fields[0].split()[0] in (OLD, *PAPERS) else ""
+    source = fields.pop(0) if fields[0].split()[0] in SOURCES else ""
     try:
         metric, data, labels, rows, *how = fields
         row, less, other = rows.partition(" less ")
@@ -190,8 +190,9 @@ def _card_told(card: Mapping[str, Any]) -> str:
 
 
 def _contents(kept: Kept, source: str) -> Iterator[Content]:
-    first, *rest = source.split() or [BENCHMARK]
-    version, paper = (1, rest or [BENCHMARK]) if first == OLD else (None, [first, *rest])
+    words = source.split()
+    version = 1 if words[:1] == [OLD] else None
+    paper = words[version or 0 :] or [BENCHMARK]
     for (of_version, of_paper, item), content in kept.contents.items():
         if of_version == version and [of_paper, item][: len(paper)] == paper:
             yield content
